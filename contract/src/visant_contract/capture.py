@@ -1,0 +1,70 @@
+"""A picture on its way to the cloud, and the receipt."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from visant_contract.ids import TriggerId
+
+IDEMPOTENCY_KEY = "Idempotency-Key"
+
+TRIGGER_LABEL_MAX = 100
+"""Characters that a plain cloud stores of `trigger_label`."""
+
+
+class CaptureUpload(BaseModel):
+    """Body of `POST /v1/captures`; header `Idempotency-Key: <trigger_id>`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    device_id: Annotated[str, Field(min_length=1, max_length=200)]
+    trigger_id: TriggerId | None = None
+    """Plain devices may send none; ours always does."""
+    image_base64: str
+    captured_at: AwareDatetime
+    trigger_label: str | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+class CaptureTime(BaseModel):
+    """What the device knows about when a picture was taken; part of `metadata` under the key `time`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    boot_id: str
+    boottime: float
+    """CLOCK_BOOTTIME of the exposure, seconds."""
+    wall: AwareDatetime
+    """The device's wall clock at the exposure, as it stood then."""
+    synchronised: bool
+    """Whether the kernel called the wall clock synchronised then (adjtimex)."""
+    corrected: bool = False
+    """`captured_at` was moved since, by the cloud's clock or a clock set later in the same boot."""
+    uncertainty: float | None = None
+    """Seconds by which captured_at may be wrong; None: unknown."""
+
+
+class CaptureReceipt(BaseModel):
+    """201 (stored now) or 200 (stored before): what `POST /v1/captures` answers. Plain clouds send a subset."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    record_id: str
+    device_id: str | None = None
+    captured_at: AwareDatetime | None = None
+    ingested_at: AwareDatetime | None = None
+    evaluation_status: str | None = "pending"
+    state: str | None = None
+    score: float | None = None
+    reason: str | None = None
+    evaluated_at: AwareDatetime | None = None
+    image_stored: bool = True
+    thumbnail_stored: bool = False
+
+
+def trigger_label(trigger_type: str, trigger_id: str) -> str:
+    """`<type>_<trigger_id>`, cut to what a plain cloud stores."""
+    return f"{trigger_type}_{trigger_id}"[:TRIGGER_LABEL_MAX]
+
+
+TriggerStatus = Literal["pending", "sent", "executed", "failed", "expired"]

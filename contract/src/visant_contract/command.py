@@ -1,0 +1,93 @@
+"""What the cloud may tell a device to do, and how one SSE `data:` line becomes a typed value."""
+
+import json
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from visant_contract.errors import BrokenMessage
+from visant_contract.ids import TriggerId
+from visant_contract.sse import Connected, Ping
+
+TriggerType = Literal["manual", "scheduled"]
+
+
+class CaptureCommand(BaseModel):
+    """Take one picture. `issued_at` and `expires_at` (the cloud's clock) are extensions."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    cmd: Literal["capture"] = "capture"
+    trigger_id: TriggerId
+    type: str = "manual"
+    """`manual` or `scheduled`; other words of a plain cloud are carried through."""
+    issued_at: AwareDatetime | None = None
+    expires_at: AwareDatetime | None = None
+
+
+class UpdateConfigCommand(BaseModel):
+    """Apply settings. Camera keys go to the camera's own interface, others are logged."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    cmd: Literal["update_config"] = "update_config"
+    trigger_id: TriggerId | None = None
+    config: dict[str, Any]
+
+
+class UnknownCommand(BaseModel):
+    """A command that this version does not know; with a trigger_id it is admitted and answered like others."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    cmd: str
+    trigger_id: TriggerId | None = None
+    expires_at: AwareDatetime | None = None
+
+
+class UnknownEvent(BaseModel):
+    """An event that this version does not know: logged, never fatal."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    event: str
+
+
+Command = CaptureCommand | UpdateConfigCommand | UnknownCommand
+Message = Connected | Ping | Command | UnknownEvent
+
+_EVENTS: dict[str, type[Connected] | type[Ping]] = {"connected": Connected, "ping": Ping}
+_COMMANDS: dict[str, type[CaptureCommand] | type[UpdateConfigCommand]] = {
+    "capture": CaptureCommand,
+    "update_config": UpdateConfigCommand,
+}
+
+
+def parse_message(data: str) -> Message:
+    """One SSE `data:` value as a typed message.
+
+    Raises BrokenMessage, with one line that says what is wrong, for anything that is not a JSON object with a
+    text `cmd` or `event`, or whose known fields have wrong types.
+    """
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise BrokenMessage(f"not JSON ({error}): {data[:80]!r}") from None
+    if not isinstance(found, dict):
+        raise BrokenMessage(f"not a JSON object: {data[:80]!r}")
+    name, kind = found.get("cmd"), "cmd"
+    if name is None:
+        name, kind = found.get("event"), "event"
+    if not isinstance(name, str):
+        raise BrokenMessage(f"neither a text `cmd` nor a text `event`: {data[:80]!r}")
+    model: type[BaseModel]
+    if kind == "cmd":
+        model = _COMMANDS.get(name, UnknownCommand)
+    else:
+        model = _EVENTS.get(name, UnknownEvent)
+    try:
+        return model.model_validate(found)  # type: ignore[return-value]
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BrokenMessage(f"{kind} {name!r}: {where}: {first['msg']}") from None
