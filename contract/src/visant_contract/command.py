@@ -80,11 +80,7 @@ def parse_message(data: str) -> Message:
         name, kind = found.get("event"), "event"
     if not isinstance(name, str):
         raise BrokenMessage(f"neither a text `cmd` nor a text `event`: {data[:80]!r}")
-    model: type[BaseModel]
-    if kind == "cmd":
-        model = _COMMANDS.get(name, UnknownCommand)
-    else:
-        model = _EVENTS.get(name, UnknownEvent)
+    model: type[BaseModel] = _COMMANDS.get(name, UnknownCommand) if kind == "cmd" else _EVENTS.get(name, UnknownEvent)
     try:
         return model.model_validate(found)  # type: ignore[return-value]
     except ValidationError as error:

@@ -41,12 +41,12 @@ REMEDY: dict[Reason, str] = {
     Reason.BROKEN_COMMAND: "The command's fields could not be read: look at the cloud that sent it.",
     Reason.CONFIG_REFUSED: "The camera refused the settings; the detail names key and range.",
     Reason.REJECTED_400: "The cloud refused the capture as malformed; it lies in the dead-letter folder.",
-    Reason.REJECTED_413: "The cloud refused the capture as too large: lower CAMERA_RESOLUTION or raise the cloud's limit.",
+    Reason.REJECTED_413: "The cloud refused the capture as too large: lower CAMERA_RESOLUTION, or raise its limit.",
     Reason.REJECTED_415: "The cloud refused the capture's type; it lies in the dead-letter folder.",
     Reason.REJECTED_422: "The cloud refused the capture's fields; it lies in the dead-letter folder.",
     Reason.DEADLINE_PASSED: "The device got to the command too late; look at its connection and its backlog.",
     Reason.REBOOTED: "The device restarted before it could take the picture and the command expired meanwhile.",
-    Reason.DEVICE_SILENT: "Said by the cloud alone: nothing came from the device by the deadline. A late picture mends it.",
+    Reason.DEVICE_SILENT: "Said by the cloud alone: the device was silent until the deadline. A late picture mends it.",
 }
 
 

@@ -1,0 +1,1 @@
+"""Process manners that every service shares. Knows no product word, and importing it costs nothing."""

@@ -1,0 +1,33 @@
+"""The command line that every service shares: `visant-x run | health | config | version`.
+
+Imports only the standard library, and each command is imported when it is called: `health` runs every few
+seconds on a small machine and must not load a web framework.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib import metadata
+
+Command = Callable[[Sequence[str]], int]
+
+
+def dispatch(program: str, commands: dict[str, tuple[str, Command]], argv: Sequence[str] | None = None) -> int:
+    """Runs the command that argv names and returns its exit status; 2 for a wrong call.
+
+    `commands` maps a name to (one line of help, function of the remaining arguments). `version` is added.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(prog=program, add_help=True)
+    known = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (text, _) in commands.items():
+        known.add_parser(name, help=text, add_help=False)
+    known.add_parser("version", help="print the version")
+    try:
+        chosen = parser.parse_args(arguments[:1]).command
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    if chosen == "version":
+        print(f"{program} {metadata.version(program)}")
+        return 0
+    return commands[chosen][1](arguments[1:])

@@ -1,0 +1,120 @@
+"""Health is progress: each loop beats when it has finished a round, and `health` looks at the age of the beats.
+
+Standard library only. The file lies on a tmpfs (no wear of the card) and is replaced by rename.
+"""
+
+import json
+import os
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+_RUN = Path("/run/visant")
+_WRITE_EVERY = 1.0  # seconds; loops may beat thirty times as often
+
+
+def default_path(service: str) -> Path:
+    """Where `service` beats: HEARTBEAT_FILE, else /run/visant (containers), else the temporary folder."""
+    named = os.environ.get("HEARTBEAT_FILE")
+    if named:
+        return Path(named)
+    if os.access(_RUN, os.W_OK):
+        return _RUN / f"{service}.heartbeat"
+    return Path(tempfile.gettempdir()) / f"visant-{service}-{os.getuid()}.heartbeat"
+
+
+class Heartbeat:
+    """One per process; safe to call from threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._loops: dict[str, tuple[float, float]] = {}
+        self._degraded: dict[str, str] = {}
+        self._facts: dict[str, Any] = {}
+        self._written = 0.0
+
+    def expect(self, loop: str, max_age: float) -> None:
+        """From now on `loop` must beat at least every `max_age` seconds. Counts as a beat."""
+        with self._lock:
+            self._loops[loop] = (time.clock_gettime(time.CLOCK_BOOTTIME), max_age)
+        self._write(force=True)
+
+    def beat(self, loop: str) -> None:
+        """`loop`, named to `expect` before, has finished a round."""
+        with self._lock:
+            self._loops[loop] = (time.clock_gettime(time.CLOCK_BOOTTIME), self._loops[loop][1])
+        self._write()
+
+    def done(self, loop: str) -> None:
+        """`loop` has ended as it should and is expected no more."""
+        with self._lock:
+            self._loops.pop(loop, None)
+        self._write(force=True)
+
+    def degraded(self, part: str, reason: str | None) -> None:
+        """`part` does not work for a reason outside this process; None: it works. Degraded is still healthy."""
+        with self._lock:
+            before = self._degraded.get(part)
+            if reason is None:
+                self._degraded.pop(part, None)
+            else:
+                self._degraded[part] = reason
+        self._write(force=before != reason)
+
+    def fact(self, name: str, value: Any) -> None:
+        """A figure or word, JSON-able, for whoever reads the file."""
+        with self._lock:
+            self._facts[name] = value
+        self._write()
+
+    def _write(self, *, force: bool = False) -> None:
+        with self._lock:
+            now = time.clock_gettime(time.CLOCK_BOOTTIME)
+            if not force and now - self._written < _WRITE_EVERY:
+                return
+            self._written = now
+            text = json.dumps(
+                {
+                    "pid": os.getpid(),
+                    "at": now,
+                    "loops": {name: {"at": at, "max_age": age} for name, (at, age) in self._loops.items()},
+                    "degraded": self._degraded,
+                    "facts": self._facts,
+                }
+            )
+            draft = self._path.with_name(self._path.name + ".new")
+            draft.write_text(text)
+            draft.replace(self._path)
+
+
+def health(path: Path) -> tuple[int, str]:
+    """(exit status, one line): 0 where every expected loop has beaten in time, else 1."""
+    try:
+        found = json.loads(path.read_text())
+        now = time.clock_gettime(time.CLOCK_BOOTTIME)
+        ages = {name: (now - loop["at"], loop["max_age"]) for name, loop in found["loops"].items()}
+        degraded = found["degraded"]
+    except FileNotFoundError:
+        return 1, f"unhealthy: no heartbeat at {path}: is the service running?"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return 1, f"unhealthy: {path} cannot be read: {error}"
+    late = [
+        f"{name} last finished {age:.0f} s ago (at most {limit:.0f})"
+        for name, (age, limit) in ages.items()
+        if not 0 <= age <= limit
+    ]
+    if late or not ages:
+        return 1, "unhealthy: " + ("; ".join(late) or "no loop has started")
+    if degraded:
+        return 0, "degraded: " + "; ".join(f"{part}: {reason}" for part, reason in degraded.items())
+    return 0, "healthy"
+
+
+def health_command(service: str) -> int:
+    """What `visant-x health` runs: prints the line, returns the status."""
+    status, line = health(default_path(service))
+    print(line)
+    return status

@@ -1,0 +1,80 @@
+"""A process that starts, stops when told, and dies when a part of it dies."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+log = structlog.get_logger()
+
+
+class Stop:
+    """Set once, by SIGTERM or SIGINT; every wait of the process ends with it."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def set(self) -> None:
+        """Begin the end."""
+        self._event.set()
+
+    def is_set(self) -> bool:
+        """Whether the end has begun."""
+        return self._event.is_set()
+
+    async def wait(self) -> None:
+        """Until the end begins."""
+        await self._event.wait()
+
+    async def sleep(self, seconds: float) -> bool:
+        """Sleeps, at most until the end begins; True: it has begun."""
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return self.is_set()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._event.wait()
+        except TimeoutError:
+            pass
+        return self.is_set()
+
+
+def run(main: Callable[[Stop], Awaitable[None]], *, grace: float = 8.0) -> int:
+    """Runs `main(stop)` to its end and returns the exit status.
+
+    0: main returned. 1: main raised; the reason is logged (a restart policy brings the process back).
+    After the signal, main has `grace` seconds, then it is cancelled.
+    """
+    return asyncio.run(_run(main, grace))
+
+
+async def _run(main: Callable[[Stop], Awaitable[None]], grace: float) -> int:
+    stop = Stop()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    work = asyncio.ensure_future(main(stop))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not work.done():
+        await asyncio.wait({work}, timeout=grace)
+        if not work.done():
+            log.warning("did not finish in time, cancelled", grace_seconds=grace)
+            work.cancel()
+            await asyncio.wait({work}, timeout=1.0)
+    stopping.cancel()
+    if not work.done() or work.cancelled():
+        return 1
+    error = work.exception()
+    if error is None:
+        return 0
+    for one in _leaves(error):
+        log.critical("ended by an error", error=f"{type(one).__name__}: {one}", exc_info=one)
+    return 1
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for part in error.exceptions for leaf in _leaves(part)]
+    return [error]

@@ -1,0 +1,124 @@
+"""Settings: the environment, parsed once into one frozen object per service.
+
+A bad or missing value ends the start with one line that names the key, the value and the remedy.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from visant_runtime.logs import LogFormat, LogLevel
+
+EX_CONFIG = 78
+"""sysexits.h: a configuration error."""
+
+
+class SettingsError(Exception):
+    """One line for the person who wrote the settings."""
+
+
+class Settings(BaseSettings):
+    """Base of every service's settings; field names in upper case are the environment's keys.
+
+    A field's `description` is shown as the remedy; the key NAME_FILE names a file that holds the secret NAME.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True, env_ignore_empty=True, extra="ignore", case_sensitive=False, hide_input_in_errors=True
+    )
+
+    log_format: LogFormat = "text"
+    log_level: LogLevel = "INFO"
+
+    def secrets(self) -> list[str]:
+        """Values that must not appear in a log."""
+        return [
+            value.get_secret_value()
+            for name in type(self).model_fields
+            if isinstance(value := getattr(self, name), SecretStr)
+        ]
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def load(kind: type[S]) -> S:
+    """The settings from the environment, or the end of the process with one line for each wrong key."""
+    try:
+        return kind()
+    except ValidationError as error:
+        fail(*(_line(kind, problem) for problem in error.errors()))
+    except SettingsError as error:
+        fail(str(error))
+
+
+def fail(*lines: str) -> NoReturn:
+    """Prints each line as an error and exits with EX_CONFIG."""
+    for line in lines:
+        print(f"[ERROR] {line}", file=sys.stderr, flush=True)
+    raise SystemExit(EX_CONFIG)
+
+
+def _line(kind: type[Settings], problem: Any) -> str:
+    name = str(problem["loc"][0]) if problem["loc"] else ""
+    field = kind.model_fields.get(name)
+    remedy = f": {field.description}" if field is not None and field.description else ""
+    if problem["type"] == "missing":
+        return f"{name.upper()} is not set{remedy}"
+    secret = field is not None and "SecretStr" in str(field.annotation)
+    given = "" if secret or "input" not in problem else f"={str(problem['input'])[:200]!r}"
+    reason = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{name.upper()}{given} is not valid ({reason}){remedy}"
+
+
+def show(settings: Settings) -> str:
+    """`KEY=value` lines, secrets masked: what `visant-x config` prints."""
+    lines = []
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            value = "****"
+        elif isinstance(value, dict | list):
+            value = json.dumps(value)
+        lines.append(f"{name.upper()}={'' if value is None else value}")
+    return "\n".join(lines)
+
+
+def config_command(kind: type[Settings], arguments: Sequence[str] = ()) -> int:
+    """What `visant-x config` runs: 0 and the settings in force, or the lines of `load`."""
+    print(show(load(kind)))
+    return 0
+
+
+def read_secret_file(key: str, path: Path) -> SecretStr:
+    """The stripped content of the file that the setting `key` names. Raises SettingsError with the remedy."""
+    try:
+        text = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise SettingsError(
+            f"{key}={path} cannot be read ({reason}): put the secret in it, readable for this user"
+        ) from None
+    if not text or len(text) > 4096 or any(c.isspace() for c in text):
+        raise SettingsError(f"{key}={path} must hold one word: put the secret in it, alone on one line")
+    return SecretStr(text)
+
+
+def _base_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("it must begin with http:// or https:// and name a host")
+    if parts.username or parts.query or parts.fragment:
+        raise ValueError("it must not carry a user name, a query or a fragment")
+    _ = parts.port  # raises ValueError where it is no number
+    return value.rstrip("/")
+
+
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+"""`http://host[:port][/path]` without a trailing slash."""
