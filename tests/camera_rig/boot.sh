@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# boot.sh RESULTS_DIR COMMAND...: runs COMMAND inside the rig's machine and exits with its status.
+# The machine sees the host's / read-only and RESULTS_DIR as /run/results; only /run and /dev are writable.
+# RIG_TIMEOUT bounds the whole run, in seconds.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+state=${RIG_STATE:-${XDG_CACHE_HOME:-$HOME/.cache}/visant-camera-rig}
+results=$(realpath "$1")
+shift
+{
+  echo "export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/run TMPDIR=/dev/shm"
+  echo "export PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 RIG_KERNEL=$(printf %q "$state/kernel")"
+  printf 'cd %q\n' "$(cd "$here/../.." && pwd)"
+  printf 'exec'
+  printf ' %q' "$@"
+  echo
+} >"$results/command"
+rm -f "$results/exit_status"
+accel=tcg,thread=multi
+[ -w /dev/kvm ] && accel=kvm
+timeout --foreground "${RIG_TIMEOUT:-1500}" qemu-system-x86_64 \
+  -machine pc -accel "$accel" -cpu max -smp 2 -m 2048 -nographic -no-reboot -nic none \
+  -kernel "$state"/kernel/boot/vmlinuz-* -initrd "$state/initrd.gz" \
+  -append "console=ttyS0 quiet loglevel=2 panic=-1 mitigations=off" \
+  -virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap \
+  -virtfs "local,path=$results,mount_tag=results,security_model=none" \
+  </dev/null | tr -d '\r' || { echo "camera rig: the machine did not end within ${RIG_TIMEOUT:-1500} s" >&2; exit 124; }
+[ -s "$results/exit_status" ] || { echo "camera rig: the machine stopped before its command ended" >&2; exit 125; }
+exit "$(cat "$results/exit_status")"

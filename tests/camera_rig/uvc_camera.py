@@ -1,0 +1,229 @@
+"""A USB webcam in software: speaks USB/IP on a socket that the kernel's vhci_hcd holds the other end of.
+
+Runs as a process of its own (`python uvc_camera.py ...`), so that a busy test cannot slow its clock. The process that
+plugs it in steers it over a second socket, one JSON object a line:
+
+    {"fault": "stall", "seconds": 5}        nothing is sent for so long
+    {"fault": "truncate", "frames": 10}     the second half of the frame is missing, the camera does not say so
+    {"fault": "headless", "frames": 10}     the first bytes are missing
+    {"fault": "flag_error", "frames": 10}   half a frame, marked as faulty in the payload header
+    {}                                      nothing; every line is answered with the camera's state
+
+USB/IP: Documentation/usb/usbip_protocol.rst of the kernel; only the messages that follow the import are needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import socket
+import struct
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+from stamps import stamped_jpeg, stamped_yuyv
+from uvc_controls import Requests
+from uvc_descriptors import MAX_PAYLOAD, Camera, Format
+
+SUBMIT, UNLINK, SUBMITTED, UNLINKED = 1, 2, 3, 4
+EPIPE, ECONNRESET = -32, -104
+FRAME_ID, END_OF_FRAME, HAS_TIMES, PAYLOAD_ERROR, END_OF_HEADER = 0x01, 0x02, 0x0C, 0x40, 0x80
+HEADER_BYTES = 12
+
+
+class Unplugged(Exception):
+    """The kernel closed its end."""
+
+
+class Cable:
+    """The USB/IP socket. Answers what the host asks; holds its requests for video until there is some."""
+
+    def __init__(self, link: socket.socket, requests: Requests) -> None:
+        self._link = link
+        self._requests = requests
+        self._waiting: deque[int] = deque()
+        self._changed = threading.Condition()
+        self._unplugged = False
+
+    def serve(self) -> None:
+        """Reads until the host unplugs."""
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                header = self._read(48)
+                command, number, _, direction, endpoint = struct.unpack(">5I", header[:20])
+                if command == SUBMIT:
+                    (length,) = struct.unpack(">I", header[24:28])
+                    data = self._read(length) if direction == 0 else b""
+                    self._submitted(number, endpoint, direction, length, header[40:48], data)
+                elif command == UNLINK:
+                    self._unlinked(number, struct.unpack(">I", header[20:24])[0])
+        with self._changed:
+            self._unplugged = True
+            self._changed.notify_all()
+
+    def wait_until_wanted(self) -> None:
+        """Blocks until the host asks for video; raises Unplugged."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._unplugged)
+            if self._unplugged:
+                raise Unplugged
+
+    def send_video(self, payload: bytes) -> bool:
+        """Answers the host's oldest request for video; False when the stream was stopped meanwhile."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._waiting or self._unplugged, timeout=0.5):
+                return False
+            if self._unplugged:
+                raise Unplugged
+            self._answer(self._waiting.popleft(), 0, payload, len(payload))
+            return True
+
+    def _submitted(self, number: int, endpoint: int, direction: int, length: int, setup: bytes, data: bytes) -> None:
+        if endpoint != 0:
+            with self._changed:
+                self._waiting.append(number)
+                self._changed.notify_all()
+            return
+        reply = self._requests.answer(setup, data)
+        with self._changed:
+            if reply is None:
+                self._answer(number, EPIPE, b"", 0)
+            elif direction == 0:
+                self._answer(number, 0, b"", length)
+            else:
+                self._answer(number, 0, reply[:length], len(reply[:length]))
+
+    def _unlinked(self, number: int, victim: int) -> None:
+        with self._changed:
+            found = victim in self._waiting
+            if found:
+                self._waiting.remove(victim)
+            self._link.sendall(struct.pack(">5Ii24x", UNLINKED, number, 0, 0, 0, ECONNRESET if found else 0))
+
+    def _answer(self, number: int, status: int, data: bytes, length: int) -> None:
+        try:
+            self._link.sendall(struct.pack(">5Iii3I8x", SUBMITTED, number, 0, 0, 0, status, length, 0, 0, 0) + data)
+        except OSError as error:
+            raise Unplugged from error
+
+    def _read(self, count: int) -> bytes:
+        parts = bytearray()
+        while len(parts) < count:
+            part = self._link.recv(count - len(parts))
+            if not part:
+                raise EOFError
+            parts += part
+        return bytes(parts)
+
+
+class Sensor:
+    """Exposes frames on its own clock while the host wants video, and spoils those it was told to spoil."""
+
+    def __init__(self, cable: Cable, requests: Requests, pictures: Path, exposure: float) -> None:
+        self._cable = cable
+        self._requests = requests
+        self._jpegs = {
+            size: [path.read_bytes() for path in sorted((pictures / f"{size[0]}x{size[1]}").glob("*.jpg"))]
+            for format in requests.camera.formats
+            if format.fourcc == "MJPG"
+            for size in format.sizes
+        }
+        self._exposure = exposure
+        self._frame_id = 0
+        self._faults: deque[str] = deque()
+        self._stall = 0.0
+        self.sequence = 0
+
+    def fault(self, name: str, frames: int, seconds: float) -> None:
+        if name == "stall":
+            self._stall = seconds
+        else:
+            self._faults.extend([name] * frames)
+
+    def run(self) -> None:
+        due = time.monotonic()
+        with contextlib.suppress(Unplugged):
+            while True:
+                self._cable.wait_until_wanted()
+                interval = self._requests.interval / 1e7
+                now = time.monotonic()
+                # A late frame is skipped, not caught up: a sensor's clock does not wait for its host.
+                due += interval * max(1, 1 + (now - due) // interval)
+                time.sleep(max(0.0, due - now))
+                if self._stall:
+                    time.sleep(self._stall)
+                    self._stall = 0.0
+                    continue
+                self._send_frame(time.monotonic_ns())
+
+    def _send_frame(self, exposed_ns: int) -> None:
+        time.sleep(self._exposure)
+        data = self._picture(exposed_ns)
+        fault = self._faults.popleft() if self._faults else ""
+        if fault in ("truncate", "flag_error"):
+            data = data[: len(data) // 2]
+        elif fault == "headless":
+            data = data[64:]
+        clock = exposed_ns // 1000 * 48 & 0xFFFFFFFF
+        step = MAX_PAYLOAD - HEADER_BYTES
+        for start in range(0, len(data), step):
+            flags = END_OF_HEADER | HAS_TIMES | self._frame_id
+            if start + step >= len(data):
+                flags |= END_OF_FRAME | (PAYLOAD_ERROR if fault == "flag_error" else 0)
+            header = struct.pack("<BBIIH", HEADER_BYTES, flags, clock, clock, exposed_ns // 1_000_000 & 0x7FF)
+            if not self._cable.send_video(header + data[start : start + step]):
+                break
+        self._frame_id ^= 1
+        self.sequence += 1
+
+    def _picture(self, exposed_ns: int) -> bytes:
+        size = self._requests.size
+        if self._requests.format.fourcc == "YUYV":
+            return stamped_yuyv(*size, self.sequence, exposed_ns)
+        jpegs = self._jpegs[size]
+        return stamped_jpeg(jpegs[self.sequence % len(jpegs)], self.sequence, exposed_ns)
+
+
+def obey(steering: socket.socket, sensor: Sensor, requests: Requests) -> None:
+    """Takes orders until the other end closes."""
+    with steering.makefile("rw", encoding="utf-8") as lines:
+        for line in lines:
+            order = json.loads(line)
+            if order:
+                sensor.fault(order["fault"], order.get("frames", 1), order.get("seconds", 0.0))
+            state = {
+                "sequence": sensor.sequence,
+                "size": requests.size,
+                "fourcc": requests.format.fourcc,
+                "interval": requests.interval,
+                "controls": {control.name: control.value for control in requests.controls.values()},
+            }
+            lines.write(json.dumps(state) + "\n")
+            lines.flush()
+
+
+def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("--link-fd", type=int, required=True)
+    options.add_argument("--steering-fd", type=int, required=True)
+    options.add_argument("--pictures", type=Path, required=True)
+    options.add_argument("--product", default=Camera.product)
+    options.add_argument("--serial", default=Camera.serial)
+    options.add_argument("--only-yuyv", action="store_true")
+    options.add_argument("--exposure", type=float, default=0.0, help="seconds between start of exposure and first byte")
+    chosen = options.parse_args()
+    formats = (Format("YUYV", ((320, 240),)),) if chosen.only_yuyv else Camera.formats
+    requests = Requests(Camera(chosen.product, chosen.serial, formats))
+    cable = Cable(socket.socket(fileno=chosen.link_fd), requests)
+    sensor = Sensor(cable, requests, chosen.pictures, chosen.exposure)
+    steering = socket.socket(fileno=chosen.steering_fd)
+    threading.Thread(target=obey, args=(steering, sensor, requests), daemon=True).start()
+    threading.Thread(target=cable.serve, daemon=True).start()
+    sensor.run()
+
+
+if __name__ == "__main__":
+    main()
