@@ -1,6 +1,6 @@
 """Logs are events with fields, one line each, on standard output.
 
-text: `[INFO] captured trigger_id=abc`, for people (the journal and `docker logs` add the time). json: one
+text: `[INFO] stored item=abc`, for people (the journal and `docker logs` add the time). json: one
 object a line with `at`, for machines. The standard library's loggers (uvicorn, httpx) go the same way.
 """
 

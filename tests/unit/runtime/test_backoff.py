@@ -1,0 +1,21 @@
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from visant_runtime.backoff import full_jitter
+
+
+@given(st.integers(0, 10**6), st.floats(0.001, 60), st.floats(0.001, 3600), st.integers())
+def test_a_wait_is_never_negative_and_never_past_its_bound(attempt: int, base: float, cap: float, seed: int) -> None:
+    wait = full_jitter(attempt, base=base, cap=cap, rng=Random(seed))
+    assert 0 <= wait <= cap
+    if attempt < 60:
+        assert wait <= base * 2**attempt
+
+
+def test_a_fleet_spreads_over_the_whole_interval() -> None:
+    rng = Random(1)
+    waits = [full_jitter(4, base=5, cap=30, rng=rng) for _ in range(1000)]
+    per_tenth = [sum(1 for w in waits if 3 * i <= w < 3 * (i + 1)) for i in range(10)]
+    assert min(per_tenth) > 50

@@ -1,0 +1,31 @@
+import re
+import shutil
+import subprocess
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from visant_runtime.clock import Clock
+
+
+def test_boottime_rises_and_counts_seconds() -> None:
+    clock = Clock()
+    first, mono = clock.boottime(), time.monotonic()
+    time.sleep(0.02)
+    assert clock.boottime() - first == pytest.approx(time.monotonic() - mono, abs=0.01)
+
+
+def test_the_boot_has_an_id_and_the_wall_clock_a_zone() -> None:
+    assert re.fullmatch(r"[0-9a-f-]{36}", Clock().boot_id())
+    assert Clock().wall().tzinfo is UTC
+    assert abs((Clock().wall() - datetime.now(UTC)).total_seconds()) < 1
+
+
+def test_synchronised_agrees_with_the_kernels_own_tool() -> None:
+    tool = shutil.which("adjtimex")
+    if tool is None:
+        assert Clock().synchronised() in (True, False)
+        return
+    status = int(re.search(r"status: (\d+)", subprocess.check_output([tool, "-p"], text=True))[1])  # type: ignore[index]
+    assert Clock().synchronised() == (not status & 0x40)

@@ -1,0 +1,80 @@
+import json
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from visant_runtime.heartbeat import Heartbeat, default_path, health
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "x.heartbeat"
+
+
+def test_a_process_that_never_started_a_loop_is_unhealthy(path: Path) -> None:
+    assert health(path)[0] == 1
+    Heartbeat(path).fact("a", 1)
+    assert health(path) == (1, "unhealthy: no loop has started")
+
+
+def test_a_loop_that_stopped_makes_it_unhealthy_and_is_named(path: Path) -> None:
+    beat = Heartbeat(path)
+    beat.expect("drain", 60)
+    beat.expect("deliver", 0.0)
+    time.sleep(0.01)  # older than the zero seconds it may be
+    status, line = health(path)
+    assert status == 1
+    assert "deliver" in line
+    assert "drain" not in line
+
+
+def test_degraded_is_healthy_and_says_why(path: Path) -> None:
+    beat = Heartbeat(path)
+    beat.expect("drain", 60)
+    assert health(path) == (0, "healthy")
+    beat.degraded("camera", "camera_absent")
+    assert health(path) == (0, "degraded: camera: camera_absent")
+    beat.degraded("camera", None)
+    assert health(path) == (0, "healthy")
+
+
+def test_a_file_from_before_a_reboot_is_unhealthy(path: Path) -> None:
+    beat = Heartbeat(path)
+    beat.expect("drain", 60)
+    found = json.loads(path.read_text())
+    found["loops"]["drain"]["at"] += 1e6
+    path.write_text(json.dumps(found))
+    assert health(path)[0] == 1
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"loops": 5, "degraded": {}}', "\udcff"])
+def test_a_damaged_file_is_unhealthy_not_an_exception(path: Path, text: str) -> None:
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    status, line = health(path)
+    assert status == 1
+    assert "\n" not in line
+
+
+def test_threads_may_beat_together(path: Path) -> None:
+    beat = Heartbeat(path)
+    beat.expect("drain", 60)
+
+    def work() -> None:
+        for _ in range(200):
+            beat.degraded("x", "y")
+            beat.degraded("x", None)
+            beat.beat("drain")
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert health(path) == (0, "healthy")
+
+
+def test_the_environment_may_name_the_file(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    monkeypatch.setenv("HEARTBEAT_FILE", str(path))
+    assert default_path("camera") == path

@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import pytest
+from pydantic import Field, SecretStr
+
+from visant_runtime.settings import EX_CONFIG, BaseUrl, Settings, SettingsError, load, read_secret_file, show
+
+
+class Example(Settings):
+    name: str = Field(min_length=2, description="set it in the file, e.g. NAME=FLOOR1")
+    url: BaseUrl = "http://localhost"
+    wait: float = Field(5, gt=0, description="seconds above 0")
+    token: SecretStr | None = None
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in ("NAME", "URL", "WAIT", "TOKEN", "LOG_FORMAT", "LOG_LEVEL"):
+        monkeypatch.delenv(key, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("environment", "line"),
+    [
+        ({}, "NAME is not set: set it in the file, e.g. NAME=FLOOR1"),
+        ({"NAME": ""}, "NAME is not set: set it in the file"),
+        ({"NAME": "x"}, "NAME='x' is not valid"),
+        ({"NAME": "ok", "WAIT": "soon"}, "WAIT='soon' is not valid"),
+        ({"NAME": "ok", "WAIT": "0"}, "seconds above 0"),
+        ({"NAME": "ok", "URL": "ftp://x"}, "URL='ftp://x' is not valid (it must begin with http:// or https://"),
+        ({"NAME": "ok", "URL": "https://u:p@x"}, "user name"),
+        ({"NAME": "ok", "URL": "https://x:port"}, "URL="),
+        ({"NAME": "ok", "LOG_FORMAT": "xml"}, "LOG_FORMAT='xml' is not valid"),
+    ],
+)
+def test_a_wrong_value_ends_the_start_with_one_line(
+    environment: dict[str, str], line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for key, value in environment.items():
+        monkeypatch.setenv(key, value)
+    with pytest.raises(SystemExit) as stop:
+        load(Example)
+    printed = capsys.readouterr().err
+    assert stop.value.code == EX_CONFIG
+    assert line in printed
+    assert printed.count("\n") == 1
+    assert "Traceback" not in printed
+
+
+def test_every_wrong_key_is_named_at_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("URL", "nonsense")
+    with pytest.raises(SystemExit):
+        load(Example)
+    assert [line.split()[1].split("=")[0] for line in capsys.readouterr().err.splitlines()] == ["NAME", "URL"]
+
+
+def test_show_masks_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAME", "FLOOR1")
+    monkeypatch.setenv("TOKEN", "very-secret")
+    shown = show(load(Example))
+    assert "NAME=FLOOR1" in shown
+    assert "TOKEN=****" in shown
+    assert "very-secret" not in shown
+
+
+def test_a_secret_file_that_cannot_serve_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    for content in (None, b"", b"two words", b"\xff\xfe\x00", b"x" * 5000):
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(SettingsError, match=f"TOKEN_FILE={path}"):
+            read_secret_file("TOKEN_FILE", path)
+    path.write_text("  abc123\n")
+    assert read_secret_file("TOKEN_FILE", path).get_secret_value() == "abc123"
