@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Everything that needs no container and no VM: lint, types, locks, unit and integration tests. Prints each step's time.
+# test.sh [PYTEST-ARGUMENT...] passes arguments on and then runs pytest only.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+tools/setup.sh
+bin=$PWD/.venv/bin
+export PATH=$bin:$PATH
+
+step() { # step NAME COMMAND...: silent where it passes
+  local name=$1 from=$SECONDS log
+  shift
+  log=$(mktemp)
+  if "$@" >"$log" 2>&1; then
+    printf '%-34s ok   %3d s\n' "$name" $((SECONDS - from))
+    rm -f "$log"
+  else
+    cat "$log"
+    printf '%-34s FAILED after %d s\n' "$name" $((SECONDS - from))
+    exit 1
+  fi
+}
+
+if [ $# -gt 0 ]; then
+  exec pytest "$@"
+fi
+mapfile -t scripts < <(git ls-files -co --exclude-standard '*.sh' '.ci/run' | while read -r f; do [ -f "$f" ] && echo "$f"; done)
+mapfile -t dockerfiles < <(git ls-files -co --exclude-standard '*Dockerfile')
+step "ruff check" ruff check .
+step "ruff format" ruff format --check .
+step "mypy (strict)" mypy contract/src runtime/src services/camera/src services/connector/src services/uploader/src cloud/src emulation deployment/visantctl
+step "shellcheck" shellcheck -x "${scripts[@]}"
+step "hadolint" hadolint "${dockerfiles[@]}"
+[ -d .github/workflows ] && step "zizmor (offline)" zizmor --offline --quiet .github/workflows
+step "locks are current" tools/lock.sh --check
+step "test tools of the machine" tools/test_needs.sh
+# two workers: the tests wait for processes more than they compute
+from=$SECONDS
+pytest -n "${TEST_WORKERS:-3}" --dist loadgroup -rs
+printf '%-34s ok   %3d s\n' "pytest" $((SECONDS - from))
+printf '%-34s      %3d s\n' "make test" "$SECONDS"

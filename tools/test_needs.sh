@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# What the tests want from the machine beside .venv. Debian packages are installed where we may (root); where we may
+# not, the tests that need them skip and say why. Redis and PostgreSQL also come as wheels, so nothing else is vital.
+set -euo pipefail
+wanted=()
+command -v redis-server >/dev/null || wanted+=(redis-server)
+command -v chromium >/dev/null || wanted+=(chromium)
+[ ${#wanted[@]} -eq 0 ] && exit 0
+if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+  echo "missing: ${wanted[*]} (as root, this script installs them)"
+  exit 0
+fi
+export DEBIAN_FRONTEND=noninteractive
+for attempt in 1 2 3; do
+  # RUNLEVEL=1: Debian starts a redis-server on 6379 at installation; the tests start their own
+  if apt-get update -q && RUNLEVEL=1 apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 "${wanted[@]}"; then
+    exit 0
+  fi
+  echo "attempt $attempt of 3 failed" >&2
+done
+exit 1
