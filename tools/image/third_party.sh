@@ -18,7 +18,9 @@ esac
 /uv/bin/uv pip install --quiet --python "$(command -v python3)" --target "$target" --python-platform "$platform" \
     --require-hashes --no-deps --no-build --link-mode copy -r "$lock"
 
-# The packages' own tests are a tenth of their size and never run on a device.
-find "$target" -type d \( -name tests -o -name test \) -path '*/numpy/*' -prune -exec rm -rf {} +
+# What no device runs: tests, type stubs, C sources and headers, command-line tools of the libraries.
+find "$target" -type d \( -name tests -o -name include -o -name f2py \) -path '*/numpy/*' -prune -exec rm -rf {} +
+find "$target" -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.c' -o -name '*.h' \) -delete
+rm -rf "$target/bin"
 
 "$(dirname "$0")/settle.sh" "$target"
