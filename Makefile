@@ -2,15 +2,65 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
+DEVICES ?= 1
+N ?= 20
+ONLY ?=
+SHORT ?=
+PLATFORM ?=
 
-.PHONY: help setup lock lock-check
+export ONLY SHORT PLATFORM
+
+.PHONY: help setup emulate smoke test lock lock-check lab up down smoke-containers test-containers images \
+	camera-rig bench-camera bench faults test-updates pi-host full
+
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, t, ":"); printf "  make %-18s %s\n", t[1], $$2}'
 
 setup: ## make .venv from the locks (the other targets do it by themselves)
 	@PYTHON=$(PYTHON) tools/setup.sh
+
+emulate: setup ## the whole system with a fake camera, no Docker, no hardware (DEVICES=5 for five)
+	@exec .venv/bin/python -m emulation.emulate --devices $(DEVICES)
+
+smoke: setup ## the same without a page: N triggers, one line of JSON (N=50)
+	@exec .venv/bin/python -m emulation.smoke -n $(N)
+
+test: ## lint, types, unit and integration tests
+	@PYTHON=$(PYTHON) tools/test.sh
 
 lock: setup ## compile requirements/*.txt after a dependency was edited
 	@tools/lock.sh
 lock-check: setup ## fail where the locks are not current
 	@tools/lock.sh --check
+
+lab: ## a Docker Engine and base images from Debian's packages, on a machine that has none (root)
+	@lab/up.sh
+
+images: setup ## build all images (PLATFORM=linux/arm64)
+	@tests/containers/images.sh
+
+up: setup ## the stack in containers with the fake camera and a cloud
+	@tests/containers/up.sh
+down: ## end it
+	@tests/containers/down.sh
+smoke-containers: setup ## as smoke, against the containers
+	@N=$(N) tests/containers/smoke.sh
+test-containers: setup ## hardening, Redis corruption, a camera node that comes later
+	@tests/containers/test.sh
+
+camera-rig: setup ## the driver against a kernel's uvcvideo, in a VM (SHORT=1 for a subset)
+	@tests/camera_rig/run.sh
+bench-camera: setup ## our snapshots beside others on the same emulated webcam
+	@tests/camera_rig/bench.sh
+bench: setup ## bytes written to the card and sent over the uplink
+	@.venv/bin/python -m tests.bench
+
+faults: setup ## break everything, account for every trigger (ONLY=name, SHORT=1)
+	@.venv/bin/python -m tests.faults
+
+test-updates: setup ## releases good and bad on a real Engine and registry (SHORT=1)
+	@tests/updates/run.sh
+pi-host: setup ## install, verify, power cut, clone, uninstall on a host with systemd (SHORT=1)
+	@tests/pi_host/run.sh
+
+full: test lab smoke-containers test-containers camera-rig faults test-updates pi-host ## every suite in full
