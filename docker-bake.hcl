@@ -4,10 +4,14 @@
 # Variables are set in the environment; `make images` sets VERSION and REVISION.
 
 variable "PYTHON_IMAGE" { default = "python:3.13-slim-trixie" }
+# Empty: PYTHON_IMAGE.
+variable "RUNTIME_IMAGE" { default = "" }
 variable "REDIS_IMAGE" { default = "redis:8.0-bookworm" }
 # The first part of the image names; a registry's address for a release.
 variable "IMAGES" { default = "visant" }
 variable "VERSION" { default = "2.0.0" }
+# Empty: VERSION.
+variable "TAG" { default = "" }
 variable "REVISION" { default = "unknown" }
 variable "SOURCE" { default = "unknown" }
 # Comma-separated, e.g. linux/arm64,linux/amd64. Empty: the platform of this machine.
@@ -29,31 +33,34 @@ target "_every" {
 
 target "_python" {
   inherits = ["_every"]
-  args     = { PYTHON_IMAGE = PYTHON_IMAGE }
+  args = {
+    PYTHON_IMAGE  = PYTHON_IMAGE
+    RUNTIME_IMAGE = RUNTIME_IMAGE == "" ? PYTHON_IMAGE : RUNTIME_IMAGE
+  }
 }
 
 target "camera" {
   inherits   = ["_python"]
   dockerfile = "services/camera/Dockerfile"
-  tags       = ["${IMAGES}/camera:${VERSION}"]
+  tags       = ["${IMAGES}/camera:${TAG == "" ? VERSION : TAG}"]
 }
 
 target "connector" {
   inherits   = ["_python"]
   dockerfile = "services/connector/Dockerfile"
-  tags       = ["${IMAGES}/connector:${VERSION}"]
+  tags       = ["${IMAGES}/connector:${TAG == "" ? VERSION : TAG}"]
 }
 
 target "uploader" {
   inherits   = ["_python"]
   dockerfile = "services/uploader/Dockerfile"
-  tags       = ["${IMAGES}/uploader:${VERSION}"]
+  tags       = ["${IMAGES}/uploader:${TAG == "" ? VERSION : TAG}"]
 }
 
 target "cloud" {
   inherits   = ["_python"]
   dockerfile = "cloud/Dockerfile"
-  tags       = ["${IMAGES}/cloud:${VERSION}"]
+  tags       = ["${IMAGES}/cloud:${TAG == "" ? VERSION : TAG}"]
 }
 
 target "redis" {
@@ -61,5 +68,5 @@ target "redis" {
   context    = "redis"
   dockerfile = "Dockerfile"
   args       = { REDIS_IMAGE = REDIS_IMAGE }
-  tags       = ["${IMAGES}/redis:${VERSION}"]
+  tags       = ["${IMAGES}/redis:${TAG == "" ? VERSION : TAG}"]
 }
