@@ -3,7 +3,8 @@
 import json
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from visant_contract.errors import BrokenMessage
 from visant_contract.ids import TriggerId
@@ -67,7 +68,7 @@ def parse_message(data: str) -> Message:
     """One SSE `data:` value as a typed message.
 
     Raises BrokenMessage, with one line that says what is wrong, for anything that is not a JSON object with a
-    text `cmd` or `event`, or whose known fields have wrong types.
+    text `cmd` or `event`, or whose known fields have wrong types. What it returns can be written as JSON again.
     """
     try:
         found = json.loads(data)
@@ -82,8 +83,35 @@ def parse_message(data: str) -> Message:
         raise BrokenMessage(f"neither a text `cmd` nor a text `event`: {data[:80]!r}")
     model: type[BaseModel] = _COMMANDS.get(name, UnknownCommand) if kind == "cmd" else _EVENTS.get(name, UnknownEvent)
     try:
-        return model.model_validate(found)  # type: ignore[return-value]
+        message = model.model_validate(found)
+        message.model_dump_json()  # half a surrogate pair, or too deep: readable, but nothing can carry it on
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BrokenMessage(f"{kind} {name!r}: {where}: {first['msg']}") from None
+        why = f"{where}: {first['msg']}"
+    except PydanticSerializationError as error:
+        why = str(error)
+    else:
+        return message  # type: ignore[return-value]
+    named = f"{kind} {name[:80]!r}: {why[:150]}"
+    if kind == "cmd" and _is_text(name) and (trigger_id := _trigger_id(found)) is not None:
+        raise BrokenMessage(named, cmd=name, trigger_id=trigger_id)
+    raise BrokenMessage(named)
+
+
+_TRIGGER_ID: TypeAdapter[str] = TypeAdapter(TriggerId)
+
+
+def _trigger_id(found: dict[str, Any]) -> str | None:
+    try:
+        return _TRIGGER_ID.validate_python(found.get("trigger_id"))
+    except ValidationError:
+        return None
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

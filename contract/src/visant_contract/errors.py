@@ -4,7 +4,15 @@ from pydantic import BaseModel, ConfigDict
 
 
 class BrokenMessage(ValueError):
-    """A message that cannot be read; the text says why, in one line."""
+    """A message that cannot be read; the text says why, in one line.
+
+    `cmd` and `trigger_id` are set where it was a command that can at least be answered: failed, broken_command.
+    """
+
+    def __init__(self, why: str, *, cmd: str | None = None, trigger_id: str | None = None) -> None:
+        super().__init__(why)
+        self.cmd = cmd
+        self.trigger_id = trigger_id
 
 
 class Retryable(Exception):

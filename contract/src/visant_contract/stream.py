@@ -54,6 +54,8 @@ class CommandEntry(BaseModel):
     admitted_synchronised: bool
     deadline: Deadline
     config: dict[str, Any] | None = None
+    broken: str | None = None
+    """Why the command's fields could not be read: kind is `unknown`, the outcome `failed: broken_command`."""
 
 
 class CloudSeen(BaseModel):

@@ -68,6 +68,26 @@ def test_what_cannot_be_read_is_broken_in_one_short_line(data: str) -> None:
     assert len(str(error.value)) < 300
 
 
+def test_a_broken_command_with_a_trigger_id_can_still_be_answered() -> None:
+    with pytest.raises(BrokenMessage) as error:
+        parse_message('{"cmd":"capture","trigger_id":"x","expires_at":"soon"}')
+    assert (error.value.cmd, error.value.trigger_id) == ("capture", "x")
+
+
+@pytest.mark.parametrize("data", ['{"cmd":"capture","trigger_id":"\\ud800"}', '{"event":"ping","server_time":"now"}'])
+def test_what_has_no_usable_trigger_id_cannot_be_answered(data: str) -> None:
+    with pytest.raises(BrokenMessage) as error:
+        parse_message(data)
+    assert error.value.trigger_id is None
+
+
+@pytest.mark.parametrize("value", ['"\\ud800"', "[" * 400 + "]" * 400])
+def test_settings_that_cannot_be_written_again_are_broken_at_the_door(value: str) -> None:
+    with pytest.raises(BrokenMessage) as error:
+        parse_message('{"cmd":"update_config","trigger_id":"x","config":{"a":' + value + "}}")
+    assert error.value.trigger_id == "x"
+
+
 @given(json_values)
 def test_any_json_is_a_message_or_broken(value: Any) -> None:
     with contextlib.suppress(BrokenMessage):
