@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""Makes what devices update from: a signed manifest, the host files, the offline archive, the channel file.
+
+    make_release.py build --version 1.2.0 --image camera=REG/NAME@sha256:... [--image ...] --key KEY --out dist
+    make_release.py offer --version 1.2.0 --channel stable --rollout 20 --key KEY --out dist
+
+`dist` then is the folder that UPDATE_URL names. The key is an SSH key (`ssh-keygen -t ed25519`); its public half
+stands in the devices' allowed_signers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import subprocess
+import sys
+import tarfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import host_bundle
+import image_archive
+from visantctl import UPDATER_VERSION, manifest
+from visantctl.errors import Problem
+from visantctl.signature import NAMESPACE
+from visantctl.version import is_version
+
+TREE = Path(__file__).resolve().parent.parent.parent
+
+
+def main() -> int:
+    """Exit code."""
+    options = _arguments()
+    if not is_version(options.version):
+        raise SystemExit(f"--version {options.version!r} must be of the form 1.2.3 or 1.2.3-beta.1")
+    try:
+        return build(options) if options.action == "build" else offer(options)
+    except Problem as problem:
+        raise SystemExit(str(problem)) from None
+
+
+def build(options: argparse.Namespace) -> int:
+    """Write `<out>/<version>/`."""
+    folder = options.out / options.version
+    folder.mkdir(parents=True, exist_ok=True)
+    references = dict(one.split("=", 1) for one in options.image)
+    sizes = dict.fromkeys(references, 0)
+    archives = {}
+    for architecture in options.archive:
+        for service, size in image_archive.fetch(references, options.version, architecture).items():
+            sizes[service] = max(size, sizes[service])
+        path = folder / f"visant-images-{options.version}-{architecture}.tar.gz"
+        image_archive.save(sorted(references), options.version, path, options.compress)
+        archives[architecture] = _blob(path)
+    host = folder / f"visant-host-{options.version}.tar.gz"
+    host.write_bytes(host_bundle.build(options.tree, options.compose))
+    value = {
+        "format": manifest.FORMAT,
+        "version": options.version,
+        "revision": options.revision or _revision(),
+        "created_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "minimum_updater": options.minimum_updater,
+        "rollout_percent": options.rollout,
+        "images": {
+            service: {"reference": reference, "bytes": sizes[service] or options.image_bytes}
+            for service, reference in references.items()
+        },
+        "host": _blob(host),
+        "archives": archives,
+    }
+    if options.allowed_signers:
+        value["allowed_signers"] = options.allowed_signers.read_text()
+    _write_signed(folder / "release.json", value, options.key)
+    for architecture, blob in archives.items():
+        _offline(folder, folder / f"visant-{options.version}-{architecture}.tar", host.name, blob["name"])
+    return 0
+
+
+def offer(options: argparse.Namespace) -> int:
+    """Write `<out>/<channel>.json`: the release's manifest, for this part of the fleet."""
+    value = json.loads((options.out / options.version / "release.json").read_bytes())
+    value["rollout_percent"] = options.rollout
+    _write_signed(options.out / f"{options.channel}.json", value, options.key)
+    return 0
+
+
+def _offline(folder: Path, to: Path, *blobs: str) -> None:
+    with tarfile.open(to, "w") as tar:
+        for name in ("release.json", "release.json.sig", *blobs):
+            tar.add(folder / name, arcname=name)
+
+
+def _write_signed(path: Path, value: dict[str, Any], key: Path) -> None:
+    raw = (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
+    manifest.parse(raw)  # never sign what a device would refuse
+    path.write_bytes(raw)
+    signature = path.with_name(path.name + ".sig")
+    signature.unlink(missing_ok=True)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(path)], check=True,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    print(path)
+
+
+def _blob(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"name": path.name, "sha256": digest, "bytes": path.stat().st_size}
+
+
+def _revision() -> str:
+    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=TREE, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "unknown"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    actions = parser.add_subparsers(dest="action", required=True)
+    for name in ("build", "offer"):
+        action = actions.add_parser(name)
+        action.add_argument("--version", required=True)
+        action.add_argument("--key", required=True, type=Path, help="private SSH key that signs")
+        action.add_argument("--out", default=Path("dist"), type=Path)
+        action.add_argument("--rollout", default=100, type=int, metavar="PERCENT")
+        if name == "offer":
+            action.add_argument("--channel", default="stable")
+            continue
+        action.add_argument("--image", action="append", required=True, metavar="SERVICE=REFERENCE@sha256:...")
+        action.add_argument("--archive", action="append", default=[], metavar="ARCH", help="arm64, amd64: make one")
+        action.add_argument("--compress", default=6, type=int, help="gzip level of the archive")
+        action.add_argument("--image-bytes", default=0, type=int, help="unpacked size assumed without an archive")
+        action.add_argument("--tree", default=TREE, type=Path, help="checkout to take the host files from")
+        action.add_argument("--compose", type=Path, help="another Compose file than the tree's")
+        action.add_argument("--revision", help="default: the checkout's commit")
+        action.add_argument("--minimum-updater", default=UPDATER_VERSION, type=int)
+        action.add_argument("--allowed-signers", type=Path, help="key list that devices take over with this release")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,21 @@
+"""visantctl boot."""
+
+from __future__ import annotations
+
+import argparse
+
+from visantctl.boot import boot
+from visantctl.device import Device
+
+HELP = "repair an interrupted update and start the good release"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """None."""
+
+
+def main(options: argparse.Namespace) -> int:
+    """Waits for another visantctl to end."""
+    device = Device.here()
+    boot(device, patience=device.settings.start_timeout)
+    return 0

@@ -1,0 +1,34 @@
+"""visantctl logs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from visantctl.device import Device
+from visantctl.errors import Problem
+
+HELP = "the services' logs"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags."""
+    parser.add_argument("-f", "--follow", action="store_true", help="go on with new lines")
+    parser.add_argument("-n", "--lines", default="200", metavar="N", help="how many old lines a service (default 200)")
+    parser.add_argument(
+        "services", nargs="*", metavar="SERVICE", help="camera, connector, uploader, redis; default all"
+    )
+
+
+def main(options: argparse.Namespace) -> int:
+    """Becomes `docker compose logs`."""
+    device = Device.here()
+    version = device.place.linked_version(device.place.current)
+    if version is None:
+        raise Problem("no release is installed here")
+    if options.lines != "all" and not options.lines.isdigit():
+        raise Problem(f"--lines {options.lines!r} must be a number or all")
+    stack = device.stack(version)
+    follow = ["--follow"] if options.follow else []
+    words = ["docker", *stack.arguments, "logs", "--tail", options.lines, *follow, *options.services]
+    os.execvpe("docker", words, device.engine.environment(stack.environment))

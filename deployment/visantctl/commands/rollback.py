@@ -1,0 +1,21 @@
+"""visantctl rollback."""
+
+from __future__ import annotations
+
+import argparse
+
+from visantctl.device import Device
+from visantctl.update import back
+
+HELP = "go back to the previous release and stay there until a newer one comes"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """None."""
+
+
+def main(options: argparse.Namespace) -> int:
+    """The release that was left is quarantined, so that the next check does not bring it back."""
+    device = Device.here()
+    device.log.info(back(device))
+    return 0

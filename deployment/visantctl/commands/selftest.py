@@ -1,0 +1,26 @@
+"""visantctl selftest."""
+
+from __future__ import annotations
+
+import argparse
+
+from visantctl import UPDATER_VERSION, cli
+from visantctl.device import Device
+from visantctl.pending import Pending
+
+HELP = "prove that this visantctl can run here; an update asks the candidate's before it switches"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """None."""
+
+
+def main(options: argparse.Namespace) -> int:
+    """Loads every command and reads the settings and the state, as they are on this device."""
+    for name in cli.names():
+        cli.command(name)
+    device = Device.here()
+    Pending.read(device.place.state)
+    device.ledger.history()
+    print(f"updater {UPDATER_VERSION}, {len(cli.names())} commands")
+    return 0

@@ -1,0 +1,23 @@
+"""visantctl status."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from visantctl.device import Device
+from visantctl.status import as_text, status
+
+HELP = "what should run, what runs, and how the last update went"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags."""
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def main(options: argparse.Namespace) -> int:
+    """0 when all is well or an update is going on, 1 otherwise."""
+    value = status(Device.here())
+    print(json.dumps(value, indent=2, sort_keys=True) if options.json else as_text(value))
+    return 0 if value["state"] in ("ok", "updating") else 1

@@ -1,0 +1,29 @@
+"""visantctl update."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from visantctl.device import Device
+from visantctl.source import Archive, Channel, Source
+from visantctl.update import update
+
+HELP = "look for a release, take it, watch it, keep it or go back"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags."""
+    parser.add_argument("--now", action="store_true", help="do not wait for a capture in flight")
+    parser.add_argument(
+        "--force", action="store_true", help="even when it is older, quarantined, or not rolled out to this device"
+    )
+    parser.add_argument("--from", dest="archive", metavar="RELEASE.TAR", type=Path, help="an offline release archive")
+
+
+def main(options: argparse.Namespace) -> int:
+    """0 also when there was nothing to do; see `visantctl.errors` for the other codes."""
+    device = Device.here()
+    source: Source = Archive(options.archive) if options.archive else Channel(device.settings)
+    device.log.info(update(device, source, now=options.now, force=options.force))
+    return 0

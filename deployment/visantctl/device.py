@@ -1,0 +1,63 @@
+"""Everything a command works with, wired once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from visantctl import manifest
+from visantctl.engine import Engine
+from visantctl.errors import EngineAway
+from visantctl.ledger import Ledger
+from visantctl.log import Log
+from visantctl.manifest import Release
+from visantctl.place import Place
+from visantctl.probe import Observation, observe
+from visantctl.settings import Settings
+from visantctl.stack import Stack
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Device:
+    """This host's place, settings, Engine, memory and log."""
+
+    place: Place
+    settings: Settings
+    engine: Engine
+    ledger: Ledger
+    log: Log
+
+    @classmethod
+    def here(cls) -> Device:
+        """The device of this host; Misconfigured when its settings are wrong."""
+        place = Place.from_environment()
+        settings = Settings.load(place.env_file)
+        return cls(place, settings, Engine(place.registry_login), Ledger(place), Log(place.log))
+
+    def holding(self, lock: int) -> Device:
+        """The same, its docker commands keep the update lock."""
+        return replace(self, engine=self.engine.holding(lock))
+
+    def stack(self, version: str) -> Stack:
+        """The services as that release describes them."""
+        return Stack(self.engine, self.place, self.settings.project, version)
+
+    def release(self, version: str) -> Release:
+        """A release that is on this host."""
+        return manifest.read(self.place.release(version) / "release.json")
+
+    def look(self) -> Observation:
+        """What the running stack can do now."""
+        return observe(self.engine, self.settings.project)
+
+    def with_engine(self, work: Callable[[], _T]) -> _T:
+        """Do `work`; when the Engine goes away in the middle, wait for it and do it once more."""
+        try:
+            return work()
+        except EngineAway as away:
+            self.log.warning(f"{away}; waiting up to {self.settings.engine_patience:g} s for it")
+            self.engine.wait(self.settings.engine_patience)
+            return work()

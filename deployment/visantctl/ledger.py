@@ -1,0 +1,116 @@
+"""What the device remembers of its updates: history, quarantine, interruptions, the last good version."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from visantctl import durable
+from visantctl.log import now
+from visantctl.place import Place
+
+_HISTORY_KEPT = 300
+
+
+class Ledger:
+    """Small files under `state/`, each written whole; `shared/update.json` is the one the services read."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._history = place.state / "history.jsonl"
+
+    @property
+    def good(self) -> str | None:
+        """The version that was kept last: what a boot starts and a failed update returns to."""
+        value = durable.read_json(self._place.state / "good.json")
+        return value.get("version") if isinstance(value, dict) else None
+
+    @good.setter
+    def good(self, version: str) -> None:
+        durable.write_json(self._place.state / "good.json", {"version": version, "at": now()})
+
+    @property
+    def quarantine(self) -> dict[str, dict[str, str]]:
+        """Version to `{"reason", "at"}`: releases that this device will not take again by itself."""
+        value = durable.read_json(self._place.state / "quarantine.json")
+        return value if isinstance(value, dict) else {}
+
+    def put_in_quarantine(self, version: str, reason: str) -> None:
+        """Refuse `version` from now on, unless forced."""
+        entries = {**self.quarantine, version: {"reason": reason, "at": now()}}
+        durable.write_json(self._place.state / "quarantine.json", entries)
+
+    def release_from_quarantine(self, version: str) -> None:
+        """Forget that `version` failed here: it has been kept since."""
+        entries = self.quarantine
+        if entries.pop(version, None) is not None:
+            durable.write_json(self._place.state / "quarantine.json", entries)
+
+    def interruptions(self, version: str) -> int:
+        """How often an update to `version` was cut short."""
+        value = durable.read_json(self._place.state / "interruptions.json")
+        count = value.get(version, 0) if isinstance(value, dict) else 0
+        return count if isinstance(count, int) else 0
+
+    def count_interruption(self, version: str) -> int:
+        """Add one and return the sum; counts of other versions are of no use any more."""
+        count = self.interruptions(version) + 1
+        durable.write_json(self._place.state / "interruptions.json", {version: count})
+        return count
+
+    def forget_interruptions(self) -> None:
+        """The update came to a verdict."""
+        durable.remove_file(self._place.state / "interruptions.json")
+
+    def write(self, result: str, **fields: Any) -> None:
+        """Add an event to the history and tell the services. `result` is a word of docs/updates.md."""
+        entry = {"at": now(), "result": result, **fields}
+        lines = [*_lines(self._history)[-(_HISTORY_KEPT - 1) :], json.dumps(entry, sort_keys=True)]
+        durable.write_file(self._history, ("\n".join(lines) + "\n").encode(), mode=0o644)
+        self.tell(entry)
+
+    def write_once(self, result: str, *, id: str, **fields: Any) -> None:
+        """`write`, unless the update with this id already has this result: a finished commit may be finished again."""
+        if not any(event.get("id") == id and event.get("result") == result for event in self.history()[-5:]):
+            self.write(result, id=id, **fields)
+
+    def note(self, result: str, reason: str) -> None:
+        """`write` for a check that changed nothing; the same again and again is remembered once, and told anew."""
+        last = (self.history() or [{}])[-1]
+        if (last.get("result"), last.get("reason")) == (result, reason):
+            self.tell({"at": now(), "result": result, "reason": reason})
+        else:
+            self.write(result, reason=reason)
+
+    def tell(self, entry: dict[str, Any]) -> None:
+        """Write what the device's telemetry carries as `update`."""
+        durable.write_json(
+            self._place.shared / "update.json",
+            {"version": self.good, "quarantined": sorted(self.quarantine), "last": entry},
+        )
+
+    def history(self) -> list[dict[str, Any]]:
+        """All remembered events, oldest first; a damaged line is skipped."""
+        events = []
+        for line in _lines(self._history):
+            with contextlib.suppress(ValueError):
+                events.append(json.loads(line))
+        return events
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def boot_id() -> str:
+    """The kernel's id of this boot."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return f"unknown-{os.getpid()}"

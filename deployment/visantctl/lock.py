@@ -1,0 +1,55 @@
+"""One visantctl changes a device at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from visantctl.errors import Busy
+
+
+@contextmanager
+def update_lock(state: Path, patience: float = 0.0) -> Iterator[int]:
+    """Hold `state/lock`; yields its descriptor.
+
+    The kernel frees the lock when its last holder ends, `kill -9` included. Docker commands that change something
+    inherit the descriptor, so an orphaned `compose up` keeps the next visantctl waiting instead of racing it.
+    Raises Busy after `patience` seconds.
+    """
+    descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+                    raise Busy(f"another visantctl (pid {holder}) is changing this device: try again later") from None
+                time.sleep(0.1)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def is_held(state: Path) -> bool:
+    """True while some visantctl changes this device."""
+    try:
+        descriptor = os.open(state / "lock", os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)

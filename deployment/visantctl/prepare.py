@@ -1,0 +1,155 @@
+"""The steps of an update that change nothing that runs: check, download, try the candidate's own updater."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+from visantctl import durable, images
+from visantctl.crash import step
+from visantctl.device import Device
+from visantctl.errors import EngineFailed, NoSpace, Refused
+from visantctl.manifest import Release
+from visantctl.source import Source
+
+_UNPACKED = 12
+"""The host files are text: unpacked at most about this many times their size."""
+
+
+def prepare(device: Device, source: Source, release: Release, signature: bytes) -> None:
+    """Bring the whole release onto this host. Raises without any trace in what runs."""
+    check_space(device, source, release)
+    step("space-checked")
+    try:
+        _stage(device, source, release, signature)
+        step("host-staged")
+        obtain_images(device, source, release)
+    except OSError as error:
+        raise NoSpace(f"cannot store {release.version} below {device.place.root}: {error.strerror or error}") from None
+    step("images-present")
+    _try_candidate(device, release)
+    step("candidate-tested")
+
+
+def check_space(device: Device, source: Source, release: Release) -> None:
+    """NoSpace unless everything fits and `min_free_bytes` remain."""
+    absent = sum(
+        image.bytes for image in release.images if images.image_id(device.engine, image.tag(release.version)) is None
+    )
+    archive = 0 if source.has_registry or not absent else _archive_bytes(device, release)
+    needs = [(device.place.root, release.host.bytes * _UNPACKED + archive), (device.engine.data_root(), absent)]
+    by_disk: dict[int, int] = {}
+    for folder, needed in needs:
+        if not folder.exists():  # an Engine elsewhere: it will say so itself
+            continue
+        disk = folder.stat().st_dev
+        by_disk[disk] = by_disk.get(disk, device.settings.min_free_bytes) + needed
+        free = shutil.disk_usage(folder).free
+        if free < by_disk[disk]:
+            raise NoSpace(
+                f"{release.version} needs {by_disk[disk] // 1_000_000} MB free at {folder} "
+                f"(UPDATE_MIN_FREE_BYTES included), there are {free // 1_000_000} MB: free some, nothing was changed"
+            )
+
+
+def obtain_images(device: Device, source: Source, release: Release) -> None:
+    """Pull or load, then note the ids."""
+    directory = device.place.release(release.version)
+    if images.missing(device.engine, release, directory):
+        device.log.info(f"getting {len(release.images)} images of {release.version}")
+        if source.has_registry:
+            images.pull(device.engine, release)
+        else:
+            _load(device, source, release)
+    images.record(device.engine, release, directory)
+
+
+def _load(device: Device, source: Source, release: Release) -> None:
+    wanted = release.archives.get(device.engine.architecture())
+    if wanted is None:
+        raise Refused(f"{release.version} has no images for {device.engine.architecture()} in an archive")
+    copy = device.place.releases / f".incoming-{wanted.name}"
+    try:
+        source.fetch(release, wanted, copy)
+        images.load(device.engine, release, copy)
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def _archive_bytes(device: Device, release: Release) -> int:
+    wanted = release.archives.get(device.engine.architecture())
+    return wanted.bytes if wanted else 0
+
+
+def _stage(device: Device, source: Source, release: Release, signature: bytes) -> None:
+    """The host files, under their final name only when they are whole."""
+    final = device.place.release(release.version)
+    for leftover in device.place.releases.glob(".incoming-*"):
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    if (final / "release.json").is_file() and device.release(release.version).identity == release.identity:
+        durable.write_file(final / "release.json", release.raw)
+        durable.write_file(final / "release.json.sig", signature)
+        return
+    staged = device.place.releases / f".incoming-{release.version}"
+    staged.mkdir(parents=True)
+    try:
+        bundle = staged / release.host.name
+        source.fetch(release, release.host, bundle)
+        unpack(bundle, staged)
+        bundle.unlink()
+        for needed in ("compose.yaml", "deployment/bin/visantctl"):
+            if not (staged / needed).is_file():
+                raise Refused(f"{release.version}: {release.host.name} holds no {needed}")
+        (staged / "release.json").write_bytes(release.raw)
+        (staged / "release.json.sig").write_bytes(signature)
+        durable.publish_directory(staged, final)
+    except BaseException:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise
+
+
+def unpack(bundle: Path, to: Path) -> None:
+    """Plain files of a tar.gz, below `to` only. (tarfile's own filters are newer than some 3.11.)"""
+    try:
+        with tarfile.open(bundle, "r:gz") as tar:
+            for member in tar:
+                parts = Path(member.name).parts
+                if member.isdir():
+                    continue
+                if not member.isfile() or member.name.startswith("/") or ".." in parts:
+                    raise Refused(f"{bundle.name}: {member.name!r} is not a plain file of this folder")
+                target = to.joinpath(*parts)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                source = tar.extractfile(member)
+                if source is not None:
+                    with target.open("wb") as file:
+                        shutil.copyfileobj(source, file)
+                target.chmod(0o755 if member.mode & 0o100 else 0o644)
+    except tarfile.TarError as error:
+        raise Refused(f"{bundle.name} is not a readable tar.gz: {error}") from None
+
+
+def _try_candidate(device: Device, release: Release) -> None:
+    """A release whose updater does not start, or whose Compose file does not parse, is never switched to."""
+    script = device.place.release(release.version) / "deployment/bin/visantctl"
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    try:
+        tried = subprocess.run(
+            [sys.executable, str(script), "selftest"],
+            env=environment, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise Refused(f"the visantctl of {release.version} does not answer") from None
+    if tried.returncode != 0:
+        words = (tried.stderr or tried.stdout).strip().splitlines()
+        raise Refused(f"the visantctl of {release.version} does not work here: {words[-1] if words else 'no reason'}")
+    try:
+        services = device.stack(release.version).check()
+    except EngineFailed as error:
+        raise Refused(f"the Compose file of {release.version} does not work here: {error}") from None
+    if absent := sorted({image.service for image in release.images} - set(services)):
+        raise Refused(f"the Compose file of {release.version} names no service for {', '.join(absent)}")

@@ -1,0 +1,149 @@
+"""`visantctl run`: what visant-device-v2.service is. In the foreground for as long as the services run."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+from visantctl import lock
+from visantctl.boot import boot
+from visantctl.device import Device
+from visantctl.errors import Busy, EngineAway, EngineFailed, Problem
+from visantctl.pending import Pending
+from visantctl.stack import containers
+
+_LOOK_EVERY = 5.0
+_GONE_LOOKS = 3
+"""Looks without any running container before the stack counts as gone."""
+_SUCCESSOR = "VISANT_RUN_SUCCESSOR"
+"""Set when a new release's visantctl takes over from the old one within the same process."""
+
+
+def run(device: Device) -> int:
+    """Repair, start, follow the logs, look for a release once; until a signal or until the stack is gone."""
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stopping.set())
+    device.place.prepare()
+    took_over = os.environ.pop(_SUCCESSOR, "") == "1"
+    version = _start(device, stopping)
+    if version is None:
+        return 0
+    tell_systemd(f"READY=1\nSTATUS=release {version}")
+    check_at = None if took_over else time.monotonic() + random.uniform(0, device.settings.window)
+    follower = Follower(device)
+    gone = 0
+    try:
+        while not stopping.wait(_LOOK_EVERY):
+            follower.keep_up()
+            busy = lock.is_held(device.place.state)
+            gone = 0 if busy or _any_running(device) else gone + 1
+            if gone >= _GONE_LOOKS:
+                raise Problem("the services were stopped by somebody else: ending, systemd starts them again")
+            if busy:
+                continue
+            if Pending.read(device.place.state) is not None:
+                device.log.warning("an update ended without a verdict: repairing")
+                _start(device, stopping)
+            if (now_good := device.ledger.good) and now_good != version:
+                follower.end()
+                _hand_over(device, now_good)
+            if check_at is not None and time.monotonic() >= check_at:
+                check_at = None
+                start_check(device)
+    finally:
+        follower.end()
+    device.log.info("stopping the services")
+    device.stack(device.ledger.good or version).stop()
+    return 0
+
+
+def _start(device: Device, stopping: threading.Event) -> str | None:
+    """The version that was started; None when a signal came first. An absent Engine is waited for."""
+    while not stopping.is_set():
+        try:
+            return boot(device, patience=device.settings.start_timeout)
+        except (EngineAway, Busy) as later:
+            device.log.warning(f"{later}; trying again")
+            stopping.wait(5)
+    return None
+
+
+def _any_running(device: Device) -> bool:
+    try:
+        return any(
+            one.status in ("running", "restarting") for one in containers(device.engine, device.settings.project)
+        )
+    except (EngineAway, EngineFailed):
+        return False
+
+
+def _hand_over(device: Device, version: str) -> None:
+    """Become the visantctl of the release that is kept now; same process, so systemd sees no restart."""
+    script = device.place.current / "deployment/bin/visantctl"
+    device.log.info(f"visantctl of {version} takes over")
+    os.environ[_SUCCESSOR] = "1"
+    os.execv(sys.executable, [sys.executable, str(script), "run"])
+
+
+def start_check(device: Device) -> None:
+    """Look for a release in a unit of its own, so that an update outlives whatever happens to this one."""
+    if os.environ.get("INVOCATION_ID") and shutil.which("systemctl"):
+        command = ["systemctl", "start", "--no-block", "visant-update.service"]
+        subprocess.run(command, check=False, timeout=60)
+    else:
+        script = device.place.current / "deployment/bin/visantctl"
+        subprocess.Popen([sys.executable, str(script), "update"], stdin=subprocess.DEVNULL, start_new_session=True)
+
+
+class Follower:
+    """The services' log lines on our standard output, which is the journal's."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lines = "all"
+        self.keep_up()
+
+    def keep_up(self) -> None:
+        """Follow again where the following has ended, as it does when all containers are replaced."""
+        if self._process is None or self._process.poll() is not None:
+            stack = self._device.stack(self._device.place.linked_version(self._device.place.current) or "")
+            since = [] if self._lines == "all" else ["--since", self._lines]
+            self._lines = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            self._process = subprocess.Popen(
+                ["docker", *stack.arguments, "logs", "--follow", "--no-color", *since],
+                stdin=subprocess.DEVNULL,
+                env=self._device.engine.environment(stack.environment),
+            )
+
+    def end(self) -> None:
+        """Stop following."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+
+def tell_systemd(state: str) -> None:
+    """sd_notify(3), where systemd listens."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bus:
+        try:
+            bus.sendto(state.encode(), address)
+        except OSError:
+            return

@@ -1,0 +1,117 @@
+"""The updater's settings: from `.env.device`, overridden by the environment (systemd drop-ins)."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from visantctl.errors import Misconfigured
+from visantctl.version import is_version
+
+_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)")
+_PROXY_KEYS = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_FILE")
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """KEY=VALUE lines; quotes around a value and a ` # comment` after it are taken off, as Compose does."""
+    values: dict[str, str] = {}
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return values
+    except PermissionError:
+        raise Misconfigured(f"{path} cannot be read: run as root (sudo)") from None
+    for line in text.splitlines():
+        match = _LINE.fullmatch(line)
+        if match is None or line.lstrip().startswith("#"):
+            continue
+        key, value = match.group(1), match.group(2).strip()
+        if len(value) >= 2 and value[0] in "'\"" and value.find(value[0], 1) > 0:
+            value = value[1 : value.find(value[0], 1)]
+        else:
+            value = re.split(r"(?:^|\s)#", value, maxsplit=1)[0].rstrip()
+        values[key] = value
+    return values
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All durations in seconds, all sizes in bytes."""
+
+    device_id: str = ""
+    update_url: str = ""
+    """Address of the folder that holds `<channel>.json` and `<version>/`; http, https or file. Empty: no updates."""
+    channel: str = "stable"
+    pin: str = ""
+    """A version to stay on, whatever the channel says; empty: follow the channel."""
+    soak: float = 60.0
+    """How long a new release is watched before it is kept."""
+    window: float = 900.0
+    """The check after a start comes at a random moment within this."""
+    idle_wait: float = 600.0
+    """How long an update waits for a capture in flight."""
+    start_timeout: float = 180.0
+    """How long containers may take to become healthy."""
+    engine_patience: float = 120.0
+    """How long an Engine that went away in the middle is waited for."""
+    min_free_bytes: int = 500_000_000
+    """Free bytes that must remain after a release is unpacked."""
+    project: str = "visant"
+    """Compose project name."""
+    proxies: Mapping[str, str] | None = None
+
+    @classmethod
+    def load(cls, env_file: Path, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read and check; Misconfigured names the key, the value and the remedy."""
+        values = {**read_env_file(env_file), **(os.environ if environment is None else environment)}
+
+        def number(key: str, default: float, low: float, high: float) -> float:
+            text = values.get(key, "")
+            if not text:
+                return default
+            try:
+                value = float(text)
+            except ValueError:
+                value = float("nan")
+            if not low <= value <= high:
+                raise Misconfigured(f"{key}={text!r} must be a number from {low:g} to {high:g}: edit {env_file}")
+            return value
+
+        channel = values.get("UPDATE_CHANNEL") or cls.channel
+        if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", channel):
+            raise Misconfigured(f"UPDATE_CHANNEL={channel!r} must be a word such as stable or beta: edit {env_file}")
+        pin = values.get("UPDATE_PIN", "")
+        if pin and not is_version(pin):
+            raise Misconfigured(f"UPDATE_PIN={pin!r} must be a version such as 1.2.0, or empty: edit {env_file}")
+        url = values.get("UPDATE_URL", "").rstrip("/")
+        if url and not re.match(r"(https?|file)://", url):
+            raise Misconfigured(f"UPDATE_URL={url!r} must start with https://, http:// or file://: edit {env_file}")
+        project = values.get("VISANT_PROJECT") or cls.project
+        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,60}", project):
+            raise Misconfigured(f"VISANT_PROJECT={project!r} must be lower-case letters, digits, - and _")
+        proxies = {key: values[key] for key in _PROXY_KEYS if values.get(key)}
+        if certificates := proxies.get("SSL_CERT_FILE"):
+            # Written for the containers, which see the folder `secrets` as /run/secrets.
+            inside = Path(certificates)
+            if inside.is_relative_to("/run/secrets"):
+                inside = env_file.parent / "secrets" / inside.relative_to("/run/secrets")
+            if not inside.is_file():
+                raise Misconfigured(f"SSL_CERT_FILE={certificates!r}: {inside} is not there; edit {env_file}")
+            proxies["SSL_CERT_FILE"] = str(inside)
+        return cls(
+            device_id=values.get("DEVICE_ID", ""),
+            update_url=url,
+            channel=channel,
+            pin=pin,
+            soak=number("UPDATE_SOAK", cls.soak, 1, 3600),
+            window=number("UPDATE_WINDOW", cls.window, 0, 86400),
+            idle_wait=number("UPDATE_IDLE_WAIT", cls.idle_wait, 0, 3600),
+            start_timeout=number("UPDATE_START_TIMEOUT", cls.start_timeout, 5, 1800),
+            engine_patience=number("UPDATE_ENGINE_PATIENCE", cls.engine_patience, 1, 3600),
+            min_free_bytes=int(number("UPDATE_MIN_FREE_BYTES", cls.min_free_bytes, 0, 1e15)),
+            project=project,
+            proxies=proxies,
+        )

@@ -1,0 +1,87 @@
+"""Is a new release any good? Watched for a while after the switch, compared with what worked before it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from visantctl.probe import Observation
+
+SETTLE = 45.0
+"""Seconds that stream and camera get at least: a stream may need 30 s to come back, a camera 5."""
+
+
+class Unfit(Exception):
+    """The verdict on a release that must not stay; the text says why."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What worked before the switch: only that can be asked of a new release."""
+
+    camera: bool = False
+    stream: bool = False
+
+    @classmethod
+    def of(cls, seen: Observation) -> Baseline:
+        """From a look at the release that is about to be replaced."""
+        return cls(camera=seen.camera == "serving", stream=seen.stream)
+
+    @classmethod
+    def read(cls, value: Any) -> Baseline:
+        """From the JSON of a pending update."""
+        given = value if isinstance(value, Mapping) else {}
+        return cls(camera=given.get("camera") is True, stream=given.get("stream") is True)
+
+
+def fault(services: Mapping[str, str], first: Observation, seen: Observation) -> str | None:
+    """What no healthy release shows at any moment; `services` maps each to the image id it must run."""
+    for service, image in services.items():
+        then, now = first.service(service), seen.service(service)
+        if now is None:
+            return f"{service} has no container, or several"
+        if image and now.image_id != image:
+            return f"{service} runs another image than this release's"
+        if now.status != "running":
+            return f"{service} is {now.status}"
+        if now.health == "unhealthy":
+            return f"{service} is unhealthy"
+        if then is not None and (now.id, now.restarts, now.started_at) != (then.id, then.restarts, then.started_at):
+            return f"{service} was restarted while it was watched"
+    return None
+
+
+def unsettled(baseline: Baseline, seen: Observation) -> str | None:
+    """What may take a moment after a start, but must be there at the end."""
+    for one in seen.containers:
+        if one.health == "starting":
+            return f"{one.service} is still starting"
+    if not seen.redis:
+        return "Redis does not answer"
+    if seen.camera.startswith("silent"):
+        return f"the camera service does not answer: {seen.camera.removeprefix('silent: ')}"
+    if baseline.camera and seen.camera != "serving":
+        return f"the camera worked before and not now: {seen.camera.removeprefix('degraded: ')}"
+    if baseline.stream and not seen.stream:
+        return "the connector had its stream before and has none now"
+    return None
+
+
+def watch(look: Callable[[], Observation], services: Mapping[str, str], baseline: Baseline, seconds: float) -> None:
+    """Return when the release was healthy for `seconds` and is settled; raise Unfit otherwise."""
+    first = look()
+    start = time.monotonic()
+    pause = min(5.0, seconds / 5)
+    while True:
+        seen = look()
+        if reason := fault(services, first, seen):
+            raise Unfit(reason)
+        waiting = unsettled(baseline, seen)
+        watched = time.monotonic() - start
+        if waiting is None and watched >= seconds:
+            return
+        if waiting is not None and watched >= max(seconds, SETTLE):
+            raise Unfit(waiting)
+        time.sleep(pause)

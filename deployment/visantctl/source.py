@@ -1,0 +1,109 @@
+"""Where a release comes from: a folder on a web server with a registry behind it, or one file."""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Protocol, TypeVar
+
+from visantctl import fetch
+from visantctl.errors import Misconfigured, Refused
+from visantctl.manifest import MAX_BYTES, Blob, Release, parse
+from visantctl.settings import Settings
+from visantctl.signature import verify
+
+_SIGNATURE_BYTES = 20_000
+_T = TypeVar("_T")
+
+
+class Source(Protocol):
+    """A signed manifest and the files it names."""
+
+    def signed_manifest(self) -> tuple[bytes, bytes]:
+        """Manifest and its signature, both unchecked."""
+
+    def fetch(self, release: Release, wanted: Blob, to: Path) -> None:
+        """Write a file of the release to `to`, checked against the manifest."""
+
+    @property
+    def has_registry(self) -> bool:
+        """Images are pulled by digest; otherwise they are among the files."""
+
+
+class Channel:
+    """`UPDATE_URL/<channel>.json`, or `UPDATE_URL/<version>/release.json` when the device is pinned."""
+
+    has_registry = True
+
+    def __init__(self, settings: Settings) -> None:
+        if not settings.update_url:
+            raise Misconfigured(
+                "UPDATE_URL is not set in .env.device: no place to look for releases; or use --from FILE"
+            )
+        self._settings = settings
+        pin = settings.pin
+        self.url = (
+            f"{settings.update_url}/{pin}/release.json" if pin else f"{settings.update_url}/{settings.channel}.json"
+        )
+
+    def signed_manifest(self) -> tuple[bytes, bytes]:
+        proxies = self._settings.proxies
+        return fetch.small(self.url, MAX_BYTES, proxies), fetch.small(f"{self.url}.sig", _SIGNATURE_BYTES, proxies)
+
+    def fetch(self, release: Release, wanted: Blob, to: Path) -> None:
+        url = f"{self._settings.update_url}/{release.version}/{wanted.name}"
+        fetch.blob(url, wanted, to, self._settings.proxies)
+
+
+class Archive:
+    """One tar with `release.json`, `release.json.sig`, the host files and the images of one architecture."""
+
+    has_registry = False
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise Misconfigured(f"--from {path}: no such file")
+        self._path = path
+
+    def signed_manifest(self) -> tuple[bytes, bytes]:
+        return (
+            self._member("release.json", lambda file: file.read(MAX_BYTES)),
+            self._member("release.json.sig", lambda file: file.read(_SIGNATURE_BYTES)),
+        )
+
+    def fetch(self, release: Release, wanted: Blob, to: Path) -> None:
+        def copy(file: IO[bytes]) -> tuple[int, str]:
+            digest, size = hashlib.sha256(), 0
+            with to.open("wb") as out:
+                while chunk := file.read(1 << 20):
+                    digest.update(chunk)
+                    size += len(chunk)
+                    out.write(chunk)
+            return size, digest.hexdigest()
+
+        fetch.check(wanted, *self._member(wanted.name, copy))
+
+    def _member(self, name: str, read: Callable[[IO[bytes]], _T]) -> _T:
+        """Read one plain file of the tar; nothing is ever extracted by the names or modes inside it."""
+        try:
+            with tarfile.open(self._path) as tar:
+                member = tar.getmember(name)
+                file = tar.extractfile(member) if member.isfile() else None
+                if file is None:
+                    raise Refused(f"{self._path}: {name} is not a plain file")
+                return read(file)
+        except KeyError:
+            raise Refused(
+                f"{self._path} holds no {name}: not a release archive, or one of another architecture"
+            ) from None
+        except tarfile.TarError as error:
+            raise Refused(f"{self._path} is not a readable tar: {error}") from None
+
+
+def trusted_release(source: Source, allowed_signers: Path) -> tuple[Release, bytes, str]:
+    """The source's release, its signature and signer: nothing of a manifest is read before it is verified."""
+    raw, signature = source.signed_manifest()
+    signer = verify(raw, signature, allowed_signers)
+    return parse(raw), signature, signer

@@ -1,0 +1,131 @@
+"""The services of one release as a Compose project."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from visantctl.engine import Engine
+from visantctl.errors import Misconfigured
+from visantctl.place import Place
+
+LABEL = "com.docker.compose"
+
+
+@dataclass(frozen=True)
+class Container:
+    """What `docker inspect` says, as far as the updater cares."""
+
+    service: str
+    id: str
+    image: str
+    """Name, such as `visant/camera:1.2.0`."""
+    image_id: str
+    status: str
+    """running, restarting, exited, created, paused or dead."""
+    health: str
+    """healthy, unhealthy, starting, or none without a healthcheck."""
+    restarts: int
+    started_at: str
+    ports: tuple[tuple[int, str, int], ...]
+    """Container port, host address, host port."""
+    health_command: tuple[str, ...]
+    """What the healthcheck runs inside; empty without one."""
+
+    @property
+    def well(self) -> bool:
+        """Running, and healthy as far as it can tell."""
+        return self.status == "running" and self.health in ("healthy", "none")
+
+
+class Stack:
+    """One release's Compose file, with the site's override and settings."""
+
+    def __init__(self, engine: Engine, place: Place, project: str, version: str) -> None:
+        self._engine = engine
+        self._project = project
+        self._version = version
+        files = [place.release(version) / "compose.yaml"]
+        if place.compose_override.is_file():
+            files.append(place.compose_override)
+        self.arguments = ["compose", "--project-name", project, "--project-directory", str(place.root)]
+        for file in files:
+            self.arguments += ["--file", str(file)]
+        # Always named, so that a stray .env beside it never takes part.
+        self.arguments += ["--env-file", str(place.env_file) if place.env_file.is_file() else "/dev/null"]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the Compose file interpolates: which version's tags to run."""
+        return {"VISANT_VERSION": self._version, "VISANT_IMAGES": "visant"}
+
+    def _compose(self, *arguments: str, timeout: float) -> str:
+        return self._engine.run(*self.arguments, *arguments, timeout=timeout, env=self.environment)
+
+    def check(self) -> list[str]:
+        """Names of the services; EngineFailed when the Compose file does not parse with this device's settings."""
+        return self._compose("config", "--services", timeout=60).split()
+
+    def up(self, wait: float) -> None:
+        """Start or change what differs and wait until all is healthy; never pulls, never builds. Seconds."""
+        self._compose(
+            "up", "--detach", "--wait", "--wait-timeout", str(int(wait)), "--pull", "never", "--no-build",
+            "--remove-orphans", timeout=wait + 120,
+        )  # fmt: skip
+
+    def start(self) -> None:
+        """Start without waiting for health."""
+        self._compose("up", "--detach", "--pull", "never", "--no-build", "--remove-orphans", timeout=300)
+
+    def stop(self) -> None:
+        """Stop in order, each within its grace period; what is stopped stays stopped at the next boot."""
+        self._compose("stop", timeout=300)
+
+    def down(self) -> None:
+        """Remove containers and networks; volumes stay."""
+        self._compose("down", "--remove-orphans", timeout=300)
+
+    def last_words(self, lines: int = 200) -> str:
+        """The newest log lines of each service."""
+        return self._compose("logs", "--no-color", "--timestamps", "--tail", str(lines), timeout=60)
+
+
+def containers(engine: Engine, project: str) -> list[Container]:
+    """Every container of the project, running or not."""
+    ids = engine.run("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={LABEL}.project={project}").split()
+    if not ids:
+        return []
+    try:
+        found = json.loads(engine.run("inspect", *ids))
+    except ValueError:
+        raise Misconfigured("docker inspect did not answer with JSON: is this Docker's own command line?") from None
+    return sorted((_container(value) for value in found), key=lambda one: one.service)
+
+
+def _container(value: dict[str, Any]) -> Container:
+    state, labels = value["State"], value["Config"].get("Labels") or {}
+    ports = tuple(
+        (int(inside.split("/")[0]), one.get("HostIp", ""), int(one["HostPort"]))
+        for inside, bound in (value["NetworkSettings"].get("Ports") or {}).items()
+        for one in bound or ()
+        if one.get("HostPort")
+    )
+    return Container(
+        service=labels.get(f"{LABEL}.service", ""),
+        id=value["Id"],
+        image=value["Config"]["Image"],
+        image_id=value["Image"],
+        status=state["Status"],
+        health=(state.get("Health") or {}).get("Status", "none"),
+        restarts=value.get("RestartCount", 0),
+        started_at=state["StartedAt"],
+        ports=ports,
+        health_command=_command((value["Config"].get("Healthcheck") or {}).get("Test") or []),
+    )
+
+
+def _command(test: list[str]) -> tuple[str, ...]:
+    if test[:1] == ["CMD"]:
+        return tuple(test[1:])
+    return ("sh", "-c", test[1]) if test[:1] == ["CMD-SHELL"] else ()

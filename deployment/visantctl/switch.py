@@ -1,0 +1,113 @@
+"""From the good release to the candidate: the part that runs change, each step durable before the next."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import asdict
+
+from visantctl import durable, images, units
+from visantctl.crash import step
+from visantctl.device import Device
+from visantctl.errors import EngineFailed, Problem
+from visantctl.manifest import Release
+from visantctl.pending import Pending
+from visantctl.rollback import roll_back
+from visantctl.soak import Baseline, Unfit, watch
+
+
+def switch(device: Device, candidate: str, kind: str = "update") -> None:
+    """Run `candidate`, watch it, keep it or go back. Problem when it went back; EngineAway leaves it to the boot."""
+    good = device.ledger.good
+    baseline = Baseline.of(device.look()) if good else Baseline()
+    pending = Pending.begin(
+        device.place.state,
+        candidate=candidate,
+        good=good,
+        older=device.place.linked_version(device.place.previous),
+        baseline=asdict(baseline),
+        kind=kind,
+    )
+    step("switch-written")
+    device.log.info(f"switching from {good or 'nothing'} to {candidate}")
+    if good:
+        durable.point(device.place.previous, f"releases/{good}")
+    step("previous-linked")
+    durable.point(device.place.current, f"releases/{candidate}")
+    step("current-linked")
+    try:
+        device.with_engine(lambda: _run_and_watch(device, pending))
+    except Unfit as verdict:
+        roll_back(device, pending, str(verdict))
+        raise Problem(f"{candidate} was taken back: {verdict}") from None
+    step("soaked")
+    commit(device, pending)
+
+
+def _run_and_watch(device: Device, pending: Pending) -> None:
+    before = time.monotonic()
+    try:
+        device.stack(pending.candidate).up(device.settings.start_timeout)
+    except EngineFailed as error:
+        raise Unfit(str(error)) from None
+    device.log.info(f"{pending.candidate} started in {time.monotonic() - before:.1f} s, watching it")
+    step("started")
+    pending.advance(device.place.state, "soaking")
+    step("soak-written")
+    watch_release(device, pending)
+
+
+def watch_release(device: Device, pending: Pending) -> None:
+    """Unfit unless the candidate is healthy for the soak."""
+    services = expected_images(device, pending.candidate)
+    watch(device.look, services, Baseline.read(pending.baseline), device.settings.soak)
+
+
+def expected_images(device: Device, version: str) -> dict[str, str]:
+    """Each service of the release's Compose file to the image id it must run; empty where the release names none."""
+    known = images.recorded(device.place.release(version))
+    return {service: known.get(service, "") for service in device.stack(version).check()}
+
+
+def commit(device: Device, pending: Pending) -> None:
+    """Keep the candidate. Everything here may be done twice: an interrupted commit is simply finished."""
+    place, ledger, version = device.place, device.ledger, pending.candidate
+    pending.advance(place.state, "committing")
+    step("commit-written")
+    ledger.good = version
+    step("good-written")
+    release = device.release(version)
+    if release.allowed_signers and pending.kind == "update":
+        durable.write_file(place.allowed_signers, release.allowed_signers.encode())
+    step("signers-written")
+    units.refresh(place, version, device.log)
+    if pending.kind == "rollback" and pending.good:
+        ledger.put_in_quarantine(pending.good, "an operator went back from it")
+    ledger.release_from_quarantine(version)
+    ledger.forget_interruptions()
+    result = "rolled_back_by_operator" if pending.kind == "rollback" else "updated" if pending.good else "installed"
+    ledger.write_once(result, id=pending.started_at, to=version, **({"from": pending.good} if pending.good else {}))
+    remove_others(device, release)
+    step("cleaned")
+    Pending.close(place.state)
+    step("closed")
+    device.log.info(f"{version} is the good release now")
+
+
+def remove_others(device: Device, current: Release) -> None:
+    """Take releases off this host that are neither the current nor the previous one, by tag and digest."""
+    place = device.place
+    kept = {current.version: current}
+    previous = place.linked_version(place.previous)
+    if previous:
+        kept[previous] = device.release(previous)
+    for directory in sorted(place.releases.iterdir()):
+        if directory.name in kept:
+            continue
+        if (directory / "release.json").is_file() and directory.is_dir():
+            try:
+                images.remove(device.engine, device.release(directory.name), kept.values())
+            except Problem as error:
+                device.log.warning(f"images of {directory.name} were not removed: {error}")
+        shutil.rmtree(directory, ignore_errors=True)
+        device.log.info(f"removed release {directory.name}")
