@@ -18,7 +18,7 @@ class Frame:
     width: int
     height: int
     sequence: int
-    """Counts the source's frames, those lost or not asked for too; starts anywhere, never runs backwards in a stream."""
+    """Counts the source's frames, those lost or not asked for too; starts anywhere, never runs backwards while open."""
     exposed_at: float
     """CLOCK_MONOTONIC, seconds: the driver's best word on when exposure began. It may be late by at most
     `Opened.timestamp_late`."""

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from visant_contract.outcome import Reason
-
 from visant_camera.frame import Encoding, Frame
+from visant_contract.outcome import Reason
 
 
 class CameraError(Exception):

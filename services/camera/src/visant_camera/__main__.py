@@ -1,0 +1,43 @@
+"""`visant-camera run | probe | snapshot | health | config | version`."""
+
+import sys
+from collections.abc import Sequence
+
+from visant_runtime.entry import dispatch
+
+
+def main() -> int:
+    """The entry point; each command imports what it needs, `health` the standard library alone."""
+    return dispatch(
+        "visant-camera",
+        {
+            "run": ("own the camera and answer GET /snapshot", _run),
+            "health": ("say whether the running service makes progress", _health),
+            "config": ("print the settings in force", _config),
+        },
+    )
+
+
+def _run(arguments: Sequence[str]) -> int:
+    from visant_camera.run import run
+
+    return run()
+
+
+def _health(arguments: Sequence[str]) -> int:
+    from visant_runtime.heartbeat import health_command
+
+    return health_command("camera")
+
+
+def _config(arguments: Sequence[str]) -> int:
+    from visant_camera.settings import CameraSettings
+    from visant_runtime.settings import load, show
+
+    settings = load(CameraSettings)
+    print(show(settings.model_copy(update={"camera_source": settings.shown_source})))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""The HTTP interface: which path leads where."""
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import ValidationError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from visant_camera.condition import Condition
+from visant_camera.drivers.faults import Fault, Faults
+from visant_camera.problems import http_problem, problem
+from visant_camera.snapshot import Snapshots
+
+
+def make_app(snapshots: Snapshots, condition: Condition, *extra: Route) -> Starlette:
+    """`/snapshot`, `/state`, `/metrics`, and the routes in `extra`."""
+
+    async def state(request: Request) -> Response:
+        return _json(condition.state().model_dump_json())
+
+    async def metrics(request: Request) -> Response:
+        return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return Starlette(
+        routes=[
+            Route("/snapshot", snapshots.answer),
+            Route("/state", state),
+            Route("/metrics", metrics),
+            *extra,
+        ],
+        exception_handlers={HTTPException: http_problem},
+    )
+
+
+def fault_routes(faults: Faults) -> list[Route]:
+    """`GET` and `POST /fake/faults`; wired only where CAMERA_SOURCE=fake."""
+
+    async def show(request: Request) -> Response:
+        return _json(faults.now().model_dump_json())
+
+    async def change(request: Request) -> Response:
+        try:
+            fault = Fault.model_validate_json(await request.body())
+        except ValidationError as error:
+            first = error.errors()[0]
+            return problem(422, f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}")
+        faults.set(fault)
+        return _json(faults.now().model_dump_json())
+
+    return [Route("/fake/faults", show), Route("/fake/faults", change, methods=["POST"])]
+
+
+def _json(text: str) -> Response:
+    return Response(text, headers={"Cache-Control": "no-store"}, media_type="application/json")

@@ -1,0 +1,74 @@
+"""An image file as a camera: whoever asks gets the file as it is at that moment."""
+
+import time
+from functools import partial
+from pathlib import Path
+
+from visant_camera.drivers import BadFrame, CameraAbsent, CameraGone, Control, ControlRefused, Opened
+from visant_camera.frame import Frame
+from visant_camera.jpeg import is_whole, size
+
+_INTERVAL = 0.1  # seconds between looks at the file: ten `frames` a second, each as cheap as one stat
+
+
+class StillDriver:
+    """Reads `path` anew for each wanted frame. A JPEG is handed through; other formats need OpenCV."""
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+        self._is_jpeg = self._path.suffix.lower() in (".jpg", ".jpeg")
+        self._sequence = 0
+
+    def open(self) -> Opened:
+        """Raises CameraAbsent where the file is missing or is no image (yet)."""
+        try:
+            frame = self._read()
+        except (OSError, BadFrame) as error:
+            raise CameraAbsent(f"{self._path}: {_why(error)}") from None
+        return Opened(
+            str(self._path), self._path.name, frame.encoding, frame.width, frame.height, 1 / _INTERVAL, timestamp_late=0
+        )
+
+    def next_frame(self, timeout: float, *, want: bool) -> Frame | None:
+        """The file's content, exposed now. Raises CameraGone where it is away, BadFrame where it is half written."""
+        time.sleep(min(timeout, _INTERVAL))
+        self._sequence += 1
+        try:
+            if want:
+                return self._read()
+            self._path.stat()
+        except OSError as error:
+            raise CameraGone(f"{self._path}: {_why(error)}") from None
+        return None
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def controls(self) -> list[Control]:
+        """None."""
+        return []
+
+    def set_control(self, name: str, value: int) -> None:
+        """There is nothing to set."""
+        raise ControlRefused(f"an image file has no {name}")
+
+    def _read(self) -> Frame:
+        now = time.monotonic()
+        data = self._path.read_bytes()
+        frame = partial(Frame, sequence=self._sequence, exposed_at=now)
+        if self._is_jpeg:
+            found = size(data) if is_whole(data) else None
+            if found is None:
+                raise BadFrame(f"{self._path} is no whole JPEG")
+            return frame(data=data, encoding="mjpeg", width=found[0], height=found[1])
+        import cv2
+        import numpy as np
+
+        image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR) if data else None
+        if image is None:
+            raise BadFrame(f"{self._path} is no image that can be read")
+        return frame(data=image.tobytes(), encoding="bgr", width=image.shape[1], height=image.shape[0])
+
+
+def _why(error: OSError | BadFrame) -> str:
+    return error.detail if isinstance(error, BadFrame) else (error.strerror or str(error))

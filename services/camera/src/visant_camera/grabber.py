@@ -1,0 +1,191 @@
+"""The thread that owns the camera: opens it, drains it, hands frames over, closes and reopens it when it fails."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+import structlog
+
+from visant_camera.condition import Condition
+from visant_camera.drivers import BadFrame, CameraAbsent, CameraError, CameraStalled, Driver, Opened
+from visant_camera.frame import Frame
+from visant_camera.waiting import Waiting
+from visant_runtime.heartbeat import Heartbeat
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+REOPEN_FIRST, REOPEN_MAX = 0.25, 2.0
+"""Seconds between attempts to open: doubling, capped so that a camera that returns serves within 5 s."""
+BAD_FRAMES_LIMIT = 5.0
+"""Seconds of nothing but bad frames after which the device is opened anew."""
+LOOP = "grabber"
+MAX_SILENCE = 30.0
+"""Seconds that one round may take: an open and a stall together are far below."""
+
+
+def reopen_delay(attempt: int) -> float:
+    """Seconds before the next open; `attempt` counts failures since the last good frame, from 0."""
+    return min(REOPEN_MAX, REOPEN_FIRST * 2.0 ** min(attempt, 16))
+
+
+class Grabber:
+    """`start`, then `stop`. `on_open` runs in the grabber's thread after each open, before the first frame."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        waiting: Waiting,
+        condition: Condition,
+        *,
+        warmup: int,
+        stall_after: float,
+        margin: float | None,
+        heartbeat: Heartbeat | None = None,
+        on_open: Callable[[Driver], None] | None = None,
+    ) -> None:
+        self._driver = driver
+        self._waiting = waiting
+        self._condition = condition
+        self._warmup = warmup
+        self._stall_after = stall_after
+        self._margin = margin
+        self._heartbeat = heartbeat
+        self._on_open = on_open
+        self._stop = threading.Event()
+        self._calls: deque[tuple[Callable[[Driver], Any], Future[Any]]] = deque()
+        self._open = False
+        self._failures = 0
+        self._round_at = time.monotonic()
+        self._error: BaseException | None = None
+        # daemon: a read that the kernel never lets go of must not keep the process alive
+        self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
+
+    def start(self) -> None:
+        """Begins to look for the camera."""
+        if self._heartbeat is not None:
+            self._heartbeat.expect(LOOP, MAX_SILENCE)
+        self._thread.start()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Ends the thread and closes the camera; waits for it at most `timeout` seconds."""
+        self._stop.set()
+        self._thread.join(timeout)
+
+    def check(self) -> None:
+        """Raises where the thread died or hangs: the process has to end, so that it is restarted."""
+        if self._error is not None:
+            raise RuntimeError("the grabber's thread ended") from self._error
+        silent = time.monotonic() - self._round_at
+        if silent > MAX_SILENCE:
+            raise RuntimeError(f"the camera's driver has not returned for {silent:.0f} s")
+
+    def call(self, function: Callable[[Driver], T]) -> Future[T]:
+        """Runs `function` between two frames; its future fails with CameraAbsent while nothing is open."""
+        future: Future[T] = Future()
+        self._calls.append((function, future))
+        return future
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._session()
+                self._beat()
+                self._stop.wait(reopen_delay(self._failures - 1))
+        except BaseException as error:
+            self._error = error
+            log.critical("the grabber's thread ended", exc_info=error)
+
+    def _session(self) -> None:
+        """From an open to the failure that ends it."""
+        try:
+            opened = self._driver.open()
+            self._open = True
+            self._announce(opened)
+            self._stream()
+        except CameraError as error:
+            self._failures += 1
+            self._condition.failed(error)
+        finally:
+            self._open = False
+            self._driver.close()
+            self._condition.closed()
+            self._answer_calls()
+
+    def _announce(self, opened: Opened) -> None:
+        margin = opened.timestamp_late if self._margin is None else self._margin
+        self._condition.opened(opened, margin)
+        log.info(
+            "camera open",
+            source=opened.source,
+            name=opened.name,
+            encoding=opened.encoding,
+            size=f"{opened.width}x{opened.height}",
+            fps=opened.fps,
+        )
+        for line in opened.refusals:
+            log.warning("the camera refused a wish", refused=line)
+        if self._on_open is not None:
+            self._on_open(self._driver)
+
+    def _stream(self) -> None:
+        left = self._warmup
+        good_at = advanced_at = time.monotonic()
+        newest = float("-inf")
+        while not self._stop.is_set():
+            self._answer_calls()
+            want = left == 0 and self._waiting.wanted()
+            try:
+                frame = self._driver.next_frame(self._stall_after, want=want)
+            except BadFrame as error:
+                self._bad(error, time.monotonic() - good_at)
+                continue
+            finally:
+                self._beat()
+            good_at = time.monotonic()
+            if frame is not None and frame.exposed_at <= newest:
+                self._repeated(frame, good_at - advanced_at)
+                continue
+            advanced_at = good_at
+            if left:
+                left -= 1
+                self._condition.warming(left)
+                continue
+            self._failures = 0
+            self._condition.frame(idle=not want)
+            if frame is not None:
+                newest = frame.exposed_at
+                self._waiting.offer(frame)
+
+    def _bad(self, error: BadFrame, since_good: float) -> None:
+        self._condition.bad_frame(error)
+        if since_good > self._stall_after:
+            self._condition.failed(error)
+        if since_good > BAD_FRAMES_LIMIT:
+            raise error
+
+    def _repeated(self, frame: Frame, since_advance: float) -> None:
+        """A camera that hands out the same moment again and again is frozen, however lively it looks."""
+        if since_advance > self._stall_after:
+            raise CameraStalled(f"frame {frame.sequence} comes again and again")
+
+    def _answer_calls(self) -> None:
+        while self._calls:
+            function, future = self._calls.popleft()
+            if not future.set_running_or_notify_cancel():
+                continue
+            if not self._open:
+                future.set_exception(CameraAbsent("no camera is open"))
+                continue
+            try:
+                future.set_result(function(self._driver))
+            except Exception as error:  # noqa: BLE001  it is the caller's, and gets there through the future
+                future.set_exception(error)
+
+    def _beat(self) -> None:
+        self._round_at = time.monotonic()
+        if self._heartbeat is not None:
+            self._heartbeat.beat(LOOP)

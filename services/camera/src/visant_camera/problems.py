@@ -1,0 +1,29 @@
+"""Answers that are not a picture: RFC 9457 problem details."""
+
+from http import HTTPStatus
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from visant_contract.errors import PROBLEM_JSON, Problem
+
+
+def problem(status: int, detail: str, *, reason: str | None = None, headers: dict[str, str] | None = None) -> Response:
+    """A problem document; `detail` is one line for a person, `reason` a word for programs."""
+    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, reason=reason)
+    return Response(
+        body.model_dump_json(exclude_none=True),
+        status,
+        {"Cache-Control": "no-store", **(headers or {})},
+        media_type=PROBLEM_JSON,
+    )
+
+
+def http_problem(request: Request, error: Exception) -> Response:
+    """What the framework itself refuses (no such path, wrong method), in the same form."""
+    if not isinstance(error, HTTPException):
+        raise error
+    return problem(
+        error.status_code, f"{request.method} {request.url.path}: {error.detail}", headers=dict(error.headers or {})
+    )

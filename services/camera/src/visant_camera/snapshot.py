@@ -1,0 +1,112 @@
+"""`GET /snapshot`: a frame whose exposure began after the request arrived, or 503 with the reason."""
+
+import asyncio
+import math
+import time
+from datetime import UTC
+
+from prometheus_client import Counter, Histogram
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
+
+from visant_camera.condition import Condition
+from visant_camera.drivers import BadFrame
+from visant_camera.picture import Picture
+from visant_camera.problems import problem
+from visant_camera.waiting import Waiting
+from visant_contract.outcome import REMEDY
+from visant_contract.snapshot import CAPTURED_AT, DEFAULT_TIMEOUT_MS, SnapshotInfo
+
+MAX_TIMEOUT_MS = 30_000
+MAX_AGE_MS = 60_000
+
+_ANSWERS = Counter("visant_camera_snapshots", "Answers to /snapshot by outcome", ["outcome"])
+_WAIT = Histogram(
+    "visant_camera_snapshot_seconds",
+    "From the request to its picture",
+    buckets=(0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.25, 0.5, 1, 2, 5),
+)
+
+
+class NoPicture(Exception):
+    """No frame came in time; reason of SNAPSHOT_REASONS and one line."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class Snapshots:
+    """Takes pictures for whoever asks."""
+
+    def __init__(self, waiting: Waiting, condition: Condition) -> None:
+        self._waiting = waiting
+        self._condition = condition
+
+    async def take(self, *, max_age: float | None, timeout: float) -> tuple[Picture, bytes]:
+        """A picture and its JPEG. Raises NoPicture.
+
+        `max_age` None: exposed after this call, by the margin of the driver. Else: one stamped at most so many
+        seconds ago is good enough.
+        """
+        began = time.monotonic()
+        after_bad = float("-inf")
+        while True:
+            # the margin is read anew: the camera may be another one since it was lost
+            wanted = began + self._condition.margin if max_age is None else began - max_age
+            try:
+                picture = await self._waiting.picture(
+                    max(wanted, after_bad), began + timeout - time.monotonic(), keep=max_age is not None
+                )
+                if max_age is None and picture.exposed.monotonic < began + self._condition.margin:
+                    continue
+                return picture, picture.jpeg() if picture.ready else await asyncio.to_thread(picture.jpeg)
+            except BadFrame as error:
+                self._condition.bad_frame(error)
+                after_bad = math.nextafter(picture.exposed.monotonic, math.inf)
+            except TimeoutError:
+                age = "after the request" if max_age is None else f"at most {max_age:.3f} s before it"
+                reason, detail = self._condition.why_no_frame(began, f"no frame {age} within {timeout:.3f} s")
+                raise NoPicture(reason, detail) from None
+
+    async def answer(self, request: Request) -> Response:
+        """The HTTP side of `take`."""
+        try:
+            timeout = _milliseconds(request.query_params, "timeout_ms", 1, MAX_TIMEOUT_MS)
+            max_age = _milliseconds(request.query_params, "max_age_ms", 0, MAX_AGE_MS)
+        except ValueError as error:
+            _ANSWERS.labels("refused").inc()
+            return problem(422, str(error))
+        began = time.monotonic()
+        try:
+            picture, jpeg = await self.take(
+                max_age=max_age, timeout=DEFAULT_TIMEOUT_MS / 1000 if timeout is None else timeout
+            )
+        except NoPicture as error:
+            _ANSWERS.labels(error.reason).inc()
+            detail = f"{error.detail}. {REMEDY.get(error.reason, '')}".strip()  # type: ignore[call-overload]
+            return problem(503, detail, reason=error.reason, headers={"Retry-After": "1"})
+        _ANSWERS.labels("picture").inc()
+        _WAIT.observe(time.monotonic() - began)
+        return Response(jpeg, headers=_headers(picture), media_type="image/jpeg")
+
+
+def _headers(picture: Picture) -> dict[str, str]:
+    frame = picture.frame
+    info = SnapshotInfo(
+        captured_boottime=picture.exposed.boottime, sequence=frame.sequence, width=frame.width, height=frame.height
+    )
+    wall = picture.exposed.wall.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {**info.headers(), CAPTURED_AT: wall, "Cache-Control": "no-store"}
+
+
+def _milliseconds(query: QueryParams, name: str, low: int, high: int) -> float | None:
+    """The value in seconds; None where it is absent. ValueError names the range."""
+    text = query.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and low <= int(text) <= high):
+        raise ValueError(f"{name}={text[:40]!r}: it must be a whole number from {low} to {high}")
+    return int(text) / 1000

@@ -1,0 +1,79 @@
+"""Where requests wait for a frame and the grabber hands frames over; and where the newest one is kept."""
+
+import asyncio
+import threading
+import time
+from dataclasses import dataclass
+
+from visant_camera.frame import Frame
+from visant_camera.picture import Picture, moment
+
+
+@dataclass(eq=False, slots=True)
+class _Waiter:
+    since: float
+    future: asyncio.Future[Picture]
+    loop: asyncio.AbstractEventLoop
+
+
+class Waiting:
+    """`offer` and `wanted` belong to the grabber's thread, the rest to the event loop."""
+
+    def __init__(self, *, quality: int, idle_after: float) -> None:
+        self._quality = quality
+        self._idle_after = idle_after
+        self._lock = threading.Lock()
+        self._waiters: set[_Waiter] = set()
+        self._newest: Picture | None = None
+        self._old_ones_until = 0.0
+
+    async def picture(self, since: float, timeout: float, *, keep: bool = False) -> Picture:
+        """The first picture stamped at `since` (CLOCK_MONOTONIC, seconds) or later. TimeoutError after `timeout`.
+
+        `keep`: who asks takes older pictures and will ask again; from now on each frame is copied, for a while.
+        """
+        loop = asyncio.get_running_loop()
+        waiter = _Waiter(since, loop.create_future(), loop)
+        with self._lock:
+            if keep:
+                self._old_ones_until = time.monotonic() + self._idle_after
+            if self._newest is not None and self._newest.exposed.monotonic >= since:
+                return self._newest
+            self._waiters.add(waiter)
+        try:
+            async with asyncio.timeout(timeout):
+                return await waiter.future
+        finally:
+            with self._lock:
+                self._waiters.discard(waiter)
+
+    def wanted(self) -> bool:
+        """Whether the next frame is worth its copy."""
+        with self._lock:
+            if self._waiters or time.monotonic() < self._old_ones_until:
+                return True
+            self._newest = None
+            return False
+
+    def offer(self, frame: Frame) -> None:
+        """Hands `frame` to all whom it suits."""
+        exposed = moment(
+            frame.exposed_at,
+            monotonic=time.monotonic(),
+            boottime=time.clock_gettime(time.CLOCK_BOOTTIME),
+            wall=time.time(),
+        )
+        picture = Picture(frame, exposed, quality=self._quality)
+        with self._lock:
+            self._newest = picture
+            suited = [one for one in self._waiters if frame.exposed_at >= one.since]
+            self._waiters.difference_update(suited)
+        for one in suited:
+            # a loop that has closed meanwhile has nobody waiting
+            if not one.loop.is_closed():
+                one.loop.call_soon_threadsafe(_resolve, one.future, picture)
+
+
+def _resolve(future: asyncio.Future[Picture], picture: Picture) -> None:
+    if not future.done():
+        future.set_result(picture)
