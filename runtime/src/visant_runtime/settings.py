@@ -4,6 +4,7 @@ A bad or missing value ends the start with one line that names the key, the valu
 """
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,9 +73,14 @@ def _line(kind: type[Settings], problem: Any) -> str:
     if problem["type"] == "missing":
         return f"{name.upper()} is not set{remedy}"
     secret = field is not None and "SecretStr" in str(field.annotation)
-    given = "" if secret or "input" not in problem else f"={str(problem['input'])[:200]!r}"
+    given = "" if secret or "input" not in problem else f"={_without_userinfo(str(problem['input']))[:200]!r}"
     reason = str(problem["msg"]).removeprefix("Value error, ")
     return f"{name.upper()}{given} is not valid ({reason}){remedy}"
+
+
+def _without_userinfo(value: str) -> str:
+    """A URL's user name and password must not appear in the line that refuses it."""
+    return re.sub(r"//\S*@", "//****@", value)
 
 
 def show(settings: Settings) -> str:
