@@ -1,0 +1,116 @@
+"""What the update tests share: one registry, one shop of releases, a fresh device for each test."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.updates.host import Host
+from tests.updates.shop import TREE, Shop, docker, new_key, signers
+from tests.updates.wire import Relay, Website
+
+GOOD, UNHEALTHY, CRASHING, NO_START, DEAF, BLIND, NEXT = (f"0.{minor}.0" for minor in range(1, 8))
+"""Versions of the shared releases. No product release will ever have them."""
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
+    """A real registry on loopback."""
+    env = {**os.environ, "LAB_STATE": str(tmp_path_factory.mktemp("registry")), "LAB_REGISTRY": "updates"}
+    script = str(TREE / "lab/registry.sh")
+    out = subprocess.run([script, "start"], env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
+    host, port = out.strip().splitlines()[-1].split(":")
+    yield host, int(port)
+    subprocess.run([script, "stop"], env=env, check=True)
+
+
+@pytest.fixture(scope="session")
+def relay(registry: tuple[str, int]) -> Iterator[Relay]:
+    """What stands between devices and the registry, and can fail."""
+    made = Relay(registry)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory, relay: Relay) -> Iterator[Shop]:
+    """The shared releases, made once."""
+    folder = tmp_path_factory.mktemp("shop")
+    made = Shop(
+        folder=folder,
+        registry=relay.address,
+        python_image=os.environ.get("PYTHON_IMAGE", "python:3.13-slim-trixie"),
+        redis_image=os.environ.get("REDIS_TEST_IMAGE", "visant/redis:2.0.0"),
+        run=f"updates-{os.getpid()}",
+        key=new_key(folder, "release"),
+    )
+    made.release(GOOD)
+    made.release(UNHEALTHY, "unhealthy", where="uploader")
+    made.release(CRASHING, "crashing", where="uploader")
+    made.release(NO_START, "no_start", where="connector")
+    made.release(DEAF, "deaf", where="connector")
+    made.release(BLIND, "blind", where="camera")
+    made.release(NEXT, "ok", payload=3_000_000)
+    yield made
+    names = docker("images", "--format", "{{.Repository}}:{{.Tag}}", f"*/{made.run}/*").split()
+    mine = docker("images", "--format", "{{.Repository}}:{{.Tag}}", "visant/*:0.*").split()
+    if names + mine:
+        docker("rmi", "--force", *[name for name in names + mine if "<none>" not in name])
+
+
+@pytest.fixture(scope="session")
+def website(shop: Shop) -> Iterator[Website]:
+    """Where the devices look for releases."""
+    made = Website(shop.dist)
+    yield made
+    made.down()
+
+
+@pytest.fixture
+def new_host(shop: Shop, website: Website, relay: Relay, tmp_path: Path) -> Iterator[Callable[..., Host]]:
+    """Makes empty devices; each follows a channel of its own."""
+    made: list[Host] = []
+
+    def new(**fields: object) -> Host:
+        number = next(_numbers)
+        host = Host(
+            root=tmp_path / f"device{number}",
+            project=f"vu{os.getpid()}-{number}",
+            url=website.url,
+            signers=signers(shop.key),
+            channel=f"channel{number}",
+            **fields,  # type: ignore[arg-type]
+        )
+        made.append(host)
+        return host
+
+    yield new
+    relay.mend()
+    for host in made:
+        host.remove()
+
+
+@pytest.fixture
+def host(new_host: Callable[..., Host]) -> Host:
+    """A device that runs GOOD."""
+    made = new_host()
+    made.install(GOOD)
+    return made
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """SHORT=1 leaves the long ones out."""
+    if os.environ.get("SHORT"):
+        skip = pytest.mark.skip(reason="long; run without SHORT=1")
+        for item in items:
+            if "long" in item.keywords:
+                item.add_marker(skip)

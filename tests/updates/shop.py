@@ -1,0 +1,134 @@
+"""Where the tests' releases are made: images in a real registry, manifests signed with a real key."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+TREE = Path(__file__).resolve().parents[2]
+STANDIN = Path(__file__).resolve().parent / "standin"
+SERVICES = ("camera", "connector", "uploader")
+MAKE = TREE / "deployment/release/make_release.py"
+
+
+def docker(*words: str, env: Mapping[str, str] | None = None) -> str:
+    done = subprocess.run(
+        ["docker", *words], capture_output=True, text=True, check=False, env={**os.environ, **(env or {})}
+    )
+    assert done.returncode == 0, f"docker {' '.join(words)}: {done.stderr or done.stdout}"
+    return done.stdout.strip()
+
+
+def new_key(folder: Path, name: str) -> Path:
+    key = folder / name
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(key)], check=True)
+    return key
+
+
+def signers(*keys: Path) -> str:
+    """An allowed_signers file with these keys."""
+    return "".join(
+        f'{key.name}@visant.test namespaces="visant-release" {key.with_suffix(".pub").read_text()}' for key in keys
+    )
+
+
+@dataclass
+class Shop:
+    """Builds stand-in images, pushes them, and writes releases into `dist`."""
+
+    folder: Path
+    registry: str
+    """host:port that images are pushed to, and that the manifests name unless a test says otherwise."""
+    python_image: str
+    redis_image: str
+    run: str
+    """Distinguishes this run's images on a shared Engine."""
+    key: Path
+    digests: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def dist(self) -> Path:
+        return self.folder / "dist"
+
+    def image(self, service: str, behaviour: str, payload: int = 0, entry: str | None = None) -> str:
+        """`registry/name@sha256:...` of a stand-in; `payload` random bytes make its layer that large."""
+        name = f"{self.registry}/{self.run}/{service}"
+        tag = f"{name}:{behaviour}-{payload}"
+        if tag not in self.digests:
+            if service == "redis":
+                docker("tag", self.redis_image, tag)
+            else:
+                context = self.folder / "context"
+                context.mkdir(exist_ok=True)
+                (context / "payload").write_bytes(os.urandom(payload) if payload else b"\n")
+                (context / "standin.py").write_bytes((STANDIN / "standin.py").read_bytes())
+                text = (STANDIN / "Dockerfile").read_text()
+                if behaviour == "no_start":
+                    text = text.replace('["python3", "/standin.py"]', '["/no/such/program"]')
+                (context / "Dockerfile").write_text(text)
+                build_args = {"PYTHON_IMAGE": self.python_image, "SERVICE": service, "BEHAVIOUR": behaviour}
+                words = [word for key, value in build_args.items() for word in ("--build-arg", f"{key}={value}")]
+                docker("build", "--quiet", *words, "--tag", tag, str(context))
+            pushed = docker("push", tag)
+            self.digests[tag] = pushed.split("digest: ")[1].split()[0]
+        return f"{name}@{self.digests[tag]}"
+
+    def release(
+        self,
+        version: str,
+        behaviour: str = "ok",
+        *,
+        where: str = "",
+        payload: int = 0,
+        key: Path | None = None,
+        compose: Path | None = None,
+        more: tuple[str, ...] = (),
+    ) -> Path:
+        """Build `dist/<version>/`; `behaviour` is that of the service named `where` (default: all three)."""
+        images = {
+            service: self.image(service, behaviour if where in ("", service) else "ok", payload) for service in SERVICES
+        }
+        images["redis"] = self.image("redis", "ok")
+        words = [word for service, reference in images.items() for word in ("--image", f"{service}={reference}")]
+        self.make(
+            "build", "--version", version, "--key", str(key or self.key), "--out", str(self.dist),
+            "--compose", str(compose or STANDIN / "compose.yaml"), "--image-bytes", "1000000", *words, *more,
+        )  # fmt: skip
+        return self.dist / version
+
+    def make(self, *words: str) -> None:
+        done = subprocess.run([sys.executable, str(MAKE), *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    def offer(self, version: str, channel: str, rollout: int = 100, key: Path | None = None) -> None:
+        """Put a release on a channel."""
+        self.make(
+            "offer", "--version", version, "--channel", channel, "--rollout", str(rollout),
+            "--key", str(key or self.key), "--out", str(self.dist),
+        )  # fmt: skip
+
+    def doctored(self, version: str, as_version: str, change: dict[str, Any], *, sign: bool = True) -> None:
+        """A copy of a release whose manifest was edited by hand, so that it breaks a rule the tools would hold."""
+        folder = self.dist / as_version
+        folder.mkdir(exist_ok=True)
+        value = json.loads((self.dist / version / "release.json").read_text()) | {"version": as_version} | change
+        for file in (self.dist / version).glob("visant-host-*"):
+            (folder / file.name).write_bytes(file.read_bytes())
+        path = folder / "release.json"
+        path.write_text(json.dumps(value))
+        if sign:
+            self.sign(path)
+        else:
+            path.with_name("release.json.sig").write_bytes((self.dist / version / "release.json.sig").read_bytes())
+
+    def sign(self, path: Path, key: Path | None = None, namespace: str = "visant-release") -> None:
+        path.with_name(path.name + ".sig").unlink(missing_ok=True)
+        subprocess.run(
+            ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key or self.key), "-n", namespace, str(path)], check=True
+        )
