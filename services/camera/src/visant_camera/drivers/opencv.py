@@ -1,0 +1,148 @@
+"""Network streams and video files: OpenCV in a child process that is killed when it hangs."""
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from visant_camera.capture_process import messages
+from visant_camera.capture_process.messages import Order, Playing
+from visant_camera.drivers import (
+    BadFrame,
+    CameraAbsent,
+    CameraError,
+    CameraGone,
+    CameraStalled,
+    Control,
+    ControlRefused,
+    Opened,
+)
+from visant_camera.frame import Frame
+
+OPEN_TIMEOUT = 6.0
+"""Seconds that a stream's server may take to show its first picture."""
+_START = 10.0  # seconds more for the child to start and import OpenCV on a slow card
+STREAM_LATE = 0.5
+"""Seconds that a network frame may be old on arrival, at best (encoder, network, decoder): CAMERA_FRESHNESS_MARGIN."""
+_LIVE_OPTIONS = "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay"  # FFmpeg's, as OpenCV passes them on
+
+
+class OpenCvDriver:
+    """`source`: rtsp://... or a video file; `shown` is the same without credentials."""
+
+    def __init__(self, source: str, *, shown: str, quality: int, open_timeout: float = OPEN_TIMEOUT) -> None:
+        self._source, self._shown = source, shown
+        self._live = "://" in source
+        self._quality = quality
+        self._open_timeout = open_timeout
+        self._child: subprocess.Popen[bytes] | None = None
+        self._wanting = False
+
+    def open(self) -> Opened:
+        """Starts the child and waits until it plays. Raises CameraAbsent."""
+        if not self._live and not Path(self._source).is_file():
+            raise CameraAbsent(f"{self._shown}: no such file")
+        self._wanting = False
+        # Standard error is dropped: FFmpeg would print the address with its credentials.
+        self._child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "visant_camera.capture_process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            env={
+                **os.environ,
+                "OPENCV_FFMPEG_CAPTURE_OPTIONS": _LIVE_OPTIONS if self._live else "",
+                "OPENCV_FFMPEG_THREADS": "1",  # threads that share out whole frames delay each of them
+            },
+        )
+        order = Order(self._source, self._live, self._quality, self._open_timeout, self._open_timeout)
+        try:
+            self._tell(order.line())
+            kind, body = self._receive(_START + self._open_timeout)
+            if kind != messages.OPENED:
+                raise CameraAbsent(self._in_words(body))
+        except CameraError as error:
+            self.close()
+            raise CameraAbsent(error.detail) from None
+        playing = Playing(**json.loads(body))
+        return Opened(
+            source=self._shown,
+            name="network stream" if self._live else Path(self._source).name,
+            encoding="mjpeg",
+            width=playing.width,
+            height=playing.height,
+            fps=playing.fps,
+            timestamp_late=STREAM_LATE if self._live else 0.0,
+        )
+
+    def next_frame(self, timeout: float, *, want: bool) -> Frame | None:
+        """Takes the child's next word. The timeout is counted here: the child may hang for ever."""
+        if want != self._wanting:
+            self._tell(messages.WANT if want else messages.DRAIN)
+            self._wanting = want
+        kind, body = self._receive(timeout)
+        if kind == messages.DRAINED:
+            return None
+        if kind == messages.BAD:
+            raise BadFrame(self._in_words(body))
+        if kind != messages.FRAME:
+            raise CameraGone(self._in_words(body))
+        sequence, exposed, width, height = messages.FRAME_HEAD.unpack_from(body)
+        return Frame(body[messages.FRAME_HEAD.size :], "mjpeg", width, height, sequence, exposed)
+
+    def close(self) -> None:
+        """Kills the child and takes its status."""
+        child, self._child = self._child, None
+        if child is None:
+            return
+        child.kill()
+        child.wait()
+        for pipe in (child.stdin, child.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+    def controls(self) -> list[Control]:
+        """None."""
+        return []
+
+    def set_control(self, name: str, value: int) -> None:
+        """There is nothing to set."""
+        raise ControlRefused(f"{self._shown} has no {name}")
+
+    def _in_words(self, body: bytes) -> str:
+        return f"{self._shown}: {body.decode(errors='replace')}"
+
+    def _tell(self, data: bytes) -> None:
+        assert self._child is not None
+        assert self._child.stdin is not None
+        try:
+            self._child.stdin.write(data)
+        except OSError:
+            raise CameraGone(f"{self._shown}: the capture process ended") from None
+
+    def _receive(self, timeout: float) -> tuple[bytes, bytes]:
+        """(kind, body) of the child's next message."""
+        end = time.monotonic() + timeout
+        kind, length = messages.HEAD.unpack(self._read(messages.HEAD.size, end))
+        return kind, self._read(length, end)
+
+    def _read(self, length: int, end: float) -> bytes:
+        assert self._child is not None
+        assert self._child.stdout is not None
+        descriptor = self._child.stdout.fileno()
+        parts: list[bytes] = []
+        while length:
+            if not select.select([descriptor], [], [], max(0.0, end - time.monotonic()))[0]:
+                raise CameraStalled(f"{self._shown}: nothing comes")
+            part = os.read(descriptor, min(length, 1 << 20))
+            if not part:
+                raise CameraGone(f"{self._shown}: the capture process ended")
+            parts.append(part)
+            length -= len(part)
+        return b"".join(parts)
