@@ -40,13 +40,19 @@ class Stop:
         return self.is_set()
 
 
-def run(main: Callable[[Stop], Awaitable[None]], *, grace: float = 8.0) -> int:
-    """Runs `main(stop)` to its end and returns the exit status.
+def run(
+    main: Callable[[Stop], Awaitable[None]],
+    *,
+    grace: float = 8.0,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> int:
+    """Runs `main(stop)` to its end and returns the exit status. `loop_factory`: another event loop than asyncio's.
 
     0: main returned. 1: main raised; the reason is logged (a restart policy brings the process back).
     After the signal, main has `grace` seconds, then it is cancelled.
     """
-    return asyncio.run(_run(main, grace))
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(_run(main, grace))
 
 
 async def _run(main: Callable[[Stop], Awaitable[None]], grace: float) -> int:
