@@ -1,0 +1,59 @@
+"""visant-cloud: one program to run the cloud and to let people and devices in."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from visant_runtime.entry import Command, dispatch
+
+
+def _run(arguments: Sequence[str]) -> int:
+    from visant_cloud.process import run
+
+    return run()
+
+
+def _health(arguments: Sequence[str]) -> int:
+    from visant_runtime.heartbeat import health_command
+
+    return health_command("cloud")
+
+
+def _config(arguments: Sequence[str]) -> int:
+    from visant_cloud.settings import CloudSettings
+    from visant_runtime.settings import config_command
+
+    return config_command(CloudSettings, arguments)
+
+
+def _administer(name: str) -> Callable[[Sequence[str]], int]:
+    def call(arguments: Sequence[str]) -> int:
+        from visant_cloud import administration
+
+        return administration.main(name, arguments)
+
+    return call
+
+
+COMMANDS: dict[str, tuple[str, Command]] = {
+    "run": ("serve until told to stop", _run),
+    "health": ("exit 0 while the running cloud makes progress", _health),
+    "config": ("print the settings in force", _config),
+    "migrate": ("bring the database to the current schema", _administer("migrate")),
+    "create-operator": ("let a person sign in, or set a new password", _administer("create-operator")),
+    "create-device": ("create a device and print its token, once", _administer("create-device")),
+    "create-token": ("create an API token and print it, once", _administer("create-token")),
+    "revoke-token": ("make an API token worthless", _administer("revoke-token")),
+    "revoke-device": ("make a device's token worthless until restore-device", _administer("revoke-device")),
+    "restore-device": ("let a revoked device in again with its token", _administer("restore-device")),
+    "enrol-code": ("print a one-time code that a device exchanges for its token", _administer("enrol-code")),
+    "devices": ("list the devices", _administer("devices")),
+}
+
+
+def main() -> int:
+    """The console script."""
+    return dispatch("visant-cloud", COMMANDS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

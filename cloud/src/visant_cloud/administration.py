@@ -1,0 +1,191 @@
+"""The commands with which an administrator lets people, programs and devices in. They work beside a running cloud."""
+
+import argparse
+import asyncio
+import getpass
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from visant_cloud import secrets_made
+from visant_cloud.settings import CloudSettings
+from visant_cloud.store import access, devices
+from visant_cloud.store.database import Database
+from visant_cloud.store.schema import migrate
+from visant_contract.ids import valid_device_id
+from visant_runtime import settings
+
+
+class _Wrong(Exception):
+    """One line for the person at the terminal."""
+
+
+def main(command: str, arguments: Sequence[str]) -> int:
+    """Runs one command; prints what it made on standard output, troubles on standard error. Returns the status."""
+    try:
+        given = _parser(command).parse_args(list(arguments))
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    chosen = settings.load(CloudSettings)
+    try:
+        chosen.data_dir.mkdir(parents=True, exist_ok=True)
+        return asyncio.run(_with_database(chosen, _COMMANDS[command], given))
+    except _Wrong as error:
+        print(f"[ERROR] {error}", file=sys.stderr)
+        return 1
+    except (SQLAlchemyError, OSError) as error:
+        settings.fail(f"the database cannot be used ({str(error).splitlines()[0][:300]}): check DATABASE_URL, DATA_DIR")
+
+
+async def _with_database(
+    chosen: CloudSettings, command: Callable[[Database, argparse.Namespace], Awaitable[None]], given: argparse.Namespace
+) -> int:
+    database = Database(chosen.engine_url())
+    try:
+        await migrate(database)
+        await command(database, given)
+    finally:
+        await database.close()
+    return 0
+
+
+def _parser(command: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"visant-cloud {command}")
+    if command == "create-operator":
+        parser.add_argument("name", help="what the person signs in with")
+        parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+    elif command in ("create-device", "revoke-device", "restore-device"):
+        parser.add_argument("device_id", metavar="ID")
+        if command == "create-device":
+            parser.add_argument(
+                "--old-client", action="store_true", help="its id alone lets it in, until it has a token"
+            )
+    elif command in ("create-token", "revoke-token"):
+        parser.add_argument("name", nargs="?" if command == "create-token" else None, default="api")
+    elif command == "enrol-code":
+        parser.add_argument("--device-id", metavar="ID", help="the code is for this device only")
+        parser.add_argument("--replace", action="store_true", help="it may take over an id that is enrolled already")
+        parser.add_argument("--hours", type=float, default=24.0, help="how long it is good for (default 24)")
+    return parser
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _checked(device_id: str) -> str:
+    if not valid_device_id(device_id):
+        raise _Wrong(
+            f"device id {device_id!r}: 1 to 64 letters, digits, dots, dashes or underscores, "
+            "beginning with a letter or digit"
+        )
+    return device_id
+
+
+async def _migrate(database: Database, given: argparse.Namespace) -> None:
+    print(f"the database is current: {database.engine.url.render_as_string(hide_password=True)}")
+
+
+async def _create_operator(database: Database, given: argparse.Namespace) -> None:
+    if given.password_stdin or not sys.stdin.isatty():
+        password = sys.stdin.readline().rstrip("\n")
+    else:
+        password = getpass.getpass(f"Password for {given.name}: ")
+        if getpass.getpass("The same again: ") != password:
+            raise _Wrong("the two passwords differ")
+    if len(password) < secrets_made.MIN_PASSWORD:
+        raise _Wrong(f"the password needs at least {secrets_made.MIN_PASSWORD} characters")
+    async with database.writing() as connection:
+        new = await access.set_operator(connection, given.name, secrets_made.hash_password(password), _now())
+    print(f"operator {given.name} {'created' if new else 'has a new password'}")
+
+
+async def _create_device(database: Database, given: argparse.Namespace) -> None:
+    device_id = _checked(given.device_id)
+    token = secrets_made.device_token()
+    async with database.writing() as connection:
+        made = await devices.create(
+            connection, device_id, _now(), token_hash=secrets_made.digest(token), old_client=given.old_client
+        )
+    if not made:
+        raise _Wrong(
+            f"device {device_id} exists already; `visant-cloud enrol-code --device-id {device_id} --replace` "
+            "gives it a new token"
+        )
+    print(f"device {device_id} created; its token is shown only now", file=sys.stderr)
+    print(token)
+
+
+async def _create_token(database: Database, given: argparse.Namespace) -> None:
+    token = secrets_made.api_token()
+    async with database.writing() as connection:
+        if not await access.add_api_token(connection, given.name, secrets_made.digest(token), _now()):
+            raise _Wrong(f"a token named {given.name!r} exists; `visant-cloud revoke-token {given.name}` ends it")
+    print(f"API token {given.name!r} created; it is shown only now", file=sys.stderr)
+    print(token)
+
+
+async def _revoke_token(database: Database, given: argparse.Namespace) -> None:
+    async with database.writing() as connection:
+        if not await access.remove_api_token(connection, given.name):
+            raise _Wrong(f"there is no token named {given.name!r}")
+    print(f"API token {given.name!r} is worthless now")
+
+
+async def _revoke_device(database: Database, given: argparse.Namespace) -> None:
+    await _set_revoked(database, given.device_id, True)
+    print(f"device {given.device_id}: token revoked; an open stream ends within one ping")
+
+
+async def _restore_device(database: Database, given: argparse.Namespace) -> None:
+    await _set_revoked(database, given.device_id, False)
+    print(f"device {given.device_id}: its token is good again")
+
+
+async def _set_revoked(database: Database, device_id: str, revoked: bool) -> None:
+    async with database.writing() as connection:
+        if not await devices.change(connection, device_id, token_revoked=revoked):
+            raise _Wrong(f"there is no device {device_id!r}")
+
+
+async def _enrol_code(database: Database, given: argparse.Namespace) -> None:
+    if given.device_id is not None:
+        _checked(given.device_id)
+    if not 0 < given.hours <= 24 * 90:
+        raise _Wrong("--hours: more than 0, at most 2160 (90 days)")
+    code = secrets_made.enrol_code()
+    expires_at = _now() + timedelta(hours=given.hours)
+    async with database.writing() as connection:
+        await access.add_enrol_code(
+            connection,
+            secrets_made.digest(secrets_made.tidy_code(code)),
+            device_id=given.device_id,
+            replace=given.replace,
+            now=_now(),
+            expires_at=expires_at,
+        )
+    whom = given.device_id or "any new device"
+    print(f"for {whom}, once, until {expires_at:%Y-%m-%d %H:%M} UTC", file=sys.stderr)
+    print(code)
+
+
+async def _devices(database: Database, given: argparse.Namespace) -> None:
+    async with database.reading() as connection:
+        for row in await devices.everyone(connection):
+            seen = f"{row.last_seen_at:%Y-%m-%d %H:%M:%S} UTC" if row.last_seen_at else "never"
+            print(f"{row.device_id}\tseen {seen}\tversion {row.device_version or '-'}")
+
+
+_COMMANDS: dict[str, Callable[[Database, argparse.Namespace], Awaitable[None]]] = {
+    "migrate": _migrate,
+    "create-operator": _create_operator,
+    "create-device": _create_device,
+    "create-token": _create_token,
+    "revoke-token": _revoke_token,
+    "revoke-device": _revoke_device,
+    "restore-device": _restore_device,
+    "enrol-code": _enrol_code,
+    "devices": _devices,
+}

@@ -1,0 +1,85 @@
+"""CommandHub: which streams are open, and a nudge for each when there is something to send.
+
+It holds no commands. A stream that is nudged reads what waits in the ledger, so a burst of any size costs no
+memory, a slow reader holds up nobody, and a nudge that comes between a read and the next is never lost.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Subscription:
+    """One open stream."""
+
+    def __init__(self, device_id: str, duplicate: bool) -> None:
+        self.device_id = device_id
+        self.duplicate = duplicate
+        self.closed = False
+        self._nudge = asyncio.Event()
+
+    def nudge(self) -> None:
+        """There may be something to send."""
+        self._nudge.set()
+
+    def close(self) -> None:
+        """End the stream."""
+        self.closed = True
+        self._nudge.set()
+
+    async def wait(self, seconds: float) -> bool:
+        """Until a nudge (True) or for `seconds` (False)."""
+        try:
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._nudge.wait()
+        except TimeoutError:
+            return False
+        self._nudge.clear()
+        return True
+
+
+class CommandHub:
+    """One per process; used from its event loop only."""
+
+    def __init__(self) -> None:
+        self._streams: dict[str, set[Subscription]] = {}
+        self._closed = False
+
+    @contextmanager
+    def subscribe(self, device_id: str) -> Iterator[Subscription]:
+        """An open stream of this device, for the length of the block."""
+        streams = self._streams.setdefault(device_id, set())
+        subscription = Subscription(device_id, duplicate=bool(streams))
+        if self._closed:
+            subscription.close()
+        streams.add(subscription)
+        try:
+            yield subscription
+        finally:
+            streams.discard(subscription)
+            if not streams and self._streams.get(device_id) is streams:
+                del self._streams[device_id]
+
+    def nudge(self, device_id: str) -> None:
+        """Something was committed for this device."""
+        for subscription in self._streams.get(device_id, ()):
+            subscription.nudge()
+
+    def disconnect(self, device_id: str) -> None:
+        """Ends the streams of this device; whoever may still come in reconnects."""
+        for subscription in self._streams.get(device_id, ()):
+            subscription.close()
+
+    def close(self) -> None:
+        """Ends every stream, now and from now on."""
+        self._closed = True
+        for device_id in self._streams:
+            self.disconnect(device_id)
+
+    def subscribers(self, device_id: str) -> int:
+        """Open streams of one device."""
+        return len(self._streams.get(device_id, ()))
+
+    def connected(self) -> dict[str, int]:
+        """device_id -> open streams, for every device that has one."""
+        return {device_id: len(streams) for device_id, streams in sorted(self._streams.items())}

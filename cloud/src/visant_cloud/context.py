@@ -1,0 +1,45 @@
+"""What a request handler reaches: the parts of this cloud, wired once in __main__.py."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from fastapi import Request
+
+from visant_cloud.command_hub import CommandHub
+from visant_cloud.pictures import Pictures
+from visant_cloud.rates import Rates
+from visant_cloud.sent_marker import SentMarker
+from visant_cloud.settings import CloudSettings
+from visant_cloud.store.database import Database
+
+
+def wall() -> datetime:
+    """The clock that every time of this cloud is told by."""
+    return datetime.now(UTC)
+
+
+@dataclass
+class Cloud:
+    """One per process."""
+
+    settings: CloudSettings
+    database: Database
+    cloud_id: str
+    hub: CommandHub
+    pictures: Pictures
+    sent: SentMarker
+    now: Callable[[], datetime] = wall
+    warning: str | None = None
+    """Something an operator should know, shown on the page."""
+    sign_ins: Rates = field(default_factory=lambda: Rates(1 / 30, 10, time.monotonic))
+    enrolments: Rates = field(default_factory=lambda: Rates(1 / 6, 10, time.monotonic))
+    deliveries: Rates | None = None
+    """DELIVERY_RATE for pictures that come late, by device."""
+
+
+def cloud_of(request: Request) -> Cloud:
+    """The cloud that serves this request."""
+    cloud: Cloud = request.app.state.cloud
+    return cloud

@@ -1,0 +1,53 @@
+"""The rules by which an enrolment code becomes a device's token."""
+
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from visant_cloud import secrets_made
+from visant_cloud.problems import Refusal
+from visant_cloud.store import access, devices
+
+
+async def enrol(
+    connection: AsyncConnection, code: str, device_id: str | None, replace: bool, now: datetime
+) -> tuple[str, str]:
+    """(device_id, its new token). Raises Refusal; the code is then not spent.
+
+    An id whose token was presented before is taken over only on purpose: by a code made with --replace, or by one
+    made for this very id together with `replace` of the device.
+    """
+    code_hash = secrets_made.digest(secrets_made.tidy_code(code))
+    found = await access.enrol_code(connection, code_hash)
+    if found is None or found.expires_at <= now:
+        raise Refusal(
+            403, "The enrolment code is unknown or has expired: make one with visant-cloud enrol-code", "bad_code"
+        )
+    if found.used_at is not None:
+        raise Refusal(
+            403, "The enrolment code was used already: make another with visant-cloud enrol-code", "used_code"
+        )
+    wanted = found.device_id or device_id
+    if wanted is None:
+        raise Refusal(422, "device_id: this code names no device, so the request must", "invalid")
+    if device_id is not None and device_id != wanted:
+        raise Refusal(403, f"This code is for another device than {device_id}", "other_device")
+    existing = await devices.find(connection, wanted)
+    if existing is not None and existing.token_seen_at is not None:
+        meant = found.replace or (replace and found.device_id == wanted)
+        if not meant:
+            raise Refusal(
+                409,
+                f"Device {wanted} is enrolled already: to replace a dead one, "
+                f"make a code with visant-cloud enrol-code --device-id {wanted} --replace",
+                "exists",
+            )
+    if not await access.use_enrol_code(connection, code_hash, wanted, now):
+        raise Refusal(403, "The enrolment code was used already", "used_code")
+    token = secrets_made.device_token()
+    if existing is None:
+        await devices.create(connection, wanted, now, token_hash=secrets_made.digest(token))
+    else:
+        fresh = {"token_hash": secrets_made.digest(token), "token_revoked": False, "token_seen_at": None}
+        await devices.change(connection, wanted, **fresh)
+    return wanted, token

@@ -1,0 +1,85 @@
+"""What a long-running cloud does beside its work: notes who is connected, removes what is too old or left over."""
+
+import asyncio
+import time
+from datetime import timedelta
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from visant_cloud.context import Cloud
+from visant_cloud.pictures import record_of
+from visant_cloud.store import captures, devices
+from visant_runtime.heartbeat import Heartbeat
+from visant_runtime.lifecycle import Stop
+
+log = structlog.get_logger()
+
+SEEN_EVERY = 60.0
+RETENTION_EVERY = 3600.0
+_ORPHAN_AGE = 3600.0
+"""Seconds; a younger file may be on its way into the database."""
+LOOP = "housekeeping"
+
+
+async def run(cloud: Cloud, stop: Stop, heartbeat: Heartbeat) -> None:
+    """Until the end. The first round comes at once."""
+    heartbeat.expect(LOOP, 3 * SEEN_EVERY)
+    next_retention = 0.0
+    first = True
+    while True:
+        try:
+            await note_connected(cloud)
+            if first:
+                await remove_orphans(cloud)
+                first = False
+            if time.monotonic() >= next_retention:
+                await remove_old(cloud)
+                next_retention = time.monotonic() + RETENTION_EVERY
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            log.warning("housekeeping put off", error=str(error)[:200])
+        heartbeat.beat(LOOP)
+        if await stop.sleep(SEEN_EVERY):
+            return
+
+
+async def note_connected(cloud: Cloud) -> None:
+    """Connected devices were seen just now, should this process die."""
+    connected = cloud.hub.connected()
+    if connected:
+        async with cloud.database.writing() as connection:
+            await devices.seen(connection, connected, cloud.now())
+
+
+async def remove_orphans(cloud: Cloud) -> int:
+    """Deletes files whose row never came, left by a crash; returns how many."""
+    border = time.time() - _ORPHAN_AGE
+    files = [path for path in await asyncio.to_thread(cloud.pictures.files) if path.stat().st_mtime < border]
+    async with cloud.database.reading() as connection:
+        known = await captures.known(connection, {record_of(path) for path in files})
+    orphans = [path for path in files if record_of(path) not in known]
+    for path in orphans:
+        path.unlink(missing_ok=True)
+    if orphans:
+        log.info("files without a record removed", count=len(orphans))
+    return len(orphans)
+
+
+async def remove_old(cloud: Cloud) -> int:
+    """Deletes pictures received more than RETENTION_DAYS ago; their triggers stay in the ledger. Returns how many."""
+    days = cloud.settings.retention_days
+    if days is None:
+        return 0
+    removed = 0
+    border = cloud.now() - timedelta(days=days)
+    while True:
+        async with cloud.database.writing() as connection:
+            old = await captures.take_older(connection, border)
+        for one in old:
+            await asyncio.to_thread(cloud.pictures.remove, one.device_id, one.received_at, one.record_id)
+        removed += len(old)
+        if not old:
+            break
+    if removed:
+        log.info("old pictures removed", count=removed, retention_days=days)
+    return removed

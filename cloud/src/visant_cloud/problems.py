@@ -1,0 +1,60 @@
+"""Errors as RFC 9457 problem details; plain peers read `detail`."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from visant_contract.errors import PROBLEM_JSON, Problem
+
+
+class Refusal(HTTPException):
+    """Answers `status` with one line of `detail` that names the remedy, and a machine-readable `reason`."""
+
+    def __init__(self, status: int, detail: str, reason: str | None = None, *, retry_after: int | None = None) -> None:
+        headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+        if status == HTTPStatus.UNAUTHORIZED:
+            headers["WWW-Authenticate"] = "Bearer"
+        super().__init__(status, detail, headers)
+        self.reason = reason
+
+
+def unknown_device(device_id: str) -> Refusal:
+    """404 for an id that nobody created."""
+    return Refusal(
+        404, f"Device {device_id[:100]!r} is unknown: create it first (visant-cloud create-device)", "unknown_device"
+    )
+
+
+def problem(status: int, detail: str, reason: str | None = None, headers: Any = None) -> Response:
+    """The problem document as a response."""
+    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, reason=reason)
+    return JSONResponse(body.model_dump(exclude_none=True), status, headers, media_type=PROBLEM_JSON)
+
+
+def install(app: FastAPI) -> None:
+    """Every error of the application takes this form."""
+
+    @app.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> Response:
+        return problem(error.status_code, str(error.detail), getattr(error, "reason", None), error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(request: Request, error: RequestValidationError) -> Response:
+        return problem(422, validation_line(error.errors()), "invalid")
+
+    @app.exception_handler(Exception)
+    async def broken(request: Request, error: Exception) -> Response:
+        return problem(500, "The cloud has a fault; its log says more", "internal")
+
+
+def validation_line(errors: Any) -> str:
+    """Pydantic's findings in one line: `interval_seconds: Input should be greater than 0`."""
+    parts = []
+    for found in list(errors)[:3]:
+        where = ".".join(str(part) for part in found["loc"] if part not in ("body", "query", "path"))
+        parts.append(f"{where}: {found['msg']}" if where else str(found["msg"]))
+    return "; ".join(parts)[:500]

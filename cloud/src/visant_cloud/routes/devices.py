@@ -1,0 +1,173 @@
+"""Devices: listed, created, told what to do on a schedule and how to be set."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from visant_cloud import auth, secrets_made, shapes
+from visant_cloud.context import cloud_of
+from visant_cloud.problems import Refusal, unknown_device
+from visant_cloud.store import devices, triggers
+from visant_cloud.trigger_scheduler import first_firing
+from visant_contract.ids import DeviceId
+from visant_contract.telemetry import Telemetry
+
+router = APIRouter()
+Operator = Depends(auth.operator)
+MAX_CONFIG_BYTES = 64 << 10
+
+
+class NewDevice(BaseModel):
+    """Body of `POST /v1/devices`."""
+
+    model_config = ConfigDict(extra="forbid")
+    device_id: DeviceId
+    old_client: bool = False
+    """It gets in with its id alone until it first presents a token."""
+
+
+class DeviceChange(BaseModel):
+    """Body of `PATCH /v1/devices/{device_id}`; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+    active: bool | None = None
+    old_client: bool | None = None
+    token_revoked: bool | None = None
+
+
+class Schedule(BaseModel):
+    """Body of `PUT /v1/devices/{device_id}/schedule`."""
+
+    model_config = ConfigDict(extra="forbid")
+    interval_seconds: Annotated[float, Field(ge=1, le=31 * 86400, allow_inf_nan=False)] | None
+    """Seconds between pictures; null: no schedule."""
+
+
+@router.get("/v1/devices", tags=["operator"], dependencies=[Operator])
+async def listing(request: Request, state: Annotated[str | None, Query()] = None) -> dict[str, Any]:
+    """Every device, or those in one state."""
+    cloud = cloud_of(request)
+    if state is not None and state not in shapes.STATES:
+        raise Refusal(422, f"state: one of {', '.join(shapes.STATES)}", "invalid")
+    async with cloud.database.reading() as connection:
+        rows = await devices.everyone(connection)
+    shown = [shapes.device(row, cloud.hub.subscribers(row.device_id)) for row in rows]
+    if state is not None:
+        shown = [one for one in shown if one["state"] == state]
+    return {"devices": shown, "count": len(shown)}
+
+
+@router.get("/v1/devices/connected", tags=["operator"], dependencies=[Operator])
+async def connected(request: Request) -> dict[str, Any]:
+    """The devices whose stream is open."""
+    streams = cloud_of(request).hub.connected()
+    return {"devices": [{"device_id": i, "subscribers": n} for i, n in streams.items()], "count": len(streams)}
+
+
+@router.post("/v1/devices", tags=["operator"], status_code=201, dependencies=[Operator])
+async def create(request: Request, new: NewDevice) -> dict[str, Any]:
+    """A new device. Its token is shown in this answer and never again."""
+    cloud = cloud_of(request)
+    token = secrets_made.device_token()
+    async with cloud.database.writing() as connection:
+        made = await devices.create(
+            connection, new.device_id, cloud.now(), token_hash=secrets_made.digest(token), old_client=new.old_client
+        )
+    if not made:
+        raise Refusal(409, f"Device {new.device_id} exists already", "exists")
+    return {"device_id": new.device_id, "token": token}
+
+
+@router.get("/v1/devices/{device_id}", tags=["operator"], dependencies=[Operator])
+async def one(request: Request, device_id: str) -> dict[str, Any]:
+    """One device."""
+    cloud = cloud_of(request)
+    async with cloud.database.reading() as connection:
+        row = await devices.find(connection, device_id)
+    if row is None:
+        raise unknown_device(device_id)
+    return shapes.device(row, cloud.hub.subscribers(device_id))
+
+
+@router.patch("/v1/devices/{device_id}", tags=["operator"], dependencies=[Operator])
+async def change(request: Request, device_id: str, wanted: DeviceChange) -> dict[str, Any]:
+    """Bars or admits a device. Its open streams end, and come back where they still may."""
+    cloud = cloud_of(request)
+    values = wanted.model_dump(exclude_none=True)
+    if values:
+        async with cloud.database.writing() as connection:
+            await devices.change(connection, device_id, **values)
+        cloud.hub.disconnect(device_id)
+    return await one(request, device_id)
+
+
+@router.post("/v1/devices/{device_id}/token", tags=["operator"], dependencies=[Operator])
+async def new_token(request: Request, device_id: str) -> dict[str, Any]:
+    """A new token in place of the old one, which is worth nothing from now on."""
+    cloud = cloud_of(request)
+    token = secrets_made.device_token()
+    async with cloud.database.writing() as connection:
+        fresh = {"token_hash": secrets_made.digest(token), "token_revoked": False, "token_seen_at": None}
+        if not await devices.change(connection, device_id, **fresh):
+            raise unknown_device(device_id)
+    cloud.hub.disconnect(device_id)
+    return {"device_id": device_id, "token": token}
+
+
+@router.put("/v1/devices/{device_id}/schedule", tags=["operator"], dependencies=[Operator])
+async def schedule(request: Request, device_id: str, wanted: Schedule) -> dict[str, Any]:
+    """A picture every so many seconds; the first comes within one interval, spread over the fleet."""
+    cloud = cloud_of(request)
+    interval = wanted.interval_seconds
+    first = None if interval is None else first_firing(device_id, interval, cloud.now())
+    async with cloud.database.writing() as connection:
+        values = {"schedule_interval": interval, "schedule_next_at": first}
+        if not await devices.change(connection, device_id, **values):
+            raise unknown_device(device_id)
+    return {"device_id": device_id, "interval_seconds": interval, "next_scheduled_at": shapes.time(first)}
+
+
+@router.put("/v1/devices/{device_id}/config", tags=["operator"], dependencies=[Operator])
+async def configure(request: Request, device_id: str, config: dict[str, Any]) -> dict[str, Any]:
+    """Settings for the device: sent at once where it is connected, and at every later connection.
+
+    The answer names the trigger under which the device reports whether it could apply them.
+    """
+    cloud = cloud_of(request)
+    if len(await request.body()) > MAX_CONFIG_BYTES:
+        raise Refusal(413, f"The settings have more than {MAX_CONFIG_BYTES} bytes", "too_large")
+    connected_now = cloud.hub.subscribers(device_id) > 0
+    trigger_id = None
+    async with cloud.database.writing() as connection:
+        if not await devices.change(connection, device_id, config=config):
+            raise unknown_device(device_id)
+        if connected_now:  # an absent device gets them with `connected`; there is nothing to time out
+            row, _ = await triggers.create(
+                connection,
+                device_id,
+                cloud.now(),
+                cloud.settings.manual_ttl,
+                kind="update_config",
+                type="config",
+                config=config,
+            )
+            trigger_id = row.trigger_id
+    cloud.hub.nudge(device_id)
+    return {"device_id": device_id, "config": config, "connected": connected_now, "trigger_id": trigger_id}
+
+
+@router.post("/v1/devices/{device_id}/telemetry", tags=["device"], status_code=204)
+async def telemetry(request: Request, device_id: str, report: Telemetry) -> None:
+    """The device's health; the newest is kept."""
+    cloud = cloud_of(request)
+    async with cloud.database.writing() as connection:
+        await auth.calling_device(connection, cloud, request, device_id)
+        await devices.change(
+            connection,
+            device_id,
+            telemetry=report.model_dump(mode="json", exclude_none=True),
+            telemetry_at=cloud.now(),
+            last_seen_at=cloud.now(),
+            device_version=report.device_version[:100],
+        )

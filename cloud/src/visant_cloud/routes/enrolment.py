@@ -1,0 +1,36 @@
+"""`POST /v1/enrol`: a device exchanges a one-time code for its own token."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+
+from visant_cloud.context import cloud_of
+from visant_cloud.enrolment import enrol
+from visant_cloud.problems import Refusal
+from visant_contract.ids import DeviceId
+
+router = APIRouter()
+
+
+class EnrolRequest(BaseModel):
+    """What the device sends."""
+
+    code: Annotated[str, Field(min_length=1, max_length=100)]
+    device_id: DeviceId | None = None
+    """Needed where the code names no device."""
+    replace: bool = False
+    """Take over an id whose device died; only with a code made for this id or with `--replace`."""
+
+
+@router.post("/v1/enrol", tags=["device"], status_code=201)
+async def exchange(request: Request, wanted: EnrolRequest) -> dict[str, Any]:
+    """The device's id and token. The code is spent with it."""
+    cloud = cloud_of(request)
+    wait = cloud.enrolments.take(request.client.host if request.client else "")
+    if wait is not None:
+        raise Refusal(429, f"Too many enrolments from this address: wait {wait} s", "rate", retry_after=wait)
+    async with cloud.database.writing() as connection:
+        device_id, token = await enrol(connection, wanted.code, wanted.device_id, wanted.replace, cloud.now())
+    cloud.hub.disconnect(device_id)
+    return {"device_id": device_id, "token": token}

@@ -1,0 +1,51 @@
+"""For whoever runs the cloud: is it alive, and what does it count."""
+
+from collections import Counter
+
+from fastapi import APIRouter, Depends, Request, Response
+from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from visant_cloud import auth, shapes
+from visant_cloud.context import cloud_of
+from visant_cloud.problems import Refusal
+from visant_cloud.store import devices, triggers
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/healthz")
+async def healthz(request: Request) -> dict[str, str]:
+    """200 while the database answers, 503 otherwise."""
+    try:
+        async with cloud_of(request).database.reading() as connection:
+            await connection.execute(text("SELECT 1"))
+    except (SQLAlchemyError, OSError, TimeoutError):
+        raise Refusal(503, "The database does not answer", "database", retry_after=5) from None
+    return {"status": "ok"}
+
+
+@router.get("/metrics", dependencies=[Depends(auth.operator)], response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Prometheus text format; needs an API token like other endpoints."""
+    cloud = cloud_of(request)
+    async with cloud.database.reading() as connection:
+        rows = await devices.everyone(connection)
+        totals = await triggers.totals(connection)
+    registry = CollectorRegistry()
+    by_state = Gauge("visant_devices", "Devices by state", ["state"], registry=registry)
+    states = Counter(shapes.state(row, cloud.hub.subscribers(row.device_id)) for row in rows)
+    for name in shapes.STATES:
+        by_state.labels(name).set(states[name])
+    streams = Gauge("visant_streams", "Open command streams of this process", registry=registry)
+    streams.set(sum(cloud.hub.connected().values()))
+    ended = Gauge(
+        "visant_triggers", "Triggers in the ledger by status and reason", ["status", "reason"], registry=registry
+    )
+    for (status, reason), count in totals.items():
+        ended.labels(status, reason).set(count)
+    free = Gauge("visant_pictures_free_bytes", "Free bytes of the pictures' file system", registry=registry)
+    free.set(cloud.pictures.free_bytes())
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,98 @@
+"""Triggers: fired by operators and programs, ended by the device."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from pydantic import BaseModel, Field
+
+from visant_cloud import auth, shapes
+from visant_cloud.context import Cloud, cloud_of
+from visant_cloud.problems import Refusal, unknown_device
+from visant_cloud.store import captures, devices, triggers
+from visant_contract.ids import TriggerId
+from visant_contract.outcome import OutcomeReport
+
+router = APIRouter()
+Operator = Depends(auth.operator)
+
+
+class TriggerRequest(BaseModel):
+    """Optional body of a trigger."""
+
+    expires_in: Annotated[float, Field(gt=0, le=86400)] | None = None
+    """Seconds that it waits for the device; default MANUAL_TTL."""
+
+
+@router.post("/v1/devices/{device_id}/trigger", tags=["operator"], dependencies=[Operator])
+async def trigger(
+    request: Request,
+    device_id: str,
+    body: TriggerRequest | None = None,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=512)] = None,
+) -> dict[str, Any]:
+    """Take a picture now. The same Idempotency-Key gives the same trigger, however often it is sent."""
+    cloud = cloud_of(request)
+    lifetime = (body and body.expires_in) or cloud.settings.manual_ttl
+    async with cloud.database.writing() as connection:
+        device = await devices.find(connection, device_id)
+        if device is None:
+            raise unknown_device(device_id)
+        if not device.active:
+            raise Refusal(409, f"Device {device_id} is not active: set it active first", "not_active")
+        row, new = await triggers.create(connection, device_id, cloud.now(), lifetime, idempotency_key=idempotency_key)
+    if new:
+        cloud.hub.nudge(device_id)  # after the commit: what the nudged stream reads is durable
+    connected = cloud.hub.subscribers(device_id) > 0
+    return {
+        "trigger_id": row.trigger_id,
+        "device_id": device_id,
+        "status": ("sent" if connected else "queued") if row.status in triggers.OPEN else row.status,
+        "connected": connected,
+        "created_at": shapes.time(row.created_at),
+        "expires_at": shapes.time(row.expires_at),
+    }
+
+
+@router.get("/v1/devices/{device_id}/triggers", tags=["operator"], dependencies=[Operator])
+async def history(
+    request: Request,
+    device_id: str,
+    limit: Annotated[int, Query(ge=1, le=5000)] = 100,
+    before: Annotated[int | None, Query(ge=1)] = None,
+    status: str | None = None,
+) -> dict[str, Any]:
+    """The ledger, newest first; `next_before` continues it, null at the end."""
+    cloud = cloud_of(request)
+    async with cloud.database.reading() as connection:
+        if await devices.find(connection, device_id) is None:
+            raise unknown_device(device_id)
+        rows = await triggers.page(connection, device_id, before=before, limit=limit, status=status)
+        pictures = await captures.of_triggers(connection, device_id, [row.trigger_id for row in rows])
+    return {
+        "triggers": [shapes.trigger(row, pictures.get(row.trigger_id)) for row in rows],
+        "next_before": rows[-1].seq if len(rows) == limit else None,
+    }
+
+
+@router.get("/v1/triggers/{device_id}/{trigger_id:path}", tags=["operator"], dependencies=[Operator])
+async def one(request: Request, device_id: str, trigger_id: str) -> dict[str, Any]:
+    """One trigger of the ledger."""
+    cloud = cloud_of(request)
+    async with cloud.database.reading() as connection:
+        row = await triggers.find(connection, device_id, trigger_id)
+        if row is None:
+            raise Refusal(404, f"Device {device_id[:100]!r} has no trigger {trigger_id[:100]!r}", "unknown_trigger")
+        picture = await captures.of_trigger(connection, device_id, trigger_id)
+    return shapes.trigger(row, picture)
+
+
+@router.post("/v1/devices/{device_id}/triggers/{trigger_id:path}/outcome", tags=["device"])
+async def outcome(request: Request, device_id: str, trigger_id: TriggerId, report: OutcomeReport) -> dict[str, Any]:
+    """The device says how a trigger ended without a picture. Saying it again changes nothing."""
+    cloud: Cloud = cloud_of(request)
+    if report.status != "executed" and report.reason is None:
+        raise Refusal(422, f"reason: an outcome `{report.status}` needs one", "invalid")
+    async with cloud.database.writing() as connection:
+        await auth.calling_device(connection, cloud, request, device_id)
+        row = await triggers.reported(connection, device_id, trigger_id, report, cloud.now())
+    return {"device_id": device_id, "trigger_id": trigger_id, "status": row.status, "reason": row.reason}

@@ -1,0 +1,74 @@
+"""uvicorn, told how to end: the streams are closed first, then everything else finishes."""
+
+import asyncio
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from visant_cloud.command_hub import CommandHub
+from visant_cloud.settings import CloudSettings
+from visant_runtime.lifecycle import Stop
+from visant_runtime.settings import SettingsError
+
+log = structlog.get_logger()
+
+_FINISH = 5
+"""Seconds that uploads in progress have after the signal."""
+
+
+def listen(settings: CloudSettings) -> socket.socket:
+    """The listening socket. Raises SettingsError where the address cannot be had."""
+    host, port = settings.http_host, settings.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # accepted connections inherit it: a stream whose device vanished ends when two pings stay unacknowledged
+    # (man 7 tcp), not after the kernel's quarter of an hour
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(2 * settings.ping_every * 1000))
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise SettingsError(
+            f"HTTP_HOST={host} PORT={port}: cannot listen there ({error.strerror}); set another"
+        ) from None
+    return listener
+
+
+class Server(uvicorn.Server):
+    """Leaves the signals to the lifecycle of this process."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Nothing: `serve` below says when to end."""
+        yield
+
+
+async def serve(app: FastAPI, hub: CommandHub, listener: socket.socket, settings: CloudSettings, stop: Stop) -> None:
+    """Serves until `stop`, then closes the streams and lets requests in progress finish."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=_FINISH,
+        timeout_keep_alive=75,
+        proxy_headers=True,
+        forwarded_allow_ips=settings.forwarded_allow_ips,
+    )
+    server = Server(config)
+
+    async def end() -> None:
+        await stop.wait()
+        hub.close()
+        server.should_exit = True
+
+    async with asyncio.TaskGroup() as tasks:
+        ending = tasks.create_task(end())
+        await server.serve(sockets=[listener])
+        ending.cancel()

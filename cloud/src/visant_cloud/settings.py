@@ -1,0 +1,70 @@
+"""What the environment may set, parsed once."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from visant_runtime.settings import Settings
+
+
+def database_url(value: str) -> str:
+    """A URL that SQLAlchemy's async engine understands, from what people and hosting platforms write.
+
+    `postgres://`, `postgresql://` and `sqlite:///path` are accepted; libpq's `sslmode` becomes asyncpg's `ssl`.
+    Raises ValueError for anything else.
+    """
+    parts = urlsplit(value)
+    scheme = parts.scheme.partition("+")[0]
+    if scheme in ("postgres", "postgresql"):
+        query = [("ssl" if key == "sslmode" else key, word) for key, word in parse_qsl(parts.query)]
+        return urlunsplit(("postgresql+asyncpg", parts.netloc, parts.path, urlencode(query), ""))
+    if scheme == "sqlite" and value.partition("://")[2].startswith("/"):
+        return "sqlite+aiosqlite://" + value.partition("://")[2]
+    raise ValueError("it must begin with postgresql://, postgres:// or sqlite:///")
+
+
+def _checked(value: SecretStr | None) -> SecretStr | None:
+    return None if value is None else SecretStr(database_url(value.get_secret_value()))
+
+
+class CloudSettings(Settings):
+    """One object per process. Times in seconds, sizes in bytes."""
+
+    port: Annotated[int, Field(ge=0, le=65535, description="a port number; 0 takes a free one")] = 8000
+    http_host: str = "0.0.0.0"  # noqa: S104 - a server that devices reach; loopback is one setting away
+    data_dir: Annotated[Path, Field(description="a folder that this user may write")] = Path("visant-cloud-data")
+    """Pictures, and the SQLite file where DATABASE_URL is not set."""
+    database_url: Annotated[
+        SecretStr | None,
+        AfterValidator(_checked),
+        Field(description="e.g. postgresql://user:password@host/name or sqlite:////data/cloud.db"),
+    ] = None
+    auth: Annotated[Literal["required", "open"], Field(description="`required`, or `open` for emulation only")] = (
+        "required"
+    )
+    session_hours: Annotated[float, Field(gt=0, le=8760, description="hours that a sign-in lasts")] = 168.0
+    forwarded_allow_ips: str = "127.0.0.1"
+    """Peers whose X-Forwarded-For and -Proto are believed: the reverse proxy's address, or `*`."""
+
+    manual_ttl: Annotated[float, Field(gt=0, le=86400, description="seconds, at most 86400")] = 120.0
+    """How long a manual trigger waits for its device."""
+    scheduled_ttl_max: Annotated[float, Field(gt=0, le=86400, description="seconds, at most 86400")] = 3600.0
+    """A scheduled trigger waits one interval, but at most this."""
+    silence_grace: Annotated[float, Field(ge=0, le=86400, description="seconds, at most 86400")] = 60.0
+    """Past a trigger's deadline, how long the device may stay silent before the cloud says `expired` for now."""
+    ping_every: Annotated[float, Field(gt=0, le=3600, description="seconds, at most 3600")] = 20.0
+
+    max_capture_bytes: Annotated[int, Field(ge=1024, le=1 << 30, description="bytes of one JPEG")] = 16 << 20
+    min_free_bytes: Annotated[int, Field(ge=0, description="bytes that DATA_DIR's file system keeps free")] = 256 << 20
+    retention_days: Annotated[float | None, Field(gt=0, description="days, or unset to keep everything")] = None
+    delivery_rate: Annotated[
+        float | None, Field(gt=0, description="captures a second that one device may catch up with, or unset")
+    ] = None
+
+    def engine_url(self) -> str:
+        """What the database engine connects to."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite+aiosqlite:///{self.data_dir.absolute() / 'cloud.db'}"

@@ -1,0 +1,115 @@
+"""What the operator's endpoints answer: rows as JSON-able dictionaries. Times are RFC 3339, UTC, microseconds."""
+
+from datetime import datetime
+from typing import Any
+
+from visant_cloud.store.captures import Capture
+from visant_cloud.store.devices import Device
+from visant_cloud.store.triggers import Trigger
+from visant_contract.outcome import REMEDY, Reason
+
+
+def time(value: datetime | None) -> str | None:
+    """`2026-11-22T14:05:30.123456+00:00`, or None."""
+    return None if value is None else value.isoformat(timespec="microseconds")
+
+
+def remedy(reason: str | None) -> str | None:
+    """What to do about a reason of the closed list."""
+    try:
+        return None if reason is None else REMEDY[Reason(reason)]
+    except ValueError:
+        return None
+
+
+def latency_ms(trigger: Trigger, capture: Capture | None) -> float | None:
+    """From the trigger's row to the stored picture, by the cloud's clock, milliseconds."""
+    if capture is None:
+        return None
+    return round((capture.received_at - trigger.created_at).total_seconds() * 1000, 3)
+
+
+def trigger(row: Trigger, capture: Capture | None) -> dict[str, Any]:
+    """One trigger with the picture that ended it."""
+    return {
+        "seq": row.seq,
+        "device_id": row.device_id,
+        "trigger_id": row.trigger_id,
+        "kind": row.kind,
+        "type": row.type,
+        "status": row.status,
+        "reason": row.reason,
+        "detail": row.detail,
+        "remedy": remedy(row.reason),
+        "provisional": row.provisional,
+        "created_at": time(row.created_at),
+        "expires_at": time(row.expires_at),
+        "sent_at": time(row.sent_at),
+        "ended_at": time(row.ended_at),
+        "stored_at": None if capture is None else time(capture.received_at),
+        "captured_at": None if capture is None else time(capture.captured_at),
+        "latency_ms": latency_ms(row, capture),
+        "record_id": None if capture is None else capture.record_id,
+        "history": row.history,
+    }
+
+
+def capture(row: Capture) -> dict[str, Any]:
+    """One stored picture."""
+    return {
+        "seq": row.seq,
+        "record_id": row.record_id,
+        "device_id": row.device_id,
+        "trigger_id": row.trigger_id,
+        "trigger_label": row.trigger_label,
+        "captured_at": time(row.captured_at),
+        "captured_at_uncertainty": row.uncertainty,
+        "received_at": time(row.received_at),
+        "bytes": row.bytes,
+        "width": row.width,
+        "height": row.height,
+        "sha256": row.sha256,
+        "picture": f"/v1/captures/{row.record_id}/picture",
+        "thumbnail": f"/v1/captures/{row.record_id}/thumbnail",
+        "metadata": row.metadata,
+    }
+
+
+def device(row: Device, subscribers: int) -> dict[str, Any]:
+    """One device and whether it is connected to this process."""
+    return {
+        "device_id": row.device_id,
+        "state": state(row, subscribers),
+        "subscribers": subscribers,
+        "active": row.active,
+        "access": access(row),
+        "created_at": time(row.created_at),
+        "last_seen_at": time(row.last_seen_at),
+        "device_version": row.device_version,
+        "config": row.config,
+        "interval_seconds": row.schedule_interval,
+        "next_scheduled_at": time(row.schedule_next_at),
+        "telemetry": row.telemetry,
+        "telemetry_at": time(row.telemetry_at),
+    }
+
+
+STATES = ("connected", "degraded", "offline", "never_seen", "inactive")
+
+
+def state(row: Device, subscribers: int) -> str:
+    """One of STATES. `degraded`: connected, and its own telemetry names a trouble."""
+    if not row.active:
+        return "inactive"
+    if subscribers:
+        return "degraded" if (row.telemetry or {}).get("state") == "degraded" else "connected"
+    return "offline" if row.last_seen_at is not None else "never_seen"
+
+
+def access(row: Device) -> str:
+    """How the device gets in: `token`, `revoked`, `id_alone` (an old client), or `none` yet."""
+    if row.by_id_alone:
+        return "id_alone"
+    if row.token_hash is None:
+        return "none"
+    return "revoked" if row.token_revoked else "token"

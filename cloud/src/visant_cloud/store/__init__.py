@@ -1,0 +1,1 @@
+"""The cloud's memory: tables, and functions that read and write them on a connection that the caller owns."""

@@ -1,0 +1,149 @@
+"""Who may come in: operators, their sessions, API tokens, enrolment codes."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from visant_cloud.store.database import insert_new
+from visant_cloud.store.tables import api_tokens, enrol_codes, operators, sessions
+
+
+@dataclass(frozen=True)
+class Session:
+    """A signed-in operator. `csrf` must come back with every change."""
+
+    operator: str
+    csrf: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class EnrolCode:
+    """One use, until it expires."""
+
+    device_id: str | None
+    replace: bool
+    expires_at: datetime
+    used_at: datetime | None
+
+
+async def set_operator(connection: AsyncConnection, name: str, password_hash: str, now: datetime) -> bool:
+    """Creates the operator (True), or gives an existing one a new password and ends its sessions (False)."""
+    row = {"operator_id": secrets.token_hex(16), "name": name, "password_hash": password_hash, "created_at": now}
+    if await insert_new(connection, operators, row):
+        return True
+    await connection.execute(update(operators).where(operators.c.name == name).values(password_hash=password_hash))
+    mine = select(operators.c.operator_id).where(operators.c.name == name)
+    await connection.execute(delete(sessions).where(sessions.c.operator_id.in_(mine)))
+    return False
+
+
+async def operator(connection: AsyncConnection, name: str) -> tuple[str, str] | None:
+    """(operator_id, password hash), or None."""
+    query = select(operators.c.operator_id, operators.c.password_hash).where(operators.c.name == name)
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else (row.operator_id, row.password_hash)
+
+
+async def any_operator(connection: AsyncConnection) -> bool:
+    """Whether anybody could sign in."""
+    return (await connection.execute(select(operators.c.operator_id).limit(1))).first() is not None
+
+
+async def open_session(
+    connection: AsyncConnection, session_hash: str, operator_id: str, csrf: str, now: datetime, expires_at: datetime
+) -> None:
+    """Remembers a sign-in, and forgets those that are over."""
+    await connection.execute(delete(sessions).where(sessions.c.expires_at < now))
+    await insert_new(
+        connection,
+        sessions,
+        {
+            "session_hash": session_hash,
+            "operator_id": operator_id,
+            "csrf": csrf,
+            "created_at": now,
+            "expires_at": expires_at,
+        },
+    )
+
+
+async def session(connection: AsyncConnection, session_hash: str, now: datetime) -> Session | None:
+    """The sign-in that this cookie stands for, or None."""
+    query = (
+        select(operators.c.name, sessions.c.csrf, sessions.c.expires_at)
+        .join(operators, operators.c.operator_id == sessions.c.operator_id)
+        .where(sessions.c.session_hash == session_hash, sessions.c.expires_at > now)
+    )
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else Session(row.name, row.csrf, row.expires_at)
+
+
+async def close_session(connection: AsyncConnection, session_hash: str) -> None:
+    """Signs out."""
+    await connection.execute(delete(sessions).where(sessions.c.session_hash == session_hash))
+
+
+async def add_api_token(connection: AsyncConnection, name: str, token_hash: str, now: datetime) -> bool:
+    """Remembers a token's hash; False where the name is taken."""
+    return await insert_new(connection, api_tokens, {"name": name, "token_hash": token_hash, "created_at": now})
+
+
+async def remove_api_token(connection: AsyncConnection, name: str) -> bool:
+    """Forgets a token; False where there is none of that name."""
+    return (await connection.execute(delete(api_tokens).where(api_tokens.c.name == name))).rowcount == 1
+
+
+async def api_token(connection: AsyncConnection, token_hash: str) -> str | None:
+    """The name of the token, or None."""
+    query = select(api_tokens.c.name).where(api_tokens.c.token_hash == token_hash)
+    name: str | None = (await connection.execute(query)).scalar_one_or_none()
+    return name
+
+
+async def add_enrol_code(
+    connection: AsyncConnection,
+    code_hash: str,
+    *,
+    device_id: str | None,
+    replace: bool,
+    now: datetime,
+    expires_at: datetime,
+) -> None:
+    """Remembers a code's hash, and forgets those that are over."""
+    await connection.execute(delete(enrol_codes).where(enrol_codes.c.expires_at < now))
+    await insert_new(
+        connection,
+        enrol_codes,
+        {
+            "code_hash": code_hash,
+            "device_id": device_id,
+            "replace": replace,
+            "created_at": now,
+            "expires_at": expires_at,
+        },
+    )
+
+
+async def enrol_code(connection: AsyncConnection, code_hash: str) -> EnrolCode | None:
+    """The code, used or not, or None."""
+    query = (
+        select(enrol_codes.c.device_id, enrol_codes.c.replace, enrol_codes.c.expires_at, enrol_codes.c.used_at)
+        .where(enrol_codes.c.code_hash == code_hash)
+        .with_for_update()
+    )
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else EnrolCode(*row)
+
+
+async def use_enrol_code(connection: AsyncConnection, code_hash: str, device_id: str, now: datetime) -> bool:
+    """Takes the code; False where somebody was faster."""
+    result = await connection.execute(
+        update(enrol_codes)
+        .where(enrol_codes.c.code_hash == code_hash, enrol_codes.c.used_at.is_(None))
+        .values(used_at=now, used_by=device_id)
+    )
+    return result.rowcount == 1

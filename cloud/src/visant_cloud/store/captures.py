@@ -1,0 +1,116 @@
+"""Stored pictures: one row each, the bytes lie in files (pictures.py)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, delete, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from visant_cloud.store.database import insert_new
+from visant_cloud.store.tables import captures
+
+
+@dataclass(frozen=True)
+class Capture:
+    """One row of `captures`. `uncertainty` in seconds, None: unknown."""
+
+    seq: int
+    record_id: str
+    device_id: str
+    trigger_id: str | None
+    trigger_label: str | None
+    captured_at: datetime
+    received_at: datetime
+    uncertainty: float | None
+    bytes: int
+    width: int
+    height: int
+    sha256: str
+    thumbnail: bool
+    metadata: dict[str, Any]
+
+
+_COLUMNS = [captures.c[name] for name in Capture.__dataclass_fields__]
+
+
+def _capture(row: Row[Any]) -> Capture:
+    return Capture(**row._asdict())
+
+
+async def add(connection: AsyncConnection, values: dict[str, Any]) -> bool:
+    """One stored picture; False where this trigger of this device has one."""
+    return await insert_new(connection, captures, values)
+
+
+async def of_trigger(connection: AsyncConnection, device_id: str, trigger_id: str) -> Capture | None:
+    """The picture of a trigger, or None."""
+    query = select(*_COLUMNS).where(captures.c.device_id == device_id, captures.c.trigger_id == trigger_id)
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else _capture(row)
+
+
+async def of_triggers(connection: AsyncConnection, device_id: str, trigger_ids: Iterable[str]) -> dict[str, Capture]:
+    """trigger_id -> picture, for those that have one."""
+    wanted = list(trigger_ids)
+    found: dict[str, Capture] = {}
+    for start in range(0, len(wanted), 500):
+        part = wanted[start : start + 500]
+        query = select(*_COLUMNS).where(captures.c.device_id == device_id, captures.c.trigger_id.in_(part))
+        for row in await connection.execute(query):
+            capture = _capture(row)
+            found[str(capture.trigger_id)] = capture
+    return found
+
+
+async def find(connection: AsyncConnection, record_id: str) -> Capture | None:
+    """The record, or None."""
+    row = (await connection.execute(select(*_COLUMNS).where(captures.c.record_id == record_id))).one_or_none()
+    return None if row is None else _capture(row)
+
+
+async def page(
+    connection: AsyncConnection, *, device_id: str | None = None, before: int | None = None, limit: int = 50
+) -> list[Capture]:
+    """Newest received first; `before` is the seq to go on from."""
+    query = select(*_COLUMNS)
+    if device_id is not None:
+        query = query.where(captures.c.device_id == device_id)
+    if before is not None:
+        query = query.where(captures.c.seq < before)
+    rows = await connection.execute(query.order_by(captures.c.seq.desc()).limit(limit))
+    return [_capture(row) for row in rows]
+
+
+async def newest(connection: AsyncConnection) -> dict[str, Capture]:
+    """device_id -> its picture received last."""
+    last = select(func.max(captures.c.seq)).group_by(captures.c.device_id)
+    rows = await connection.execute(select(*_COLUMNS).where(captures.c.seq.in_(last)))
+    return {row.device_id: _capture(row) for row in rows}
+
+
+async def counts(connection: AsyncConnection, since: datetime) -> dict[str, int]:
+    """device_id -> pictures received since then."""
+    query = select(captures.c.device_id, func.count()).where(captures.c.received_at >= since)
+    return {device: number for device, number in await connection.execute(query.group_by(captures.c.device_id))}
+
+
+async def known(connection: AsyncConnection, record_ids: Iterable[str]) -> set[str]:
+    """Which of these records exist."""
+    wanted = list(record_ids)
+    found: set[str] = set()
+    for start in range(0, len(wanted), 500):
+        part = wanted[start : start + 500]
+        rows = await connection.execute(select(captures.c.record_id).where(captures.c.record_id.in_(part)))
+        found.update(rows.scalars())
+    return found
+
+
+async def take_older(connection: AsyncConnection, before: datetime, limit: int = 500) -> list[Capture]:
+    """Deletes the oldest rows received before then and returns them; the caller removes the files after the commit."""
+    query = select(*_COLUMNS).where(captures.c.received_at < before).order_by(captures.c.seq).limit(limit)
+    found = [_capture(row) for row in await connection.execute(query)]
+    if found:
+        await connection.execute(delete(captures).where(captures.c.seq.in_([one.seq for one in found])))
+    return found

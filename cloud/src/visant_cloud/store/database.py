@@ -1,0 +1,66 @@
+"""Connections: short reads and short writes, on SQLite and PostgreSQL alike."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from typing import Any
+
+from sqlalchemy import Connection, Table, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+_WRITE = "visant_write"
+
+
+class Database:
+    """One engine. `reading` and `writing` give a connection in a transaction; hold it briefly, never in a stream."""
+
+    def __init__(self, url: str) -> None:
+        self.sqlite = url.startswith("sqlite")
+        if self.sqlite:
+            self.engine = create_async_engine(url)
+            event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
+        else:
+            self.engine = create_async_engine(url, pool_size=10, max_overflow=10, pool_pre_ping=True, pool_timeout=10)
+        # SQLite's own wait for its writer is a sleep loop without order; a lock is a queue
+        self._writer: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.sqlite else nullcontext()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that only reads."""
+        async with self.engine.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that commits at the end of the block and rolls back when the block raises."""
+        async with self._writer, self.engine.connect() as plain:
+            connection = await plain.execution_options(**{_WRITE: True})
+            async with connection.begin():
+                yield connection
+
+    async def close(self) -> None:
+        """Gives every connection back."""
+        await self.engine.dispose()
+
+
+def _prepare_sqlite(connection: Any, record: Any) -> None:
+    connection.isolation_level = None  # the driver begins nothing by itself; _begin_sqlite does
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # a transaction that reads first and writes later is refused at once when another wrote between; IMMEDIATE waits
+    write = connection.get_execution_options().get(_WRITE, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+async def insert_new(connection: AsyncConnection, table: Table, values: dict[str, Any]) -> bool:
+    """Inserts one row; False where a unique constraint says that it is there already."""
+    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    result = await connection.execute(make(table).values(**values).on_conflict_do_nothing())
+    return result.rowcount == 1

@@ -1,0 +1,120 @@
+"""Devices: who they are, when they were seen, what they were told."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from visant_cloud.store.database import insert_new
+from visant_cloud.store.tables import devices
+
+
+@dataclass(frozen=True)
+class Device:
+    """One row of `devices`."""
+
+    device_id: str
+    created_at: datetime
+    active: bool
+    old_client: bool
+    token_hash: str | None
+    token_revoked: bool
+    token_seen_at: datetime | None
+    last_seen_at: datetime | None
+    device_version: str | None
+    config: dict[str, Any] | None
+    schedule_interval: float | None
+    schedule_next_at: datetime | None
+    telemetry: dict[str, Any] | None
+    telemetry_at: datetime | None
+
+    @property
+    def by_id_alone(self) -> bool:
+        """An old client that never presented a token: its id is all it has."""
+        return self.old_client and self.token_seen_at is None
+
+
+_COLUMNS = [devices.c[name] for name in Device.__dataclass_fields__]
+
+
+def _device(row: Row[Any]) -> Device:
+    return Device(**row._asdict())
+
+
+async def find(connection: AsyncConnection, device_id: str) -> Device | None:
+    """The device, or None."""
+    row = (await connection.execute(select(*_COLUMNS).where(devices.c.device_id == device_id))).one_or_none()
+    return None if row is None else _device(row)
+
+
+async def find_by_token(connection: AsyncConnection, token_hash: str) -> Device | None:
+    """The device that holds this token, or None."""
+    row = (await connection.execute(select(*_COLUMNS).where(devices.c.token_hash == token_hash))).one_or_none()
+    return None if row is None else _device(row)
+
+
+async def everyone(connection: AsyncConnection) -> list[Device]:
+    """All devices by id."""
+    rows = await connection.execute(select(*_COLUMNS).order_by(devices.c.device_id))
+    return [_device(row) for row in rows]
+
+
+async def create(
+    connection: AsyncConnection,
+    device_id: str,
+    now: datetime,
+    *,
+    token_hash: str | None = None,
+    old_client: bool = False,
+) -> bool:
+    """A new device; False where the id is taken."""
+    return await insert_new(
+        connection,
+        devices,
+        {
+            "device_id": device_id,
+            "created_at": now,
+            "active": True,
+            "old_client": old_client,
+            "token_hash": token_hash,
+            "token_revoked": False,
+        },
+    )
+
+
+async def change(connection: AsyncConnection, device_id: str, **values: Any) -> bool:
+    """Sets columns; False where there is no such device."""
+    result = await connection.execute(update(devices).where(devices.c.device_id == device_id).values(**values))
+    return result.rowcount == 1
+
+
+async def seen(connection: AsyncConnection, device_ids: Iterable[str], now: datetime) -> None:
+    """These devices were heard of just now."""
+    wanted = list(device_ids)
+    for start in range(0, len(wanted), 500):  # databases limit the parameters of one statement
+        part = wanted[start : start + 500]
+        await connection.execute(update(devices).where(devices.c.device_id.in_(part)).values(last_seen_at=now))
+
+
+async def due(connection: AsyncConnection, now: datetime, limit: int = 500) -> list[Device]:
+    """Active devices whose schedule has come, the longest overdue first."""
+    query = (
+        select(*_COLUMNS)
+        .where(devices.c.schedule_next_at <= now, devices.c.active)
+        .order_by(devices.c.schedule_next_at)
+        .limit(limit)
+    )
+    return [_device(row) for row in await connection.execute(query)]
+
+
+async def advance_schedule(connection: AsyncConnection, device_id: str, before: datetime, after: datetime) -> bool:
+    """Moves the next firing from `before` to `after`; False where another process, or a new schedule, was first."""
+    result = await connection.execute(
+        update(devices)
+        .where(devices.c.device_id == device_id, devices.c.schedule_next_at == before)
+        .values(schedule_next_at=after)
+    )
+    return result.rowcount == 1

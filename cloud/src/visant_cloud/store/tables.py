@@ -1,0 +1,198 @@
+"""Every table. Times are UTC; each table names its organisation, so that one database can serve several later."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+DEFAULT_ORGANISATION = "default"
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """Aware datetimes in UTC on every database; SQLite keeps them as naive UTC text."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+_BIG = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only on INTEGER
+
+
+def _organisation() -> Column[Any]:
+    return Column(
+        "organisation_id",
+        String(64),
+        ForeignKey("organisations.organisation_id"),
+        nullable=False,
+        server_default=DEFAULT_ORGANISATION,
+    )
+
+
+organisations = Table(
+    "organisations",
+    metadata,
+    Column("organisation_id", String(64), primary_key=True),
+    Column("name", Text, nullable=False),
+)
+
+meta = Table(
+    "meta",
+    metadata,
+    _organisation(),
+    Column("key", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+operators = Table(
+    "operators",
+    metadata,
+    _organisation(),
+    Column("operator_id", String(32), primary_key=True),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("password_hash", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    _organisation(),
+    Column("session_hash", String(64), primary_key=True),
+    Column("operator_id", String(32), ForeignKey("operators.operator_id", ondelete="CASCADE"), nullable=False),
+    Column("csrf", String(64), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+)
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    _organisation(),
+    Column("token_hash", String(64), primary_key=True),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    _organisation(),
+    Column("device_id", String(64), primary_key=True),
+    Column("created_at", UtcTime, nullable=False),
+    Column("active", Boolean, nullable=False, default=True),
+    Column("old_client", Boolean, nullable=False, default=False),
+    Column("token_hash", String(64), unique=True),
+    Column("token_revoked", Boolean, nullable=False, default=False),
+    Column("token_seen_at", UtcTime),
+    Column("last_seen_at", UtcTime),
+    Column("device_version", String(100)),
+    Column("config", JSON(none_as_null=True)),
+    Column("schedule_interval", Float),
+    Column("schedule_next_at", UtcTime, index=True),
+    Column("telemetry", JSON(none_as_null=True)),
+    Column("telemetry_at", UtcTime),
+)
+
+enrol_codes = Table(
+    "enrol_codes",
+    metadata,
+    _organisation(),
+    Column("code_hash", String(64), primary_key=True),
+    Column("device_id", String(64)),
+    Column("replace", Boolean, nullable=False, default=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    Column("used_at", UtcTime),
+    Column("used_by", String(64)),
+)
+
+triggers = Table(
+    "triggers",
+    metadata,
+    _organisation(),
+    Column("seq", _BIG, primary_key=True, autoincrement=True),
+    Column("device_id", String(64), ForeignKey("devices.device_id"), nullable=False),
+    Column("trigger_id", String(512), nullable=False),
+    Column("kind", String(20), nullable=False, default="capture"),
+    Column("type", String(50), nullable=False, default="manual"),
+    Column("status", String(20), nullable=False),
+    Column("reason", String(100)),
+    Column("detail", Text),
+    Column("provisional", Boolean, nullable=False, default=False),
+    Column("config", JSON(none_as_null=True)),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime),
+    Column("sent_at", UtcTime),
+    Column("ended_at", UtcTime),
+    Column("history", JSON, nullable=False),
+    Column("idempotency_key", String(512)),
+    Column("scheduled_for", UtcTime),
+    UniqueConstraint("device_id", "trigger_id"),
+    UniqueConstraint("device_id", "idempotency_key"),
+    UniqueConstraint("device_id", "scheduled_for"),
+    Index("ix_triggers_device_id_seq", "device_id", "seq"),
+    Index("ix_triggers_status_expires_at", "status", "expires_at"),
+    Index("ix_triggers_created_at", "created_at"),
+    sqlite_autoincrement=True,
+)
+
+captures = Table(
+    "captures",
+    metadata,
+    _organisation(),
+    Column("seq", _BIG, primary_key=True, autoincrement=True),
+    Column("record_id", String(32), nullable=False, unique=True),
+    Column("device_id", String(64), ForeignKey("devices.device_id"), nullable=False),
+    Column("trigger_id", String(512)),
+    Column("trigger_label", Text),
+    Column("captured_at", UtcTime, nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Column("uncertainty", Float),
+    Column("bytes", Integer, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("thumbnail", Boolean, nullable=False, default=False),
+    Column("metadata", JSON, nullable=False),
+    UniqueConstraint("device_id", "trigger_id"),
+    Index("ix_captures_device_id_seq", "device_id", "seq"),
+    Index("ix_captures_received_at", "received_at"),
+    sqlite_autoincrement=True,
+)

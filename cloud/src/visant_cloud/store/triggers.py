@@ -1,0 +1,257 @@
+"""The ledger of triggers: every one ends in exactly one outcome, and the way there stays readable."""
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from visant_cloud.store.database import insert_new
+from visant_cloud.store.tables import devices, triggers
+from visant_contract.outcome import OutcomeReport, Reason
+
+OPEN = ("pending", "sent")
+Kind = Literal["capture", "update_config"]
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """One row of `triggers`. `seq` rises with each and is the SSE id."""
+
+    seq: int
+    device_id: str
+    trigger_id: str
+    kind: str
+    type: str
+    status: str
+    reason: str | None
+    detail: str | None
+    provisional: bool
+    config: dict[str, Any] | None
+    created_at: datetime
+    expires_at: datetime | None
+    sent_at: datetime | None
+    ended_at: datetime | None
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+_COLUMNS = [triggers.c[name] for name in Trigger.__dataclass_fields__]
+
+
+def _trigger(row: Row[Any]) -> Trigger:
+    return Trigger(**row._asdict())
+
+
+async def _first(connection: AsyncConnection, query: Select[Any]) -> Trigger | None:
+    row = (await connection.execute(query)).first()
+    return None if row is None else _trigger(row)
+
+
+async def find(connection: AsyncConnection, device_id: str, trigger_id: str) -> Trigger | None:
+    """The trigger, or None."""
+    return await _first(connection, _one(device_id, trigger_id))
+
+
+def _one(device_id: str, trigger_id: str) -> Select[Any]:
+    return select(*_COLUMNS).where(triggers.c.device_id == device_id, triggers.c.trigger_id == trigger_id)
+
+
+async def create(
+    connection: AsyncConnection,
+    device_id: str,
+    now: datetime,
+    lifetime: float,
+    *,
+    kind: Kind = "capture",
+    type: str = "manual",
+    idempotency_key: str | None = None,
+    scheduled_for: datetime | None = None,
+    config: dict[str, Any] | None = None,
+) -> tuple[Trigger, bool]:
+    """A new trigger that lives `lifetime` seconds, and True; or the one this key or slot already made, and False."""
+    # one insert at a time per device: a stream reads on from the last seq it has sent, so seq must rise as rows appear
+    await connection.execute(select(devices.c.device_id).where(devices.c.device_id == device_id).with_for_update())
+    trigger_id = f"{type}_{now:%Y%m%dT%H%M%S}_{secrets.token_hex(6)}"
+    new = await insert_new(
+        connection,
+        triggers,
+        {
+            "device_id": device_id,
+            "trigger_id": trigger_id,
+            "kind": kind,
+            "type": type,
+            "status": "pending",
+            "provisional": False,
+            "created_at": now,
+            "expires_at": now + timedelta(seconds=lifetime),
+            "idempotency_key": idempotency_key,
+            "scheduled_for": scheduled_for,
+            "config": config,
+            "history": [],
+        },
+    )
+    if new:
+        found = await find(connection, device_id, trigger_id)
+    else:
+        same = select(*_COLUMNS).where(triggers.c.device_id == device_id)
+        if idempotency_key is not None:
+            same = same.where(triggers.c.idempotency_key == idempotency_key)
+        else:
+            same = same.where(triggers.c.scheduled_for == scheduled_for)
+        found = await _first(connection, same)
+    assert found is not None
+    return found, new
+
+
+async def waiting(
+    connection: AsyncConnection, device_id: str, after_seq: int, now: datetime, limit: int
+) -> list[Trigger]:
+    """Commands with neither outcome nor passed deadline, in order: what a stream sends."""
+    query = (
+        select(*_COLUMNS)
+        .where(
+            triggers.c.device_id == device_id,
+            triggers.c.seq > after_seq,
+            triggers.c.status.in_(OPEN),
+            triggers.c.expires_at > now,
+        )
+        .order_by(triggers.c.seq)
+        .limit(limit)
+    )
+    return [_trigger(row) for row in await connection.execute(query)]
+
+
+async def mark_sent(connection: AsyncConnection, seqs: Iterable[int], now: datetime) -> None:
+    """These were written to a stream; the first time counts."""
+    wanted = sorted(seqs)
+    for start in range(0, len(wanted), 500):
+        await connection.execute(
+            update(triggers)
+            .where(triggers.c.seq.in_(wanted[start : start + 500]), triggers.c.status == "pending")
+            .values(status="sent", sent_at=now)
+        )
+
+
+def _said(trigger: Trigger) -> list[dict[str, Any]]:
+    """The history with the present outcome added, before another takes its place."""
+    if trigger.ended_at is None:
+        return trigger.history
+    entry = {
+        "status": trigger.status,
+        "reason": trigger.reason,
+        "detail": trigger.detail,
+        "at": trigger.ended_at.isoformat(),
+        "by": "cloud" if trigger.provisional else "device",
+    }
+    return [*trigger.history, entry]
+
+
+async def _held(
+    connection: AsyncConnection, device_id: str, trigger_id: str, now: datetime, type: str, kind: str
+) -> Trigger:
+    """The row, locked, made where the trigger is unknown here (another database, a plain cloud's)."""
+    await insert_new(
+        connection,
+        triggers,
+        {
+            "device_id": device_id,
+            "trigger_id": trigger_id,
+            "kind": kind,
+            "type": type[:50],
+            "status": "sent",
+            "provisional": False,
+            "created_at": now,
+            "history": [],
+        },
+    )
+    found = await _first(connection, _one(device_id, trigger_id).with_for_update())
+    assert found is not None
+    return found
+
+
+async def captured(connection: AsyncConnection, device_id: str, trigger_id: str, now: datetime, type: str) -> None:
+    """A picture is stored: it wins over every other status."""
+    before = await _held(connection, device_id, trigger_id, now, type, "capture")
+    if before.status == "executed":
+        return
+    await connection.execute(
+        update(triggers)
+        .where(triggers.c.seq == before.seq)
+        .values(status="executed", reason=None, detail=None, provisional=False, ended_at=now, history=_said(before))
+    )
+
+
+async def reported(
+    connection: AsyncConnection, device_id: str, trigger_id: str, report: OutcomeReport, now: datetime
+) -> Trigger:
+    """The device's word: final over nothing and over the cloud's provisional one; never over a picture.
+
+    Said again, or said after another final word, it changes nothing. Returns the row as it stands then.
+    """
+    kind = "update_config" if report.status == "executed" else "capture"
+    before = await _held(connection, device_id, trigger_id, now, str(report.metadata.get("trigger_type", "?")), kind)
+    if before.status in OPEN or before.provisional:
+        await connection.execute(
+            update(triggers)
+            .where(triggers.c.seq == before.seq)
+            .values(
+                status=report.status,
+                reason=None if report.reason is None else str(report.reason),
+                detail=report.detail or None,
+                provisional=False,
+                ended_at=now,
+                history=_said(before),
+            )
+        )
+    after = await find(connection, device_id, trigger_id)
+    assert after is not None
+    return after
+
+
+async def expire_silent(connection: AsyncConnection, before: datetime, now: datetime) -> int:
+    """Says `expired` for now of every trigger whose deadline passed `before` and of which nothing was heard."""
+    result = await connection.execute(
+        update(triggers)
+        .where(triggers.c.status.in_(OPEN), triggers.c.expires_at < before)
+        .values(status="expired", reason=str(Reason.DEVICE_SILENT), provisional=True, ended_at=now)
+    )
+    return result.rowcount
+
+
+async def page(
+    connection: AsyncConnection, device_id: str, *, before: int | None, limit: int, status: str | None = None
+) -> list[Trigger]:
+    """Newest first; `before` is the seq to go on from."""
+    query = select(*_COLUMNS).where(triggers.c.device_id == device_id)
+    if before is not None:
+        query = query.where(triggers.c.seq < before)
+    if status is not None:
+        query = query.where(triggers.c.status == status)
+    rows = await connection.execute(query.order_by(triggers.c.seq.desc()).limit(limit))
+    return [_trigger(row) for row in rows]
+
+
+async def counts(
+    connection: AsyncConnection, since: datetime, device_id: str | None = None
+) -> dict[str, dict[str, int]]:
+    """device_id -> status -> number of capture triggers made since then."""
+    query = (
+        select(triggers.c.device_id, triggers.c.status, func.count())
+        .where(triggers.c.created_at >= since, triggers.c.kind == "capture")
+        .group_by(triggers.c.device_id, triggers.c.status)
+    )
+    if device_id is not None:
+        query = query.where(triggers.c.device_id == device_id)
+    found: dict[str, dict[str, int]] = {}
+    for device, status, number in await connection.execute(query):
+        found.setdefault(device, {})[status] = number
+    return found
+
+
+async def totals(connection: AsyncConnection) -> dict[tuple[str, str], int]:
+    """(status, reason) -> number, over everything kept."""
+    query = select(triggers.c.status, triggers.c.reason, func.count()).group_by(triggers.c.status, triggers.c.reason)
+    return {(status, reason or ""): number for status, reason, number in await connection.execute(query)}
