@@ -15,7 +15,10 @@ $busybox mkdir -p /host/dev/shm /host/run/results
 $busybox mount -t tmpfs shm /host/dev/shm
 $busybox mount -t 9p -o trans=virtio,version=9p2000.L,rw,cache=none,msize=512000 results /host/run/results || $busybox poweroff -f
 $busybox ifconfig lo 127.0.0.1 up
-$busybox chroot /host /bin/sh /run/results/command
-echo "$?" >/host/run/results/exit_status
+# Through a pipe, so that the command does not take the serial line for a terminal.
+{
+  $busybox chroot /host /bin/sh /run/results/command
+  echo "$?" >/host/run/results/exit_status
+} 2>&1 | $busybox cat
 $busybox sync
 $busybox poweroff -f

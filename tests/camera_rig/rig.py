@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-HERE = Path(__file__).resolve().parent
+TREE = Path(__file__).resolve().parents[2]
 RESULTS = Path("/run/results")
 """The folder that the machine shares with the host: pictures come in here, reports go out."""
 PICTURES = RESULTS / "pictures"
@@ -78,11 +78,11 @@ class Webcam:
     def plug_without_waiting(self) -> None:
         link, far_link = socket.socketpair()
         self._steering, far_steering = socket.socketpair()
-        command = [sys.executable, "-E", "-S", str(HERE / "uvc_camera.py")]
+        command = [sys.executable, "-E", "-S", "-m", "tests.camera_rig.uvc_camera"]
         command += ["--link-fd", str(far_link.fileno()), "--steering-fd", str(far_steering.fileno())]
         command += ["--pictures", str(PICTURES), "--product", self.product, "--serial", self._serial, *self._options]
         with far_link, far_steering:
-            self._process = subprocess.Popen(command, pass_fds=(far_link.fileno(), far_steering.fileno()))
+            self._process = subprocess.Popen(command, cwd=TREE, pass_fds=(far_link.fileno(), far_steering.fileno()))
         self.state()  # it answers, so it runs
         with link:
             (HUB / "attach").write_text(f"{self._port} {link.fileno()} {0x10001 + self._port} {HIGH_SPEED}")
@@ -109,7 +109,9 @@ class Webcam:
         while not answer.endswith(b"\n"):
             part = self._steering.recv(4096)
             if not part:
-                raise RuntimeError(f"{self.product} has gone: its process ended with {self._process and self._process.poll()}")
+                raise RuntimeError(
+                    f"{self.product} has gone: its process ended with {self._process and self._process.poll()}"
+                )
             answer += part
         state: dict[str, Any] = json.loads(answer)
         return state

@@ -1,7 +1,7 @@
 """A USB webcam in software: speaks USB/IP on a socket that the kernel's vhci_hcd holds the other end of.
 
-Runs as a process of its own (`python uvc_camera.py ...`), so that a busy test cannot slow its clock. The process that
-plugs it in steers it over a second socket, one JSON object a line:
+Runs as a process of its own (`python -m tests.camera_rig.uvc_camera ...`), so that a busy test cannot slow its clock.
+The process that plugs it in steers it over a second socket, one JSON object a line:
 
     {"fault": "stall", "seconds": 5}        nothing is sent for so long
     {"fault": "truncate", "frames": 10}     the second half of the frame is missing, the camera does not say so
@@ -24,9 +24,9 @@ import time
 from collections import deque
 from pathlib import Path
 
-from stamps import stamped_jpeg, stamped_yuyv
-from uvc_controls import Requests
-from uvc_descriptors import MAX_PAYLOAD, Camera, Format
+from tests.camera_rig.stamps import stamped_jpeg, stamped_yuyv
+from tests.camera_rig.uvc_controls import Requests
+from tests.camera_rig.uvc_descriptors import MAX_PAYLOAD, Camera, Format
 
 SUBMIT, UNLINK, SUBMITTED, UNLINKED = 1, 2, 3, 4
 EPIPE, ECONNRESET = -32, -104
@@ -71,13 +71,19 @@ class Cable:
             if self._unplugged:
                 raise Unplugged
 
-    def send_video(self, payload: bytes) -> bool:
-        """Answers the host's oldest request for video; False when the stream was stopped meanwhile."""
+    def send_video(self, start: int, payload: bytes) -> bool:
+        """Answers the host's oldest request for video; False when the stream was stopped meanwhile.
+
+        `start`: the start of the stream that this belongs to. What is left of a frame when the stream stops is for
+        nobody, least of all for the next stream.
+        """
         with self._changed:
             if not self._changed.wait_for(lambda: self._waiting or self._unplugged, timeout=0.5):
                 return False
             if self._unplugged:
                 raise Unplugged
+            if self._requests.starts != start:
+                return False
             self._answer(self._waiting.popleft(), 0, payload, len(payload))
             return True
 
@@ -169,12 +175,13 @@ class Sensor:
             data = data[64:]
         clock = exposed_ns // 1000 * 48 & 0xFFFFFFFF
         step = MAX_PAYLOAD - HEADER_BYTES
+        starts = self._requests.starts
         for start in range(0, len(data), step):
             flags = END_OF_HEADER | HAS_TIMES | self._frame_id
             if start + step >= len(data):
                 flags |= END_OF_FRAME | (PAYLOAD_ERROR if fault == "flag_error" else 0)
             header = struct.pack("<BBIIH", HEADER_BYTES, flags, clock, clock, exposed_ns // 1_000_000 & 0x7FF)
-            if not self._cable.send_video(header + data[start : start + step]):
+            if not self._cable.send_video(starts, header + data[start : start + step]):
                 break
         self._frame_id ^= 1
         self.sequence += 1

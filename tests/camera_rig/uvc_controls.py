@@ -8,8 +8,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-import uvc_descriptors as descriptors
-from uvc_descriptors import PROCESSING_UNIT, TERMINAL_CAMERA, Camera, Format
+from tests.camera_rig import uvc_descriptors as descriptors
+from tests.camera_rig.uvc_descriptors import PROCESSING_UNIT, TERMINAL_CAMERA, Camera, Format
 
 SET_CUR, GET_CUR, GET_MIN, GET_MAX, GET_RES, GET_LEN, GET_INFO, GET_DEF = 1, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87
 PROBE, COMMIT = 1, 2
@@ -76,6 +76,8 @@ class Requests:
         self.format_index = 1
         self.frame_index = 1
         self.interval = descriptors.interval(camera.formats[0].fps[0])
+        self.starts = 0
+        """Counts the starts of the stream; a frame belongs to one of them."""
 
     @property
     def format(self) -> Format:
@@ -100,7 +102,7 @@ class Requests:
             return None
         unit, interface, selector = index >> 8, index & 0xFF, value >> 8
         if interface == 1:
-            return self._negotiate(request, data) if selector in (PROBE, COMMIT) else None
+            return self._negotiate(request, selector, data) if selector in (PROBE, COMMIT) else None
         control = self.controls.get((unit, selector))
         if control is None:
             return None
@@ -116,8 +118,9 @@ class Requests:
             return descriptors.configuration(self.camera)
         return descriptors.string(self.camera, index) if kind == 3 else None
 
-    def _negotiate(self, request: int, data: bytes) -> bytes | None:
+    def _negotiate(self, request: int, selector: int, data: bytes) -> bytes | None:
         if request == SET_CUR:
+            self.starts += selector == COMMIT
             _, format_index, frame_index, interval = struct.unpack_from("<HBBI", data)
             self.format_index = min(max(format_index, 1), len(self.camera.formats))
             self.frame_index = min(max(frame_index, 1), len(self.format.sizes))
