@@ -1,7 +1,8 @@
-# docker buildx bake            every image, for this machine
-# PLATFORM=linux/arm64 docker buildx bake device
+# docker buildx bake -f docker-bake.hcl            every image, for this machine
+# PLATFORM=linux/arm64 docker buildx bake -f docker-bake.hcl device
 #
-# Variables are set in the environment; `make images` sets VERSION and REVISION.
+# Without -f, buildx reads compose.yaml as well and asks for .env.device. Variables are set in the
+# environment; `make images` sets VERSION and REVISION.
 
 variable "PYTHON_IMAGE" { default = "python:3.13-slim-trixie" }
 # Empty: PYTHON_IMAGE.

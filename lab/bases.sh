@@ -4,9 +4,13 @@
 # Engine that has lost its images gets them back in seconds.
 #
 # LAB_BASES=auto (default): only when the usual base image cannot be pulled. always, never: as they say.
+# LAB_ARCH=arm64: for that architecture; arm64.sh sets it, once such programs run on this machine.
+# shellcheck source=lab/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 ROOTFS="$LAB_STATE/rootfs"
+ARCH="${LAB_ARCH:-$(dpkg --print-architecture)}"
+SUFFIX="${LAB_ARCH:+-$LAB_ARCH}"
 CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt
 
 have_image() { docker image inspect "$1" >/dev/null 2>&1; }
@@ -37,10 +41,10 @@ build_rootfs() {
     work=$(mktemp -d "$ROOTFS/.$name.XXXXXX")
     # shellcheck disable=SC2064  # the path of now
     trap "rm -rf '$work' '$ROOTFS/$name.tar.gz.part'" EXIT
-    say "building the $name root file system from Debian $LAB_SUITE (about half a minute)"
+    say "building the $name root file system from Debian $LAB_SUITE"
     try_debootstrap() {
         rm -rf "$work/root"
-        nice debootstrap --variant=minbase --keyring="$keyring" --cache-dir="$LAB_STATE/debs" \
+        nice debootstrap --arch="$ARCH" --variant=minbase --keyring="$keyring" --cache-dir="$LAB_STATE/debs" \
             --include="$packages" "$LAB_SUITE" "$work/root" "$mirror"
     }
     retry 3 quietly "debootstrap-$name" try_debootstrap ||
@@ -57,7 +61,7 @@ build_rootfs() {
 
 import_rootfs() {
     local name=$1 image=$2
-    docker import -c "ENV SSL_CERT_FILE=$CA_BUNDLE PIP_CERT=$CA_BUNDLE" \
+    docker import --platform "linux/$ARCH" -c "ENV SSL_CERT_FILE=$CA_BUNDLE PIP_CERT=$CA_BUNDLE" \
         -c 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8' \
         -c 'CMD ["sh"]' "$ROOTFS/$name.tar.gz" "$image" >/dev/null
     say "$image: $(docker image inspect -f '{{.Size}}' "$image" | awk '{printf "%.0f MB", $1 / 1e6}')"
@@ -82,8 +86,8 @@ main() {
         ;;
     *) die "LAB_BASES=${LAB_BASES}: use auto, always or never" ;;
     esac
-    base_image python "$LAB_PYTHON_IMAGE" python3,python3-venv,ca-certificates
-    base_image redis "$LAB_REDIS_IMAGE" redis-server
+    base_image "python$SUFFIX" "$LAB_PYTHON_IMAGE$SUFFIX" python3,python3-venv,ca-certificates
+    base_image "redis$SUFFIX" "$LAB_REDIS_IMAGE$SUFFIX" redis-server
 }
 
 main "$@"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Ends what `make lab` started, by process id: the registry, then the Engine. Images and archives stay.
 # An Engine that was running before `make lab` is not ours and stays too.
+# shellcheck source=lab/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 "$(dirname "${BASH_SOURCE[0]}")/registry.sh" stop

@@ -4,6 +4,7 @@
 # The packages are Debian trixie's (Engine 26, Compose 2.26, buildx 0.13): Debian 12's own Engine 20.10
 # has a Dockerfile frontend without heredocs and COPY --link, and its Compose has no `up --wait`.
 # They are installed through an apt configuration of our own, so that the machine's apt keeps its sources.
+# shellcheck source=lab/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 APT="$LAB_STATE/apt"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Prints the build settings of this machine: eval "$(lab/env.sh [PLATFORM])". Nothing is printed where the
 # usual base images serve. For another architecture than this machine's, the base to run on is a second image.
+# shellcheck source=lab/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 have() { docker image inspect "$@" >/dev/null 2>&1; }

@@ -1,4 +1,4 @@
-# Shared by the scripts of this folder; sourced, never run. Needs bash.
+# shellcheck shell=bash disable=SC2034  # sourced by the scripts of this folder, never run; needs bash
 set -euo pipefail
 
 LAB_STATE="${LAB_STATE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/visant-lab}"

@@ -6,6 +6,7 @@
 #   lab/registry.sh address       prints the address of the running one
 #
 # LAB_REGISTRY names one of several (default "registry"). The Engine trusts 127.0.0.0/8 without TLS.
+# shellcheck source=lab/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 NAME="${LAB_REGISTRY:-registry}"

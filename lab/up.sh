@@ -4,6 +4,7 @@
 #
 #   LAB_STATE   where logs, archives and pid files live (default ~/.cache/visant-lab)
 #   LAB_BASES   auto, always or never: see bases.sh
+# shellcheck source=lab/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 

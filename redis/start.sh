@@ -22,6 +22,7 @@ server=
 
 say() { echo "redis: $*"; }
 
+# shellcheck disable=SC2329  # the trap calls it
 stop() {
     trap '' TERM INT
     [ -z "$server" ] || { kill -TERM "$server" 2>/dev/null || true; wait "$server" || true; }
@@ -80,15 +81,17 @@ starts_without_file() {
     [ "$answered" = yes ]
 }
 
-# Names sort by time and then by number, so that a clock that jumped back overwrites nothing.
+# Oldest first; named by number and then by time, for the clock of a device may jump back.
+kept() { find "$ASIDE" -mindepth 1 -maxdepth 1 -exec basename {} \; | sort; }
+
 set_aside() {
     mkdir -p "$ASIDE"
-    number=$(($(ls "$ASIDE" | sed 's/-.*//; s/^0*//' | sort -n | tail -n 1) + 1))
+    number=$(($(kept | sed 's/-.*//; s/^0*//' | sort -n | tail -n 1) + 1))
     target=$ASIDE/$(printf '%06d' "$number")-$(date -u +%Y%m%dT%H%M%SZ)
     mv "$AOF" "$target"
     sync "$ASIDE" "$DATA"
     say "the append-only file is damaged and was set aside as $target; starting with an empty queue, the cloud replays what has no outcome"
-    ls "$ASIDE" | sort | head -n "-$KEEP" | while read -r old; do rm -rf "${ASIDE:?}/$old"; done
+    kept | head -n "-$KEEP" | while read -r old; do rm -rf "${ASIDE:?}/$old"; done
 }
 
 wait_for_space

@@ -20,6 +20,6 @@ native=$(docker version --format '{{.Server.Os}}/{{.Server.Arch}}')
 if [ -n "${PLATFORM:-}" ] && [ "$PLATFORM" != "$native" ]; then
     export TAG="$VERSION-${PLATFORM#linux/}"
 fi
-docker buildx bake --progress "${PROGRESS:-auto}" "$@"
+docker buildx bake -f docker-bake.hcl --progress "${PROGRESS:-auto}" "$@"
 docker images --filter "label=org.opencontainers.image.revision=$REVISION" \
     --format 'table {{.Repository}}:{{.Tag}}\t{{.Size}}'

@@ -21,6 +21,6 @@ esac
 # What no device runs: tests, type stubs, C sources and headers, command-line tools of the libraries.
 find "$target" -type d \( -name tests -o -name include -o -name f2py \) -path '*/numpy/*' -prune -exec rm -rf {} +
 find "$target" -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.c' -o -name '*.h' \) -delete
-rm -rf "$target/bin"
+rm -rf "${target:?}/bin"
 
 "$(dirname "$0")/settle.sh" "$target"

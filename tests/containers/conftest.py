@@ -1,0 +1,18 @@
+"""These tests need a Docker Engine and the images of `make images`: tests/containers/test.sh sees to both."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from stack import Stack
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    """An empty project of this test's own."""
+    with Stack(tmp_path) as made:
+        yield made
