@@ -1,0 +1,161 @@
+"""The door to the device's queue in Redis: a command goes in once, durably, or the caller hears why not."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from importlib import resources
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+
+from visant_connector.entries import Admittable
+from visant_contract.stream import (
+    ADMITTED,
+    ADMITTED_ENTRY,
+    ADMITTED_KEPT,
+    CLOUD,
+    DEADLINES,
+    ENTRY_FIELD,
+    GROUP,
+    STREAM,
+    CloudSeen,
+)
+from visant_runtime.settings import SettingsError
+
+_ANSWER_WITHIN = 3.0
+"""Seconds; a slow card flushes in tenths of one. A late answer is asked for again, which the script allows."""
+
+
+class Verdict(StrEnum):
+    """What became of one command; the words of admit.lua."""
+
+    ADMITTED = "admitted"
+    RENEWED = "renewed"
+    """Known and still queued: its deadline was renewed."""
+    DUPLICATE = "duplicate"
+    UNREMEMBERED = "unremembered"
+    """Queued, but Redis could not remember it: a replay would queue it again."""
+
+
+class RedisRefused(Exception):
+    """Redis does not take it now; the text is one line with the remedy. The same call may work later."""
+
+
+def connect(url: str) -> Redis:
+    """A client that never retries by itself: waiting is the relay's. Raises SettingsError for a URL it cannot read."""
+    try:
+        return Redis.from_url(
+            url,
+            socket_timeout=_ANSWER_WITHIN,
+            socket_connect_timeout=_ANSWER_WITHIN,
+            retry=Retry(NoBackoff(), 0),
+        )
+    except ValueError as error:
+        raise SettingsError(f"REDIS_URL cannot be read ({error}): e.g. REDIS_URL=redis://127.0.0.1:6379/0") from None
+
+
+class Admission:
+    """Writes to Redis. Every method raises RedisRefused where Redis is away, full, loading or read-only."""
+
+    def __init__(self, redis: Redis, *, kept: int = ADMITTED_KEPT) -> None:
+        self._redis = redis
+        self._kept = kept
+        text = resources.files("visant_connector").joinpath("admit.lua").read_text()
+        self._script = redis.register_script(text)
+
+    async def prepare(self) -> bool:
+        """Makes stream and consumer group where they are missing; also tells whether Redis takes writes.
+
+        Returns whether Redis remembers what `cloud_seen` wrote: False after it lost its memory.
+        """
+        try:
+            await self._redis.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
+        except (RedisError, OSError) as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise RedisRefused(why(error)) from None
+        try:
+            return bool(await self._redis.exists(CLOUD))
+        except (RedisError, OSError) as error:
+            raise RedisRefused(why(error)) from None
+
+    async def admit(self, batch: Sequence[Admittable]) -> list[Verdict | RedisRefused]:
+        """One verdict for each of `batch`, in its order; they share one flush to the card."""
+        pipe = self._redis.pipeline(transaction=False)
+        for one in batch:
+            await self._script(
+                keys=[STREAM, ADMITTED, ADMITTED_ENTRY, DEADLINES],
+                args=[
+                    one.entry.model_dump_json(),
+                    one.key or "",
+                    one.entry.deadline.model_dump_json(),
+                    "1" if one.from_the_cloud else "0",
+                    ENTRY_FIELD,
+                    GROUP,
+                    self._kept,
+                ],
+                client=pipe,
+            )
+        try:
+            answers = await pipe.execute(raise_on_error=False)
+        except (RedisError, OSError) as error:
+            raise RedisRefused(why(error)) from None
+        return [_verdict(answer) for answer in answers]
+
+    async def cloud_seen(self, seen: CloudSeen) -> None:
+        """Tells the uploader which cloud is there."""
+        try:
+            await self._redis.set(CLOUD, seen.model_dump_json())
+        except (RedisError, OSError) as error:
+            raise RedisRefused(why(error)) from None
+
+    async def weaknesses(self) -> list[str]:
+        """Settings of Redis that would lose commands, each as one line; empty where it is set up as it must be."""
+        wanted = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
+        try:
+            found = {key: (await self._redis.config_get(key)).get(key) for key in wanted}
+        except ResponseError:  # CONFIG is renamed or forbidden: nothing to say
+            return []
+        except (RedisError, OSError) as error:
+            raise RedisRefused(why(error)) from None
+        return [
+            f"Redis has {key} {found[key]}, so a power cut may lose commands: set {key} {value}"
+            for key, value in wanted.items()
+            if found[key] != value
+        ]
+
+
+def _verdict(answer: object) -> Verdict | RedisRefused:
+    if isinstance(answer, Exception):
+        return RedisRefused(why(answer))
+    if isinstance(answer, list) and answer and isinstance(answer[0], bytes):
+        return Verdict(answer[0].decode())
+    return RedisRefused(f"Redis answered {answer!r} to the admission script")
+
+
+def why(error: Exception) -> str:
+    """One line with the remedy."""
+    text = str(error)
+    if isinstance(error, OutOfMemoryError) or text.startswith("OOM"):
+        return "Redis is full: the uploader empties it; if it does not, look at its log, or raise maxmemory"
+    if isinstance(error, BusyLoadingError) or text.startswith("LOADING"):
+        return "Redis is still loading its file: wait"
+    if isinstance(error, AuthenticationError | AuthorizationError) or text.startswith(
+        ("NOAUTH", "NOPERM", "WRONGPASS")
+    ):
+        return f"Redis wants other credentials ({text[:100]}): put them into REDIS_URL"
+    if isinstance(error, ReadOnlyError) or text.startswith("READONLY"):
+        return "Redis is a read-only replica: point REDIS_URL to the writable one"
+    if text.startswith("MISCONF"):
+        return "Redis cannot write to the card: free space there, look at its log"
+    if isinstance(error, ResponseError):
+        return f"Redis refuses ({text[:200]})"
+    return f"Redis cannot be reached ({text[:200] or type(error).__name__}): is it running, is REDIS_URL right?"

@@ -1,0 +1,216 @@
+"""The command stream of the cloud over HTTP: opens it, and turns what arrives into typed messages.
+
+Raises two verdicts: Misconfigured where a person must act (401, 403, 404, a redirect), Retryable for all else.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+import httpx
+from httpx_sse import EventSource
+
+from visant_connector.bounded_lines import BoundedLines
+from visant_connector.reconnect import silence_limit
+from visant_connector.remedies import refused, unreachable
+from visant_connector.settings import ConnectorSettings
+from visant_contract.command import Message, UnknownEvent, parse_message
+from visant_contract.errors import BrokenMessage, Misconfigured, Retryable
+from visant_contract.sse import MAX_EVENT_BYTES, Connected, Ping
+from visant_runtime.clock import Clock
+from visant_runtime.settings import SettingsError
+
+_CONNECT = 10.0  # seconds for DNS, TCP and TLS
+_DETAIL_BYTES = 4096
+_EVENT_STREAM = "text/event-stream"
+
+
+@dataclass(frozen=True)
+class Received:
+    """One event of the stream."""
+
+    message: Message | BrokenMessage
+    boottime: float
+    """CLOCK_BOOTTIME of its arrival, seconds."""
+    asked: float
+    """CLOCK_BOOTTIME at which this stream was asked for."""
+    last_id: str | None
+    """SSE id of the last command that this stream brought, this event included."""
+
+
+class CloudStream:
+    """Opens streams, one at a time. Proxy and certificate variables of the environment are honoured."""
+
+    def __init__(self, settings: ConnectorSettings, clock: Clock, dropped: Callable[[str], None]) -> None:
+        """`dropped(why)` hears of each line that was left out. Raises SettingsError as `_client` does."""
+        self._settings = settings
+        self._clock = clock
+        self._dropped = dropped
+        self._url = f"{settings.api_url}/v1/devices/{quote(settings.device_id, safe='')}/commands"
+        # no compression: a proxy that compresses also collects, and a ping is 100 bytes
+        headers = {"Accept": _EVENT_STREAM, "Cache-Control": "no-store", "Accept-Encoding": "identity"}
+        if settings.device_token is not None:
+            headers["Authorization"] = f"Bearer {settings.device_token.get_secret_value()}"
+        self._headers = headers
+        self._client = _client()
+        self._ping_every: float | None = None
+
+    async def aclose(self) -> None:
+        """Ends the client."""
+        await self._client.aclose()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[AsyncIterator[Received]]:
+        """A stream whose answer was 200; iterate it for its events, which end only by a verdict."""
+        asked = self._clock.boottime()
+        response = await self._ask()
+        try:
+            await self._check(response)
+            async with aclosing(self._events(response, asked)) as events:
+                yield events
+        finally:
+            await response.aclose()
+
+    async def _ask(self) -> httpx.Response:
+        # bytes, comments included, may pause as long as events may: the ping interval is known from the last stream
+        silence = max(self._settings.stream_timeout, silence_limit(self._settings.stream_timeout, self._ping_every))
+        request = self._client.build_request(
+            "GET",
+            self._url,
+            params={"device_version": self._settings.device_version},
+            headers=self._headers,
+            timeout=httpx.Timeout(_CONNECT, read=silence),
+        )
+        try:
+            async with asyncio.timeout(_CONNECT + self._settings.stream_timeout):
+                return await self._client.send(request, stream=True)
+        except TimeoutError:
+            raise Retryable(f"no answer within {self._settings.stream_timeout:.0f} s") from None
+        except httpx.ReadTimeout:
+            raise Retryable(f"no answer within {silence:.0f} s: is the cloud, or a proxy before it, stuck?") from None
+        except httpx.RemoteProtocolError as error:
+            raise Retryable(f"the answer is not HTTP ({error}): is API_URL right?") from None
+        except (httpx.RequestError, OSError) as error:
+            raise Retryable(self._why_unreachable(error)) from None
+
+    def _why_unreachable(self, error: BaseException) -> str:
+        parts = urlsplit(self._settings.api_url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        if isinstance(error, httpx.ProxyError):
+            return f"the proxy that the environment names refuses ({error}): check HTTPS_PROXY and NO_PROXY"
+        if isinstance(error, httpx.TimeoutException):
+            error = TimeoutError()
+        return unreachable(error, parts.hostname or "", port, self._clock.wall())
+
+    async def _check(self, response: httpx.Response) -> None:
+        status = response.status_code
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if status == 200 and kind == _EVENT_STREAM:
+            return
+        if status == 200:
+            raise Retryable(
+                f"the answer is {kind or 'without a type'}, not an event stream:"
+                " is API_URL right, does the network want a sign-in page to be clicked?"
+            )
+        detail = await _detail(response)
+        if status in (401, 403, 404):
+            with_token = self._settings.device_token is not None
+            raise Misconfigured(str(status), refused(status, detail, self._settings.device_id, with_token))
+        if 300 <= status < 400:
+            target = str(response.headers.get("location", "elsewhere"))[:200]
+            raise Misconfigured(
+                str(status),
+                f"{status}: the cloud redirects to {target}; not followed: set API_URL to the final address",
+            )
+        said = f" ({detail})" if detail else ""
+        raise Retryable(f"the cloud answers {status}{said}", retry_after=_seconds(response.headers.get("retry-after")))
+
+    async def _events(self, response: httpx.Response, asked: float) -> AsyncGenerator[Received, None]:
+        limit = self._settings.stream_timeout
+        last_id: str | None = None
+        lines = _Lines(response, BoundedLines(MAX_EVENT_BYTES, self._dropped))
+        clean = httpx.Response(200, headers={"content-type": f"{_EVENT_STREAM}; charset=utf-8"}, stream=lines)
+        loop = asyncio.get_running_loop()
+        due = loop.time() + limit
+        async with aclosing(EventSource(clean).aiter_sse()) as source:
+            while True:
+                try:
+                    async with asyncio.timeout_at(due):
+                        event = await anext(source, None)
+                except (TimeoutError, httpx.ReadTimeout):
+                    raise Retryable(f"the stream is silent: no event for {limit:.0f} s") from None
+                except (httpx.RequestError, OSError) as error:
+                    raise Retryable(f"the stream broke ({type(error).__name__}: {error})") from None
+                if event is None:
+                    raise Retryable("the cloud closed the stream")
+                message = _message(event.data)
+                if not isinstance(message, Connected | Ping | UnknownEvent):
+                    last_id = event.id or None
+                if message is None:  # no sign of life: a proxy may make empty events up
+                    continue
+                if isinstance(message, Connected):
+                    self._ping_every = message.ping_every
+                    limit = silence_limit(self._settings.stream_timeout, message.ping_every)
+                yield Received(message, self._clock.boottime(), asked, last_id)
+                due = loop.time() + limit  # counted from when somebody listens again
+
+
+def _client() -> httpx.AsyncClient:
+    """Raises SettingsError where a proxy or certificate variable of the environment cannot be used."""
+    try:
+        return httpx.AsyncClient(follow_redirects=False, limits=httpx.Limits(max_keepalive_connections=0))
+    except OSError as error:  # ssl.SSLError is one
+        raise SettingsError(
+            f"SSL_CERT_FILE or SSL_CERT_DIR cannot be used ({error.strerror or error}): name a PEM file, or unset it"
+        ) from None
+    except (ValueError, ImportError, httpx.InvalidURL) as error:
+        raise SettingsError(
+            f"a proxy variable cannot be used ({error}): HTTP_PROXY, HTTPS_PROXY and ALL_PROXY take http://host:port"
+        ) from None
+
+
+class _Lines(httpx.AsyncByteStream):
+    """The body, as whole lines within bounds."""
+
+    def __init__(self, response: httpx.Response, lines: BoundedLines) -> None:
+        self._response = response
+        self._lines = lines
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._response.aiter_bytes():
+            whole = b"".join(self._lines.feed(chunk))
+            if whole:
+                yield whole
+
+
+def _message(data: str) -> Message | BrokenMessage | None:
+    if not data:  # its line was dropped, or there was none
+        return None
+    try:
+        return parse_message(data)
+    except BrokenMessage as broken:
+        return broken
+
+
+async def _detail(response: httpx.Response) -> str:
+    """The `detail` of an error body, one short text; empty where there is none."""
+    body = b""
+    try:
+        async with asyncio.timeout(5.0):
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > _DETAIL_BYTES:
+                    return ""
+        found = json.loads(body)
+    except (TimeoutError, httpx.RequestError, OSError, ValueError, RecursionError):
+        return ""
+    detail = found.get("detail") if isinstance(found, dict) else None
+    return detail[:200] if isinstance(detail, str) else ""
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Retry-After as seconds; its date form is not used: our wall clock may be a year wrong."""
+    return float(retry_after) if retry_after is not None and retry_after.isascii() and retry_after.isdigit() else None

@@ -1,0 +1,93 @@
+"""What the connector counts and says about itself: heartbeat facts for the device, Prometheus for whoever scrapes."""
+
+from typing import Any
+
+import structlog
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
+
+from visant_connector.admission import Verdict
+from visant_runtime.heartbeat import Heartbeat
+
+log = structlog.get_logger()
+
+
+class Figures:
+    """One per process. `stream` is read by the updater: a confirmed stream is its sign that a release works."""
+
+    def __init__(self, heart: Heartbeat, registry: CollectorRegistry = REGISTRY) -> None:
+        self._heart = heart
+        self._counts = {"admitted": 0, "duplicates": 0, "reconnects": 0, "broken": 0, "gaps": 0}
+        self._commands = Counter("visant_connector_commands", "Commands, by verdict", ["verdict"], registry=registry)
+        self._reconnects = Counter("visant_connector_reconnects", "Streams that ended", registry=registry)
+        self._broken = Counter("visant_connector_broken", "Lines and messages left out", registry=registry)
+        self._gaps = Counter("visant_connector_gaps", "Pings that named an unseen command", registry=registry)
+        self._up = Gauge("visant_connector_stream_confirmed", "1 while the cloud's stream is", registry=registry)
+        self._since: float | None = None
+        self._last: float | None = None
+        for name, count in self._counts.items():
+            heart.fact(name, count)
+        self.lost()
+
+    def command(self, verdict: Verdict) -> None:
+        """One command has been answered by Redis."""
+        self._commands.labels(verdict.value).inc()
+        new = verdict in (Verdict.ADMITTED, Verdict.UNREMEMBERED)
+        self._count("admitted" if new else "duplicates")
+
+    def dropped(self, why: str) -> None:
+        """A line or a message was left out; said sparingly, a broken cloud may send thousands."""
+        self._broken.inc()
+        self._count("broken")
+        count = self._counts["broken"]
+        if count <= 10 or count % 100 == 0:
+            log.warning("left out", why=why, count=count)
+
+    def gap(self) -> None:
+        """A ping named a command that had not come."""
+        self._gaps.inc()
+        self._count("gaps")
+
+    def confirmed(self, boottime: float, **facts: Any) -> None:
+        """The cloud said `connected` at `boottime` (CLOCK_BOOTTIME, seconds)."""
+        self._since = boottime
+        self._up.set(1)
+        for name, value in facts.items():
+            self._heart.fact(name, value)
+        self.event(boottime)
+
+    def event(self, boottime: float) -> None:
+        """Something came at `boottime`."""
+        self._last = boottime
+        self.tick(boottime)
+
+    def tick(self, now: float) -> None:
+        """Renews what changes by itself."""
+        self._heart.fact("connected_since_boottime", self._since)
+        self._heart.fact("last_event_age", None if self._last is None else round(now - self._last, 1))
+        self._tell()
+
+    def ended(self) -> None:
+        """A stream, or an attempt at one, is over."""
+        self._reconnects.inc()
+        self._count("reconnects")
+        self.lost()
+
+    def lost(self) -> None:
+        """No stream is confirmed."""
+        self._since = None
+        self._up.set(0)
+        self._tell()
+
+    def _tell(self) -> None:
+        self._heart.fact(
+            "stream",
+            {
+                "confirmed": self._since is not None,
+                "since_boottime": self._since,
+                "last_event_boottime": self._last,
+            },
+        )
+
+    def _count(self, name: str) -> None:
+        self._counts[name] += 1
+        self._heart.fact(name, self._counts[name])

@@ -1,0 +1,131 @@
+"""The connector's one loop: connect to the cloud, carry what it says into Redis, connect again."""
+
+import asyncio
+from random import Random
+
+import structlog
+
+from visant_connector.admission import Admission
+from visant_connector.cloud_stream import CloudStream, Received
+from visant_connector.conversation import Conversation, KnownCloud
+from visant_connector.figures import Figures
+from visant_connector.inbox import Ended, Inbox, Opened
+from visant_connector.patience import Patience
+from visant_connector.reconnect import STEADY, Reconnect, refused_wait
+from visant_connector.repeats import Repeats
+from visant_connector.settings import ConnectorSettings
+from visant_contract.errors import Misconfigured, Retryable
+from visant_runtime.clock import Clock
+from visant_runtime.heartbeat import Heartbeat
+from visant_runtime.lifecycle import Stop
+
+log = structlog.get_logger()
+
+LOOP = "stream"
+BEAT_WITHIN = 30.0
+"""Seconds; no single wait of the loop is longer than a few."""
+_TICK = 5.0  # seconds between two beats while nothing comes
+
+
+class Relay:
+    """Wired in `__main__`; `run` returns at the stop."""
+
+    def __init__(
+        self,
+        settings: ConnectorSettings,
+        stream: CloudStream,
+        admission: Admission,
+        heart: Heartbeat,
+        figures: Figures,
+        clock: Clock,
+        rng: Random,
+    ) -> None:
+        self._settings = settings
+        self._stream = stream
+        self._admission = admission
+        self._heart = heart
+        self._figures = figures
+        self._clock = clock
+        self._rng = rng
+        self._known = KnownCloud()
+        self._repeats = Repeats()
+        self._policy = Reconnect(settings.reconnect_delay)
+
+    async def run(self, stop: Stop) -> None:
+        """Until the stop. Does not ask the cloud for commands while Redis takes none."""
+        self._heart.expect(LOOP, BEAT_WITHIN)
+        self._heart.degraded("cloud", "not connected yet")
+        patience = Patience(stop, self._heart, LOOP, self._clock, self._rng)
+        await self._check_redis(patience)
+        aloud = True
+        while not stop.is_set():
+            if await patience.until_taken(self._admission.prepare) is None:
+                break
+            if aloud:
+                log.info("Connecting to command stream...")
+            talk = Conversation(self._settings, self._admission, patience, self._figures, self._clock, self._known)
+            error = await self._one_stream(talk, stop)
+            if error is not None:
+                aloud = await self._wait(error, self._steady(talk), stop)
+        self._heart.done(LOOP)
+
+    async def _check_redis(self, patience: Patience) -> None:
+        for weakness in await patience.until_taken(self._admission.weaknesses) or []:
+            log.warning(weakness)
+
+    async def _one_stream(self, talk: Conversation, stop: Stop) -> Retryable | Misconfigured | None:
+        """Follows one stream to its end and says why it ended; None: the process stops."""
+        inbox = Inbox(self._stream)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                inbox.start(tasks)
+                error = await self._follow(inbox, talk, stop)
+                inbox.close()
+        finally:
+            self._figures.ended()
+        return error
+
+    async def _follow(self, inbox: Inbox, talk: Conversation, stop: Stop) -> Retryable | Misconfigured | None:
+        while True:
+            closing = talk.ended is not None or talk.stalled or stop.is_set()
+            if closing:
+                inbox.close()
+            items = await inbox.take(stop, _TICK)
+            self._heart.beat(LOOP)
+            self._figures.tick(self._clock.boottime())
+            if any(isinstance(item, Opened) for item in items):
+                log.info("✓ Connected to command stream")
+            await talk.hear([item for item in items if isinstance(item, Received)])
+            if talk.confirmed_at is not None:
+                self._heart.degraded("cloud", None)
+            if stop.is_set():
+                return None
+            for item in items:
+                if isinstance(item, Ended):
+                    return talk.ended or item.error
+            if closing:
+                return talk.ended or Retryable("the stream was closed while Redis refused: the cloud sends it again")
+
+    def _steady(self, talk: Conversation) -> bool:
+        return talk.confirmed_at is not None and talk.proven and self._clock.boottime() - talk.confirmed_at >= STEADY
+
+    async def _wait(self, error: Retryable | Misconfigured, steady: bool, stop: Stop) -> bool:
+        """Sleeps as the policy says; returns whether the failure was worth a line."""
+        if steady:
+            self._repeats.over()
+            self._policy = self._policy.steady()
+        if isinstance(error, Misconfigured):
+            text, wait = error.detail, refused_wait(self._rng)
+        else:
+            text, wait = error.reason, self._policy.wait(self._rng, retry_after=error.retry_after)
+            self._policy = self._policy.failed()
+        self._heart.degraded("cloud", text)
+        times = self._repeats.again(text)
+        if times is not None:
+            log.warning(text, times=times, next_attempt_seconds=round(wait, 1))
+        until = self._clock.boottime() + wait
+        while (left := until - self._clock.boottime()) > 0:
+            if await stop.sleep(min(left, _TICK)):
+                break
+            self._heart.beat(LOOP)
+        return times is not None
