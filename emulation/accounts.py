@@ -5,6 +5,7 @@ import io
 import math
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import httpx
 from PIL import Image
@@ -40,6 +41,8 @@ class Account:
     reasons: Counter[str] = field(default_factory=Counter)
     latencies: list[float] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    ends: dict[str, datetime] = field(default_factory=dict)
+    """When the cloud had each outcome, by its clock."""
 
     @property
     def good(self) -> bool:
@@ -81,7 +84,9 @@ async def account(api: CloudApi, device_id: str, posted: list[Posted]) -> Accoun
         if row is None or not row.final:
             found.unaccounted.append(one.trigger_id)
             found.problems.append(f"{one.trigger_id}: {row.status if row else 'unknown to the cloud'}")
-        elif row.status == "executed":
+            continue
+        found.ends[one.trigger_id] = row.stored_at or row.ended_at or row.created_at
+        if row.status == "executed":
             found.captured += 1
             await _look(api, one, row, found)
         else:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 FINAL = ("executed", "failed", "expired")
+_PAGE = 1000
 
 
 class NotAccepted(Exception):
@@ -25,6 +26,7 @@ class TriggerRow:
     created_at: datetime
     stored_at: datetime | None
     """When the picture was stored, by the cloud's clock."""
+    ended_at: datetime | None
     record_id: str | None
     final: bool
     """An outcome of the device, or a stored picture; not the cloud's own guess about a silent device."""
@@ -49,6 +51,10 @@ class CloudApi:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Closes its connections."""
         await self._client.aclose()
 
     async def trigger(self, device_id: str, key: str, *, patience: float = 60.0) -> str:
@@ -76,15 +82,12 @@ class CloudApi:
 
     async def triggers(self, device_id: str) -> dict[str, TriggerRow]:
         """Every trigger of the device, by id, newest first."""
-        rows: dict[str, TriggerRow] = {}
-        for found in await self._pages(f"/v1/devices/{device_id}/triggers", "triggers"):
-            row = _row(found)
-            rows[row.trigger_id] = row
-        return rows
+        rows = [_row(found) for found in await self._pages(f"/v1/devices/{device_id}/triggers", "triggers")]
+        return {row.trigger_id: row for row in rows}
 
     async def captures(self, device_id: str) -> list[dict[str, Any]]:
         """Every stored capture of the device, newest first."""
-        return await self._pages(f"/v1/devices/{device_id}/captures", "captures")
+        return await self._pages("/v1/captures", "captures", device_id=device_id)
 
     async def picture(self, record_id: str) -> bytes:
         """The stored JPEG. Raises httpx.HTTPError."""
@@ -98,9 +101,31 @@ class CloudApi:
         answer.raise_for_status()
         return {device["device_id"]: int(device["subscribers"]) for device in answer.json()["devices"]}
 
-    async def _pages(self, path: str, name: str) -> list[dict[str, Any]]:
-        raise NotImplementedError
+    async def _pages(self, path: str, name: str, **query: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        before: dict[str, str] = {}
+        while True:
+            answer = await self._client.get(path, params={"limit": str(_PAGE), **query, **before})
+            answer.raise_for_status()
+            page = answer.json()
+            found += page[name]
+            if page["next_before"] is None:
+                return found
+            before = {"before": str(page["next_before"])}
 
 
 def _row(found: dict[str, Any]) -> TriggerRow:
-    raise NotImplementedError
+    return TriggerRow(
+        trigger_id=found["trigger_id"],
+        status=found["status"],
+        reason=found["reason"],
+        created_at=datetime.fromisoformat(found["created_at"]),
+        stored_at=_time(found["stored_at"]),
+        ended_at=_time(found["ended_at"]),
+        record_id=found["record_id"],
+        final=found["status"] in FINAL and not found["provisional"],
+    )
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

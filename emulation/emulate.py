@@ -84,9 +84,9 @@ async def _run(arguments: argparse.Namespace, folder: Path) -> int:
             folder / name,
             cloud.url,
             console,
+            {"CAMERA_SOURCE": arguments.camera},
             label=name if several else "",
             usual_ports=not several,
-            CAMERA_SOURCE=arguments.camera,
         )
         for name in names
     ]

@@ -55,7 +55,7 @@ class Child:
         self.last_status: int | None = None
         self._output = output
         self._cwd = cwd
-        self._longest_delay = longest_delay
+        self.longest_delay = longest_delay
         self._process: asyncio.subprocess.Process | None = None
         self._wanted = False
         self._hold_until = 0.0
@@ -178,7 +178,7 @@ class Child:
                 return
             delay = _FIRST_DELAY if loop.time() - began >= _STEADY else delay
             wait = max(delay, self._hold_until - loop.time())
-            delay = min(delay * 2, self._longest_delay)
+            delay = min(delay * 2, self.longest_delay)
             self._output.line(self.name, f"--- {_how(self.last_status)}; starts again in {wait:.1f} s ---")
             await asyncio.sleep(wait)
             await self._spawn()

@@ -151,7 +151,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"[ERROR] {problem}", file=sys.stderr)
     for reason, count in found.reasons.items():
         print(f"without a picture: {count} times {reason}")
-    print(json.dumps(summary(found)), flush=True)
+    print(json.dumps(summary(found), separators=(",", ":")), flush=True)
     return 0 if found.good else 1
 
 

@@ -8,6 +8,7 @@ import asyncio
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,15 @@ class Cloud:
     """`visant-cloud run` with SQLite and its pictures in `folder`. AUTH=open unless `settings` say otherwise."""
 
     def __init__(
-        self, folder: Path, output: Output, *, name: str = "cloud", port: int | None = None, **settings: str
+        self,
+        folder: Path,
+        output: Output,
+        settings: Mapping[str, str] | None = None,
+        *,
+        name: str = "cloud",
+        port: int | None = None,
     ) -> None:
+        settings = settings or {}
         self.folder = folder
         self.port = port or hold_port(8000)
         self.host = settings.get("HTTP_HOST", "127.0.0.1")
@@ -55,7 +63,7 @@ class Cloud:
             "AUTH": "open",
             "MIN_FREE_BYTES": "0",
             "HEARTBEAT_FILE": str(folder / "cloud.heartbeat"),
-        } | settings
+        } | dict(settings)
         self.child = Child(name, python_module("visant_cloud", "run"), clean_environment(**env), output)
 
     @property
@@ -90,13 +98,14 @@ class Device:
         folder: Path,
         api_url: str,
         output: Output,
+        settings: Mapping[str, str] | None = None,
         *,
         label: str = "",
         usual_ports: bool = False,
-        **settings: str,
     ) -> None:
         self.device_id = device_id
         self.folder = folder
+        settings = settings or {}
         self.spool = Path(settings.get("SPOOL_DIR", str(folder / "spool")))
         self.redis_port = hold_port(6379 if usual_ports else None)
         self.camera_port = hold_port(8080 if usual_ports else None)
@@ -113,7 +122,7 @@ class Device:
             "SPOOL_MIN_FREE_BYTES": "0",
             "CAMERA_SOURCE": "fake",
             "CAMERA_STATE_DIR": str(folder / "camera"),
-        } | settings
+        } | dict(settings)
         prefix = f"{label} " if label else ""
         self.redis = redis_child(f"{prefix}redis", self.redis_port, folder / "redis", output)
         self.camera = self._service("camera", prefix, output, shared | {"HTTP_PORT": str(self.camera_port)})
@@ -143,13 +152,17 @@ class Device:
         for child in self.children.values():
             await child.start()
 
-    async def healthy(self, within: float = START_WITHIN) -> None:
-        """Until Redis answers, the three services beat and the stream is confirmed. Raises TookTooLong."""
+    async def healthy(self, within: float = START_WITHIN, *, redis: bool = True) -> None:
+        """Until Redis answers (if it can be asked from here), the services beat and the stream is confirmed.
 
-        async def redis() -> bool:
+        Raises TookTooLong.
+        """
+
+        async def answers() -> bool:
             return await redis_answers(self.redis_port)
 
-        await until(f"{self.device_id}: redis answers", redis, within=within)
+        if redis:
+            await until(f"{self.device_id}: redis answers", answers, within=within)
         for service in ("camera", "connector", "uploader"):
 
             async def beats(service: str = service) -> bool:

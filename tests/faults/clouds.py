@@ -1,0 +1,147 @@
+"""Another cloud at the other end: a database that was reset, an API_URL that changed, a token that was revoked."""
+
+import asyncio
+import shutil
+
+from emulation.cloud_api import CloudApi
+from emulation.ports import hold_port
+from emulation.stack import Cloud
+from emulation.wait import until
+from tests.faults.arena import Arena
+from tests.faults.fault_proxy import Answer
+from tests.faults.scenario import Scenario, add
+
+
+async def _restart(arena: Arena, *services: str) -> None:
+    for service in services:
+        child = arena.children[service]
+        starts = child.starts
+        assert await child.terminate(grace=10.0), f"{service} did not end within 10 s of SIGTERM"
+        while child.starts == starts:
+            await asyncio.sleep(0.02)
+
+
+async def _uploads_stop(arena: Arena) -> None:
+    arena.proxy.faults.uploads = Answer(503)
+
+
+async def _reset_database(arena: Arena) -> None:
+    """After all 30 were admitted and captured: the cloud forgets everything, its device included."""
+
+    async def all_spooled() -> bool:
+        return len(list(arena.device.spool.rglob("*.picture"))) >= len(arena.ledger)
+
+    await until("every picture is in the spool", all_spooled, within=60)
+    await arena.cloud.stop()
+    shutil.rmtree(arena.cloud.folder)
+    arena.cloud.folder.mkdir()
+    await arena.cloud.start()
+    arena.proxy.faults.uploads = None
+    await arena.device.healthy()
+    await arena.post(3)  # not deaf: the new cloud's triggers are captured
+    fresh = {one.trigger_id for one in arena.ledger[-3:]}
+
+    async def captured() -> bool:
+        rows = await arena.target.triggers(arena.device.device_id)
+        return all(trigger in rows and rows[trigger].status == "executed" for trigger in fresh)
+
+    await until("the new cloud has its pictures", captured, within=60)
+    rows = await arena.target.triggers(arena.device.device_id)
+    assert not any(one.trigger_id in rows for one in arena.ledger[:-3]), "another cloud's pictures were delivered"
+    await arena.uploader_command("spool", "requeue", "--here")
+    arena.note("held 30 pictures of the cloud that is gone until `spool requeue --here`")
+
+
+add(
+    Scenario(
+        "cloud_reset",
+        _uploads_stop,
+        "uploads stop at second 10; after all triggers were admitted the cloud's database is reset",
+        after=_reset_database,
+    )
+)
+
+
+async def _other_cloud(arena: Arena) -> None:
+    """Uploads stall for 3 s, so that pictures wait; then API_URL names another cloud, where triggers now come from."""
+    arena.proxy.faults.uploads = Answer(503)
+    await asyncio.sleep(3.0)
+    other = Cloud(arena.folder / "other-cloud", arena.logs, name="other-cloud", port=hold_port())
+    arena.cleanups.append(other.stop)
+    await other.start()
+    arena.device.set(API_URL=other.url)
+    await _restart(arena, "connector", "uploader")
+    arena.proxy.faults.uploads = None
+    async with CloudApi(other.url) as api:
+
+        async def subscribed() -> bool:
+            return (await api.subscribers()).get(arena.device.device_id, 0) > 0
+
+        await until("the device is at the other cloud", subscribed, within=60)
+        mine, arena.ledger = arena.ledger, []
+        first, arena.target = arena.target, api
+        await arena.post(5)
+        theirs, arena.ledger = arena.ledger, mine
+
+        async def captured() -> bool:
+            rows = await api.triggers(arena.device.device_id)
+            return all(one.trigger_id in rows and rows[one.trigger_id].status == "executed" for one in theirs)
+
+        await until("the other cloud has its pictures", captured, within=60)
+        foreign = {row for row in await api.triggers(arena.device.device_id)} - {one.trigger_id for one in theirs}
+        assert not foreign, f"the other cloud got pictures that are not its own: {sorted(foreign)[:3]}"
+        arena.target = first
+    arena.device.set(API_URL=arena.proxy.url)
+    await _restart(arena, "connector", "uploader")
+
+
+add(
+    Scenario(
+        "api_url_changed",
+        _other_cloud,
+        "API_URL names another cloud and, some triggers later, the first one again",
+        allowed={"deadline_passed": "commands of the cloud that the device had left"},
+    )
+)
+
+
+async def _with_token(arena: Arena) -> None:
+    await arena.proxy.start()
+    await arena.cloud.start()
+    device_token = await _say(arena, "create-device", arena.device.device_id)
+    arena.device.set(DEVICE_TOKEN=device_token)
+    api_token = await _say(arena, "create-token", "faults")
+    arena.retarget(arena.cloud.url, api_token)
+
+
+async def _say(arena: Arena, *arguments: str) -> str:
+    """Runs `visant-cloud ARGUMENTS` beside the running cloud; the last word of its output."""
+    child = arena.cloud.child
+    process = await asyncio.create_subprocess_exec(
+        *child.argv[:-1],
+        *arguments,
+        env=child.env,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, error = await process.communicate()
+    assert process.returncode == 0, f"visant-cloud {' '.join(arguments)}: {error.decode()}"
+    return (out.decode().split() or [""])[-1]
+
+
+async def _revoke(arena: Arena) -> None:
+    await _say(arena, "revoke-device", arena.device.device_id)
+    await asyncio.sleep(10.0)
+    await _say(arena, "restore-device", arena.device.device_id)
+
+
+add(
+    Scenario(
+        "token_revoked",
+        _revoke,
+        "the device's token is revoked for 10 s and given back",
+        cloud={"AUTH": "required"},
+        prepare=_with_token,
+        allowed={"deadline_passed": "a device that is refused asks again once a minute at most"},
+    )
+)

@@ -1,0 +1,70 @@
+"""A network that is gone: the device's processes in a network namespace of their own, joined by a cable to pull."""
+
+import asyncio
+import os
+import subprocess
+from itertools import count
+
+from emulation.stack import Cloud
+from tests.faults.arena import Arena, is_root
+from tests.faults.scenario import Scenario, Skipped, add
+
+_NUMBERS = count(1)
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+async def _cable(arena: Arena) -> None:
+    """The device at 10.213.N.2 in its namespace, the cloud at 10.213.N.1 outside, a veth pair between them."""
+    if not is_root():
+        raise Skipped("network namespaces need root")
+    name = f"vf{os.getpid()}x{next(_NUMBERS)}"
+    number = os.getpid() % 250
+    outside, inside = _outside(name), f"{name}i"[-15:]
+    try:
+        _run("ip", "netns", "add", name)
+    except (subprocess.CalledProcessError, FileNotFoundError) as error:
+        raise Skipped(f"no network namespaces here: {error}") from None
+
+    async def remove() -> None:
+        subprocess.run(["ip", "link", "del", outside], check=False, capture_output=True)
+        subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+
+    arena.cleanups.append(remove)
+    _run("ip", "link", "add", outside, "type", "veth", "peer", "name", inside, "netns", name)
+    _run("ip", "addr", "add", f"10.213.{number}.1/30", "dev", outside)
+    _run("ip", "link", "set", outside, "up")
+    _run("ip", "-n", name, "addr", "add", f"10.213.{number}.2/30", "dev", inside)
+    _run("ip", "-n", name, "link", "set", inside, "up")
+    _run("ip", "-n", name, "link", "set", "lo", "up")
+    settings = {**arena.scenario.cloud, "HTTP_HOST": f"10.213.{number}.1"}
+    arena.cloud = Cloud(arena.folder / "cloud", arena.logs, settings, port=arena.cloud.port)
+    arena.retarget(arena.cloud.url)
+    arena.device.set(API_URL=arena.cloud.url)
+    for child in arena.device.children.values():
+        child.argv = ["ip", "netns", "exec", name, *child.argv]
+    arena.namespace = name
+
+
+def _outside(namespace: str) -> str:
+    return f"{namespace}o"[-15:]  # Linux: at most 15 characters
+
+
+async def _pull(arena: Arena) -> None:
+    _run("ip", "link", "set", _outside(arena.namespace), "down")
+    await asyncio.sleep(60.0)
+    _run("ip", "link", "set", _outside(arena.namespace), "up")
+
+
+add(
+    Scenario(
+        "network_gone_60s",
+        _pull,
+        "the cable between device and cloud is pulled for 60 s",
+        prepare=_cable,
+        proxied=False,
+        cloud={"MANUAL_TTL": "120"},
+    )
+)
