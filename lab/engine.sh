@@ -12,7 +12,7 @@ APT="$LAB_STATE/apt"
 # Both suites, trixie pinned at 100: everything Debian 12 can satisfy comes from Debian 12.
 write_apt_config() {
     local mirror=$1 keyring=$2 own
-    own=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-bookworm}")
+    own=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
     mkdir -p "$APT/sources.list.d" "$APT/preferences.d" "$APT/lists/partial"
     {
         printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$own"
