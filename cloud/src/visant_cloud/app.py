@@ -23,6 +23,8 @@ def create_app(cloud: Cloud) -> FastAPI:
         title="Visant Edge cloud",
         version=metadata.version("visant-cloud"),
         openapi_tags=_TAGS,
+        docs_url=None,  # ours (routes/pages.py) needs no script from elsewhere
+        redoc_url=None,
         separate_input_output_schemas=False,
     )
     app.state.cloud = cloud

@@ -1,5 +1,199 @@
-"""The pages for people."""
+"""The pages for people: the fleet, one device, sign-in. Each updates itself by fetching its own changing part."""
 
-from fastapi import APIRouter
+import hashlib
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.templating import Jinja2Templates
+
+from visant_cloud import auth, sign_in, views
+from visant_cloud.auth import COOKIE, Caller
+from visant_cloud.context import Cloud, cloud_of
+from visant_cloud.problems import Refusal, unknown_device
+from visant_cloud.store import access, captures, devices, triggers
 
 router = APIRouter(include_in_schema=False)
+_templates = Jinja2Templates(directory=Path(__file__).parent.parent / "templates")
+_templates.env.trim_blocks = _templates.env.lstrip_blocks = True
+views.install(_templates.env)
+
+_HISTORY = 50
+_GALLERY = 12
+_DAY = timedelta(hours=24)
+
+
+def _page(request: Request, template: str, caller: Caller | None, status: int = 200, **values: Any) -> Response:
+    cloud = cloud_of(request)
+    shown = {"caller": caller, "open": cloud.settings.auth == "open", "warning": cloud.warning, "now": cloud.now()}
+    response = _templates.TemplateResponse(request, template, {**shown, **values}, status_code=status)
+    response.headers["Content-Security-Policy"] = (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    )
+    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _to_sign_in(request: Request) -> Response:
+    target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(f"/sign-in?{urlencode({'next': target})}", 303)
+
+
+def _part(request: Request, template: str, caller: Caller, **values: Any) -> Response:
+    """A changing part: 304 while it is as the browser has it."""
+    response = _page(request, template, caller, **values)
+    tag = f'"{hashlib.sha256(response.body).hexdigest()[:32]}"'
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers={"ETag": tag})
+    response.headers["ETag"] = tag
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+async def _fleet(cloud: Cloud) -> list[views.DeviceView]:
+    since = cloud.now() - _DAY
+    async with cloud.database.reading() as connection:
+        rows = await devices.everyone(connection)
+        ended = await triggers.counts(connection, since)
+        received = await captures.counts(connection, since)
+        newest = await captures.newest(connection)
+        strips = await triggers.latest(connection, since)
+    return views.fleet(rows, cloud.hub.connected(), ended, received, newest, strips)
+
+
+@router.get("/", response_class=HTMLResponse)
+async def fleet(request: Request) -> Response:
+    """Every device, trouble first."""
+    caller = await auth.find_caller(request)
+    if caller is None:
+        return _to_sign_in(request)
+    return _page(request, "fleet.html", caller, fleet=await _fleet(cloud_of(request)))
+
+
+@router.get("/parts/fleet", response_class=HTMLResponse)
+async def fleet_part(request: Request) -> Response:
+    """The changing part of `/`."""
+    caller = await auth.operator(request)
+    return _part(request, "_fleet.html", caller, fleet=await _fleet(cloud_of(request)))
+
+
+async def _device(cloud: Cloud, device_id: str, before: int | None) -> dict[str, Any]:
+    since = cloud.now() - _DAY
+    async with cloud.database.reading() as connection:
+        row = await devices.find(connection, device_id)
+        if row is None:
+            raise unknown_device(device_id)
+        rows = await triggers.page(connection, device_id, before=before, limit=_HISTORY)
+        pictures = await captures.of_triggers(connection, device_id, [one.trigger_id for one in rows])
+        gallery = await captures.page(connection, device_id=device_id, limit=_GALLERY)
+        ended = await triggers.counts(connection, since, device_id)
+        received = await captures.counts(connection, since)
+        strips = await triggers.latest(connection, since, device_id)
+    view = views.device(
+        row,
+        cloud.hub.subscribers(device_id),
+        ended.get(device_id, {}),
+        received.get(device_id, 0),
+        gallery[0] if gallery else None,
+        strips.get(device_id, []),
+    )
+    return {
+        "device": view,
+        "history": [views.line(one, pictures.get(one.trigger_id)) for one in rows],
+        "older": rows[-1].seq if len(rows) == _HISTORY else None,
+        "before": before,
+        "gallery": gallery,
+    }
+
+
+@router.get("/devices/{device_id}", response_class=HTMLResponse)
+async def device(request: Request, device_id: str, before: Annotated[int | None, Query(ge=1)] = None) -> Response:
+    """One device: its pictures, its health, its ledger."""
+    caller = await auth.find_caller(request)
+    if caller is None:
+        return _to_sign_in(request)
+    try:
+        values = await _device(cloud_of(request), device_id, before)
+    except Refusal as refusal:
+        return _page(request, "refused.html", caller, refusal.status_code, detail=refusal.detail)
+    return _page(request, "device.html", caller, **values)
+
+
+@router.get("/parts/devices/{device_id}", response_class=HTMLResponse)
+async def device_part(request: Request, device_id: str, before: Annotated[int | None, Query(ge=1)] = None) -> Response:
+    """The changing part of a device's page."""
+    caller = await auth.operator(request)
+    return _part(request, "_device.html", caller, **await _device(cloud_of(request), device_id, before))
+
+
+@router.get("/sign-in", response_class=HTMLResponse)
+async def sign_in_form(request: Request, next: str = "/") -> Response:
+    """The form."""
+    if await auth.find_caller(request) is not None:
+        return RedirectResponse(sign_in.safe_target(next), 303)
+    async with cloud_of(request).database.reading() as connection:
+        anybody = await access.any_operator(connection)
+    return _page(request, "sign_in.html", None, next=sign_in.safe_target(next), anybody=anybody)
+
+
+@router.post("/sign-in", response_class=HTMLResponse)
+async def signing_in(
+    request: Request,
+    name: Annotated[str, Form(max_length=200)],
+    password: Annotated[str, Form(max_length=1000)],
+    next: Annotated[str, Form(max_length=2000)] = "/",
+) -> Response:
+    """A session, or the form again with what was wrong."""
+    auth.same_origin(request)
+    cloud = cloud_of(request)
+    target = sign_in.safe_target(next)
+    try:
+        token = await sign_in.sign_in(cloud, name, password, request.client.host if request.client else "")
+    except Refusal as refusal:
+        response = _page(
+            request,
+            "sign_in.html",
+            None,
+            refusal.status_code,
+            next=target,
+            anybody=True,
+            wrong=refusal.detail,
+            name=name,
+        )
+        response.headers.update({k: v for k, v in (refusal.headers or {}).items() if k == "Retry-After"})
+        return response
+    answer = RedirectResponse(target, 303)
+    answer.set_cookie(
+        COOKIE,
+        token,
+        max_age=int(cloud.settings.session_hours * 3600),
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+    return answer
+
+
+@router.post("/sign-out")
+async def signing_out(request: Request) -> Response:
+    """Ends the session."""
+    caller = await auth.operator(request)
+    cookie = request.cookies.get(COOKIE)
+    if caller.way == "session" and cookie is not None:
+        await sign_in.sign_out(cloud_of(request), cookie)
+    answer = RedirectResponse("/sign-in", 303)
+    answer.delete_cookie(COOKIE)
+    return answer
+
+
+@router.get("/docs", response_class=HTMLResponse)
+async def documentation(request: Request) -> Response:
+    """The API, read from its OpenAPI description; needs nothing from elsewhere, so it works on a closed network."""
+    caller = await auth.find_caller(request)
+    description = request.app.openapi()
+    return _page(request, "docs.html", caller, description=description, groups=views.operations(description))

@@ -255,3 +255,21 @@ async def totals(connection: AsyncConnection) -> dict[tuple[str, str], int]:
     """(status, reason) -> number, over everything kept."""
     query = select(triggers.c.status, triggers.c.reason, func.count()).group_by(triggers.c.status, triggers.c.reason)
     return {(status, reason or ""): number for status, reason, number in await connection.execute(query)}
+
+
+async def latest(
+    connection: AsyncConnection, since: datetime, device_id: str | None = None, limit: int = 30
+) -> dict[str, list[tuple[str, str | None]]]:
+    """device_id -> (status, reason) of its newest capture triggers made since then, oldest of them first."""
+    place = func.row_number().over(partition_by=triggers.c.device_id, order_by=triggers.c.seq.desc()).label("place")
+    inner = select(triggers.c.device_id, triggers.c.status, triggers.c.reason, place).where(
+        triggers.c.created_at >= since, triggers.c.kind == "capture"
+    )
+    if device_id is not None:
+        inner = inner.where(triggers.c.device_id == device_id)
+    table = inner.subquery()
+    query = select(table).where(table.c.place <= limit).order_by(table.c.device_id, table.c.place.desc())
+    found: dict[str, list[tuple[str, str | None]]] = {}
+    for row in await connection.execute(query):
+        found.setdefault(row.device_id, []).append((row.status, row.reason))
+    return found

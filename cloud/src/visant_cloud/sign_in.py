@@ -1,0 +1,49 @@
+"""Signing in: slow on purpose, and slower for those who guess."""
+
+import asyncio
+from datetime import timedelta
+
+from visant_cloud import secrets_made
+from visant_cloud.context import Cloud
+from visant_cloud.problems import Refusal
+from visant_cloud.store import access
+
+_at_once = asyncio.Semaphore(2)  # each verification takes 64 MiB
+
+
+async def sign_in(cloud: Cloud, name: str, password: str, address: str) -> str:
+    """The new session's secret. Raises Refusal: 401 wrong, 429 too often, counted by address and by name."""
+    waits = [cloud.sign_ins.take(key) for key in (f"address {address}", f"name {name.lower()}")]
+    wait = max((one for one in waits if one is not None), default=None)
+    if wait is not None:
+        raise Refusal(429, f"Too many attempts: try again in {wait} s", "rate", retry_after=wait)
+    async with cloud.database.reading() as connection:
+        found = await access.operator(connection, name)
+    async with _at_once:
+        right = await asyncio.to_thread(secrets_made.verify_password, found and found[1], password)
+    if found is None or not right:
+        raise Refusal(401, "Name or password is wrong", "wrong_password")
+    secret = secrets_made.session_token()
+    now = cloud.now()
+    async with cloud.database.writing() as connection:
+        await access.open_session(
+            connection,
+            secrets_made.digest(secret),
+            found[0],
+            secrets_made.session_token(),
+            now,
+            now + timedelta(hours=cloud.settings.session_hours),
+        )
+    return secret
+
+
+async def sign_out(cloud: Cloud, secret: str) -> None:
+    """Forgets the session."""
+    async with cloud.database.writing() as connection:
+        await access.close_session(connection, secrets_made.digest(secret))
+
+
+def safe_target(wanted: str) -> str:
+    """Where to go after the sign-in: a path of this site, nothing else."""
+    fine = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
+    return wanted if fine else "/"

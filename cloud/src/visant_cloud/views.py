@@ -1,0 +1,216 @@
+"""What the pages show, worked out before a template sees it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from jinja2 import Environment
+from markupsafe import Markup
+
+from visant_cloud import shapes
+from visant_cloud.store.captures import Capture
+from visant_cloud.store.devices import Device
+from visant_cloud.store.triggers import Trigger
+
+_RANK = {"degraded": 0, "offline": 1, "connected": 2, "never_seen": 3, "inactive": 4}
+STATE_WORDS = {
+    "connected": "Connected",
+    "degraded": "Degraded",
+    "offline": "Offline",
+    "never_seen": "Never seen",
+    "inactive": "Not active",
+}
+_LATE = 30.0
+"""Seconds between exposure and arrival from which the page speaks of a late picture."""
+
+
+@dataclass(frozen=True)
+class DeviceView:
+    """One device as the pages show it."""
+
+    row: Device
+    state: str
+    subscribers: int
+    access: str
+    executed: int
+    failed: int
+    expired: int
+    waiting: int
+    captures: int
+    newest: Capture | None
+    strip: list[tuple[str, str | None]]
+
+    @property
+    def word(self) -> str:
+        """The state in words."""
+        return STATE_WORDS[self.state]
+
+    @property
+    def success(self) -> float | None:
+        """Share of the ended triggers of 24 h that gave a picture, or None."""
+        ended = self.executed + self.failed + self.expired
+        return None if ended == 0 else self.executed / ended
+
+    @property
+    def troubled(self) -> bool:
+        """Whether a person should look."""
+        return self.state in ("degraded", "offline") or bool(self.success is not None and self.success < 0.9)
+
+    @property
+    def reasons(self) -> list[str]:
+        """What the device itself says is wrong."""
+        telemetry = self.row.telemetry or {}
+        return [str(reason) for reason in telemetry.get("reasons", [])] if telemetry.get("state") == "degraded" else []
+
+
+def device(
+    row: Device,
+    subscribers: int,
+    ended: dict[str, int],
+    received: int,
+    newest: Capture | None,
+    strip: list[tuple[str, str | None]],
+) -> DeviceView:
+    """Everything known of a device in one place."""
+    return DeviceView(
+        row=row,
+        state=shapes.state(row, subscribers),
+        subscribers=subscribers,
+        access=shapes.access(row),
+        executed=ended.get("executed", 0),
+        failed=ended.get("failed", 0),
+        expired=ended.get("expired", 0),
+        waiting=ended.get("pending", 0) + ended.get("sent", 0),
+        captures=received,
+        newest=newest,
+        strip=strip,
+    )
+
+
+def fleet(
+    rows: Iterable[Device],
+    streams: dict[str, int],
+    ended: dict[str, dict[str, int]],
+    received: dict[str, int],
+    newest: dict[str, Capture],
+    strips: dict[str, list[tuple[str, str | None]]],
+) -> list[DeviceView]:
+    """All devices, trouble first."""
+    found = [
+        device(
+            row,
+            streams.get(row.device_id, 0),
+            ended.get(row.device_id, {}),
+            received.get(row.device_id, 0),
+            newest.get(row.device_id),
+            strips.get(row.device_id, []),
+        )
+        for row in rows
+    ]
+    return sorted(found, key=lambda one: (not one.troubled, _RANK[one.state], one.row.device_id))
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a device's ledger."""
+
+    trigger: Trigger
+    capture: Capture | None
+    latency_ms: float | None
+    remedy: str | None
+
+    @property
+    def late(self) -> float | None:
+        """Seconds from exposure to arrival where that is long."""
+        if self.capture is None:
+            return None
+        seconds = (self.capture.received_at - self.capture.captured_at).total_seconds()
+        return seconds if seconds >= _LATE else None
+
+
+def line(row: Trigger, capture: Capture | None) -> Line:
+    """A trigger with its picture."""
+    return Line(row, capture, shapes.latency_ms(row, capture), shapes.remedy(row.reason))
+
+
+def local_time(value: datetime | str | None, missing: str = "-") -> Markup:
+    """A time element: UTC as it is sent, turned into the reader's own time by the page's script."""
+    if value is None:
+        return Markup("<span class=dim>{}</span>").format(missing)
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return Markup('<time datetime="{}" title="{} UTC">{} UTC</time>').format(
+        moment.isoformat(timespec="milliseconds"), f"{moment:%Y-%m-%d %H:%M:%S}", f"{moment:%d %b %H:%M:%S}"
+    )
+
+
+def span(seconds: float | None) -> str:
+    """A length of time for people: `0.4 s`, `35 s`, `12 min`, `3.5 h`, `2.1 days`."""
+    if seconds is None:
+        return "-"
+    for limit, unit, name in ((10, 1, "s"), (120, 1, "s"), (7200, 60, "min"), (172800, 3600, "h")):
+        if abs(seconds) < limit:
+            value = seconds / unit
+            return f"{value:.1f} {name}" if abs(value) < 10 and value != int(value) else f"{value:.0f} {name}"
+    return f"{seconds / 86400:.1f} days"
+
+
+def size(count: float | None) -> str:
+    """Bytes for people, decimal units."""
+    if count is None:
+        return "-"
+    value = float(count)
+    for name in ("bytes", "kB", "MB", "GB"):
+        if abs(value) < 1000:
+            return f"{value:.0f} {name}" if name == "bytes" or value >= 10 else f"{value:.1f} {name}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One endpoint of the API as `/docs` shows it."""
+
+    method: str
+    path: str
+    text: str
+    parameters: list[dict[str, Any]]
+    body: dict[str, Any] | None
+    answers: dict[str, str]
+
+
+def operations(description: dict[str, Any]) -> dict[str, list[Operation]]:
+    """tag -> endpoints, out of an OpenAPI description."""
+    groups: dict[str, list[Operation]] = {tag["name"]: [] for tag in description.get("tags", [])}
+    for path, methods in description["paths"].items():
+        for method, one in methods.items():
+            body = one.get("requestBody", {}).get("content", {})
+            schema = next(iter(body.values()))["schema"] if body else None
+            answers = {code: answer.get("description", "") for code, answer in one["responses"].items()}
+            found = Operation(
+                method.upper(),
+                path,
+                one.get("description", ""),
+                one.get("parameters", []),
+                _resolved(schema, description),
+                answers,
+            )
+            groups.setdefault(one.get("tags", ["other"])[0], []).append(found)
+    return groups
+
+
+def _resolved(schema: dict[str, Any] | None, description: dict[str, Any]) -> dict[str, Any] | None:
+    """The schema itself where `schema` only names one."""
+    if schema is None:
+        return None
+    for part in (schema, *schema.get("anyOf", [])):
+        if "$ref" in part:
+            found: dict[str, Any] = description["components"]["schemas"][part["$ref"].rsplit("/", 1)[1]]
+            return found
+    return schema
+
+
+def install(environment: Environment) -> None:
+    """Makes the formats above known to the templates."""
+    filters: dict[str, Any] = {"local_time": local_time, "span": span, "size": size}
+    environment.filters.update(filters)
