@@ -1,0 +1,1 @@
+"""Executes commands: takes the picture, spools its outcome durably, delivers it to the cloud."""

@@ -1,0 +1,139 @@
+"""The camera service, typed: a picture or a reason, nothing between."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from pydantic import ValidationError
+
+from visant_contract.errors import Problem
+from visant_contract.outcome import Reason
+from visant_contract.snapshot import CAPTURED_BOOTTIME, HEIGHT, SEQUENCE, SNAPSHOT_REASONS, WIDTH, SnapshotInfo
+
+MAX_PICTURE_BYTES = 64 << 20
+ANSWER_SLACK = 1.0
+"""Seconds that the camera may take beyond the wait it was given."""
+STALE_SLACK = 0.05
+"""Seconds by which an exposure may seem to precede its request: rounding, never a frame interval."""
+
+
+class CameraTrouble(Exception):
+    """No picture, and why: a reason of the closed list."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class ConfigRefused(Exception):
+    """The camera does not take these settings; the text names key and range."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A whole JPEG, exposed after it was asked for."""
+
+    jpeg: bytes
+    info: SnapshotInfo
+
+
+class CameraClient:
+    """`transport` is for tests."""
+
+    def __init__(self, camera_url: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._http = httpx.AsyncClient(
+            base_url=camera_url,
+            transport=transport,
+            trust_env=False,  # a proxy of the uplink must not get between two containers
+            limits=httpx.Limits(max_connections=16, keepalive_expiry=30),
+        )
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._http.aclose()
+
+    async def snapshot(self, wait: float, asked_at: float) -> Snapshot:
+        """A picture exposed after `asked_at` (CLOCK_BOOTTIME). `wait`: seconds for a frame. Raises CameraTrouble."""
+        query = {"timeout_ms": max(1, int(wait * 1000))}
+        try:
+            async with asyncio.timeout(wait + ANSWER_SLACK), self._http.stream("GET", "/snapshot", params=query) as got:
+                body = bytearray()
+                async for piece in got.aiter_raw():
+                    body += piece
+                    if len(body) > MAX_PICTURE_BYTES:
+                        raise CameraTrouble(Reason.BAD_FRAMES, f"a picture of over {MAX_PICTURE_BYTES} bytes")
+        except TimeoutError:
+            raise CameraTrouble(Reason.CAMERA_STALLED, "the camera service did not answer in time") from None
+        except httpx.HTTPError as error:
+            raise CameraTrouble(Reason.CAMERA_UNREACHABLE, _plainly(error)) from None
+        if got.status_code != 200:
+            raise _trouble(got.status_code, bytes(body))
+        return Snapshot(bytes(body), _checked(got.headers, body, asked_at))
+
+    async def controls(self) -> dict[str, Any]:
+        """`GET /controls`. Raises CameraTrouble."""
+        return await self._json("GET", "/controls")
+
+    async def set_controls(self, values: dict[str, Any]) -> None:
+        """`PATCH /controls`. Raises ConfigRefused, CameraTrouble."""
+        await self._json("PATCH", "/controls", values)
+
+    async def state(self) -> dict[str, Any]:
+        """`GET /state`. Raises CameraTrouble."""
+        return await self._json("GET", "/state")
+
+    async def _json(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        try:
+            async with asyncio.timeout(5.0):
+                got = await self._http.request(method, path, json=body)
+        except TimeoutError:
+            raise CameraTrouble(Reason.CAMERA_STALLED, "the camera service did not answer in time") from None
+        except httpx.HTTPError as error:
+            raise CameraTrouble(Reason.CAMERA_UNREACHABLE, _plainly(error)) from None
+        if 400 <= got.status_code < 500:
+            raise ConfigRefused(_problem(got.status_code, got.content).detail)
+        if got.status_code != 200:
+            raise _trouble(got.status_code, got.content)
+        try:
+            found = got.json()
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise CameraTrouble(Reason.CAMERA_UNREACHABLE, f"{path} answered no JSON object")
+        return found
+
+
+def _checked(headers: httpx.Headers, body: bytearray, asked_at: float) -> SnapshotInfo:
+    if not (body[:2] == b"\xff\xd8" and body[-2:] == b"\xff\xd9"):
+        raise CameraTrouble(Reason.BAD_FRAMES, f"{len(body)} bytes that are no whole JPEG")
+    try:
+        info = SnapshotInfo(
+            captured_boottime=float(headers[CAPTURED_BOOTTIME]),
+            sequence=int(headers[SEQUENCE]),
+            width=int(headers[WIDTH]),
+            height=int(headers[HEIGHT]),
+        )
+    except (KeyError, ValueError) as error:
+        raise CameraTrouble(Reason.BAD_FRAMES, f"a picture without its headers ({error})") from None
+    if info.captured_boottime < asked_at - STALE_SLACK:
+        raise CameraTrouble(Reason.BAD_FRAMES, f"exposed {asked_at - info.captured_boottime:.3f} s before the request")
+    return info
+
+
+def _problem(status: int, body: bytes) -> Problem:
+    try:
+        return Problem.model_validate_json(body)
+    except ValidationError:
+        return Problem(title="", status=status, detail=f"HTTP {status}: {body[:200].decode(errors='replace')}")
+
+
+def _trouble(status: int, body: bytes) -> CameraTrouble:
+    problem = _problem(status, body)
+    reason = next((known for known in SNAPSHOT_REASONS if known == problem.reason), Reason.CAMERA_UNREACHABLE)
+    return CameraTrouble(reason, problem.detail)
+
+
+def _plainly(error: httpx.HTTPError) -> str:
+    return str(error) or type(error).__name__

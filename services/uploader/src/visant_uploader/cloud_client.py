@@ -1,0 +1,146 @@
+"""The cloud's door for outcomes: a receipt, or one of the three verdicts."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from visant_contract.capture import IDEMPOTENCY_KEY, CaptureTime, trigger_label
+from visant_contract.errors import Retryable
+from visant_contract.outcome import OutcomeReport
+from visant_contract.telemetry import Telemetry
+from visant_uploader.counters import Counters
+from visant_uploader.retry_policy import verdict
+from visant_uploader.spool_file import Outcome
+from visant_uploader.upload_body import UploadBody
+
+MAX_ANSWER_BYTES = 256 * 1024
+CONNECT_TIMEOUT = 10.0
+
+
+class _Receipt(BaseModel):
+    """The one field that makes an answer a receipt; whatever else a cloud adds must not turn it into none."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    record_id: str | int
+
+
+class CloudClient:
+    """`timeout`: seconds for one request in all. `transport` is for tests."""
+
+    def __init__(
+        self,
+        api_url: str,
+        device_id: str,
+        token: str | None,
+        *,
+        timeout: float,
+        counters: Counters,
+        device_version: str,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        headers = {"User-Agent": f"visant-uploader/{device_version}"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        self._timeout = timeout
+        self._counters = counters
+        self._version = device_version
+        self._device = f"/v1/devices/{quote(device_id, safe='')}"
+        self._http = httpx.AsyncClient(
+            base_url=api_url,
+            headers=headers,
+            transport=transport,
+            follow_redirects=False,
+            timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
+            limits=httpx.Limits(max_connections=4, max_keepalive_connections=2, keepalive_expiry=60),
+        )
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._http.aclose()
+
+    async def send_picture(self, outcome: Outcome, captured_at: datetime, time: CaptureTime) -> str:
+        """The cloud's record id. Raises Retryable, Rejected, Misconfigured."""
+        header = outcome.header
+        metadata: dict[str, Any] = {
+            "device_version": header.device_version,
+            "trigger_type": header.trigger_type,
+            "time": time.model_dump(mode="json"),
+            "sha256": header.body_sha256,
+            "sequence": header.sequence,
+            "width": header.width,
+            "height": header.height,
+        }
+        fields = {
+            "device_id": header.device_id,
+            "trigger_id": header.trigger_id,
+            "captured_at": captured_at.isoformat(),
+            "trigger_label": trigger_label(header.trigger_type, header.trigger_id),
+            "metadata": metadata,
+        }
+        body = UploadBody(fields, outcome.body)
+        status, headers, answer = await self._post(
+            "/v1/captures", body, {IDEMPOTENCY_KEY: _header_safe(header.trigger_id)}
+        )
+        if status in (200, 201):
+            try:
+                return str(_Receipt.model_validate_json(answer).record_id)
+            except ValidationError:
+                pass  # a captive portal says 200 to everything; the verdict below is Retryable
+        raise verdict(status, headers, answer)
+
+    async def send_report(self, trigger_id: str, report: OutcomeReport) -> None:
+        """The cloud knows. Raises Retryable, Rejected, Misconfigured."""
+        path = f"{self._device}/triggers/{quote(trigger_id, safe='')}/outcome"
+        await self._post_json(path, report.model_dump_json(exclude_none=True).encode())
+
+    async def send_telemetry(self, telemetry: Telemetry) -> None:
+        """The cloud knows. Raises Retryable, Rejected, Misconfigured."""
+        await self._post_json(f"{self._device}/telemetry", telemetry.model_dump_json(exclude_none=True).encode())
+
+    async def _post_json(self, path: str, body: bytes) -> None:
+        status, headers, answer = await self._post(path, [body], {})
+        if not 200 <= status < 300 or answer.lstrip()[:1] == b"<":  # a captive portal's page
+            raise verdict(status, headers, answer)
+
+    async def _post(
+        self, path: str, body: "UploadBody | list[bytes]", headers: dict[str, str]
+    ) -> tuple[int, dict[str, str], bytes]:
+        length = len(body) if isinstance(body, UploadBody) else sum(map(len, body))
+        sent = {"Content-Type": "application/json", "Content-Length": str(length), **headers}
+        try:
+            async with (
+                asyncio.timeout(self._timeout),
+                self._http.stream("POST", path, content=_pieces(body), headers=sent) as got,
+            ):
+                answer = bytearray()
+                async for piece in got.aiter_bytes():
+                    answer += piece
+                    if len(answer) > MAX_ANSWER_BYTES:
+                        break
+        except TimeoutError:
+            raise Retryable(f"no answer within {self._timeout:.0f} s") from None
+        except httpx.HTTPError as error:
+            raise Retryable(f"{type(error).__name__}: {error}") from None
+        finally:
+            self._counters.add("upload_requests")
+        self._counters.add("upload_bytes_sent", length)
+        self._counters.add("upload_bytes_received", len(answer))
+        return got.status_code, {name.lower(): value for name, value in got.headers.items()}, bytes(answer)
+
+
+async def _pieces(body: "UploadBody | list[bytes]") -> AsyncIterator[bytes]:
+    for piece in body:
+        yield piece
+
+
+def _header_safe(trigger_id: str) -> str:
+    """A header field carries visible ASCII; ids that hold more are percent-encoded, always the same way."""
+    if trigger_id.isascii() and trigger_id.isprintable() and trigger_id == trigger_id.strip():
+        return trigger_id
+    return quote(trigger_id, safe="")

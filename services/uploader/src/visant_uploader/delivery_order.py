@@ -1,0 +1,84 @@
+"""Which outcome next? New ones first, then the newest and the oldest by turns. Pure.
+
+By turns, because after days offline a viewer wants today's pictures and the ledger wants the first ones, and
+neither should wait for the other. New ones first, because somebody may stand there and wait.
+"""
+
+import heapq
+from bisect import insort
+
+FRESH = 60.0
+"""Seconds for which an outcome that was never tried goes before all others, the latest first."""
+
+
+class DeliveryOrder:
+    """Names of waiting outcomes. Times are seconds of any steady clock; `order` grows with the outcome's age."""
+
+    def __init__(self) -> None:
+        self._ready: list[tuple[int, str]] = []
+        self._later: list[tuple[float, int, str]] = []
+        self._orders: dict[str, int] = {}
+        self._fresh_until: dict[str, float] = {}
+        self._newest_turn = True
+        self._highest = 0
+
+    def __len__(self) -> int:
+        return len(self._orders)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._orders
+
+    def fill(self, found: list[tuple[int, str]]) -> None:
+        """All at once, from a look into a folder: (order, name)."""
+        self._ready = sorted((order, name) for order, name in found)
+        self._later = []
+        self._fresh_until = {}
+        self._orders = {name: order for order, name in self._ready}
+        self._highest = self._ready[-1][0] if self._ready else 0
+
+    def add(self, name: str, now: float) -> None:
+        """A new outcome, newer than all others whatever the wall clock says."""
+        if name in self._orders:
+            return
+        self._highest += 1
+        self._orders[name] = self._highest
+        self._fresh_until[name] = now + FRESH
+        self._ready.append((self._highest, name))
+
+    def take(self, now: float) -> str | None:
+        """The next name, or None where all wait. It stays known until `done`."""
+        while self._later and self._later[0][0] <= now:
+            _, order, name = heapq.heappop(self._later)
+            if name in self._orders:
+                insort(self._ready, (order, name))
+        while self._ready:
+            fresh = self._fresh_until.get(self._ready[-1][1], now) > now
+            newest = fresh or self._newest_turn
+            _, name = self._ready.pop(-1 if newest else 0)
+            if not fresh:
+                self._newest_turn = not self._newest_turn
+            self._fresh_until.pop(name, None)
+            if name in self._orders:
+                return name
+        return None
+
+    def later(self, name: str, until: float) -> None:
+        """A taken name waits until then."""
+        heapq.heappush(self._later, (until, self._orders[name], name))
+
+    def done(self, name: str) -> None:
+        """A taken name is delivered or gone."""
+        self._orders.pop(name, None)
+        self._fresh_until.pop(name, None)
+
+    def wake(self) -> None:
+        """Ends every wait."""
+        self._ready += [(order, name) for _, order, name in self._later if name in self._orders]
+        self._ready.sort()
+        self._later = []
+
+    def next_due(self, now: float) -> float | None:
+        """When `take` can give something; None where nothing waits."""
+        if self._ready:
+            return now
+        return self._later[0][0] if self._later else None

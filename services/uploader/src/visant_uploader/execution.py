@@ -1,0 +1,78 @@
+"""One command, executed: a picture or the reason why there is none. Decides nothing about time or storage."""
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+
+from visant_contract.outcome import OutcomeStatus, Reason
+from visant_contract.stream import CommandEntry
+from visant_runtime.lifecycle import Stop
+from visant_uploader.camera_client import CameraClient, CameraTrouble, ConfigRefused, Snapshot
+from visant_uploader.camera_turns import CameraTurns, TooLate
+from visant_uploader.config_command import apply_config
+
+log = structlog.get_logger()
+
+CONFIG_HEADSTART = 2.0
+"""Seconds that a picture waits for settings that came before it."""
+CONFIG_TRIES = 3
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Without a picture."""
+
+    status: OutcomeStatus
+    reason: Reason | None
+    detail: str
+
+
+class Execution:
+    """Captures run side by side, settings one after another."""
+
+    def __init__(self, camera: CameraClient, turns: CameraTurns) -> None:
+        self._camera = camera
+        self._turns = turns
+        self._config_order = asyncio.Lock()
+
+    async def perform(self, entry: CommandEntry, until: float, stop: Stop) -> Snapshot | Ended:
+        """Raises Stopped where the process ends first."""
+        if entry.kind == "capture":
+            return await self._capture(until, stop)
+        if entry.kind == "update_config":
+            async with self._config_order:
+                return await self._configure(entry, stop)
+        return Ended("failed", Reason.UNKNOWN_COMMAND, f"cmd {entry.cmd[:100]!r}")
+
+    async def _capture(self, until: float, stop: Stop) -> Snapshot | Ended:
+        if self._config_order.locked():
+            try:
+                async with asyncio.timeout(CONFIG_HEADSTART), self._config_order:
+                    pass
+            except TimeoutError:
+                pass
+        try:
+            return await self._turns.take(until, stop)
+        except CameraTrouble as trouble:
+            return Ended("failed", trouble.reason, trouble.detail)
+        except TooLate:
+            return Ended("expired", Reason.DEADLINE_PASSED, "the deadline passed before the camera's turn came")
+
+    async def _configure(self, entry: CommandEntry, stop: Stop) -> Ended:
+        trouble: CameraTrouble | None = None
+        for attempt in range(CONFIG_TRIES):
+            if attempt and await stop.sleep(1.0):
+                break
+            try:
+                done = await apply_config(self._camera, entry.config or {})
+            except ConfigRefused as refused:
+                log.warning("settings refused", trigger_id=entry.trigger_id, detail=str(refused))
+                return Ended("failed", Reason.CONFIG_REFUSED, str(refused))
+            except CameraTrouble as error:
+                trouble = error
+            else:
+                log.info("settings", trigger_id=entry.trigger_id, detail=done)
+                return Ended("executed", None, done)
+        assert trouble is not None
+        return Ended("failed", trouble.reason, trouble.detail)

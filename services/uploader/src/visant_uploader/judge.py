@@ -1,0 +1,90 @@
+"""May this command be executed now? Pure: time and what is known come in, a verdict goes out.
+
+Lateness is counted on CLOCK_BOOTTIME: the wall clock of a Pi may be a day wrong. A deadline of an earlier boot
+says nothing in this one, so such an entry waits for its cloud to say it again, which renews the deadline.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from visant_contract.outcome import Reason
+from visant_contract.stream import CommandEntry, Deadline
+
+REPLAY_WAIT = 10.0
+"""Seconds after `connected` in which a cloud has replayed what it still wants."""
+REPLAY_WAIT_FLAPPING = 60.0
+"""Seconds after the first `connected` of this boot, for a stream that never stays for REPLAY_WAIT."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The clocks at one instant."""
+
+    boot_id: str
+    boottime: float
+    wall: datetime
+    synchronised: bool
+
+
+@dataclass(frozen=True)
+class Execute:
+    """Yes, until this second of CLOCK_BOOTTIME."""
+
+    until: float
+
+
+@dataclass(frozen=True)
+class Park:
+    """Not yet: it is of an earlier boot, and its cloud may still renew it."""
+
+
+@dataclass(frozen=True)
+class Expire:
+    """No, and never more."""
+
+    reason: Reason
+    detail: str
+
+
+Verdict = Execute | Park | Expire
+
+
+def judge(
+    entry: CommandEntry,
+    renewed: Deadline | None,
+    now: Moment,
+    *,
+    latest_connected: float | None,
+    first_connected: float | None,
+    ttl: float,
+) -> Verdict:
+    """The verdict on `entry`.
+
+    `renewed`: the deadline that a replay left, if any. `latest_connected`, `first_connected`: CLOCK_BOOTTIME of
+    the newest and the oldest confirmed stream of this boot, None where there was none. `ttl`: seconds that a
+    command of a plain cloud stays valid.
+    """
+    deadline = renewed if renewed is not None and renewed.boot_id == now.boot_id else entry.deadline
+    if deadline.boot_id == now.boot_id:
+        if now.boottime < deadline.boottime:
+            return Execute(deadline.boottime)
+        late = now.boottime - deadline.boottime
+        return Expire(Reason.DEADLINE_PASSED, f"{late:.1f} s after the deadline")
+    if entry.plain and entry.admitted_synchronised and now.synchronised:
+        age = (now.wall - entry.admitted_wall).total_seconds()
+        allowed = ttl
+        if entry.expires_at is not None:
+            allowed = min(ttl, (entry.expires_at - entry.admitted_wall) / timedelta(seconds=1))
+        if age >= 0:  # a negative age disproves one of the two clocks
+            if age < allowed:
+                return Execute(now.boottime + allowed - age)
+            return Expire(Reason.REBOOTED, f"{age:.0f} s old after a restart, valid for {allowed:.0f} s")
+    if _replayed(now, latest_connected, first_connected):
+        return Expire(Reason.REBOOTED, "not asked for again by the cloud after the device's restart")
+    return Park()
+
+
+def _replayed(now: Moment, latest: float | None, first: float | None) -> bool:
+    if latest is not None and now.boottime - latest >= REPLAY_WAIT:
+        return True
+    return first is not None and now.boottime - first >= REPLAY_WAIT_FLAPPING

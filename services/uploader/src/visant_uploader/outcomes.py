@@ -1,0 +1,97 @@
+"""From what happened to what is written: the header of each kind of outcome."""
+
+from visant_contract.errors import Rejected
+from visant_contract.outcome import OutcomeReport, OutcomeStatus, Reason
+from visant_contract.stream import CommandEntry
+from visant_uploader.camera_client import Snapshot
+from visant_uploader.capture_time import Offset, at_exposure, best
+from visant_uploader.cloud_watch import CloudWatch
+from visant_uploader.judge import Moment
+from visant_uploader.spool_file import SpoolHeader
+
+DETAIL_MAX = 1000
+
+
+class Outcomes:
+    """Knows who we are and what time it is."""
+
+    def __init__(self, device_id: str, api_url: str, device_version: str, watch: CloudWatch) -> None:
+        self.device_id = device_id
+        self._api_url = api_url
+        self._version = device_version
+        self._watch = watch
+
+    def picture(self, entry: CommandEntry, trigger_id: str, taken: Snapshot) -> SpoolHeader:
+        """For a snapshot that was taken just now."""
+        now = self._watch.moment()
+        return SpoolHeader(
+            kind="picture",
+            device_id=self.device_id,
+            cloud_id=entry.cloud_id,
+            plain=entry.plain,
+            api_url=self._api_url,
+            trigger_id=trigger_id,
+            trigger_type=entry.trigger_type,
+            device_version=self._version,
+            time=at_exposure(taken.info.captured_boottime, now),
+            clock_offset=self._offset(),
+            sequence=taken.info.sequence,
+            width=taken.info.width,
+            height=taken.info.height,
+        )
+
+    def report(
+        self, entry: CommandEntry, trigger_id: str, status: OutcomeStatus, reason: Reason | None, detail: str
+    ) -> SpoolHeader:
+        """For a command that ended without a picture, just now."""
+        now = self._watch.moment()
+        return SpoolHeader(
+            kind="report",
+            device_id=self.device_id,
+            cloud_id=entry.cloud_id,
+            plain=entry.plain,
+            api_url=self._api_url,
+            trigger_id=trigger_id,
+            trigger_type=entry.trigger_type,
+            device_version=self._version,
+            time=at_exposure(now.boottime, now),
+            clock_offset=self._offset(),
+            report=OutcomeReport(status=status, reason=reason, detail=detail[:DETAIL_MAX]),
+        )
+
+    def refused(self, picture: SpoolHeader, refusal: Rejected) -> SpoolHeader:
+        """For a picture that the cloud refused for good."""
+        return self._instead(picture, Reason(refusal.reason), refusal.detail)
+
+    def corrupt(self, damaged: SpoolHeader, detail: str) -> SpoolHeader:
+        """For a file that the card damaged."""
+        return self._instead(damaged, Reason.SPOOL_CORRUPT, detail)
+
+    def _instead(self, header: SpoolHeader, reason: Reason, detail: str) -> SpoolHeader:
+        now = self._watch.moment()
+        return header.model_copy(
+            update={
+                "kind": "report",
+                "time": at_exposure(now.boottime, now),
+                "clock_offset": self._offset(),
+                "report": OutcomeReport(status="failed", reason=reason, detail=detail[:DETAIL_MAX]),
+            }
+        )
+
+    def _offset(self) -> float | None:
+        offset = self._watch.offset()
+        return None if offset is None else offset.seconds
+
+
+def offset_for(header: SpoolHeader, current: Offset | None) -> Offset | None:
+    """The newest knowledge of the cloud's clock in the boot of `header`."""
+    if current is not None and current.boot_id == header.time.boot_id:
+        return current
+    return None if header.clock_offset is None else Offset(header.time.boot_id, header.clock_offset)
+
+
+def dated(header: SpoolHeader, current: Offset | None, now: Moment) -> OutcomeReport:
+    """The report of `header` with the time of its decision."""
+    assert header.report is not None
+    at, _ = best(header.time, offset_for(header, current), now)
+    return header.report.model_copy(update={"at": at})

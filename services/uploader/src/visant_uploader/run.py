@@ -1,0 +1,141 @@
+"""The wiring of `visant-uploader run`, and its end."""
+
+import asyncio
+from importlib.metadata import version
+from random import Random
+
+import structlog
+
+from visant_runtime import lifecycle, logs
+from visant_runtime.clock import Clock
+from visant_runtime.heartbeat import Heartbeat, default_path
+from visant_runtime.lifecycle import Stop
+from visant_runtime.metrics import serve_metrics
+from visant_runtime.settings import SettingsError, fail, load
+from visant_uploader.camera_client import CameraClient
+from visant_uploader.camera_turns import CameraTurns
+from visant_uploader.capture_loop import CaptureLoop
+from visant_uploader.cloud_client import CloudClient
+from visant_uploader.cloud_watch import CloudWatch
+from visant_uploader.command_queue import CommandQueue
+from visant_uploader.counters import Counters
+from visant_uploader.debug_frames import DebugFrames
+from visant_uploader.delivery_loop import DeliveryLoop
+from visant_uploader.delivery_order import DeliveryOrder
+from visant_uploader.delivery_pace import DeliveryPace
+from visant_uploader.execution import Execution
+from visant_uploader.known_cloud import FILE_NAME
+from visant_uploader.network_watch import NetworkWatch
+from visant_uploader.outcomes import Outcomes
+from visant_uploader.settings import UploaderSettings
+from visant_uploader.spool import Spool, SpoolInUse
+from visant_uploader.telemetry import TelemetryLoop
+
+log = structlog.get_logger()
+
+LOCK_PATIENCE = 10.0
+"""Seconds that a predecessor may take to end."""
+
+
+def run() -> int:
+    """Until SIGTERM; the exit status."""
+    settings = load(UploaderSettings)
+    logs.configure(format=settings.log_format, level=settings.log_level, secrets=settings.secrets())
+    counters = Counters()
+    try:
+        serve_metrics(settings.http_host, settings.http_port)
+    except SettingsError as error:
+        fail(str(error))
+    counters.publish()
+    return lifecycle.run(lambda stop: _work(settings, counters, stop))
+
+
+async def _work(settings: UploaderSettings, counters: Counters, stop: Stop) -> None:
+    device_version = version("visant-uploader")
+    clock = Clock()
+    heartbeat = Heartbeat(default_path("uploader"))
+    spool = Spool(
+        settings.spool_dir,
+        max_bytes=settings.spool_max_bytes,
+        min_free_bytes=settings.spool_min_free_bytes,
+        counters=counters,
+    )
+    if not await _open(spool, stop):
+        return
+    queue = CommandQueue(settings.redis_url)
+    camera = CameraClient(settings.camera_url)
+    token = settings.device_token
+    cloud = CloudClient(
+        settings.api_url,
+        settings.device_id,
+        token.get_secret_value() if token else None,
+        timeout=settings.upload_timeout,
+        counters=counters,
+        device_version=device_version,
+    )
+    watch = CloudWatch(queue, settings.api_url, spool.folders.root / FILE_NAME, clock)
+    watch.recall()
+    outcomes = Outcomes(settings.device_id, settings.api_url, device_version, watch)
+    delivery = DeliveryLoop(
+        spool,
+        cloud,
+        watch,
+        outcomes,
+        DeliveryOrder(),
+        DeliveryPace(Random()),
+        clock=clock,
+        counters=counters,
+        heartbeat=heartbeat,
+    )
+    capture = CaptureLoop(
+        queue,
+        Execution(camera, CameraTurns(camera, clock, settings.capture_patience)),
+        spool,
+        watch,
+        outcomes,
+        delivery.released,
+        ttl=settings.command_ttl,
+        frames=DebugFrames(settings.save_frames_dir),
+        counters=counters,
+        heartbeat=heartbeat,
+    )
+    telemetry = TelemetryLoop(
+        cloud,
+        camera,
+        spool,
+        watch,
+        device_id=settings.device_id,
+        interval=settings.telemetry_interval,
+        update_status_file=settings.update_status_file,
+        device_version=device_version,
+        counters=counters,
+        heartbeat=heartbeat,
+    )
+    network = NetworkWatch(delivery.wake)
+    watch.on_confirmed += [delivery.wake, telemetry.wake]
+    log.info("uploader ready", device_id=settings.device_id, spool=str(settings.spool_dir))
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(watch.run(stop, heartbeat))
+            tasks.create_task(capture.run(stop))
+            tasks.create_task(delivery.run(stop))
+            tasks.create_task(telemetry.run(stop))
+            tasks.create_task(network.run(stop))
+    finally:
+        await asyncio.gather(queue.close(), camera.close(), cloud.close())
+        spool.close()
+
+
+async def _open(spool: Spool, stop: Stop) -> bool:
+    """False where the stop came first. Ends the process with one line where the spool cannot be had."""
+    for attempt in range(int(LOCK_PATIENCE)):
+        if attempt and await stop.sleep(1.0):
+            return False
+        try:
+            await asyncio.to_thread(spool.open)
+        except SpoolInUse:
+            continue
+        except OSError as error:
+            fail(f"SPOOL_DIR={spool.folders.root} cannot be used ({error.strerror}): name a writable folder")
+        return True
+    return fail(f"SPOOL_DIR={spool.folders.root} is in use by another uploader: run one uploader a spool")

@@ -1,0 +1,381 @@
+"""The spool: an outcome exists exactly when its file does.
+
+Blocking calls; the loops call them in threads. One uploader a spool, held by a lock.
+"""
+
+import fcntl
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from visant_contract.ids import trigger_key
+from visant_contract.outcome import Reason
+from visant_runtime.kill_point import kill_point
+from visant_uploader.counters import Counters
+from visant_uploader.spool_file import PEEK, CorruptFile, SpoolHeader, decode, encode, peek
+from visant_uploader.spool_folders import PICTURE, REPORT, UNREADABLE, Destination, Folders, outcome_files, sync_folder
+from visant_uploader.spool_write import DISK_FULL, Reserve, move_durably, write_durably
+
+
+class SpoolFull(Exception):
+    """No room for another picture; the text says which limit."""
+
+
+class SpoolInUse(Exception):
+    """Another uploader holds the lock."""
+
+
+@dataclass
+class Waiting:
+    """What lies in one folder."""
+
+    pictures: int = 0
+    reports: int = 0
+    bytes: int = 0
+
+    def count(self, name: str, size: int, sign: int = 1) -> None:
+        """A file came (1) or went (-1)."""
+        if not name.endswith(REPORT):
+            self.pictures += sign
+            self.bytes += sign * size
+        else:
+            self.reports += sign
+
+
+@dataclass
+class Contents:
+    """What lies where; `outbox` by place."""
+
+    unacknowledged: Waiting = field(default_factory=Waiting)
+    outbox: dict[str, Waiting] = field(default_factory=dict)
+    dead_letter: Waiting = field(default_factory=Waiting)
+    quarantine: Waiting = field(default_factory=Waiting)
+
+    def picture_bytes(self) -> int:
+        """What SPOOL_MAX_BYTES limits: every picture that is here, refused and damaged ones too."""
+        rest = (self.unacknowledged, self.dead_letter, self.quarantine)
+        return sum(waiting.bytes for waiting in (*self.outbox.values(), *rest))
+
+
+class Spool:
+    """`free_bytes` tells the disk's free space under a path (tests replace it)."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        max_bytes: int,
+        min_free_bytes: int,
+        counters: Counters,
+        free_bytes: Callable[[Path], int] | None = None,
+    ) -> None:
+        self.folders = Folders(root)
+        self.max_bytes = max_bytes
+        self.min_free_bytes = min_free_bytes
+        self._counters = counters
+        self._free_bytes = free_bytes or disk_free
+        self._reserve = Reserve(root / "reserve")
+        self._lock_file: IO[str] | None = None
+        self._guard = threading.Lock()
+        self._contents = Contents()
+        self._coming = 0
+
+    def open(self) -> None:
+        """Takes the lock, ends what a power cut left half done, counts. Raises SpoolInUse, OSError."""
+        self.folders.make()
+        lock_file = (self.folders.root / "lock").open("w")
+        try:
+            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock_file.close()
+            raise SpoolInUse(f"{self.folders.root} is in use by another uploader") from None
+        self._lock_file = lock_file
+        for draft in list(self.folders.draft.iterdir()):
+            draft.unlink()
+        for place in self.folders.places():
+            self._settle_pairs(place)
+        self.count_again()
+        self._reserve.take()
+
+    def close(self) -> None:
+        """Gives the lock back."""
+        if self._lock_file is not None:
+            self._lock_file.close()
+            self._lock_file = None
+
+    # ---- outcomes come in
+
+    def find(self, cloud_id: str, device_id: str, trigger_id: str) -> str | None:
+        """The name of the trigger's outcome file, in whatever folder it lies; None: no outcome yet."""
+        key = trigger_key(cloud_id, trigger_id)
+        folders = self.folders
+        own = folders.outbox / Destination(cloud_id, device_id).place
+        for folder in (folders.unacknowledged, own, folders.incoming, folders.dead_letter, folders.quarantine):
+            for suffix in (PICTURE, REPORT):
+                if (folder / (key + suffix)).exists():
+                    return key + suffix
+        return None
+
+    def put(self, header: SpoolHeader, body: bytes = b"") -> str:
+        """Writes the outcome, durable when this returns its file name; it waits for `release`.
+
+        Raises SpoolFull for a picture that the limits or the disk refuse, OSError where the disk fails otherwise.
+        """
+        sealed, pieces = encode(header, body)
+        size = sum(map(len, pieces))
+        name = sealed.file_name()
+        if sealed.kind == "report":
+            self._write_report(pieces, name, self.folders.unacknowledged)
+        else:
+            self._make_room(size)
+            try:
+                write_durably(pieces, self.folders.draft / name, self.folders.unacknowledged / name)
+            except OSError as error:
+                if error.errno in DISK_FULL:
+                    raise SpoolFull(f"the disk is full ({error.strerror})") from None
+                raise
+            finally:
+                with self._guard:
+                    self._coming -= size
+        self._written(size)
+        with self._guard:
+            self._contents.unacknowledged.count(name, size)
+        return name
+
+    def release(self, destination: Destination, name: str) -> bool:
+        """The command is acknowledged: delivery may have it. False where the file is not here (any more).
+
+        Not fsynced: after a power cut the file is in one of the two folders, and either is right.
+        """
+        source = self.folders.unacknowledged / name
+        try:
+            size = source.stat().st_size
+        except FileNotFoundError:
+            return False
+        source.rename(self._place(destination) / name)
+        kill_point("spool.released")
+        with self._guard:
+            self._contents.unacknowledged.count(name, size, -1)
+            self._waiting(destination).count(name, size)
+        return True
+
+    def unreleased(self) -> list[tuple[Destination, str]]:
+        """Outcomes whose commands were not acknowledged when this was called; damaged ones go to quarantine."""
+        found = []
+        for entry in list(outcome_files(self.folders.unacknowledged)):
+            header = read_header(Path(entry.path))
+            if header is None or header.file_name() != entry.name:
+                self._set_aside(Path(entry.path), entry.name + UNREADABLE)
+                continue
+            found.append((Destination(header.cloud_id, header.device_id), entry.name))
+        return found
+
+    def take_incoming(self) -> list[tuple[Destination, str]]:
+        """Moves what a technician put back into its outbox; a picture replaces a report of failure."""
+        taken = []
+        for entry in list(outcome_files(self.folders.incoming)):
+            path = Path(entry.path)
+            try:
+                header = decode(path.read_bytes()).header
+            except CorruptFile:
+                self._set_aside(path, entry.name)
+                continue
+            except FileNotFoundError:
+                continue
+            destination = Destination(header.cloud_id, header.device_id)
+            place = self._place(destination)
+            name = header.file_name()
+            if header.kind == "picture":
+                (place / (header.key() + REPORT)).unlink(missing_ok=True)
+            move_durably(path, place / name)
+            taken.append((destination, name))
+        if taken:
+            self.count_again()
+        return taken
+
+    # ---- outcomes go out
+
+    def outbox(self, destination: Destination) -> list[tuple[int, str]]:
+        """(time of writing in nanoseconds of the wall clock, name) of all that waits for this destination."""
+        place = self._place(destination)
+        return [(entry.stat().st_mtime_ns, entry.name) for entry in outcome_files(place)]
+
+    def read(self, destination: Destination, name: str) -> bytes:
+        """The file's bytes. Raises FileNotFoundError, OSError."""
+        return (self._place(destination) / name).read_bytes()
+
+    def delivered(self, destination: Destination, name: str) -> None:
+        """The receipt is here: the file goes, durably."""
+        self._remove(destination, name)
+
+    def refuse(self, destination: Destination, name: str, report: SpoolHeader | None) -> str | None:
+        """The cloud will never take it: the file goes to dead-letter, `report` takes its place. Returns its name."""
+        return self._replace(destination, name, report, self.folders.dead_letter, "dead_letter")
+
+    def quarantine(self, destination: Destination, name: str, report: SpoolHeader | None) -> str | None:
+        """The file is damaged: it goes to quarantine, `report`, where the trigger is known, takes its place."""
+        self._counters.add("spool_damaged")
+        return self._replace(destination, name, report, self.folders.quarantine, "quarantine")
+
+    # ---- figures
+
+    def contents(self) -> Contents:
+        """A copy of the counts."""
+        with self._guard:
+            now = self._contents
+            return Contents(
+                Waiting(**vars(now.unacknowledged)),
+                {place: Waiting(**vars(waiting)) for place, waiting in now.outbox.items()},
+                Waiting(**vars(now.dead_letter)),
+                Waiting(**vars(now.quarantine)),
+            )
+
+    def count_again(self) -> None:
+        """Counts from the folders: at the start, and after a technician's change."""
+        counted = count(self.folders)
+        with self._guard:
+            self._contents = counted
+
+    def free_bytes(self) -> int:
+        """Of the disk."""
+        return self._free_bytes(self.folders.root)
+
+    # ---- inside
+
+    def _make_room(self, size: int) -> None:
+        """Books `size` bytes for a picture. Raises SpoolFull."""
+        free = self.free_bytes()
+        with self._guard:
+            used = self._contents.picture_bytes() + self._coming
+            if used + size > self.max_bytes:
+                raise SpoolFull(f"{used} of SPOOL_MAX_BYTES={self.max_bytes} are used")
+            if free - self._coming - size < self.min_free_bytes:
+                raise SpoolFull(f"{free} bytes of the disk are free, SPOOL_MIN_FREE_BYTES={self.min_free_bytes}")
+            self._coming += size
+
+    def _write_report(self, pieces: list[bytes], name: str, folder: Path) -> None:
+        """Reports may use the reserve."""
+        try:
+            write_durably(pieces, self.folders.draft / name, folder / name)
+        except OSError as error:
+            if error.errno not in DISK_FULL or not self._reserve.give_back():
+                raise
+            write_durably(pieces, self.folders.draft / name, folder / name)
+
+    def restore_reserve(self) -> None:
+        """Takes the reserve again once pictures fit once more."""
+        if self.free_bytes() >= self.min_free_bytes:
+            self._reserve.take()
+
+    def _replace(
+        self, destination: Destination, name: str, report: SpoolHeader | None, folder: Path, step: str
+    ) -> str | None:
+        """The report first: a crash in between leaves both, and `_settle_pairs` finishes the move at the start."""
+        report_name = None
+        if report is None:
+            lost = folder == self.folders.quarantine
+            self._move(destination, name, folder, name + UNREADABLE if lost else name)
+        else:
+            sealed, pieces = encode(report)
+            report_name = sealed.file_name()
+            # a damaged report is simply replaced by the rename, its successor has the same name
+            self._write_report(pieces, report_name, self._place(destination))
+            self._written(sum(map(len, pieces)))
+            kill_point(f"{step}.reported")
+            if report_name != name:
+                with self._guard:
+                    self._waiting(destination).count(report_name, 0)
+                self._move(destination, name, folder, name)
+        kill_point(f"{step}.moved")
+        return report_name
+
+    def _move(self, destination: Destination, name: str, folder: Path, new_name: str) -> None:
+        source = self._place(destination) / name
+        size = source.stat().st_size
+        move_durably(source, folder / new_name)
+        with self._guard:
+            self._waiting(destination).count(name, size, -1)
+            aside = self._contents.dead_letter if folder == self.folders.dead_letter else self._contents.quarantine
+            aside.count(new_name, size)
+
+    def _remove(self, destination: Destination, name: str) -> None:
+        path = self._place(destination) / name
+        try:
+            size = path.stat().st_size
+            path.unlink()
+        except FileNotFoundError:
+            return
+        sync_folder(path.parent)
+        with self._guard:
+            self._waiting(destination).count(name, size, -1)
+
+    def _settle_pairs(self, place: Path) -> None:
+        """A picture beside a report of its own trigger: the crash came between the report and the move."""
+        reports = {entry.name for entry in outcome_files(place) if entry.name.endswith(REPORT)}
+        for name in reports:
+            picture = place / (name.removesuffix(REPORT) + PICTURE)
+            if not picture.exists():
+                continue
+            header = read_header(place / name)
+            damaged = header is not None and header.report is not None and header.report.reason == Reason.SPOOL_CORRUPT
+            move_durably(picture, (self.folders.quarantine if damaged else self.folders.dead_letter) / picture.name)
+
+    def _set_aside(self, path: Path, name: str) -> None:
+        move_durably(path, self.folders.quarantine / name)
+        self._counters.add("spool_damaged")
+        self.count_again()
+
+    def _place(self, destination: Destination) -> Path:
+        path = self.folders.outbox / destination.place
+        if not path.is_dir():
+            path.mkdir(exist_ok=True)
+            sync_folder(self.folders.outbox)
+        return path
+
+    def _waiting(self, destination: Destination) -> Waiting:
+        return self._contents.outbox.setdefault(destination.place, Waiting())
+
+    def _written(self, size: int) -> None:
+        self._counters.add("spool_files_written")
+        self._counters.add("spool_bytes_written", size)
+
+
+def disk_free(path: Path) -> int:
+    """Bytes of the file system that an ordinary user may still write."""
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize
+
+
+def count(folders: Folders) -> Contents:
+    """What lies where, from the folders; works beside a running uploader."""
+
+    def of(folder: Path) -> Waiting:
+        waiting = Waiting()
+        for entry in outcome_files(folder):
+            try:
+                waiting.count(entry.name, entry.stat().st_size)
+            except FileNotFoundError:
+                continue
+        return waiting
+
+    return Contents(
+        of(folders.unacknowledged),
+        {place.name: of(place) for place in folders.places()},
+        of(folders.dead_letter),
+        of(folders.quarantine),
+    )
+
+
+def read_header(path: Path) -> SpoolHeader | None:
+    """The header alone, from the file's two ends; None where neither copy can be read."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(PEEK)
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - PEEK))
+            return peek(head, file.read(PEEK))
+    except OSError:
+        return None

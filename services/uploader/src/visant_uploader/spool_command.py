@@ -1,0 +1,191 @@
+"""`visant-uploader spool ls | show | requeue | export | import`: for the technician in front of the device."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from visant_contract.ids import valid_device_id
+from visant_runtime.heartbeat import default_path
+from visant_runtime.settings import fail, load
+from visant_uploader.known_cloud import FILE_NAME, KnownCloud, recall
+from visant_uploader.settings import SpoolSettings
+from visant_uploader.spool import count, disk_free
+from visant_uploader.spool_folders import Destination, Folders
+from visant_uploader.spool_health import spool_health
+from visant_uploader.spool_listing import Found, listing
+from visant_uploader.spool_mending import Here, Refused, export, requeue, take_over
+
+
+def spool_command(arguments: Sequence[str]) -> int:
+    """The exit status: 0 done, 1 refused or nothing found, 2 a wrong call."""
+    try:
+        asked = _parser().parse_args(list(arguments))
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    settings = load(SpoolSettings)
+    folders = Folders(settings.spool_dir)
+    try:
+        if not folders.outbox.is_dir():
+            raise Refused(f"SPOOL_DIR={folders.root} holds no spool: name the folder that the uploader writes to")
+        return int(asked.does(folders, settings, asked))
+    except Refused as refused:
+        print(f"[ERROR] {refused}", file=sys.stderr)
+    except OSError as error:
+        print(f"[ERROR] {error.filename or folders.root}: {error.strerror}", file=sys.stderr)
+    return 1
+
+
+def _ls(folders: Folders, settings: SpoolSettings, asked: argparse.Namespace) -> int:
+    own = _own_place(folders)
+    rate = _rate()
+    health = spool_health(
+        count(folders),
+        None if own is None else folders.outbox / own,
+        limit_bytes=settings.spool_max_bytes,
+        min_free_bytes=settings.spool_min_free_bytes,
+        free_bytes=disk_free(folders.root),
+        bytes_a_day=rate,
+    )
+    if asked.json:
+        for one in listing(folders, own):
+            print(json.dumps(one.as_json()))
+        print(json.dumps({"spool": health.model_dump()}))
+        return 0
+    print(f"{'KEY':12}  {'STATE':14}  {'KIND':7}  {'BYTES':>9}  {'TAKEN (UTC)':19}  TRIGGER")
+    for one in listing(folders, own):
+        print(_row(one))
+    left = "unknown" if health.days_left is None else f"{health.days_left:.1f}"
+    age = "" if health.oldest_age is None else f", the oldest for {health.oldest_age / 3600:.1f} h"
+    print(
+        f"{health.pictures} pictures and {health.reports} reports wait{age}; {health.held} held, "
+        f"{health.dead_letter} refused, {health.quarantine} damaged\n"
+        f"{health.bytes} of {health.limit_bytes} bytes used; days left at the current rate: {left}"
+    )
+    return 0
+
+
+def _show(folders: Folders, settings: SpoolSettings, asked: argparse.Namespace) -> int:
+    for one in _named(folders, asked.key):
+        print(json.dumps(one.as_json(), indent=2))
+    return 0
+
+
+def _requeue(folders: Folders, settings: SpoolSettings, asked: argparse.Namespace) -> int:
+    here = _here(folders) if asked.here else None
+    if asked.key == "all":
+        states = ("held", "dead-letter") if here else ("dead-letter",)
+        chosen = [one for one in listing(folders, _own_place(folders)) if one.state in states]
+    else:
+        chosen = [one for one in _named(folders, asked.key) if one.state not in ("waiting", "unacknowledged")]
+        if not chosen:
+            raise Refused(f"{asked.key} is on its way already")
+    for one in chosen:
+        requeue(folders, one, here)
+    print(f"{len(chosen)} put back; a running uploader takes them within seconds")
+    return 0
+
+
+def _export(folders: Folders, settings: SpoolSettings, asked: argparse.Namespace) -> int:
+    copied, skipped = export(listing(folders, _own_place(folders)), asked.folder, jpeg=asked.jpeg)
+    print(f"{copied} copied to {asked.folder}; {skipped} skipped, damaged or delivered meanwhile")
+    return 0
+
+
+def _import(folders: Folders, settings: SpoolSettings, asked: argparse.Namespace) -> int:
+    if not asked.folder.is_dir():
+        raise Refused(f"{asked.folder} is no folder: name a spool or what `spool export` made")
+    if asked.folder.resolve() == folders.root.resolve():
+        raise Refused(f"{asked.folder} is this device's own spool")
+    here = _here(folders) if asked.here else None
+    taken, refused = take_over(folders, asked.folder, _device_id(), here)
+    for line in refused:
+        print(f"[WARNING] {line}", file=sys.stderr)
+    print(f"{taken} taken over, {len(refused)} not")
+    return 1 if refused else 0
+
+
+def _named(folders: Folders, wanted: str) -> list[Found]:
+    """By the start of the key, or by the trigger's id."""
+    found = [
+        one
+        for one in listing(folders, _own_place(folders))
+        if one.key.startswith(wanted) or (one.header is not None and one.header.trigger_id == wanted)
+    ]
+    if not found:
+        raise Refused(f"nothing here is called {wanted!r}: `visant-uploader spool ls` lists keys and triggers")
+    if len({one.key for one in found}) > 1:
+        raise Refused(f"{wanted!r} fits {len(found)} files: give more of the key")
+    return found
+
+
+def _row(one: Found) -> str:
+    header = one.header
+    if header is None:
+        return f"{one.key[:12]}  {one.state:14}  {'?':7}  {one.bytes:>9}  {'?':19}  unreadable"
+    said = "" if header.report is None else f"  {header.report.status}: {header.report.reason}"
+    taken = f"{header.time.wall:%Y-%m-%d %H:%M:%S}"
+    return f"{one.key[:12]}  {one.state:14}  {header.kind:7}  {one.bytes:>9}  {taken}  {header.trigger_id}{said}"
+
+
+def _device_id() -> str:
+    value = os.environ.get("DEVICE_ID", "")
+    if not valid_device_id(value):
+        fail(f"DEVICE_ID={value!r} is not valid: set the device's name, as for `run`")
+    return value
+
+
+def _cloud() -> tuple[str, KnownCloud | None]:
+    """(API_URL, the cloud confirmed there last, where it is known)."""
+    api_url = os.environ.get("API_URL", "").rstrip("/")
+    return api_url, recall(load(SpoolSettings).spool_dir / FILE_NAME, api_url)
+
+
+def _own_place(folders: Folders) -> str | None:
+    _, known = _cloud()
+    device_id = os.environ.get("DEVICE_ID", "")
+    return None if known is None else Destination(known.cloud_id, device_id).place
+
+
+def _here(folders: Folders) -> Here:
+    api_url, known = _cloud()
+    if known is None:
+        raise Refused(f"API_URL={api_url!r} has never been reached: start the device, wait for its first connection")
+    return Here(known.cloud_id, known.plain, api_url, _device_id())
+
+
+def _rate() -> float | None:
+    """Bytes a day, as the running uploader counts them."""
+    try:
+        facts: dict[str, Any] = json.loads(default_path("uploader").read_text())["facts"]
+        return float(facts["bytes_a_day"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="visant-uploader spool", description="look at and mend the spool")
+    parser.set_defaults(does=_ls)
+    known = parser.add_subparsers(metavar="COMMAND", required=True)
+    one = known.add_parser("ls", help="list all outcomes on the device, and the days left")
+    one.add_argument("--json", action="store_true", help="one object a line, the sums last")
+    one.set_defaults(does=_ls)
+    one = known.add_parser("show", help="all that is known of one outcome")
+    one.add_argument("key", help="the start of its key, or its trigger's id")
+    one.set_defaults(does=_show)
+    one = known.add_parser("requeue", help="send a refused or held outcome again")
+    one.add_argument("key", help="the start of its key, its trigger's id, or `all`")
+    one.add_argument("--here", action="store_true", help="also what was meant for another cloud or device")
+    one.set_defaults(does=_requeue)
+    one = known.add_parser("export", help="copy all outcomes into a folder")
+    one.add_argument("folder", type=Path)
+    one.add_argument("--jpeg", action="store_true", help="as plain pictures for people, not for `import`")
+    one.set_defaults(does=_export)
+    one = known.add_parser("import", help="take over another spool, or an export")
+    one.add_argument("folder", type=Path)
+    one.add_argument("--here", action="store_true", help="also what was meant for another cloud or device")
+    one.set_defaults(does=_import)
+    return parser

@@ -1,0 +1,122 @@
+"""What a technician may do to the spool, also while the uploader runs: files are only put into `incoming/`,
+each by one rename, and the uploader takes them from there. Blocking.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from visant_uploader.spool_file import CorruptFile, Outcome, SpoolHeader, decode, encode
+from visant_uploader.spool_folders import Destination, Folders
+from visant_uploader.spool_listing import Found, strays
+from visant_uploader.spool_write import move_durably, write_durably
+
+
+class Refused(Exception):
+    """It cannot be done; the text says why and what to do, in one line."""
+
+
+@dataclass(frozen=True)
+class Here:
+    """Whom outcomes are for that are released with --here."""
+
+    cloud_id: str
+    plain: bool
+    api_url: str
+    device_id: str
+
+    def address(self, header: SpoolHeader) -> SpoolHeader:
+        """The same outcome, for this cloud and device."""
+        return header.model_copy(
+            update={
+                "cloud_id": self.cloud_id,
+                "plain": self.plain,
+                "api_url": self.api_url,
+                "device_id": self.device_id,
+            }
+        )
+
+
+def requeue(folders: Folders, found: Found, here: Here | None) -> None:
+    """Puts a refused, held or damaged file back on its way. Raises Refused, OSError."""
+    if found.state in ("waiting", "unacknowledged", "incoming"):
+        raise Refused(f"{found.key[:12]} is {found.state}: it is on its way already")
+    outcome = _whole(found.path)
+    wanted = outcome.header if here is None else here.address(outcome.header)
+    if found.state == "held" and _destination(wanted) == _destination(outcome.header):
+        raise Refused(f"{found.key[:12]} is held for another cloud or device: add --here to send it to this one")
+    if wanted == outcome.header:
+        move_durably(found.path, folders.incoming / found.path.name)
+        return
+    _write(folders, wanted, bytes(outcome.body))
+    found.path.unlink(missing_ok=True)
+
+
+def export(found: Iterable[Found], target: Path, *, jpeg: bool) -> tuple[int, int]:
+    """Copies files into `target`: as they are, for `import`, or as pictures for people with --jpeg.
+
+    Returns (copied, skipped as damaged or gone meanwhile). Raises OSError.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    copied = skipped = 0
+    for one in found:
+        try:
+            if jpeg:
+                done = _export_jpeg(one.path, target)
+            else:
+                shutil.copyfile(one.path, target / one.path.name)
+                done = True
+        except (CorruptFile, FileNotFoundError):
+            skipped += 1
+            continue
+        copied += done
+    return copied, skipped
+
+
+def take_over(folders: Folders, source: Path, device_id: str, here: Here | None) -> tuple[int, list[str]]:
+    """Copies the outcomes of another spool or an export into this one. Returns (taken, a line for each refused)."""
+    taken, refused = 0, []
+    for path in strays(source):
+        try:
+            outcome = decode(path.read_bytes())
+        except (CorruptFile, OSError) as error:
+            refused.append(f"{path.name}: {error}")
+            continue
+        header = outcome.header if here is None else here.address(outcome.header)
+        if header.device_id != device_id:
+            refused.append(f"{path.name}: of device {header.device_id}, this is {device_id}: add --here to adopt it")
+            continue
+        _write(folders, header, bytes(outcome.body))
+        taken += 1
+    return taken, refused
+
+
+def _write(folders: Folders, header: SpoolHeader, body: bytes) -> None:
+    """Drafts lie beside their target under a name that nobody takes for an outcome."""
+    sealed, pieces = encode(header, body)
+    target = folders.incoming / sealed.file_name()
+    write_durably(pieces, folders.incoming / f".{sealed.file_name()}.{os.getpid()}", target)
+
+
+def _export_jpeg(path: Path, target: Path) -> bool:
+    outcome = decode(path.read_bytes())
+    header = outcome.header
+    stem = f"{header.time.wall:%Y%m%dT%H%M%SZ}_{header.key()[:12]}"
+    (target / f"{stem}.json").write_text(json.dumps(header.model_dump(mode="json", exclude_none=True), indent=2))
+    if header.kind == "picture":
+        (target / f"{stem}.jpg").write_bytes(outcome.body)
+    return header.kind == "picture"
+
+
+def _whole(path: Path) -> Outcome:
+    try:
+        return decode(path.read_bytes())
+    except CorruptFile as corrupt:
+        raise Refused(f"{path.name[:12]} is damaged ({corrupt.reason}): it cannot be sent") from None
+
+
+def _destination(header: SpoolHeader) -> Destination:
+    return Destination(header.cloud_id, header.device_id)

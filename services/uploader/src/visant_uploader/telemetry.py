@@ -1,0 +1,173 @@
+"""Tells the cloud how the device is: each interval, and soon after each confirmed stream."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+
+from visant_contract.errors import Misconfigured, Rejected, Retryable
+from visant_contract.telemetry import CameraHealth, ClockHealth, SpoolHealth, Telemetry
+from visant_runtime.heartbeat import Heartbeat
+from visant_runtime.lifecycle import Stop
+from visant_uploader.camera_client import CameraClient, CameraTrouble, ConfigRefused
+from visant_uploader.cloud_client import CloudClient
+from visant_uploader.cloud_watch import CloudWatch
+from visant_uploader.counters import Counters
+from visant_uploader.fill_rate import FillRate
+from visant_uploader.spool import Spool
+from visant_uploader.spool_folders import Destination
+from visant_uploader.spool_health import spool_health
+
+log = structlog.get_logger()
+
+SOON = 2.0
+"""Seconds after a confirmation: the replay goes first."""
+TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")
+UPDATE_STATUS_MAX = 64 * 1024
+
+
+class TelemetryLoop:
+    """`interval`: seconds."""
+
+    def __init__(
+        self,
+        cloud: CloudClient,
+        camera: CameraClient,
+        spool: Spool,
+        watch: CloudWatch,
+        *,
+        device_id: str,
+        interval: float,
+        update_status_file: Path | None,
+        device_version: str,
+        counters: Counters,
+        heartbeat: Heartbeat,
+    ) -> None:
+        self._cloud = cloud
+        self._camera = camera
+        self._spool = spool
+        self._watch = watch
+        self._device_id = device_id
+        self._interval = interval
+        self._update_status_file = update_status_file
+        self._version = device_version
+        self._counters = counters
+        self._heartbeat = heartbeat
+        self._rate = FillRate()
+        self._bell = asyncio.Event()
+        self._failed = False
+
+    def wake(self) -> None:
+        """A stream was confirmed."""
+        self._bell.set()
+
+    async def run(self, stop: Stop) -> None:
+        """Until stopped."""
+        self._heartbeat.expect("telemetry", 90)
+        due = self._watch.moment().boottime + SOON
+        while not stop.is_set():
+            self._heartbeat.beat("telemetry")
+            now = self._watch.moment().boottime
+            if self._bell.is_set():
+                self._bell.clear()
+                due = min(due, now + SOON)
+            if now >= due:
+                due = now + self._interval
+                await self._tell()
+            await stop.sleep(min(1.0, self._interval))
+
+    async def _tell(self) -> None:
+        telemetry = await self.gather()
+        if telemetry.spool is not None:
+            self._heartbeat.fact("spool", telemetry.spool.model_dump())
+        if self._watch.cloud is None:
+            return
+        try:
+            await self._cloud.send_telemetry(telemetry)
+        except (Retryable, Rejected, Misconfigured) as failure:
+            # the next one says it all again; a plain cloud has no such door
+            self._counters.add("telemetry_failed")
+            if not self._failed and not self._watch.cloud.plain:
+                log.warning("telemetry was not taken", detail=str(failure)[:300])
+            self._failed = True
+        else:
+            self._counters.add("telemetry_sent")
+            self._failed = False
+
+    async def gather(self) -> Telemetry:
+        """What is known now."""
+        moment = self._watch.moment()
+        offset = self._watch.offset()
+        ahead = None if offset is None else moment.wall.timestamp() - (offset.seconds + moment.boottime)
+        camera = await self._camera_health()
+        reasons = [f"{part}: {reason}" for part, reason in self._heartbeat.reasons().items()]
+        if camera.state != "ok":
+            reasons.append(f"camera: {camera.state}")
+        return Telemetry(
+            device_version=self._version,
+            boot_id=moment.boot_id,
+            uptime=moment.boottime,
+            camera=camera,
+            spool=await asyncio.to_thread(self._spool_health),
+            clock=ClockHealth(wall=moment.wall, synchronised=moment.synchronised, cloud_offset=ahead),
+            disk_free_bytes=await asyncio.to_thread(self._spool.free_bytes),
+            temperature=_temperature(),
+            state="degraded" if reasons else "ok",
+            reasons=reasons,
+            versions={"uploader": self._version},
+            update=self._update_status(),
+            counters=self._counters.sums(),
+        )
+
+    async def _camera_health(self) -> CameraHealth:
+        try:
+            found = await self._camera.state()
+        except CameraTrouble as trouble:
+            return CameraHealth(state=trouble.reason, detail=trouble.detail[:300])
+        except ConfigRefused as refused:
+            return CameraHealth(state="camera_unreachable", detail=str(refused)[:300])
+        try:
+            return CameraHealth.model_validate(found)
+        except ValidationError:
+            return CameraHealth(state="camera_unreachable", detail="its /state cannot be read")
+
+    def _spool_health(self) -> SpoolHealth:
+        """Blocking."""
+        self._spool.restore_reserve()
+        now = self._watch.moment().boottime
+        captured = self._counters.sums().get("picture_bytes_captured", 0.0)
+        self._rate.note(now, captured)
+        known = self._watch.cloud
+        spool = self._spool
+        own = None if known is None else Destination(known.cloud_id, self._device_id).place
+        rate = self._rate.bytes_a_day(now, captured)
+        self._heartbeat.fact("bytes_a_day", rate)
+        return spool_health(
+            spool.contents(),
+            None if own is None else spool.folders.outbox / own,
+            limit_bytes=spool.max_bytes,
+            min_free_bytes=spool.min_free_bytes,
+            free_bytes=spool.free_bytes(),
+            bytes_a_day=rate,
+        )
+
+    def _update_status(self) -> dict[str, Any] | None:
+        file = self._update_status_file
+        if file is None:
+            return None
+        try:
+            with file.open("rb") as opened:
+                found = json.loads(opened.read(UPDATE_STATUS_MAX))
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+
+def _temperature() -> float | None:
+    try:
+        return int(TEMPERATURE.read_text()) / 1000
+    except (OSError, ValueError):
+        return None
