@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -28,6 +29,21 @@ def find_redis_server() -> str:
     return found
 
 
+_PREFIX = re.compile(r"^\d+:[a-zA-Z-]+ (\(\d+\) |\d+ \w+ \d{4} [\d:.]+ )([.\-*#] )?")
+_NOISE = ("oO0OoO0OoO0Oo", "Memory overcommit", "Configuration loaded", "Redis version=")
+
+
+class _RedisLines:
+    """Redis' own lines without its pid and date, and without what says nothing to a developer."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+
+    def line(self, name: str, text: str) -> None:
+        if not any(noise in text for noise in _NOISE):
+            self._output.line(name, _PREFIX.sub("", text))
+
+
 def redis_child(name: str, port: int, folder: Path, output: Output, **settings: str) -> Child:
     """A redis-server on loopback that has every command on disk before it answers; `settings` are more options."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -46,7 +62,7 @@ def redis_child(name: str, port: int, folder: Path, output: Output, **settings: 
     argv = [find_redis_server()]
     for key, value in options.items():
         argv += [f"--{key}", value]
-    return Child(name, argv, clean_environment(), output, cwd=folder)
+    return Child(name, argv, clean_environment(), _RedisLines(output), cwd=folder)
 
 
 async def redis_answers(port: int, host: str = "127.0.0.1") -> bool:
