@@ -73,7 +73,7 @@ def _wired(settings: "ConnectorSettings") -> int:
     figures = Figures(heart)
     serve_metrics(settings.http_host, settings.http_port)
     redis = connect(settings.redis_url)
-    stream = CloudStream(settings, clock, figures.dropped)
+    stream = CloudStream(settings, clock, figures.left_out)
     relay = Relay(settings, stream, Admission(redis), heart, figures, clock, Random())
 
     log = structlog.get_logger()

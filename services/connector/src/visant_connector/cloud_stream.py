@@ -39,6 +39,8 @@ class Received:
     """CLOCK_BOOTTIME at which this stream was asked for."""
     last_id: str | None
     """SSE id of the last command that this stream brought, this event included."""
+    size: int = 0
+    """Characters of its data."""
 
 
 class CloudStream:
@@ -154,7 +156,7 @@ class CloudStream:
                 if isinstance(message, Connected):
                     self._ping_every = message.ping_every
                     limit = silence_limit(self._settings.stream_timeout, message.ping_every)
-                yield Received(message, self._clock.boottime(), asked, last_id)
+                yield Received(message, self._clock.boottime(), asked, last_id, len(event.data))
                 due = loop.time() + limit  # counted from when somebody listens again
 
 

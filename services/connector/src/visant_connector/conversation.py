@@ -1,7 +1,7 @@
 """What one stream of the cloud says, in its order, carried into Redis."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -56,7 +56,9 @@ class Conversation:
         figures: Figures,
         clock: Clock,
         known: KnownCloud,
+        close: Callable[[], None],
     ) -> None:
+        """`close()` ends the stream while Redis refuses for long; what was read is still carried."""
         self._settings = settings
         self._admission = admission
         self._patience = patience
@@ -64,6 +66,7 @@ class Conversation:
         self._clock = clock
         self._boot_id = clock.boot_id()
         self._known = known
+        self._close = close
         self._scope = Scope(settings.api_url, plain=True)
         self._seen: CloudSeen | None = None
         self._pinged_well = False
@@ -72,13 +75,6 @@ class Conversation:
         self.ended: Retryable | None = None
         self.proven = True
         """False where this stream has shown nothing but gaps."""
-        self.stalled: bool = False
-        """Redis has refused for so long that this stream is better closed: its cloud replays."""
-
-    @property
-    def replays(self) -> bool:
-        """Whether the cloud sends everything without an outcome again at the next connection."""
-        return not self._scope.plain
 
     async def hear(self, received: Sequence[Received]) -> None:
         """Carries all of it, in order; returns when Redis has it (or the process stops)."""
@@ -93,7 +89,7 @@ class Conversation:
                     await self._admit(waiting)
                     await self._ping(ping, one)
                 case UnknownEvent() as unknown:
-                    log.info("unknown event, left out", name=unknown.event[:80])
+                    self._figures.left_out(f"unknown event {unknown.event[:80]!r}")
                 case command:
                     entry = self._entry(command, one)
                     if entry is not None:
@@ -102,10 +98,10 @@ class Conversation:
 
     def _entry(self, command: Command | BrokenMessage, one: Received) -> Admittable | None:
         if isinstance(command, BrokenMessage):
-            self._figures.dropped(str(command))
+            self._figures.left_out(str(command))
         entry = admittable(command, self._scope, self._moment(one), self._known.clock, self._settings.command_ttl)
         if entry is None and not isinstance(command, BrokenMessage):
-            log.info("unknown command without a trigger_id, left out", cmd=command.cmd[:80])
+            self._figures.left_out(f"unknown command {command.cmd[:80]!r} without a trigger_id")
         return entry
 
     def _moment(self, one: Received) -> Moment:
@@ -149,8 +145,11 @@ class Conversation:
             log.debug(verdict.value, **named)
 
     def _waited(self, seconds: float) -> None:
-        # a plain cloud replays nothing: what lies unread between it and us must still be read
-        self.stalled = self.replays and seconds > self._settings.stream_timeout
+        """A cloud that replays need not believe for hours that this device listens. A plain one replays nothing: what
+        lies unread between it and us must still be read."""
+        if seconds > self._settings.stream_timeout and not self._scope.plain and self.ended is None:
+            self.ended = Retryable("the stream was closed while Redis refused")
+            self._close()
 
     async def _connected(self, connected: Connected, one: Received) -> None:
         self._scope = Scope(connected.cloud_id or self._settings.api_url, plain=connected.cloud_id is None)

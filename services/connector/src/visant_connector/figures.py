@@ -16,10 +16,12 @@ class Figures:
 
     def __init__(self, heart: Heartbeat, registry: CollectorRegistry = REGISTRY) -> None:
         self._heart = heart
-        self._counts = {"admitted": 0, "duplicates": 0, "reconnects": 0, "broken": 0, "gaps": 0}
+        self._counts = {"admitted": 0, "duplicates": 0, "reconnects": 0, "left_out": 0, "gaps": 0}
         self._commands = Counter("visant_connector_commands", "Commands, by verdict", ["verdict"], registry=registry)
         self._reconnects = Counter("visant_connector_reconnects", "Streams that ended", registry=registry)
-        self._broken = Counter("visant_connector_broken", "Lines and messages left out", registry=registry)
+        self._left_out = Counter(
+            "visant_connector_left_out", "Lines and messages not used", registry=registry
+        )
         self._gaps = Counter("visant_connector_gaps", "Pings that named an unseen command", registry=registry)
         self._up = Gauge("visant_connector_stream_confirmed", "1 while the cloud's stream is", registry=registry)
         self._since: float | None = None
@@ -34,11 +36,11 @@ class Figures:
         new = verdict in (Verdict.ADMITTED, Verdict.UNREMEMBERED)
         self._count("admitted" if new else "duplicates")
 
-    def dropped(self, why: str) -> None:
+    def left_out(self, why: str) -> None:
         """A line or a message was left out; said sparingly, a broken cloud may send thousands."""
-        self._broken.inc()
-        self._count("broken")
-        count = self._counts["broken"]
+        self._left_out.inc()
+        self._count("left_out")
+        count = self._counts["left_out"]
         if count <= 10 or count % 100 == 0:
             log.warning("left out", why=why, count=count)
 
@@ -66,11 +68,10 @@ class Figures:
         self._heart.fact("last_event_age", None if self._last is None else round(now - self._last, 1))
         self._tell()
 
-    def ended(self) -> None:
-        """A stream, or an attempt at one, is over."""
+    def reconnect(self) -> None:
+        """A stream, or an attempt at one, failed."""
         self._reconnects.inc()
         self._count("reconnects")
-        self.lost()
 
     def lost(self) -> None:
         """No stream is confirmed."""

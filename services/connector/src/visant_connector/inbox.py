@@ -1,10 +1,11 @@
 """Between the network and Redis: a task that reads the stream into a small queue, and whoever empties it.
 
-The queue is what lets several commands share one flush to the card. It is full after QUEUED events; then nothing is
-read from the network, TCP holds the rest, and the cloud keeps what it could not send.
+The queue is what lets several commands share one flush to the card. When it is full nothing is read from the
+network, TCP holds the rest, and the cloud keeps what it could not send.
 """
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass
 
 from visant_connector.cloud_stream import CloudStream, Received
@@ -12,6 +13,9 @@ from visant_contract.errors import Misconfigured, Retryable
 from visant_runtime.lifecycle import Stop
 
 QUEUED = 64
+"""Events at most."""
+QUEUED_BYTES = 1 << 20
+"""No further event is read while those that wait are longer than this together."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,10 @@ class Inbox:
 
     def __init__(self, stream: CloudStream) -> None:
         self._stream = stream
-        self._queue: asyncio.Queue[Item] = asyncio.Queue(QUEUED)
+        self._items: deque[Item] = deque()
+        self._bytes = 0
+        self._something = asyncio.Event()
+        self._room = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
@@ -45,36 +52,35 @@ class Inbox:
         """Ends the stream; what was read stays. Safe to call twice."""
         if self._reader is not None:
             self._reader.cancel()
+        self._something.set()
 
-    @property
-    def closed(self) -> bool:
-        """Whether nothing is read any more."""
-        return self._reader is None or self._reader.done() or self._reader.cancelling() > 0
+    async def take(self, stop: Stop, tick: float) -> list[Item]:
+        """All that is there, at least one item; nothing after `tick` seconds, at the stop, or after `close`."""
+        if not self._something.is_set() and not stop.is_set():
+            waits = [asyncio.create_task(self._something.wait()), asyncio.create_task(stop.wait())]
+            await asyncio.wait(waits, timeout=tick, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+        items = list(self._items)
+        self._items.clear()
+        self._bytes = 0
+        self._something.clear()
+        self._room.set()
+        return items
 
     async def _read(self) -> None:
         try:
             async with self._stream.open() as events:
-                await self._queue.put(Opened())
+                await self._put(Opened())
                 async for event in events:
-                    await self._queue.put(event)
+                    await self._put(event)
         except (Retryable, Misconfigured) as error:
-            await self._queue.put(Ended(error))
+            await self._put(Ended(error))
 
-    async def take(self, stop: Stop, tick: float) -> list[Item]:
-        """All that is there, at least one item; nothing after `tick` seconds, at the stop, or after `close`."""
-        items: list[Item] = []
-        if self._queue.empty() and not stop.is_set() and not self.closed:
-            items += await self._wait(stop, tick)
-        while not self._queue.empty():
-            items.append(self._queue.get_nowait())
-        return items
-
-    async def _wait(self, stop: Stop, tick: float) -> list[Item]:
-        getting = asyncio.create_task(self._queue.get())
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({getting, stopping}, timeout=tick, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if getting.done():
-            return [getting.result()]
-        getting.cancel()
-        return []
+    async def _put(self, item: Item) -> None:
+        while len(self._items) >= QUEUED or self._bytes > QUEUED_BYTES:
+            self._room.clear()
+            await self._room.wait()
+        self._items.append(item)
+        self._bytes += item.size if isinstance(item, Received) else 0
+        self._something.set()

@@ -63,8 +63,11 @@ class Relay:
                 break
             if aloud:
                 log.info("Connecting to command stream...")
-            talk = Conversation(self._settings, self._admission, patience, self._figures, self._clock, self._known)
-            error = await self._one_stream(talk, stop)
+            inbox = Inbox(self._stream)
+            talk = Conversation(
+                self._settings, self._admission, patience, self._figures, self._clock, self._known, inbox.close
+            )
+            error = await self._one_stream(inbox, talk, stop)
             if error is not None:
                 aloud = await self._wait(error, self._steady(talk), stop)
         self._heart.done(LOOP)
@@ -73,21 +76,20 @@ class Relay:
         for weakness in await patience.until_taken(self._admission.weaknesses) or []:
             log.warning(weakness)
 
-    async def _one_stream(self, talk: Conversation, stop: Stop) -> Retryable | Misconfigured | None:
+    async def _one_stream(self, inbox: Inbox, talk: Conversation, stop: Stop) -> Retryable | Misconfigured | None:
         """Follows one stream to its end and says why it ended; None: the process stops."""
-        inbox = Inbox(self._stream)
         try:
             async with asyncio.TaskGroup() as tasks:
                 inbox.start(tasks)
                 error = await self._follow(inbox, talk, stop)
                 inbox.close()
         finally:
-            self._figures.ended()
+            self._figures.lost()
         return error
 
     async def _follow(self, inbox: Inbox, talk: Conversation, stop: Stop) -> Retryable | Misconfigured | None:
         while True:
-            closing = talk.ended is not None or talk.stalled or stop.is_set()
+            closing = talk.ended is not None or stop.is_set()
             if closing:
                 inbox.close()
             items = await inbox.take(stop, _TICK)
@@ -104,7 +106,7 @@ class Relay:
                 if isinstance(item, Ended):
                     return talk.ended or item.error
             if closing:
-                return talk.ended or Retryable("the stream was closed while Redis refused: the cloud sends it again")
+                return talk.ended
 
     def _steady(self, talk: Conversation) -> bool:
         return talk.confirmed_at is not None and talk.proven and self._clock.boottime() - talk.confirmed_at >= STEADY
@@ -119,6 +121,7 @@ class Relay:
         else:
             text, wait = error.reason, self._policy.wait(self._rng, retry_after=error.retry_after)
             self._policy = self._policy.failed()
+        self._figures.reconnect()
         self._heart.degraded("cloud", text)
         times = self._repeats.again(text)
         if times is not None:
