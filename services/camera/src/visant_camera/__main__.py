@@ -12,6 +12,8 @@ def main() -> int:
         "visant-camera",
         {
             "run": ("own the camera and answer GET /snapshot", _run),
+            "probe": ("list the cameras of this machine and what they can do", _probe),
+            "snapshot": ("take one picture: snapshot --out x.jpg", _snapshot),
             "health": ("say whether the running service makes progress", _health),
             "config": ("print the settings in force", _config),
         },
@@ -22,6 +24,18 @@ def _run(arguments: Sequence[str]) -> int:
     from visant_camera.run import run
 
     return run()
+
+
+def _probe(arguments: Sequence[str]) -> int:
+    from visant_camera.probe import probe
+
+    return probe(arguments)
+
+
+def _snapshot(arguments: Sequence[str]) -> int:
+    from visant_camera.take import take
+
+    return take(arguments)
 
 
 def _health(arguments: Sequence[str]) -> int:

@@ -1,6 +1,8 @@
 """The HTTP interface: which path leads where."""
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from collections.abc import Iterable
+
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -10,25 +12,30 @@ from starlette.routing import Route
 
 from visant_camera.condition import Condition
 from visant_camera.drivers.faults import Fault, Faults
+from visant_camera.metrics import ConditionMetrics
 from visant_camera.problems import http_problem, problem
 from visant_camera.snapshot import Snapshots
 
 
-def make_app(snapshots: Snapshots, condition: Condition, *extra: Route) -> Starlette:
-    """`/snapshot`, `/state`, `/metrics`, and the routes in `extra`."""
+def make_app(snapshots: Snapshots, condition: Condition, routes: Iterable[Route] = ()) -> Starlette:
+    """`/snapshot`, `/state`, `/metrics`, and `routes`."""
+    ours = CollectorRegistry()
+    ours.register(ConditionMetrics(condition))
 
     async def state(request: Request) -> Response:
         return _json(condition.state().model_dump_json())
 
     async def metrics(request: Request) -> Response:
-        return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return Response(
+            generate_latest(REGISTRY) + generate_latest(ours), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
 
     return Starlette(
         routes=[
             Route("/snapshot", snapshots.answer),
             Route("/state", state),
             Route("/metrics", metrics),
-            *extra,
+            *routes,
         ],
         exception_handlers={HTTPException: http_problem},
     )

@@ -45,7 +45,7 @@ class Grabber:
         stall_after: float,
         margin: float | None,
         heartbeat: Heartbeat | None = None,
-        on_open: Callable[[Driver], None] | None = None,
+        on_open: Callable[[Driver, Opened], None] | None = None,
     ) -> None:
         self._driver = driver
         self._waiting = waiting
@@ -58,6 +58,8 @@ class Grabber:
         self._stop = threading.Event()
         self._calls: deque[tuple[Callable[[Driver], Any], Future[Any]]] = deque()
         self._open = False
+        self.camera_name = ""
+        """What the camera that is or was open calls itself."""
         self._failures = 0
         self._round_at = time.monotonic()
         self._error: BaseException | None = None
@@ -116,6 +118,7 @@ class Grabber:
             self._answer_calls()
 
     def _announce(self, opened: Opened) -> None:
+        self.camera_name = opened.name
         margin = opened.timestamp_late if self._margin is None else self._margin
         self._condition.opened(opened, margin)
         log.info(
@@ -129,7 +132,7 @@ class Grabber:
         for line in opened.refusals:
             log.warning("the camera refused a wish", refused=line)
         if self._on_open is not None:
-            self._on_open(self._driver)
+            self._on_open(self._driver, opened)
 
     def _stream(self) -> None:
         left = self._warmup

@@ -1,18 +1,18 @@
-"""Wires the service: settings, driver, grabber, web server."""
+"""`visant-camera run`: the camera, the web server and the watchdog, until the process is told to end."""
 
 import asyncio
 
 import structlog
 
+from visant_camera.aiming import aiming_routes
+from visant_camera.aiming.stream import Viewers
 from visant_camera.app import fault_routes, make_app
-from visant_camera.condition import Condition
-from visant_camera.drivers.choose import choose
-from visant_camera.drivers.faults import Faults
+from visant_camera.assembly import assemble
+from visant_camera.control_values import SavedValues
+from visant_camera.controls import Controls
 from visant_camera.grabber import Grabber
 from visant_camera.server import bind, serve
 from visant_camera.settings import CameraSettings
-from visant_camera.snapshot import Snapshots
-from visant_camera.waiting import Waiting
 from visant_runtime import lifecycle, logs
 from visant_runtime.heartbeat import Heartbeat, default_path
 from visant_runtime.lifecycle import Stop
@@ -23,7 +23,7 @@ _CHECK_EVERY = 1.0  # seconds
 
 
 def run() -> int:
-    """`visant-camera run`: serves until SIGTERM or SIGINT."""
+    """Serves until SIGTERM or SIGINT; returns the exit status."""
     settings = load(CameraSettings)
     logs.configure(format=settings.log_format, level=settings.log_level, secrets=settings.secrets())
     try:
@@ -31,29 +31,21 @@ def run() -> int:
     except SettingsError as error:
         fail(str(error))
     heartbeat = Heartbeat(default_path("camera"))
-    condition = Condition(settings.shown_source, heartbeat)
-    waiting = Waiting(quality=settings.camera_jpeg_quality, idle_after=settings.camera_idle_after)
-    faults = Faults()
-    grabber = Grabber(
-        choose(settings, faults),
-        waiting,
-        condition,
-        warmup=settings.camera_warmup,
-        stall_after=settings.camera_stall_after,
-        margin=settings.camera_freshness_margin,
-        heartbeat=heartbeat,
-    )
-    routes = fault_routes(faults) if settings.kind == "fake" else []
-    app = make_app(Snapshots(waiting, condition), condition, *routes)
+    saved = SavedValues(settings.camera_state_dir)
+    camera = assemble(settings, saved, heartbeat)
 
     async def work(stop: Stop) -> None:
-        grabber.start()
+        routes = [*Controls(camera.grabber, saved).routes(), *aiming_routes(Viewers(camera.waiting, stop))]
+        if settings.kind == "fake":
+            routes += fault_routes(camera.faults)
+        app = make_app(camera.snapshots, camera.condition, routes)
+        camera.grabber.start()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(serve(app, listening, stop))
-                group.create_task(_watch(grabber, heartbeat, stop))
+                group.create_task(_watch(camera.grabber, heartbeat, stop))
         finally:
-            await asyncio.to_thread(grabber.stop)
+            await asyncio.to_thread(camera.grabber.stop)
 
     log.info("camera service starts", source=settings.shown_source)
     return lifecycle.run(work)

@@ -1,0 +1,43 @@
+"""The parts of a camera, put together: the service and the one-picture command use the same."""
+
+from dataclasses import dataclass
+
+from visant_camera.condition import Condition
+from visant_camera.control_values import SavedValues
+from visant_camera.controls import reapply
+from visant_camera.drivers.choose import choose
+from visant_camera.drivers.faults import Faults
+from visant_camera.grabber import Grabber
+from visant_camera.settings import CameraSettings
+from visant_camera.snapshot import Snapshots
+from visant_camera.waiting import Waiting
+from visant_runtime.heartbeat import Heartbeat
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Everything but the web server. `faults` concern the fake camera only."""
+
+    grabber: Grabber
+    waiting: Waiting
+    condition: Condition
+    snapshots: Snapshots
+    faults: Faults
+
+
+def assemble(settings: CameraSettings, saved: SavedValues, heartbeat: Heartbeat | None = None) -> Camera:
+    """Not started yet."""
+    condition = Condition(settings.shown_source, heartbeat)
+    waiting = Waiting(quality=settings.camera_jpeg_quality, idle_after=settings.camera_idle_after)
+    faults = Faults()
+    grabber = Grabber(
+        choose(settings, faults),
+        waiting,
+        condition,
+        warmup=settings.camera_warmup,
+        stall_after=settings.camera_stall_after,
+        margin=settings.camera_freshness_margin,
+        heartbeat=heartbeat,
+        on_open=reapply(saved),
+    )
+    return Camera(grabber, waiting, condition, Snapshots(waiting, condition), faults)

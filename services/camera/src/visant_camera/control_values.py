@@ -1,0 +1,115 @@
+"""Which control values are allowed, in which order they are set, and where they are kept. Nothing here waits."""
+
+import json
+import os
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import structlog
+from pydantic import StrictBool, StrictInt, TypeAdapter, ValidationError
+
+from visant_camera.drivers import Control
+
+log = structlog.get_logger()
+Values = dict[str, int]
+_FILE = "controls.json"
+_WISH: TypeAdapter[dict[str, StrictInt | StrictBool | None]] = TypeAdapter(dict[str, StrictInt | StrictBool | None])
+_SAVED: TypeAdapter[dict[str, Values]] = TypeAdapter(dict[str, dict[str, StrictInt]])
+
+
+class NotAllowed(ValueError):
+    """A name or value that the camera does not have; the text names what it has."""
+
+
+def read_wish(body: bytes) -> dict[str, int | None]:
+    """`{"brightness": 10, "focus_automatic_continuous": false}`; null means back to the default. NotAllowed."""
+    try:
+        found = _WISH.validate_json(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "the body"
+        raise NotAllowed(f"{name}: it must be a JSON object of control names and whole numbers") from None
+    return {name: int(value) if isinstance(value, bool) else value for name, value in found.items()}
+
+
+def check(wish: Mapping[str, int | None], controls: Iterable[Control]) -> Values:
+    """The wish with defaults filled in. Raises NotAllowed for the first name or value the camera does not have."""
+    known = {one.name: one for one in controls}
+    values = {}
+    for name, value in wish.items():
+        control = known.get(name)
+        if control is None:
+            raise NotAllowed(f"{name}: the camera has no such control; it has {', '.join(known) or 'none'}")
+        values[name] = control.default if value is None else value
+        _check_range(control, values[name])
+    return values
+
+
+def _check_range(control: Control, value: int) -> None:
+    if control.menu:
+        if value not in control.menu:
+            choices = ", ".join(f"{number} ({text})" for number, text in control.menu.items())
+            raise NotAllowed(f"{control.name}={value}: it must be one of {choices}")
+        return
+    step = max(1, control.step)
+    if not control.minimum <= value <= control.maximum or (value - control.minimum) % step:
+        by = f" in steps of {step}" if step > 1 else ""
+        raise NotAllowed(f"{control.name}={value}: it must be from {control.minimum} to {control.maximum}{by}")
+
+
+def in_order(values: Values, controls: Iterable[Control]) -> list[tuple[str, int]]:
+    """Modes first: the exposure time can be set only after exposure has become manual."""
+    kinds = {one.name: one.kind for one in controls}
+    return sorted(values.items(), key=lambda item: kinds.get(item[0]) == "integer")
+
+
+class SavedValues:
+    """The values a person has chosen, for each camera by its name, in a small file. Safe to use from threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / _FILE
+        self._lock = threading.Lock()
+        self._values = self._load()
+
+    def of(self, camera: str) -> Values:
+        """What was chosen for this camera; empty where nothing was."""
+        with self._lock:
+            return dict(self._values.get(camera, {}))
+
+    def update(self, camera: str, chosen: Mapping[str, int | None]) -> bool:
+        """Takes over `chosen` (None: forget) and writes the file. False: it lasts only until the next restart."""
+        with self._lock:
+            values = {**self._values.get(camera, {}), **chosen}
+            self._values = {**self._values, camera: {name: v for name, v in values.items() if v is not None}}
+            try:
+                self._write()
+            except OSError as error:
+                log.warning("controls are not kept across a restart", file=str(self._path), error=error.strerror)
+                return False
+            return True
+
+    def _load(self) -> dict[str, Values]:
+        try:
+            return _SAVED.validate_json(self._path.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValidationError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is damaged"
+            log.warning("saved controls are ignored", file=str(self._path), error=why)
+            return {}
+
+    def _write(self) -> None:
+        """A power cut leaves the old file or the new one."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self._path.with_suffix(".new")
+        with draft.open("w") as file:
+            json.dump(self._values, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self._path)
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -1,0 +1,95 @@
+"""`visant-camera probe`: which cameras this machine has and what they can do; also while the service streams."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from visant_camera.drivers import Control
+from visant_camera.drivers.find_device import Device, plugged_in
+from visant_camera.drivers.v4l2_node import Node
+
+
+@dataclass(frozen=True)
+class Size:
+    """One size of one format. `fps`: what the camera offers, highest first as drivers list it."""
+
+    width: int
+    height: int
+    fps: list[float]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One pixel format by its four letters."""
+
+    fourcc: str
+    sizes: list[Size]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A camera and what it offers; `trouble` where it could not be asked."""
+
+    node: str
+    name: str
+    formats: list[Format]
+    controls: list[Control]
+    trouble: str = ""
+
+
+def probe(arguments: Sequence[str]) -> int:
+    """0: at least one camera. 1: none."""
+    parser = argparse.ArgumentParser(prog="visant-camera probe", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    as_json = parser.parse_args(arguments).json
+    found = [_ask(device) for device in sorted(plugged_in(), key=lambda one: one.number)]
+    if as_json:
+        print(json.dumps({"cameras": [asdict(one) for one in found]}, indent=1))
+    elif found:
+        print("\n\n".join(_table(one) for one in found))
+    else:
+        print(
+            "no camera found: plug one in (a container needs /dev bound read-only and the device rule c 81:* rmw; "
+            "a user needs the group video)"
+        )
+    return 0 if found else 1
+
+
+def _ask(device: Device) -> Found:
+    try:
+        with Node(device.node) as node:
+            formats = [
+                Format(fourcc, [Size(*size, fps=node.rates(fourcc, size)) for size in node.sizes(fourcc)])
+                for fourcc in node.formats()
+            ]
+            controls = node.controls()
+    except OSError as error:
+        return Found(device.node, device.name, [], [], trouble=error.strerror or str(error))
+    return Found(device.node, device.name, formats, controls)
+
+
+def _table(found: Found) -> str:
+    lines = [f"{found.node}  {found.name}", f"  to choose it: CAMERA_SOURCE={found.node}"]
+    if found.trouble:
+        return "\n".join([*lines, f"  it cannot be asked: {found.trouble}"])
+    lines.append("  formats")
+    for one in found.formats:
+        lines += [f"    {one.fourcc}  {size.width}x{size.height}  {_rates(size.fps)}" for size in one.sizes]
+    lines.append("  controls" if found.controls else "  no controls")
+    width = max((len(one.name) for one in found.controls), default=0)
+    for control in found.controls:
+        lines.append(f"    {control.name:<{width}}  {_range(control)}")
+    return "\n".join(lines)
+
+
+def _rates(fps: list[float]) -> str:
+    return f"{', '.join(f'{rate:g}' for rate in fps)} fps" if fps else "any fps"
+
+
+def _range(control: Control) -> str:
+    if control.menu:
+        allowed = ", ".join(f"{value}: {name}" for value, name in control.menu.items())
+    else:
+        allowed = f"{control.minimum} to {control.maximum}, default {control.default}"
+    return f"{control.value}  ({allowed})" + ("  inactive" if control.inactive else "")
