@@ -1,0 +1,123 @@
+"""A command in Redis becomes a picture at the cloud, or a reason."""
+
+import json
+
+from uploader_rig.device import Device, until
+from uploader_rig.fake_camera import FakeCamera
+from uploader_rig.fake_cloud import FakeCloud
+
+
+def test_an_admitted_command_becomes_one_picture_at_the_cloud(
+    device: Device, camera: FakeCamera, cloud: FakeCloud
+) -> None:
+    device.confirm_stream()
+    device.start(DEVICE_TOKEN="secret-token")
+    device.admit("t-1", trigger_type="scheduled")
+    until(lambda: cloud.captures() == ["t-1"])
+    stored = cloud.stored[0]
+    assert stored.jpeg == camera.picture(1)
+    assert stored.headers["idempotency-key"] == "t-1"
+    assert stored.headers["authorization"] == "Bearer secret-token"
+    assert stored.fields["device_id"] == "FLOOR1"
+    assert stored.fields["trigger_label"] == "scheduled_t-1"
+    assert stored.fields["metadata"]["trigger_type"] == "scheduled"
+    assert stored.fields["metadata"]["time"]["uncertainty"] is not None
+    until(lambda: device.files() == [] and device.queue_length() == 0)
+    assert "secret-token" not in device.log()
+
+
+def test_fifty_commands_at_once_become_fifty_pictures(device: Device, cloud: FakeCloud) -> None:
+    device.confirm_stream()
+    for number in range(50):
+        device.admit(f"t-{number}")
+    device.start()
+    until(lambda: len(cloud.captures()) == 50)
+    assert sorted(cloud.captures()) == sorted(f"t-{number}" for number in range(50))
+    until(lambda: device.files() == [] and device.queue_length() == 0)
+
+
+def test_an_id_with_a_slash_and_300_characters_arrives_whole(device: Device, cloud: FakeCloud) -> None:
+    trigger_id = "a/../ü%2F " + "x" * 290
+    device.confirm_stream()
+    device.start()
+    device.admit(trigger_id)
+    until(lambda: cloud.captures() == [trigger_id])
+    assert len(cloud.stored[0].fields["trigger_label"]) == 100
+
+
+def test_an_absent_camera_is_reported_with_its_reason_after_the_patience(
+    device: Device, camera: FakeCamera, cloud: FakeCloud
+) -> None:
+    camera.trouble = "camera_absent"
+    device.confirm_stream()
+    device.start()
+    device.admit("t-1")
+    until(lambda: cloud.reports("t-1") == [("failed", "camera_absent")])
+    assert cloud.captures() == []
+
+
+def test_a_camera_that_returns_in_time_still_gives_the_picture(
+    device: Device, camera: FakeCamera, cloud: FakeCloud
+) -> None:
+    camera.trouble = "camera_stalled"
+    device.confirm_stream()
+    device.start()
+    device.admit("t-1")
+    until(lambda: camera.asked >= 2)
+    camera.trouble = None
+    until(lambda: cloud.captures() == ["t-1"])
+    assert cloud.outcomes == {}
+
+
+def test_an_unknown_command_is_answered_as_one(device: Device, cloud: FakeCloud) -> None:
+    device.confirm_stream()
+    device.start()
+    device.admit("t-1", kind="unknown", cmd="reboot_universe")
+    until(lambda: cloud.reports("t-1") == [("failed", "unknown_command")])
+
+
+def test_settings_reach_the_camera_and_are_confirmed(device: Device, camera: FakeCamera, cloud: FakeCloud) -> None:
+    device.confirm_stream()
+    device.start()
+    device.admit("t-1", kind="update_config", cmd="update_config", config={"brightness": 7, "colour": "blue"})
+    until(lambda: cloud.reports("t-1") == [("executed", None)])
+    assert camera.controls["brightness"] == 7
+    assert "colour" in device.log()
+
+
+def test_settings_that_the_camera_refuses_are_reported_with_the_range(device: Device, cloud: FakeCloud) -> None:
+    device.confirm_stream()
+    device.start()
+    device.admit("t-1", kind="update_config", cmd="update_config", config={"brightness": 9999})
+    until(lambda: cloud.reports("t-1") == [("failed", "config_refused")])
+    assert "0 to 200" in cloud.outcomes["t-1"][0]["detail"]
+
+
+def test_settings_without_an_id_are_applied_and_never_answered(
+    device: Device, camera: FakeCamera, cloud: FakeCloud
+) -> None:
+    device.confirm_stream()
+    device.start()
+    device.admit(None, kind="update_config", cmd="update_config", config={"brightness": 9})
+    until(lambda: camera.controls["brightness"] == 9 and device.queue_length() == 0)
+    assert cloud.outcomes == {} and device.files() == []
+
+
+def test_a_command_that_nobody_can_read_is_dropped_and_the_next_one_runs(device: Device, cloud: FakeCloud) -> None:
+    device.confirm_stream()
+    with device.redis as connection:
+        connection.xadd("visant:commands", {"entry": "{broken"})
+        connection.xadd("visant:commands", {"other": "x"})
+    device.start()
+    device.admit("t-1")
+    until(lambda: cloud.captures() == ["t-1"] and device.queue_length() == 0)
+
+
+def test_health_goes_to_the_cloud_soon_after_the_start(device: Device, cloud: FakeCloud) -> None:
+    device.confirm_stream()
+    device.start()
+    told = until(lambda: cloud.telemetry)[0]
+    assert told["camera"]["state"] == "ok"
+    assert told["spool"]["limit_bytes"] == 8 << 30
+    assert told["state"] == "ok"
+    json.dumps(told)

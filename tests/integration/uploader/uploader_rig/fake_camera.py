@@ -1,0 +1,66 @@
+"""A camera that does as a test says. Each picture carries its sequence number in its bytes."""
+
+import json
+import threading
+import time
+
+from uploader_rig.http_server import Answer, FakeServer, Request, Script
+from visant_contract.snapshot import SnapshotInfo
+
+
+def boottime() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class FakeCamera(FakeServer):
+    def __init__(self, port: int = 0) -> None:
+        self.size = 2000
+        self.served = 0
+        self.asked = 0
+        self.trouble: str | None = None
+        """A reason: 503."""
+        self.script: Script | None = None
+        self.controls: dict[str, int] = {"brightness": 0, "exposure": 100}
+        self._lock = threading.Lock()
+        super().__init__(port)
+
+    def picture(self, number: int) -> bytes:
+        return b"\xff\xd8" + f"picture {number} ".encode().ljust(self.size, b"x") + b"\xff\xd9"
+
+    def answer(self, request: Request) -> Answer:
+        if request.path == "/snapshot":
+            with self._lock:
+                self.asked += 1
+            scripted = self.script(request) if self.script else None
+            return scripted or self._snapshot(request)
+        if request.path == "/controls" and request.method == "PATCH":
+            return self._set(json.loads(request.body))
+        if request.path == "/controls":
+            listed = [{"name": name, "value": value, "min": 0, "max": 200} for name, value in self.controls.items()]
+            return Answer(body=json.dumps({"controls": listed}).encode())
+        if request.path == "/state":
+            return Answer(body=json.dumps({"state": self.trouble or "ok", "fps": 30.0}).encode())
+        return Answer(404)
+
+    def _snapshot(self, request: Request) -> Answer:
+        if self.trouble is not None:
+            wait = int(request.query["timeout_ms"][0]) / 1000
+            end = time.monotonic() + min(wait, 0.2)
+            while time.monotonic() < end and self.trouble is not None:
+                time.sleep(0.01)
+        if self.trouble is not None:
+            problem = {"title": "no picture", "status": 503, "detail": "as scripted", "reason": self.trouble}
+            return Answer(503, json.dumps(problem).encode())
+        with self._lock:
+            self.served += 1
+            number = self.served
+        info = SnapshotInfo(captured_boottime=boottime(), sequence=number, width=640, height=480)
+        return Answer(200, self.picture(number), {"Content-Type": "image/jpeg", **info.headers()})
+
+    def _set(self, values: dict[str, int]) -> Answer:
+        for name, value in values.items():
+            if name not in self.controls or not 0 <= value <= 200:
+                problem = {"title": "refused", "status": 422, "detail": f"{name}: 0 to 200"}
+                return Answer(422, json.dumps(problem).encode())
+        self.controls.update(values)
+        return Answer()
