@@ -19,9 +19,7 @@ class Figures:
         self._counts = {"admitted": 0, "duplicates": 0, "reconnects": 0, "left_out": 0, "gaps": 0}
         self._commands = Counter("visant_connector_commands", "Commands, by verdict", ["verdict"], registry=registry)
         self._reconnects = Counter("visant_connector_reconnects", "Streams that ended", registry=registry)
-        self._left_out = Counter(
-            "visant_connector_left_out", "Lines and messages not used", registry=registry
-        )
+        self._left_out = Counter("visant_connector_left_out", "Lines and messages not used", registry=registry)
         self._gaps = Counter("visant_connector_gaps", "Pings that named an unseen command", registry=registry)
         self._up = Gauge("visant_connector_stream_confirmed", "1 while the cloud's stream is", registry=registry)
         self._since: float | None = None

@@ -27,7 +27,9 @@ def unreachable(error: BaseException, host: str, port: int, wall: datetime) -> s
         if isinstance(one, ssl.SSLCertVerificationError):
             return _certificate(one, host, wall)
         if isinstance(one, ssl.SSLError):
-            return f"TLS with {host}:{port} failed ({one.reason or one}): is API_URL https where the cloud speaks http?"
+            return (
+                f"TLS with {host}:{port} failed ({one.strerror or one}): is API_URL https where the cloud speaks http?"
+            )
         if isinstance(one, socket.gaierror):
             return f"the name {host} is not found ({one.strerror}): check API_URL, the network and its DNS"
         if isinstance(one, ConnectionRefusedError):
