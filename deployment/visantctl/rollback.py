@@ -13,8 +13,6 @@ from visantctl.errors import EngineFailed, Problem
 from visantctl.pending import Blame, Pending
 from visantctl.soak import Baseline, fault, unsettled
 
-_PROOF = 40.0
-"""Seconds the good release gets to show that it does what the candidate did not."""
 _FAILURES_KEPT = 5
 
 
@@ -71,7 +69,7 @@ def _does_better(device: Device, pending: Pending) -> bool:
     services = dict.fromkeys(device.stack(pending.good or "").check(), "")
     baseline = Baseline.read(pending.baseline)
     first = device.look()
-    deadline = time.monotonic() + _PROOF
+    deadline = time.monotonic() + device.settings.settle
     while True:
         seen = device.look()
         if fault(services, first, seen) is None and unsettled(baseline, seen) is None:

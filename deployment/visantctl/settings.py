@@ -49,6 +49,8 @@ class Settings:
     """A version to stay on, whatever the channel says; empty: follow the channel."""
     soak: float = 60.0
     """How long a new release is watched before it is kept."""
+    settle: float = 45.0
+    """What stream and camera get at least to be there again: a stream may need 30 s, a camera 5."""
     window: float = 900.0
     """The check after a start comes at a random moment within this."""
     idle_wait: float = 600.0
@@ -107,6 +109,7 @@ class Settings:
             channel=channel,
             pin=pin,
             soak=number("UPDATE_SOAK", cls.soak, 1, 3600),
+            settle=number("UPDATE_SETTLE", cls.settle, 1, 600),
             window=number("UPDATE_WINDOW", cls.window, 0, 86400),
             idle_wait=number("UPDATE_IDLE_WAIT", cls.idle_wait, 0, 3600),
             start_timeout=number("UPDATE_START_TIMEOUT", cls.start_timeout, 5, 1800),

@@ -9,9 +9,6 @@ from typing import Any
 
 from visantctl.probe import Observation
 
-SETTLE = 45.0
-"""Seconds that stream and camera get at least: a stream may need 30 s to come back, a camera 5."""
-
 
 class Unfit(Exception):
     """The verdict on a release that must not stay; the text says why."""
@@ -69,8 +66,10 @@ def unsettled(baseline: Baseline, seen: Observation) -> str | None:
     return None
 
 
-def watch(look: Callable[[], Observation], services: Mapping[str, str], baseline: Baseline, seconds: float) -> None:
-    """Return when the release was healthy for `seconds` and is settled; raise Unfit otherwise."""
+def watch(
+    look: Callable[[], Observation], services: Mapping[str, str], baseline: Baseline, seconds: float, settle: float
+) -> None:
+    """Return when the release was healthy for `seconds` and has settled, which may take `settle`; raise Unfit else."""
     first = look()
     start = time.monotonic()
     pause = min(5.0, seconds / 5)
@@ -82,6 +81,6 @@ def watch(look: Callable[[], Observation], services: Mapping[str, str], baseline
         watched = time.monotonic() - start
         if waiting is None and watched >= seconds:
             return
-        if waiting is not None and watched >= max(seconds, SETTLE):
+        if waiting is not None and watched >= max(seconds, settle):
             raise Unfit(waiting)
         time.sleep(pause)

@@ -60,7 +60,8 @@ def _run_and_watch(device: Device, pending: Pending) -> None:
 def watch_release(device: Device, pending: Pending) -> None:
     """Unfit unless the candidate is healthy for the soak."""
     services = expected_images(device, pending.candidate)
-    watch(device.look, services, Baseline.read(pending.baseline), device.settings.soak)
+    settings = device.settings
+    watch(device.look, services, Baseline.read(pending.baseline), settings.soak, settings.settle)
 
 
 def expected_images(device: Device, version: str) -> dict[str, str]:

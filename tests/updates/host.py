@@ -43,10 +43,18 @@ class Host:
         """Write .env.device."""
         self.settings |= changes
         values = {
-            "DEVICE_ID": "TEST-1", "API_URL": "http://cloud.invalid", "UPDATE_URL": self.url,
-            "UPDATE_CHANNEL": self.channel, "UPDATE_SOAK": str(SOAK), "UPDATE_WINDOW": "0", "UPDATE_IDLE_WAIT": "20",
-            "UPDATE_MIN_FREE_BYTES": "100000000", "UPDATE_START_TIMEOUT": "60", **self.settings,
-        }  # fmt: skip
+            "DEVICE_ID": "TEST-1",
+            "API_URL": "http://cloud.invalid",
+            "UPDATE_URL": self.url,
+            "UPDATE_CHANNEL": self.channel,
+            "UPDATE_SOAK": str(SOAK),
+            "UPDATE_SETTLE": "12",
+            "UPDATE_WINDOW": "0",
+            "UPDATE_IDLE_WAIT": "20",
+            "UPDATE_MIN_FREE_BYTES": "100000000",
+            "UPDATE_START_TIMEOUT": "60",
+            **self.settings,
+        }
         (self.root / ".env.device").write_text("".join(f"{key}={value}\n" for key, value in values.items()))
 
     def cloud(self, there: bool) -> None:
@@ -147,9 +155,12 @@ class Host:
         assert value["faults"] == []
         images = {name: one["image"] for name, one in value["services"].items()}
         assert images == {name: f"visant/{name}:{version}" for name in ("camera", "connector", "redis", "uploader")}
-        for name in images:
-            wanted = self.docker("image", "inspect", "--format", "{{.Id}}", f"visant/{name}:{version}")
-            assert self.docker("inspect", "--format", "{{.Image}}", self.container(name)) == wanted
+        mine = self.docker(
+            "ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={self.project}"
+        ).split()
+        assert len(mine) == len(images), "a container without an owner"
+        wanted = self.docker("image", "inspect", "--format", "{{.Id}}", *images.values()).split()
+        assert sorted(self.docker("inspect", "--format", "{{.Image}}", *mine).split()) == sorted(wanted)
         told = json.loads((self.root / "shared/update.json").read_text())
         assert told["version"] == version
 

@@ -1,0 +1,163 @@
+"""No registry, half a registry, no disk, two at once, no network at all: the last good release keeps running."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.updates.conftest import GOOD, NEXT
+from tests.updates.host import Host, wait_for
+from tests.updates.shop import Shop, docker
+from tests.updates.wire import Relay, Website
+
+UNREACHABLE, NO_SPACE, BUSY = 3, 5, 75
+
+
+def forget_images(version: str) -> None:
+    """As on a device that never had them."""
+    names = docker("images", "--format", "{{.Repository}}:{{.Tag}}", f"visant/*:{version}").split()
+    names += docker("images", "--digests", "--format", "{{.Repository}}@{{.Digest}}", "*/updates-*/*").split()
+    names += docker("images", "--format", "{{.Repository}}:{{.Tag}}", "*/updates-*/*:ok-3000000").split()
+    for name in names:
+        if "<none>" not in name:
+            subprocess.run(["docker", "rmi", name], capture_output=True, check=False)
+
+
+def test_no_release_source(shop: Shop, host: Host, website: Website) -> None:
+    shop.offer(NEXT, host.channel)
+    website.down()
+    try:
+        out = host.update(code=UNREACHABLE)
+    finally:
+        website.up()
+    assert "refused" in out.lower()
+    host.assert_runs(GOOD)
+    host.update()
+    host.assert_runs(NEXT)
+
+
+def test_a_registry_that_is_down_before_the_pull(shop: Shop, host: Host, relay: Relay) -> None:
+    forget_images(NEXT)
+    shop.offer(NEXT, host.channel)
+    relay.cut_after(0)
+    host.update(code=UNREACHABLE)
+    host.assert_runs(GOOD)
+    relay.mend()
+    host.update()
+    host.assert_runs(NEXT)
+
+
+def test_a_registry_that_dies_in_the_middle_of_a_pull(shop: Shop, host: Host, relay: Relay) -> None:
+    forget_images(NEXT)
+    shop.offer(NEXT, host.channel)
+    relay.cut_after(1_000_000)
+    host.update(code=UNREACHABLE)
+    assert relay.is_cut, "the pull never got that far"
+    host.assert_runs(GOOD)
+    relay.mend()
+    host.update()
+    host.assert_runs(NEXT)
+
+
+def test_a_disk_too_full_for_the_release(shop: Shop, host: Host) -> None:
+    shop.offer(NEXT, host.channel)
+    host.configure(UPDATE_MIN_FREE_BYTES=str(10**14))
+    out = host.update(code=NO_SPACE)
+    assert "MB free" in out
+    host.assert_runs(GOOD)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 3 MB."""
+    where = tmp_path / "device1"
+    where.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "small", str(where)], check=True)
+    yield where
+    subprocess.run(["umount", str(where)], check=True)
+
+
+def fill(ballast: Path) -> None:
+    """Until the file system is full."""
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(b"\0" * 4096):
+            pass
+
+
+def test_a_disk_that_fills_up_while_the_release_is_stored(
+    shop: Shop, small_disk: Path, new_host: Callable[..., Host]
+) -> None:
+    host = new_host()
+    host.root = small_disk / "visant"
+    host.__post_init__()
+    host.install(GOOD, UPDATE_MIN_FREE_BYTES="0")
+    shop.offer(NEXT, host.channel)
+    ballast = small_disk / "ballast"
+    fill(ballast)
+    host.update(code=NO_SPACE)
+    ballast.unlink()
+    host.assert_runs(GOOD)
+    host.update()
+    host.assert_runs(NEXT)
+    host.remove()
+
+
+def test_of_two_updates_at_once_one_says_that_it_waits_for_nobody(shop: Shop, host: Host) -> None:
+    shop.offer(NEXT, host.channel)
+    with host.start("update") as first:
+        wait_for(lambda: (host.root / "state/pending.json").exists(), 60, "the first update to switch")
+        out = host.update(code=BUSY)
+        assert f"pid {first.pid}" in out
+        assert host.status()["state"] == "updating"
+        first.communicate(timeout=240)
+    assert first.returncode == 0
+    host.assert_runs(NEXT)
+
+
+def test_a_capture_in_flight_is_waited_for(shop: Shop, host: Host) -> None:
+    shop.offer(NEXT, host.channel)
+    redis = host.container("redis")
+    entry = host.docker("exec", redis, "redis-cli", "XADD", "visant:commands", "*", "entry", "{}")
+    with host.start("update") as update:
+        wait_for(lambda: (host.root / f"releases/{NEXT}/images.json").exists(), 60, "the images")
+        with pytest.raises(subprocess.TimeoutExpired):
+            update.wait(4)
+        assert host.container("redis") == redis
+        assert not (host.root / "state/pending.json").exists()
+        host.docker("exec", redis, "redis-cli", "XDEL", "visant:commands", entry)
+        update.communicate(timeout=240)
+    assert update.returncode == 0
+    host.assert_runs(NEXT)
+
+
+def test_an_archive_updates_a_host_without_a_registry(shop: Shop, host: Host, relay: Relay, website: Website) -> None:
+    arch = docker("version", "--format", "{{.Server.Arch}}")
+    shop.release("0.9.0", payload=2_000_000, more=("--archive", arch, "--compress", "1"))
+    archive = shop.dist / "0.9.0" / f"visant-0.9.0-{arch}.tar"
+    forget_images("0.9.0")
+    relay.cut_after(0)
+    website.down()
+    try:
+        host.update("--from", str(archive))
+        host.assert_runs("0.9.0")
+        assert "up to date" in host.update("--from", str(archive))
+    finally:
+        website.up()
+    damaged = host.root / "damaged.tar"
+    damaged.write_bytes(archive.read_bytes()[: 20 * 1024])
+    host.update("--from", str(damaged), code=4)
+    host.update("--from", str(host.root / "nothing.tar"), code=2)
+    host.assert_runs("0.9.0")
+
+
+def test_images_that_somebody_deleted_or_retagged_are_put_right_at_the_next_start(host: Host) -> None:
+    tag = f"visant/uploader:{GOOD}"
+    host.docker("rm", "--force", host.container("uploader"), host.container("camera"))
+    host.docker("tag", f"visant/connector:{GOOD}", tag)
+    host.docker("rmi", f"visant/camera:{GOOD}")
+    assert host.ctl("boot")[0] == 0
+    host.assert_runs(GOOD)

@@ -1,0 +1,133 @@
+"""What must never be installed, and what only part of the fleet installs: nothing changes on the device."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from visantctl.rollout import bucket
+
+from tests.updates.conftest import GOOD, NEXT
+from tests.updates.host import Host
+from tests.updates.shop import Shop, new_key, signers
+
+REFUSED = 4
+
+
+def assert_refused(host: Host, why: str, version: str = GOOD) -> None:
+    out = host.update(code=REFUSED)
+    assert why in out, out
+    assert "Traceback" not in out
+    host.assert_runs(version)
+    last = host.history()[-1]
+    assert last["result"] == "not_taken"
+    assert why in last["reason"]
+
+
+def test_a_manifest_changed_after_signing(shop: Shop, host: Host) -> None:
+    shop.offer(NEXT, host.channel)
+    path = shop.dist / f"{host.channel}.json"
+    path.write_text(path.read_text().replace(NEXT, "0.7.1"))
+    assert_refused(host, "does not match its content")
+
+
+def test_a_signature_by_a_key_the_device_does_not_know(shop: Shop, host: Host) -> None:
+    shop.offer(NEXT, host.channel, key=new_key(host.root, "stranger"))
+    assert_refused(host, "not by a key of allowed_signers")
+
+
+def test_a_signature_made_for_another_purpose(shop: Shop, host: Host) -> None:
+    shop.offer(NEXT, host.channel)
+    shop.sign(shop.dist / f"{host.channel}.json", namespace="git")
+    assert_refused(host, "does not match its content")
+
+
+def test_a_manifest_without_a_digest(shop: Shop, host: Host) -> None:
+    images = json.loads((shop.dist / NEXT / "release.json").read_text())["images"]
+    images["camera"]["reference"] = images["camera"]["reference"].split("@")[0]
+    shop.doctored(NEXT, "0.71.0", {"images": images})
+    host.configure(UPDATE_PIN="0.71.0")
+    assert_refused(host, "images.camera has no digest")
+
+
+def test_a_digest_that_the_registry_does_not_have(shop: Shop, host: Host) -> None:
+    images = json.loads((shop.dist / NEXT / "release.json").read_text())["images"]
+    name = images["camera"]["reference"].split("@")[0]
+    images["camera"]["reference"] = f"{name}@sha256:{'0' * 64}"
+    folder = shop.dist / "0.72.0"
+    shop.doctored(NEXT, "0.72.0", {"images": images})
+    assert folder.is_dir()
+    host.configure(UPDATE_PIN="0.72.0")
+    assert_refused(host, "the registry does not have")
+
+
+def test_an_older_version(shop: Shop, host: Host) -> None:
+    host.install(NEXT)
+    shop.offer(GOOD, host.channel)
+    assert_refused(host, f"{GOOD} is older than {NEXT}", version=NEXT)
+
+
+def test_other_content_under_the_version_that_runs(shop: Shop, host: Host) -> None:
+    shop.doctored(GOOD, GOOD + "-copy", {"version": GOOD, "revision": "another"})
+    folder = shop.dist / (GOOD + "-copy")
+    for name in ("release.json", "release.json.sig"):
+        target = shop.dist / name.replace("release.json", f"{host.channel}.json")
+        target.write_bytes((folder / name).read_bytes())
+    assert_refused(host, "a version is never reused")
+
+
+def test_host_files_other_than_the_manifest_names(shop: Shop, host: Host) -> None:
+    shop.doctored(NEXT, "0.73.0", {})
+    bundle = shop.dist / "0.73.0" / f"visant-host-{NEXT}.tar.gz"
+    bundle.write_bytes(bundle.read_bytes()[:-1] + b"x")
+    host.configure(UPDATE_PIN="0.73.0")
+    assert_refused(host, "is not what the manifest names")
+
+
+def test_a_release_that_needs_a_newer_updater(shop: Shop, host: Host) -> None:
+    shop.doctored(NEXT, "0.74.0", {"minimum_updater": 1000})
+    host.configure(UPDATE_PIN="0.74.0")
+    assert_refused(host, "needs updater 1000")
+
+
+def test_a_release_whose_own_visantctl_does_not_start(shop: Shop, host: Host) -> None:
+    tree = host.root / "tree"
+    (tree / "deployment/bin").mkdir(parents=True)
+    (tree / "deployment/bin/visantctl").write_text("#!/usr/bin/env python3\nimport no_such_module\n")
+    shop.release("0.75.0", more=("--tree", str(tree)))
+    host.configure(UPDATE_PIN="0.75.0")
+    assert_refused(host, "no_such_module")
+
+
+@pytest.mark.parametrize(("percent", "taken"), [(0, False), (50, None), (100, True)])
+def test_a_rollout_reaches_its_part_of_the_fleet(shop: Shop, host: Host, percent: int, taken: bool | None) -> None:
+    inside = next(f"PI-{n}" for n in range(1000) if bucket(f"PI-{n}", NEXT) < 50)
+    outside = next(f"PI-{n}" for n in range(1000) if bucket(f"PI-{n}", NEXT) >= 50)
+    shop.offer(NEXT, host.channel, rollout=percent)
+    host.configure(DEVICE_ID=outside)
+    out = host.update("--now")
+    assert ("runs and is kept" in out) == (taken is True)
+    host.configure(DEVICE_ID=inside)
+    out = host.update("--now")
+    assert ("% of the fleet" in out) == (percent == 0)
+    host.assert_runs(GOOD if percent == 0 else NEXT)
+
+
+def test_keys_are_rotated_by_a_release_that_is_kept(shop: Shop, new_host: Callable[[], Host]) -> None:
+    host = new_host()
+    host.install(GOOD)
+    fresh = new_key(host.root, "fresh")
+    rotation = host.root / "rotation"
+    rotation.write_text(signers(fresh))
+    shop.release("0.76.0", more=("--allowed-signers", str(rotation)))
+    shop.offer("0.76.0", host.channel)
+    host.update()
+    assert (host.root / "allowed_signers").read_text() == signers(fresh)
+
+    shop.release("0.77.0")
+    shop.offer("0.77.0", host.channel)
+    assert_refused(host, "not by a key of allowed_signers", version="0.76.0")
+    shop.offer("0.77.0", host.channel, key=fresh)
+    host.update()
+    host.assert_runs("0.77.0")
