@@ -5,13 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.updates.host import Host
 from tests.updates.shop import TREE, Shop, docker, new_key, signers

@@ -75,7 +75,9 @@ class Host:
             "VISANT_ROOT": str(self.root), "VISANT_PROJECT": self.project,
             "VISANT_UPDATE_LOG": str(self.root / "update.log"), "VISANT_UNIT_DIR": str(self.root / "units"),
         }  # fmt: skip
-        return {**os.environ, **extra, **({"DOCKER_HOST": self.docker_host} if self.docker_host else {})}
+        # INVOCATION_ID would make visantctl ask systemd to start its update unit.
+        kept = {key: value for key, value in os.environ.items() if key != "INVOCATION_ID"}
+        return {**kept, **extra, **({"DOCKER_HOST": self.docker_host} if self.docker_host else {})}
 
     def start(self, *words: str, kill_at: str = "") -> subprocess.Popen[str]:
         """visantctl of the release that is current, or of the tree at a first installation."""

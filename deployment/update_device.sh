@@ -1,0 +1,3 @@
+#!/bin/sh
+# The old name of `visantctl update`.
+exec visantctl update "$@"

@@ -1,0 +1,113 @@
+"""`visantctl run`: the foreground process that is the device's systemd service."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.updates.conftest import GOOD, NEXT
+from tests.updates.host import Host, killed, wait_for
+from tests.updates.shop import Shop
+from tests.updates.wire import Website
+
+
+class Service:
+    """A running `visantctl run` and what it has printed."""
+
+    def __init__(self, host: Host) -> None:
+        self.lines: list[str] = []
+        self.process = host.start("run")
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+            print(line, end="")
+
+    def said(self, words: str) -> bool:
+        return any(words in line for line in self.lines)
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(60)
+        self._reader.join(10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return code
+
+
+@contextmanager
+def running(host: Host) -> Iterator[Service]:
+    service = Service(host)
+    try:
+        yield service
+    finally:
+        if service.process.poll() is None:
+            service.end()
+
+
+def test_it_shows_the_services_logs_and_stops_them_with_itself(host: Host) -> None:
+    host.configure(UPDATE_WINDOW="86400")
+    with running(host) as service:
+        wait_for(lambda: service.said("camera ok runs"), 60, "the camera's log line")
+        host.assert_runs(GOOD)
+        assert service.end() == 0
+    value = host.status()
+    assert value["state"] == "stopped"
+    assert {one["status"] for one in value["services"].values()} == {"exited"}
+
+
+def test_a_restart_picks_up_an_edited_env_device(host: Host) -> None:
+    host.configure(UPDATE_WINDOW="86400", DEVICE_ID="RENAMED-1")
+    before = host.container("camera")
+    with running(host):
+        wait_for(lambda: host.container("camera") != before, 60, "a new container")
+        assert "DEVICE_ID=RENAMED-1" in host.docker("inspect", "--format", "{{.Config.Env}}", host.container("camera"))
+
+
+def test_it_starts_without_any_network_and_updates_when_the_network_comes(
+    shop: Shop, host: Host, website: Website
+) -> None:
+    shop.offer(NEXT, host.channel)
+    website.down()
+    try:
+        with running(host) as service:
+            wait_for(lambda: service.said("runs"), 60, "the services' lines")
+            wait_for(lambda: host.history()[-1]["result"] == "not_taken", 60, "the failed check")
+            host.assert_runs(GOOD)
+    finally:
+        website.up()
+    with running(host) as service:
+        wait_for(lambda: service.said(f"visantctl of {NEXT} takes over"), 120, "the update after the start")
+        host.assert_runs(NEXT)
+        assert service.process.poll() is None
+        assert service.end() == 0
+    assert host.status()["state"] == "stopped"
+
+
+@pytest.mark.long
+def test_an_update_that_was_killed_is_repaired_by_the_running_service(shop: Shop, host: Host) -> None:
+    host.configure(UPDATE_WINDOW="86400")
+    shop.offer(NEXT, host.channel)
+    with running(host) as service:
+        wait_for(lambda: service.said("runs"), 60, "the services' lines")
+        assert killed(host.ctl("update", kill_at="current-linked")[0])
+        wait_for(lambda: service.said("runs again"), 120, "the repair")
+        host.assert_runs(GOOD)
+
+
+def test_it_ends_when_the_services_were_stopped_behind_its_back(host: Host) -> None:
+    host.configure(UPDATE_WINDOW="86400")
+    with running(host) as service:
+        wait_for(lambda: service.said("camera ok runs"), 60, "the camera's log line")
+        names = [host.container(name) for name in ("camera", "connector", "uploader", "redis")]
+        subprocess.run(["docker", "stop", *names], check=True, capture_output=True)
+        assert service.process.wait(90) == 1
+        assert service.said("stopped by somebody else")
