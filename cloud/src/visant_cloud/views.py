@@ -61,7 +61,7 @@ class DeviceView:
     def reasons(self) -> list[str]:
         """What the device itself says is wrong."""
         telemetry = self.row.telemetry or {}
-        return [str(reason) for reason in telemetry.get("reasons", [])] if telemetry.get("state") == "degraded" else []
+        return [str(reason) for reason in telemetry.get("reasons", [])] if self.state == "degraded" else []
 
 
 def device(
@@ -210,7 +210,16 @@ def _resolved(schema: dict[str, Any] | None, description: dict[str, Any]) -> dic
     return schema
 
 
+def with_code(text: str) -> Markup:
+    """Plain text in which `back ticks` set a command."""
+    parts = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else Markup("{}").format(part)
+        for number, part in enumerate(parts)
+    )
+
+
 def install(environment: Environment) -> None:
     """Makes the formats above known to the templates."""
-    filters: dict[str, Any] = {"local_time": local_time, "span": span, "size": size}
+    filters: dict[str, Any] = {"local_time": local_time, "span": span, "size": size, "with_code": with_code}
     environment.filters.update(filters)

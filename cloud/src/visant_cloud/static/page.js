@@ -122,3 +122,4 @@ async function keepCurrent() {
 
 localTimes(document);
 if (document.querySelector("[data-part]")) setTimeout(keepCurrent, 2000);
+else if (live) live.remove();
