@@ -37,13 +37,14 @@ def source_kind(source: str) -> SourceKind:
 
 
 def without_credentials(source: str) -> str:
-    """`source` as it may be shown: what stands before an @, and any query, may be a secret."""
+    """`source` as it may be shown: what stands before the last @, and any query, may be a secret.
+
+    A password may contain / and @ unescaped, so nothing finer is safe; an @ in the path costs the host's name.
+    """
     if "://" not in source:
         return source
     scheme, _, rest = source.partition("://")
-    place = rest.partition("?")[0]
-    authority, slash, path = place.partition("/")
-    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
 
 
 def _source(value: str) -> str:
@@ -127,6 +128,7 @@ class CameraSettings(Settings):
         """The credentials inside the source."""
         if "://" not in self.camera_source:
             return super().secrets()
-        parts = urlsplit(self.camera_source)
-        hidden = [parts.netloc.rpartition("@")[0], parts.password or "", parts.query]
+        place, _, query = self.camera_source.partition("://")[2].partition("?")
+        user = place.rpartition("@")[0]
+        hidden = (user, user.partition(":")[2], query)
         return [*super().secrets(), *(one for one in hidden if one)]

@@ -1,0 +1,141 @@
+"""A camera that does what a test tells it, and the parts of the service around it."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from visant_camera.condition import Condition
+from visant_camera.drivers import BadFrame, CameraAbsent, CameraGone, CameraStalled, Control, ControlRefused, Opened
+from visant_camera.frame import Frame
+from visant_camera.grabber import Grabber
+from visant_camera.snapshot import Snapshots
+from visant_camera.waiting import Waiting
+from visant_runtime.heartbeat import Heartbeat
+
+INTERVAL = 0.01
+
+
+@dataclass
+class ScriptedDriver:
+    """100 frames a second; the test flips its switches. `late`: seconds by which its timestamps are late."""
+
+    late: float = 0.0
+    present: bool = True
+    sending: bool = True
+    broken: bool = False
+    frozen_at: float | None = None
+    name: str = "Scripted"
+    hang: threading.Event | None = None
+    opens: int = 0
+    closes: int = 0
+    frames: int = 0
+    copies: int = 0
+    threads: set[str] = field(default_factory=set)
+    settable: dict[str, Control] = field(default_factory=dict)
+    refusing: bool = False
+    history: list[tuple[str, int]] = field(default_factory=list)
+
+    def open(self) -> Opened:
+        self.threads.add(threading.current_thread().name)
+        if not self.present:
+            raise CameraAbsent("it is unplugged")
+        self.opens += 1
+        return Opened("scripted", self.name, "mjpeg", 4, 2, 1 / INTERVAL, ("size 8x8: got 4x2",), self.late)
+
+    def next_frame(self, timeout: float, *, want: bool) -> Frame | None:
+        self.threads.add(threading.current_thread().name)
+        if self.hang is not None:
+            self.hang.wait()
+        time.sleep(INTERVAL)
+        exposed = time.monotonic() - INTERVAL
+        if not self.present:
+            raise CameraGone("it was unplugged")
+        if not self.sending:
+            time.sleep(timeout)
+            raise CameraStalled("it sends nothing")
+        self.frames += 1
+        if self.broken:
+            raise BadFrame(f"frame {self.frames} is truncated")
+        if not want:
+            return None
+        self.copies += 1
+        stamp = self.frozen_at if self.frozen_at is not None else exposed + self.late
+        return Frame(b"\xff\xd8%d\xff\xd9" % self.frames, "mjpeg", 4, 2, self.frames, stamp)
+
+    def close(self) -> None:
+        self.closes += 1
+
+    def controls(self) -> Sequence[Control]:
+        self.threads.add(threading.current_thread().name)
+        return list(self.settable.values())
+
+    def set_control(self, name: str, value: int) -> None:
+        if self.refusing:
+            raise ControlRefused("it is inactive")
+        self.history.append((name, value))
+        self.settable[name] = replace(self.settable[name], value=value)
+
+
+@dataclass
+class Rig:
+    """A grabber with its surroundings, running."""
+
+    driver: ScriptedDriver
+    waiting: Waiting
+    condition: Condition
+    grabber: Grabber
+    snapshots: Snapshots
+
+    def until(self, state: str, timeout: float = 5.0) -> None:
+        """Waits until the condition says `state`."""
+        wait_until(lambda: self.condition.state().state == state, timeout)
+
+
+def wait_until(true: Callable[[], bool], timeout: float = 5.0) -> None:
+    """Waits for a condition, and fails the test where it does not come."""
+    end = time.monotonic() + timeout
+    while not true():
+        assert time.monotonic() < end, "it did not come to pass in time"
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def until() -> Callable[..., None]:
+    return wait_until
+
+
+@pytest.fixture
+def driver() -> ScriptedDriver:
+    return ScriptedDriver()
+
+
+@pytest.fixture
+def make_rig(driver: ScriptedDriver) -> Iterator[Callable[..., Rig]]:
+    """`make_rig(warmup=2)`: keyword arguments of Grabber, and `idle_after`."""
+    made: list[Rig] = []
+
+    def make(*, idle_after: float = 60.0, heartbeat: Heartbeat | None = None, **given: object) -> Rig:
+        condition = Condition("scripted", heartbeat)
+        waiting = Waiting(quality=90, idle_after=idle_after)
+        options = {"warmup": 0, "stall_after": 0.2, "margin": None, "heartbeat": heartbeat, **given}
+        grabber = Grabber(driver, waiting, condition, **options)  # type: ignore[arg-type]
+        made.append(Rig(driver, waiting, condition, grabber, Snapshots(waiting, condition)))
+        grabber.start()
+        return made[-1]
+
+    yield make
+    for rig in made:
+        if rig.driver.hang is not None:
+            rig.driver.hang.set()
+        rig.grabber.stop()
+
+
+@pytest.fixture
+def rig(make_rig: Callable[..., Rig]) -> Rig:
+    """A running one, frames coming."""
+    made = make_rig()
+    made.until("ok")
+    return made

@@ -1,0 +1,85 @@
+"""What may be set, and that it is remembered."""
+
+import json
+
+import pytest
+
+from visant_camera.control_values import NotAllowed, SavedValues, check, in_order, read_wish
+from visant_camera.drivers import Control
+
+BRIGHTNESS = Control("brightness", "integer", -64, 64, 1, 0, 5)
+ZOOM = Control("zoom_absolute", "integer", 100, 500, 10, 100, 100)
+EXPOSURE = Control("auto_exposure", "menu", 0, 3, 1, 3, 3, menu={1: "Manual Mode", 3: "Aperture Priority Mode"})
+ALL = [ZOOM, BRIGHTNESS, EXPOSURE]
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        ({"brightness": 65}, "brightness=65: it must be from -64 to 64"),
+        ({"brightness": -65}, "from -64 to 64"),
+        ({"zoom_absolute": 105}, "from 100 to 500 in steps of 10"),
+        ({"auto_exposure": 2}, r"auto_exposure=2: it must be one of 1 \(Manual Mode\), 3 \(Aperture Priority Mode\)"),
+        ({"sharpnes": 1}, "sharpnes: the camera has no such control; it has zoom_absolute, brightness, auto_exposure"),
+    ],
+)
+def test_what_the_camera_does_not_have_is_refused_with_the_range(wish, words):
+    with pytest.raises(NotAllowed, match=words):
+        check(wish, ALL)
+
+
+def test_null_means_the_default():
+    assert check({"brightness": None, "zoom_absolute": 110}, ALL) == {"brightness": 0, "zoom_absolute": 110}
+
+
+def test_modes_are_set_before_the_numbers_that_depend_on_them():
+    assert [name for name, _ in in_order({"brightness": 1, "auto_exposure": 1}, ALL)] == ["auto_exposure", "brightness"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{", b'{"brightness": "10"}', b'{"brightness": 1.5}', b'{"a": {}}', b"\xff"]
+)
+def test_a_body_that_is_no_object_of_numbers_is_refused(body):
+    with pytest.raises(NotAllowed, match="must be a JSON object of control names and whole numbers"):
+        read_wish(body)
+
+
+def test_switches_may_be_written_as_truth_values():
+    assert read_wish(b'{"focus": true, "hdr": false, "brightness": null}') == {"focus": 1, "hdr": 0, "brightness": None}
+
+
+def test_values_survive_a_restart_for_each_camera_by_itself(tmp_path):
+    saved = SavedValues(tmp_path / "state")
+    assert saved.update("C920", {"brightness": 10, "zoom_absolute": 120})
+    assert saved.update("C270", {"brightness": 3})
+    assert saved.update("C920", {"zoom_absolute": None})
+    again = SavedValues(tmp_path / "state")
+    assert again.of("C920") == {"brightness": 10}
+    assert again.of("C270") == {"brightness": 3}
+    assert again.of("other") == {}
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"C920": {"brightness": "x"}}', '{"C920": 3}', "\0\0\0"])
+def test_a_damaged_file_is_ignored_with_one_warning(tmp_path, capsys, content):
+    (tmp_path / "controls.json").write_text(content)
+    saved = SavedValues(tmp_path)
+    assert saved.of("C920") == {}
+    assert capsys.readouterr().out.count("saved controls are ignored") == 1
+    assert saved.update("C920", {"brightness": 1})
+    assert json.loads((tmp_path / "controls.json").read_text()) == {"C920": {"brightness": 1}}
+
+
+def test_a_folder_that_cannot_be_written_is_said_and_the_values_hold_until_the_restart(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    saved = SavedValues(tmp_path / "file" / "state")
+    assert not saved.update("C920", {"brightness": 1})
+    assert saved.of("C920") == {"brightness": 1}
+    assert "controls are not kept across a restart" in capsys.readouterr().out
+
+
+def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
+    saved = SavedValues(tmp_path)
+    saved.update("C920", {"brightness": 1})
+    monkeypatch.setattr("os.fsync", lambda descriptor: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    assert not saved.update("C920", {"brightness": 2})
+    assert SavedValues(tmp_path).of("C920") == {"brightness": 1}

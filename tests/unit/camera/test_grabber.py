@@ -1,0 +1,186 @@
+"""The thread that owns the camera: warm-up, idle, stall, unplug, replug."""
+
+import threading
+import time
+
+import pytest
+
+from visant_camera.drivers import CameraAbsent
+from visant_camera.grabber import REOPEN_MAX, reopen_delay
+from visant_runtime.heartbeat import Heartbeat, health
+
+
+async def test_the_first_frames_after_each_open_are_discarded(make_rig, driver):
+    rig = make_rig(warmup=5)
+    picture, _ = await rig.snapshots.take(max_age=None, timeout=2)
+    assert picture.frame.sequence > 5
+    driver.present = False
+    rig.until("camera_absent")
+    before = driver.frames
+    driver.present = True
+    picture, _ = await rig.snapshots.take(max_age=None, timeout=3)
+    assert picture.frame.sequence > before + 5
+
+
+def test_nothing_is_copied_while_nobody_asks(rig, driver, until):
+    begin = driver.frames
+    until(lambda: driver.frames > begin + 20)
+    assert driver.copies == 0
+    assert rig.condition.state().idle
+
+
+async def test_after_a_fresh_picture_draining_goes_on_without_copies(rig, driver, until):
+    await rig.snapshots.take(max_age=None, timeout=1)
+    copies, begin = driver.copies, driver.frames
+    until(lambda: driver.frames > begin + 20)
+    assert driver.copies <= copies + 1
+
+
+async def test_frames_are_copied_for_a_while_after_somebody_took_an_older_one(make_rig, driver, until):
+    rig = make_rig(idle_after=0.3)
+    rig.until("ok")
+    await rig.snapshots.take(max_age=0.5, timeout=1)
+    copies = driver.copies
+    until(lambda: driver.copies > copies + 5)
+    until(lambda: rig.condition.state().idle)
+    copies, begin = driver.copies, driver.frames
+    until(lambda: driver.frames > begin + 10)
+    assert driver.copies == copies
+
+
+async def test_a_picture_after_idling_is_as_fresh_as_any(make_rig, driver, until):
+    rig = make_rig(idle_after=0.05)
+    rig.until("ok")
+    await rig.snapshots.take(max_age=0.5, timeout=1)
+    until(lambda: rig.condition.state().idle)
+    asked = time.monotonic()
+    picture, _ = await rig.snapshots.take(max_age=None, timeout=1)
+    assert picture.exposed.monotonic >= asked
+
+
+def test_an_unplugged_camera_is_closed_at_once_and_said(rig, driver, until):
+    driver.present = False
+    rig.until("camera_absent", timeout=2)
+    until(lambda: driver.closes >= 1, timeout=0.5)
+    assert rig.condition.state().detail in ("it was unplugged", "it is unplugged")
+    assert rig.condition.state().width is None
+
+
+def test_a_stall_is_said_within_two_seconds_with_the_default_setting(make_rig, driver):
+    rig = make_rig(stall_after=1.5)
+    rig.until("ok")
+    driver.sending = False
+    rig.until("camera_stalled", timeout=2)
+
+
+def test_a_stalled_camera_stays_stalled_until_a_frame_proves_otherwise(rig, driver, until):
+    driver.sending = False
+    rig.until("camera_stalled")
+    opens = driver.opens
+    until(lambda: driver.opens > opens)
+    assert rig.condition.state().state == "camera_stalled", "an open device that sends nothing is no progress"
+    driver.sending = True
+    rig.until("ok")
+
+
+def test_a_camera_that_returns_serves_within_five_seconds_however_long_it_was_away(rig, driver):
+    assert max(reopen_delay(attempt) for attempt in range(1000)) == REOPEN_MAX
+    driver.present = False
+    rig.until("camera_absent")
+    time.sleep(1.0)  # the delay between attempts has to grow
+    driver.present = True
+    rig.until("ok", timeout=5)
+
+
+def test_absent_at_the_start_is_the_same_as_unplugged(make_rig, driver):
+    driver.present = False
+    rig = make_rig()
+    rig.until("camera_absent")
+    driver.present = True
+    rig.until("ok", timeout=5)
+
+
+def test_nothing_but_broken_frames_is_said_and_the_device_opened_anew(make_rig, driver, until, monkeypatch):
+    monkeypatch.setattr("visant_camera.grabber.BAD_FRAMES_LIMIT", 0.5)
+    rig = make_rig()
+    rig.until("ok")
+    opens = driver.opens
+    driver.broken = True
+    rig.until("bad_frames")
+    until(lambda: driver.opens > opens)
+    driver.broken = False
+    rig.until("ok")
+
+
+def test_one_thread_alone_touches_the_driver(rig, driver):
+    rig.grabber.call(lambda camera: camera.controls()).result(timeout=2)
+    assert driver.threads == {"grabber"}
+
+
+def test_a_call_fails_while_no_camera_is_open(make_rig, driver):
+    driver.present = False
+    rig = make_rig()
+    rig.until("camera_absent")
+    with pytest.raises(CameraAbsent):
+        rig.grabber.call(lambda camera: camera.controls()).result(timeout=3)
+
+
+def test_a_call_that_raises_does_not_end_the_thread(rig):
+    with pytest.raises(ZeroDivisionError):
+        rig.grabber.call(lambda camera: 1 / 0).result(timeout=2)
+    rig.grabber.call(lambda camera: None).result(timeout=2)
+    rig.grabber.check()
+
+
+def test_a_driver_that_never_returns_is_noticed_from_outside(rig, driver, until, monkeypatch):
+    monkeypatch.setattr("visant_camera.grabber.MAX_SILENCE", 0.2)
+    driver.hang = threading.Event()
+
+    def noticed() -> bool:
+        try:
+            rig.grabber.check()
+        except RuntimeError as error:
+            return "has not returned" in str(error)
+        return False
+
+    until(noticed)
+
+
+def test_a_fault_in_a_driver_ends_the_process_instead_of_a_silent_thread(rig, driver, until):
+    def broken(timeout: float, *, want: bool) -> None:
+        raise KeyError("a bug")
+
+    driver.next_frame = broken
+
+    def noticed() -> bool:
+        try:
+            rig.grabber.check()
+        except RuntimeError as error:
+            return isinstance(error.__cause__, KeyError)
+        return False
+
+    until(noticed)
+
+
+def test_the_heartbeat_says_degraded_but_healthy_while_the_camera_is_away(make_rig, driver, tmp_path, until):
+    path = tmp_path / "heartbeat"
+    heartbeat = Heartbeat(path)
+    driver.present = False
+    make_rig(heartbeat=heartbeat)
+    until(lambda: health(path) == (0, "degraded: camera: camera_absent: it is unplugged"))
+    driver.present = True
+    until(lambda: health(path) == (0, "healthy"))
+
+
+def test_the_frame_rate_is_measured(rig, until):
+    until(lambda: rig.condition.state().fps is not None)
+    assert 20 < rig.condition.state().fps <= 101
+
+
+def test_refused_wishes_are_shown(rig):
+    assert rig.condition.state().refusals == ("size 8x8: got 4x2",)
+
+
+def test_stopping_closes_the_camera(rig, driver):
+    rig.grabber.stop()
+    assert driver.closes == driver.opens == 1

@@ -1,0 +1,46 @@
+"""Exposure times of network frames."""
+
+import pytest
+
+from visant_camera.capture_process.stream_clock import WINDOW, StreamClock
+
+
+def test_a_steady_stream_is_stamped_at_its_arrival():
+    clock = StreamClock()
+    assert [clock.exposed(t / 30, 100 + t / 30) for t in range(3)] == pytest.approx([100, 100 + 1 / 30, 100 + 2 / 30])
+
+
+def test_a_backlog_after_a_hiccup_is_stamped_in_the_past():
+    clock = StreamClock()
+    for t in range(60):
+        clock.exposed(t / 30, 100 + t / 30)
+    burst = [clock.exposed(t / 30, 105.0) for t in range(60, 120)]  # four seconds' frames at once
+    assert burst == pytest.approx([100 + t / 30 for t in range(60, 120)])
+
+
+def test_jitter_is_taken_out():
+    clock = StreamClock()
+    clock.exposed(0.0, 50.0)
+    assert clock.exposed(1.0, 51.2) == pytest.approx(51.0)
+
+
+def test_no_frame_is_stamped_in_the_future():
+    clock = StreamClock()
+    clock.exposed(0.0, 50.0)
+    assert clock.exposed(9.0, 51.0) <= 51.0
+
+
+def test_a_camera_clock_that_runs_slow_does_not_pull_the_stamps_into_the_past():
+    """0.1 ms a second for a day is 8.6 s; the error has to stay below a few windows' worth."""
+    clock = StreamClock()
+    worst = 0.0
+    for second in range(24 * 3600):
+        arrival = 1000.0 + second
+        worst = max(worst, arrival - clock.exposed(second * (1 - 1e-4), arrival))
+    assert worst <= 2 * WINDOW * 1e-4 + 1e-6
+
+
+def test_timestamps_that_run_back_start_anew():
+    clock = StreamClock()
+    clock.exposed(500.0, 100.0)
+    assert clock.exposed(0.0, 101.0) == 101.0
