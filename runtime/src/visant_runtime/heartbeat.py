@@ -64,6 +64,11 @@ class Heartbeat:
                 self._degraded[part] = reason
         self._write(force=before != reason)
 
+    def reasons(self) -> dict[str, str]:
+        """What is degraded now: part -> reason."""
+        with self._lock:
+            return dict(self._degraded)
+
     def fact(self, name: str, value: Any) -> None:
         """A figure or word, JSON-able, for whoever reads the file."""
         with self._lock:

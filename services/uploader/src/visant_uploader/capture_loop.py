@@ -25,7 +25,7 @@ from visant_uploader.command_queue import CommandQueue, Queued
 from visant_uploader.counters import Counters
 from visant_uploader.debug_frames import DebugFrames
 from visant_uploader.execution import Ended, Execution
-from visant_uploader.judge import Expire, Park, Verdict, judge
+from visant_uploader.judge import Execute, Expire, Moment, Park, Verdict, judge
 from visant_uploader.outcomes import Outcomes, offset_for
 from visant_uploader.spool import Spool, SpoolFull
 from visant_uploader.spool_file import SpoolHeader
@@ -37,7 +37,9 @@ IN_HAND = 64
 """Commands executed side by side. They share the camera's turns; more would only wait."""
 PARKED_MAX = 10_000
 """About 20 MB. With more, reading waits until their cloud has spoken."""
+LOOK_AT_PARKED = 1.0
 BLOCK = 1.0
+"""Seconds that a read waits for new commands; a tenth of it while parked ones wait for their turn."""
 RETRY_REDIS = 1.0
 RETRY_DISK = 2.0
 
@@ -50,6 +52,15 @@ class Parked:
 
     id: str
     command: CommandEntry
+
+
+@dataclass(frozen=True)
+class Due:
+    """Waits no more, only for room."""
+
+    id: str
+    command: CommandEntry
+    renewed: Deadline | None
 
 
 class CaptureLoop:
@@ -82,6 +93,7 @@ class CaptureLoop:
         self._in_hand: set[str] = set()
         self._triggers: set[tuple[str, str]] = set()
         self._parked: dict[str, Parked] = {}
+        self._due: dict[str, Due] = {}
         self._leftover: list[tuple[Destination, str]] = []
         self._ended = asyncio.Event()
         self._disk_ok = True
@@ -97,9 +109,10 @@ class CaptureLoop:
                 self._heartbeat.beat("capture")
                 now = self._watch.moment().boottime
                 try:
-                    if self._parked and now - looked_at_parked >= 1.0:
+                    if self._parked and now - looked_at_parked >= LOOK_AT_PARKED:
                         looked_at_parked = now
-                        await self._look_at_parked(tasks, stop)
+                        await self._look_at_parked()
+                    await self._start_due(tasks, stop)
                     await self._read(tasks, stop)
                 except RedisError as error:
                     self._redis(str(error) or type(error).__name__)
@@ -111,7 +124,7 @@ class CaptureLoop:
     async def _read(self, tasks: asyncio.TaskGroup, stop: Stop) -> None:
         """Takes up what there is room for; waits a moment where there is none."""
         room = IN_HAND - len(self._in_hand)
-        if room <= 0 or not self._disk_ok or len(self._parked) >= PARKED_MAX:
+        if room <= 0 or not self._disk_ok or len(self._parked) + len(self._due) >= PARKED_MAX:
             self._ended.clear()
             try:
                 async with asyncio.timeout(BLOCK):
@@ -119,8 +132,8 @@ class CaptureLoop:
             except TimeoutError:
                 pass
             return
-        queued = await self._queue.read(room, BLOCK if not self._parked else BLOCK / 4)
-        unknown = [one for one in queued if one.id not in self._in_hand and one.id not in self._parked]
+        queued = await self._queue.read(room, BLOCK / 10 if self._due else BLOCK)
+        unknown = [one for one in queued if not self._knows(one.id)]
         renewed = await self._queue.renewals([one.id for one in unknown]) if unknown else {}
         for one in unknown:
             await self._take_up(one, renewed.get(one.id), tasks, stop)
@@ -142,43 +155,41 @@ class CaptureLoop:
             await self._queue.acknowledge(one.id)
             await self._release(Destination(command.cloud_id, self._outcomes.device_id), name)
             return
-        self._start(one.id, command, self._verdict(command, renewed), tasks, stop)
-
-    def _start(
-        self, entry_id: str, command: CommandEntry, verdict: Verdict, tasks: asyncio.TaskGroup, stop: Stop
-    ) -> None:
+        verdict = self._verdict(command, renewed, self._watch.moment())
         if isinstance(verdict, Park):
-            self._parked[entry_id] = Parked(entry_id, command)
+            self._parked[one.id] = Parked(one.id, command)
             return
-        self._parked.pop(entry_id, None)
-        self._in_hand.add(entry_id)
+        self._in_hand.add(one.id)
         if command.trigger_id is not None:
             self._triggers.add((command.cloud_id, command.trigger_id))
-        tasks.create_task(self._work(entry_id, command, verdict, stop))
+        tasks.create_task(self._work(one.id, command, verdict, stop))
 
-    async def _look_at_parked(self, tasks: asyncio.TaskGroup, stop: Stop) -> None:
-        """Those whose deadline was renewed are executed, those that the cloud did not ask for again expire."""
-        renewed = await self._queue.renewals(list(self._parked))
+    async def _look_at_parked(self) -> None:
+        """Those whose deadline was renewed, and those that the cloud did not ask for again, become due."""
+        renewed = {}
+        if self._watch.latest_connected is not None:
+            renewed = await self._queue.renewals(list(self._parked))
+        now = self._watch.moment()
         for parked in list(self._parked.values()):
-            if len(self._in_hand) >= IN_HAND:
-                return
-            command = parked.command
-            if (command.cloud_id, command.trigger_id) in self._triggers:
-                continue
-            name = self._outcome_of(command)
-            if name is not None:
-                await self._queue.acknowledge(parked.id)
+            busy = (parked.command.cloud_id, parked.command.trigger_id) in self._triggers
+            if not busy and not isinstance(self._verdict(parked.command, renewed.get(parked.id), now), Park):
                 del self._parked[parked.id]
-                continue
-            verdict = self._verdict(command, renewed.get(parked.id))
-            if not isinstance(verdict, Park):
-                self._start(parked.id, command, verdict, tasks, stop)
+                self._due[parked.id] = Due(parked.id, parked.command, renewed.get(parked.id))
 
-    def _verdict(self, command: CommandEntry, renewed: Deadline | None) -> Verdict:
+    async def _start_due(self, tasks: asyncio.TaskGroup, stop: Stop) -> None:
+        """Half of the room is left to newer commands."""
+        for due in list(self._due.values())[: max(0, IN_HAND // 2 - len(self._in_hand))]:
+            await self._take_up(Queued(due.id, due.command), due.renewed, tasks, stop)
+            self._due.pop(due.id, None)
+
+    def _knows(self, entry_id: str) -> bool:
+        return entry_id in self._in_hand or entry_id in self._parked or entry_id in self._due
+
+    def _verdict(self, command: CommandEntry, renewed: Deadline | None, now: Moment) -> Verdict:
         return judge(
             command,
             renewed,
-            self._watch.moment(),
+            now,
             latest_connected=self._watch.latest_connected,
             first_connected=self._watch.first_connected,
             ttl=self._ttl,
@@ -189,17 +200,15 @@ class CaptureLoop:
             return None
         return self._spool.find(command.cloud_id, self._outcomes.device_id, command.trigger_id)
 
-    async def _work(self, entry_id: str, command: CommandEntry, verdict: Verdict, stop: Stop) -> None:
+    async def _work(self, entry_id: str, command: CommandEntry, verdict: Execute | Expire, stop: Stop) -> None:
         """One command from verdict to acknowledgement."""
         try:
-            ended: Snapshot | Ended
             if isinstance(verdict, Expire):
-                ended = Ended("expired", verdict.reason, verdict.detail)
+                name = await self._commit(command, Ended("expired", verdict.reason, verdict.detail), stop)
             else:
-                assert not isinstance(verdict, Park)
-                ended = await self._execution.perform(command, verdict.until, stop)
-                kill_point("capture.taken")
-            name = await self._commit(command, ended, stop)
+                async with self._execution.perform(command, verdict.until, stop) as ended:
+                    kill_point("capture.taken")
+                    name = await self._commit(command, ended, stop)
             await self._acknowledge(entry_id, stop)
             kill_point("queue.acked")
             if name is not None:

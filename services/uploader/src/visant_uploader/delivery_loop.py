@@ -74,7 +74,6 @@ class DeliveryLoop:
         """A confirmed stream or a new address: every wait ends."""
         self._pace.wake()
         self._order.wake()
-        self._attempts.clear()
         self._bell.set()
 
     async def run(self, stop: Stop) -> None:
@@ -135,6 +134,7 @@ class DeliveryLoop:
             return
         self._destination = wanted
         self._attempts.clear()
+        self._order.clear()
         found = [] if wanted is None else await asyncio.to_thread(self._spool.outbox, wanted)
         self._order.fill(found)
         if found:

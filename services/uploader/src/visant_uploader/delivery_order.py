@@ -8,11 +8,11 @@ import heapq
 from bisect import insort
 
 FRESH = 60.0
-"""Seconds for which an outcome that was never tried goes before all others, the latest first."""
+"""Seconds for which a new outcome that was never tried goes before all others, the latest first."""
 
 
 class DeliveryOrder:
-    """Names of waiting outcomes. Times are seconds of any steady clock; `order` grows with the outcome's age."""
+    """Names of waiting outcomes, old ones known by `fill`, new ones by `add`. Times: seconds of one steady clock."""
 
     def __init__(self) -> None:
         self._ready: list[tuple[int, str]] = []
@@ -29,12 +29,16 @@ class DeliveryOrder:
         return name in self._orders
 
     def fill(self, found: list[tuple[int, str]]) -> None:
-        """All at once, from a look into a folder: (order, name)."""
-        self._ready = sorted((order, name) for order, name in found)
-        self._later = []
-        self._fresh_until = {}
-        self._orders = {name: order for order, name in self._ready}
-        self._highest = self._ready[-1][0] if self._ready else 0
+        """What lay in a folder: (any number that grows with the time of writing, name). All older than `add`ed ones."""
+        old = sorted(one for one in found if one[1] not in self._orders)
+        ranked = [(rank - len(old), name) for rank, (_, name) in enumerate(old)]
+        self._orders.update((name, order) for order, name in ranked)
+        self._ready = sorted(ranked + self._ready)
+
+    def clear(self) -> None:
+        """Another folder is looked at from now on."""
+        self._ready, self._later = [], []
+        self._orders, self._fresh_until = {}, {}
 
     def add(self, name: str, now: float) -> None:
         """A new outcome, newer than all others whatever the wall clock says."""

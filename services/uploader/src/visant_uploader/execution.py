@@ -1,6 +1,8 @@
 """One command, executed: a picture or the reason why there is none. Decides nothing about time or storage."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -9,7 +11,7 @@ from visant_contract.outcome import OutcomeStatus, Reason
 from visant_contract.stream import CommandEntry
 from visant_runtime.lifecycle import Stop
 from visant_uploader.camera_client import CameraClient, CameraTrouble, ConfigRefused, Snapshot
-from visant_uploader.camera_turns import CameraTurns, TooLate
+from visant_uploader.camera_turns import CameraTurns, Stopped, TooLate
 from visant_uploader.config_command import apply_config
 
 log = structlog.get_logger()
@@ -36,34 +38,42 @@ class Execution:
         self._turns = turns
         self._config_order = asyncio.Lock()
 
-    async def perform(self, entry: CommandEntry, until: float, stop: Stop) -> Snapshot | Ended:
-        """Raises Stopped where the process ends first."""
-        if entry.kind == "capture":
-            return await self._capture(until, stop)
+    @asynccontextmanager
+    async def perform(self, entry: CommandEntry, until: float, stop: Stop) -> AsyncIterator[Snapshot | Ended]:
+        """What came of it; a picture keeps its place in memory until the block ends. Raises Stopped."""
         if entry.kind == "update_config":
             async with self._config_order:
-                return await self._configure(entry, stop)
-        return Ended("failed", Reason.UNKNOWN_COMMAND, f"cmd {entry.cmd[:100]!r}")
+                ended = await self._configure(entry, stop)
+            yield ended
+        elif entry.kind == "unknown":
+            yield Ended("failed", Reason.UNKNOWN_COMMAND, f"cmd {entry.cmd[:100]!r}")
+        else:
+            await self._let_settings_go_first()
+            async with AsyncExitStack() as held:
+                taken: Snapshot | Ended
+                try:
+                    taken = await held.enter_async_context(self._turns.take(until, stop))
+                except CameraTrouble as trouble:
+                    taken = Ended("failed", trouble.reason, trouble.detail)
+                except TooLate:
+                    detail = "the deadline passed before the camera's turn came"
+                    taken = Ended("expired", Reason.DEADLINE_PASSED, detail)
+                yield taken
 
-    async def _capture(self, until: float, stop: Stop) -> Snapshot | Ended:
-        if self._config_order.locked():
-            try:
-                async with asyncio.timeout(CONFIG_HEADSTART), self._config_order:
-                    pass
-            except TimeoutError:
-                pass
+    async def _let_settings_go_first(self) -> None:
+        if not self._config_order.locked():
+            return
         try:
-            return await self._turns.take(until, stop)
-        except CameraTrouble as trouble:
-            return Ended("failed", trouble.reason, trouble.detail)
-        except TooLate:
-            return Ended("expired", Reason.DEADLINE_PASSED, "the deadline passed before the camera's turn came")
+            async with asyncio.timeout(CONFIG_HEADSTART), self._config_order:
+                pass
+        except TimeoutError:
+            pass
 
     async def _configure(self, entry: CommandEntry, stop: Stop) -> Ended:
         trouble: CameraTrouble | None = None
         for attempt in range(CONFIG_TRIES):
             if attempt and await stop.sleep(1.0):
-                break
+                raise Stopped
             try:
                 done = await apply_config(self._camera, entry.config or {})
             except ConfigRefused as refused:

@@ -31,7 +31,7 @@ class NetworkWatch:
             before = now
 
     def fingerprint(self) -> str:
-        """Of addresses and routes; use counts and metrics are left out of it where they change by themselves."""
+        """Of addresses and routes as they are now."""
         digest = hashlib.sha256()
         for file in self._files:
             try:

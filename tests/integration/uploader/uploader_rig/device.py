@@ -12,14 +12,13 @@ from typing import Any
 import redis
 from uploader_rig.fake_camera import FakeCamera, boottime
 from uploader_rig.fake_cloud import FakeCloud
-
 from visant_contract.stream import CLOUD, DEADLINES, ENTRY_FIELD, STREAM, CloudSeen, CommandEntry, Deadline
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 EXECUTABLE = Path(sys.executable).with_name("visant-uploader")
 
 
-def until(condition: Callable[[], Any], seconds: float = 20.0, what: str = "the condition") -> Any:
+def until(condition: Callable[[], Any], seconds: float = 60.0, what: str = "the condition") -> Any:
     """Waits for the condition to hold and returns its value."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -66,7 +65,7 @@ class Device:
                 [str(EXECUTABLE), "run"], env={**self.environment, **environment}, stdout=log, stderr=log
             )
 
-    def ended(self, seconds: float = 20.0) -> int:
+    def ended(self, seconds: float = 60.0) -> int:
         """Waits for the process to end by itself; its status (negative: the signal)."""
         assert self._process is not None
         status = self._process.wait(timeout=seconds)
