@@ -87,7 +87,7 @@ class RedisServer:
             try:
                 with socket.create_connection(("127.0.0.1", self.port), timeout=1.0) as connection:
                     connection.sendall(b"PING\r\n")
-                    if connection.recv(64).startswith(b"+PONG"):
+                    if connection.recv(64).startswith((b"+PONG", b"-NOAUTH")):
                         return self._process.poll() is None
             except OSError:
                 pass

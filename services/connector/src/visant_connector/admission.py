@@ -34,6 +34,8 @@ from visant_runtime.settings import SettingsError
 _ANSWER_WITHIN = 3.0
 """Seconds; a slow card flushes in tenths of one. A late answer is asked for again, which the script allows."""
 
+_KEYS = [STREAM, ADMITTED, ADMITTED_ENTRY, DEADLINES]
+
 
 class Verdict(StrEnum):
     """What became of one command; the words of admit.lua."""
@@ -89,26 +91,19 @@ class Admission:
 
     async def admit(self, batch: Sequence[Admittable]) -> list[Verdict | RedisRefused]:
         """One verdict for each of `batch`, in its order; they share one flush to the card."""
-        pipe = self._redis.pipeline(transaction=False)
-        for one in batch:
-            await self._script(
-                keys=[STREAM, ADMITTED, ADMITTED_ENTRY, DEADLINES],
-                args=[
-                    one.entry.model_dump_json(),
-                    one.key or "",
-                    one.entry.deadline.model_dump_json(),
-                    "1" if one.from_the_cloud else "0",
-                    ENTRY_FIELD,
-                    GROUP,
-                    self._kept,
-                ],
-                client=pipe,
-            )
         try:
-            answers = await pipe.execute(raise_on_error=False)
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for one in batch:
+                    await self._script(keys=_KEYS, args=self._arguments(one), client=pipe)
+                answers = await pipe.execute(raise_on_error=False)
         except (RedisError, OSError) as error:
             raise RedisRefused(why(error)) from None
         return [_verdict(answer) for answer in answers]
+
+    def _arguments(self, one: Admittable) -> list[str | int]:
+        named = "1" if one.from_the_cloud else "0"
+        deadline = one.entry.deadline.model_dump_json()
+        return [one.entry.model_dump_json(), one.key or "", deadline, named, ENTRY_FIELD, GROUP, self._kept]
 
     async def cloud_seen(self, seen: CloudSeen) -> None:
         """Tells the uploader which cloud is there."""

@@ -10,20 +10,24 @@ local kept = tonumber(ARGV[7])
 local STEPS = 4 -- memory shrinks by up to three triggers an admission; a bound keeps one admission short
 
 -- A key of a wrong type would refuse every command for ever: it is set aside for whoever wants to look at it.
-local function heal(key, kind)
+local function damaged(key, kind)
   local found = redis.call('TYPE', key).ok
-  if found ~= 'none' and found ~= kind then
-    redis.call('RENAME', key, key .. ':damaged')
-  end
+  if found == 'none' or found == kind then return false end
+  redis.call('RENAME', key, key .. ':damaged')
+  return true
 end
-heal(stream, 'stream')
-heal(admitted, 'zset')
-heal(entries, 'hash')
-heal(deadlines, 'hash')
+damaged(stream, 'stream')
+damaged(deadlines, 'hash')
+-- The set and the hash hold the same triggers: what one has lost the other still knows.
+if damaged(admitted, 'zset') then
+  for place, known in ipairs(redis.pcall('HKEYS', entries)) do redis.call('ZADD', admitted, place, known) end
+end
+if damaged(entries, 'hash') then
+  for _, known in ipairs(redis.call('ZRANGE', admitted, 0, -1)) do redis.call('HSET', entries, known, '') end
+end
 
 -- A stream that is gone (drained ones stay) took commands with it that had no outcome yet: their replay must enter.
 local lost = redis.call('EXISTS', stream) == 0
-if lost then redis.call('DEL', admitted, entries, deadlines) end
 
 local function queued(id)
   local found = redis.pcall('XRANGE', stream, id, id)
@@ -37,7 +41,7 @@ local function boot_of(text)
   return type(inner) == 'table' and inner.boot_id or nil
 end
 
-if trigger ~= '' then
+if trigger ~= '' and not lost then
   local id = redis.call('HGET', entries, trigger)
   local found = id and queued(id)
   if found then
@@ -52,7 +56,10 @@ if trigger ~= '' then
 end
 
 local id = redis.call('XADD', stream, '*', field, entry)
-if lost then redis.pcall('XGROUP', 'CREATE', stream, group, '0') end
+if lost then
+  redis.pcall('XGROUP', 'CREATE', stream, group, '0')
+  redis.pcall('DEL', admitted, entries, deadlines)
+end
 if trigger == '' then return {'admitted', id} end
 
 -- The command is in the stream: from here on an error must not make the caller append it again.
