@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -102,6 +103,11 @@ def host(new_host: Callable[..., Host]) -> Host:
     made = new_host()
     made.install(GOOD)
     return made
+
+
+def pytest_configure() -> None:
+    """A run that is told to end takes its containers and its registry along."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -50,7 +50,7 @@ def to_and_fro(shared: Host) -> tuple[Host, str, str]:
     return shared, runs, NEXT if runs == GOOD else GOOD
 
 
-@pytest.mark.parametrize("step", steps(APPLY))
+@pytest.mark.parametrize("step", list(steps(APPLY)))
 def test_kill_in_an_update(to_and_fro: tuple[Host, str, str], step: str) -> None:
     host, before, candidate = to_and_fro
     host.configure(UPDATE_PIN=candidate)
@@ -69,7 +69,7 @@ def test_kill_in_an_update(to_and_fro: tuple[Host, str, str], step: str) -> None
         host.assert_runs(candidate)
 
 
-@pytest.mark.parametrize("step", steps(ROLLBACK))
+@pytest.mark.parametrize("step", list(steps(ROLLBACK)))
 def test_kill_in_a_rollback(to_and_fro: tuple[Host, str, str], step: str) -> None:
     host, before, _ = to_and_fro
     host.configure(UPDATE_PIN=UNHEALTHY)
