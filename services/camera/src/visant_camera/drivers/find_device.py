@@ -1,0 +1,164 @@
+"""Which device node is the camera: skips what is no camera, and never takes the other one of two.
+
+A `Finder` lives as long as its driver. It keeps to the camera it first chose, by USB port and by serial number, so
+that a camera that returns under another number is found and its neighbour is not taken for it.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from visant_camera.drivers.v4l2_node import Node
+
+SYSFS = Path("/sys/class/video4linux")
+NOT_CAMERAS = ("bcm2835", "pisp", "rp1-cfe", "rp1_cfe", "unicam", "rpi-hevc", "rpivid")
+"""How driver and node names of a Raspberry Pi's own video hardware begin: codecs, image pipeline, camera port. They
+register some twenty nodes and hand out no webcam's picture. Source: the drivers in raspberrypi/linux."""
+_REMEDY = "set CAMERA_SOURCE to one of /dev/v4l/by-path/ or /dev/v4l/by-id/"
+
+
+class NoCamera(Exception):
+    """No node may be taken now; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """A node that hands out pictures.
+
+    `name` is what the camera calls itself; `port` where it is plugged in (its USB device in sysfs); `model` the USB
+    vendor and product id; `serial` is empty where the camera has none. Cheap cameras of one model share a serial.
+    `index` tells the nodes of one camera apart, which has several where it streams twice (colour and infrared, say).
+    """
+
+    node: str
+    name: str
+    port: str
+    model: str = ""
+    serial: str = ""
+    index: int = 0
+
+    @property
+    def number(self) -> int:
+        """The N of /dev/videoN."""
+        return int(self.node.removeprefix("/dev/video"))
+
+    def has_place_of(self, other: "Device") -> bool:
+        """Same model on the same port, and the same of its nodes."""
+        return (self.port, self.model, self.index) == (other.port, other.model, other.index)
+
+
+class Finder:
+    """`Finder("0").find()` -> Device, or NoCamera. `source`: a number, /dev/videoN, or a link below /dev/v4l/.
+
+    A number is a wish: the sole camera is taken under any number. With two, the one of that number is taken, and from
+    then on that very camera. `list_devices` is what is plugged in now.
+    """
+
+    def __init__(self, source: str, *, list_devices: Callable[[], Sequence[Device]] | None = None) -> None:
+        self._source = source
+        self._list = list_devices or plugged_in
+        self._chosen: Device | None = None
+        self._neighbours: set[Device] = set()
+        self._lost = False
+
+    def lost(self) -> None:
+        """Tells that the chosen camera failed: whatever else the next look sees has been its neighbour."""
+        self._lost = True
+
+    def find(self) -> Device:
+        """The device to open now. Raises NoCamera."""
+        devices = sorted(self._list(), key=lambda device: device.number)
+        number = self._source.removeprefix("/dev/video")
+        if not number.isdecimal():
+            return _linked(self._source, devices)
+        self._chosen = self._again(self._chosen, devices) if self._chosen else _first(int(number), devices)
+        self._neighbours.update(one for one in devices if one != self._chosen)
+        self._lost = False
+        return self._chosen
+
+    def _again(self, chosen: Device, devices: list[Device]) -> Device:
+        for device in devices:
+            if device.has_place_of(chosen):
+                return device
+        if self._lost:
+            # Nobody moves a plug between the loss and this look: these were there before.
+            self._neighbours.update(devices)
+            self._lost = False
+        strangers = [one for one in devices if not any(one.has_place_of(other) for other in self._neighbours)]
+        moved = [one for one in strangers if one.serial and (one.model, one.serial) == (chosen.model, chosen.serial)]
+        if len(moved) == 1:
+            return moved[0]
+        if len(strangers) == 1:
+            return strangers[0]  # plugged in after the loss: a replacement
+        if not devices:
+            raise NoCamera(f"{chosen.name} is unplugged")
+        raise NoCamera(f"{chosen.name} is unplugged, and {_names(devices)} is not taken in its place; {_REMEDY}")
+
+
+def plugged_in(sysfs: Path = SYSFS, *, takes_pictures: Callable[[Device], bool] | None = None) -> list[Device]:
+    """Every node that hands out pictures now, a Pi's own video hardware left out. `takes_pictures` asks the node."""
+    asks = takes_pictures or _takes_pictures
+    return [device for device in map(_device, sysfs.glob("video*")) if device and asks(device)]
+
+
+def lasting_names(node: str, links: Path = Path("/dev/v4l")) -> list[str]:
+    """The links that lead to `node`, by-id before by-path: names that stay when numbers change. Needs udev."""
+    return [str(link) for link in sorted(links.glob("by-*/*")) if os.path.realpath(link) == node]
+
+
+def _first(number: int, devices: list[Device]) -> Device:
+    for device in devices:
+        if device.number == number:
+            return device
+    if len({device.port for device in devices}) == 1:
+        return devices[0]
+    if not devices:
+        raise NoCamera("no camera is plugged in")
+    raise NoCamera(f"none of {_names(devices)} is /dev/video{number}; {_REMEDY}")
+
+
+def _linked(source: str, devices: list[Device]) -> Device:
+    node = os.path.realpath(source)
+    for device in devices:
+        if device.node == node:
+            return device
+    if not os.path.lexists(source):
+        raise NoCamera(f"{source} is not there: unplugged, or plugged in elsewhere")
+    raise NoCamera(f"{source} leads to {node}, which hands out no pictures")
+
+
+def _names(devices: list[Device]) -> str:
+    return ", ".join(f"{device.name} ({device.node})" for device in devices)
+
+
+def _device(entry: Path) -> Device | None:
+    """What sysfs says of a node; None for a Pi's own hardware and for a node that vanished meanwhile."""
+    name = _read(entry / "name")
+    parent = (entry / "device").resolve()
+    driver = (parent / "driver").resolve().name
+    if not name or name.startswith(NOT_CAMERAS) or driver.startswith(NOT_CAMERAS):
+        return None
+    index = int(_read(entry / "index") or 0)
+    usb = next((one for one in (parent, *parent.parents) if (one / "idVendor").exists()), None)
+    if usb is None:
+        return Device(f"/dev/{entry.name}", name, str(parent), index=index)
+    model = f"{_read(usb / 'idVendor')}:{_read(usb / 'idProduct')}"
+    return Device(f"/dev/{entry.name}", name, str(usb), model, _read(usb / "serial"), index)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _takes_pictures(device: Device) -> bool:
+    try:
+        with Node(device.node) as opened:
+            return opened.takes_pictures()
+    except PermissionError:
+        return device.index == 0  # kept, so that opening it tells the user what is wrong
+    except OSError:
+        return False  # unplugged meanwhile

@@ -1,0 +1,136 @@
+"""A camera service of our own inside the machine, and the few requests that the cases make of it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from tests.camera_rig.rig import wait_for
+
+
+class Answer(NamedTuple):
+    status: int
+    body: bytes
+    headers: dict[str, str]
+    asked_at: float
+    """CLOCK_MONOTONIC seconds, before the first byte of the request was sent."""
+    answered_at: float
+
+    def problem(self) -> dict[str, Any]:
+        parsed: dict[str, Any] = json.loads(self.body)
+        return parsed
+
+
+class Service:
+    """`with Service(CAMERA_RESOLUTION="640x480") as service: service.snapshot()`; settings as environment variables."""
+
+    def __init__(self, **settings: str) -> None:
+        self._settings = settings
+        self._process: subprocess.Popen[str] | None = None
+        self._connection: http.client.HTTPConnection | None = None
+        self._folder = tempfile.TemporaryDirectory()
+        self.address = ""
+
+    def __enter__(self) -> Service:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        if self._connection:
+            self._connection.close()
+        self._folder.cleanup()
+
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "visant_camera", "run"],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout
+        for line in self._process.stdout:
+            event = json.loads(line)
+            if event["event"] == "listening":
+                self.address = urlsplit(event["url"]).netloc
+                break
+        else:
+            raise RuntimeError(f"the camera service ended with {self._process.wait()}")
+        # What it says from now on is nobody's business, but its pipe must not fill up.
+        self._drain = subprocess.Popen(["cat"], stdin=self._process.stdout, stdout=subprocess.DEVNULL)
+        self._process.stdout.close()
+        self._connection = http.client.HTTPConnection(self.address, timeout=40)
+
+    def stop(self) -> float:
+        """SIGTERM; returns the seconds until the process has ended."""
+        assert self._process
+        began = time.monotonic()
+        self._process.send_signal(signal.SIGTERM)
+        assert self._process.wait(timeout=15) == 0
+        return time.monotonic() - began
+
+    @property
+    def environment(self) -> dict[str, str]:
+        folder = Path(self._folder.name)
+        mine = {
+            "CAMERA_SOURCE": "0",
+            "CAMERA_RESOLUTION": "1280x720",
+            "HTTP_PORT": urlsplit(f"//{self.address}").port or "0",
+            "LOG_FORMAT": "json",
+            "CAMERA_STATE_DIR": folder / "state",
+            "XDG_RUNTIME_DIR": folder,
+            "XDG_STATE_HOME": folder,
+        }
+        return {**os.environ, **{name: str(value) for name, value in mine.items()}, **self._settings}
+
+    def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Answer:
+        """One request on the kept connection."""
+        assert self._connection
+        content = json.dumps(body) if body is not None else None
+        asked_at = time.monotonic()
+        self._connection.request(method, path, content, {"Content-Type": "application/json"} if content else {})
+        response = self._connection.getresponse()
+        data = response.read()
+        return Answer(response.status, data, dict(response.headers), asked_at, time.monotonic())
+
+    def snapshot(self, query: str = "") -> Answer:
+        return self.request("GET", f"/snapshot{query and '?'}{query}")
+
+    def snapshot_aside(self, query: str) -> Answer:
+        """One request on a connection of its own, from any thread."""
+        connection = http.client.HTTPConnection(self.address, timeout=40)
+        asked_at = time.monotonic()
+        connection.request("GET", f"/snapshot{query and '?'}{query}")
+        response = connection.getresponse()
+        data = response.read()
+        connection.close()
+        return Answer(response.status, data, dict(response.headers), asked_at, time.monotonic())
+
+    def state(self) -> dict[str, Any]:
+        return self.request("GET", "/state").problem()
+
+    def wait_until(self, state: str, seconds: float = 30) -> float:
+        """Waits for `ok` or a reason; returns the moment on CLOCK_MONOTONIC."""
+        wait_for(f"state {state}", lambda: self.state()["state"] == state, seconds)
+        return time.monotonic()
+
+    def resident(self) -> float:
+        """Resident memory now, in MB of 10^6 bytes."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) * 1024 / 1e6
