@@ -21,6 +21,10 @@ class Outcomes:
         self._version = device_version
         self._watch = watch
 
+    def now(self) -> Moment:
+        """The clocks."""
+        return self._watch.moment()
+
     def picture(self, entry: CommandEntry, trigger_id: str, taken: Snapshot) -> SpoolHeader:
         """For a snapshot that was taken just now."""
         now = self._watch.moment()

@@ -18,7 +18,10 @@ from visant_uploader.capture_loop import CaptureLoop
 from visant_uploader.cloud_client import CloudClient
 from visant_uploader.cloud_watch import CloudWatch
 from visant_uploader.command_queue import CommandQueue
+from visant_uploader.commit import Commit
+from visant_uploader.conditions import Conditions
 from visant_uploader.counters import Counters
+from visant_uploader.courier import Courier
 from visant_uploader.debug_frames import DebugFrames
 from visant_uploader.delivery_loop import DeliveryLoop
 from visant_uploader.delivery_order import DeliveryOrder
@@ -78,24 +81,24 @@ async def _work(settings: UploaderSettings, counters: Counters, stop: Stop) -> N
     outcomes = Outcomes(settings.device_id, settings.api_url, device_version, watch)
     delivery = DeliveryLoop(
         spool,
-        cloud,
+        Courier(spool, cloud, watch, outcomes, counters),
         watch,
-        outcomes,
         DeliveryOrder(),
         DeliveryPace(Random()),
+        device_id=settings.device_id,
         clock=clock,
         counters=counters,
         heartbeat=heartbeat,
     )
+    conditions = Conditions(heartbeat)
+    frames = DebugFrames(settings.save_frames_dir)
     capture = CaptureLoop(
         queue,
         Execution(camera, CameraTurns(camera, clock, settings.capture_patience)),
-        spool,
+        Commit(spool, queue, outcomes, frames, conditions, counters, delivery.released),
         watch,
-        outcomes,
-        delivery.released,
+        conditions,
         ttl=settings.command_ttl,
-        frames=DebugFrames(settings.save_frames_dir),
         counters=counters,
         heartbeat=heartbeat,
     )

@@ -7,16 +7,16 @@ import fcntl
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from visant_contract.ids import trigger_key
-from visant_contract.outcome import Reason
 from visant_runtime.kill_point import kill_point
 from visant_uploader.counters import Counters
-from visant_uploader.spool_file import PEEK, CorruptFile, SpoolHeader, decode, encode, peek
+from visant_uploader.spool_contents import Contents, count
+from visant_uploader.spool_file import SpoolHeader, encode
 from visant_uploader.spool_folders import PICTURE, REPORT, UNREADABLE, Destination, Folders, outcome_files, sync_folder
+from visant_uploader.spool_repair import settle_pairs, sort_unreleased, sweep_drafts, take_incoming
 from visant_uploader.spool_write import DISK_FULL, Reserve, move_durably, write_durably
 
 
@@ -26,38 +26,6 @@ class SpoolFull(Exception):
 
 class SpoolInUse(Exception):
     """Another uploader holds the lock."""
-
-
-@dataclass
-class Waiting:
-    """What lies in one folder."""
-
-    pictures: int = 0
-    reports: int = 0
-    bytes: int = 0
-
-    def count(self, name: str, size: int, sign: int = 1) -> None:
-        """A file came (1) or went (-1)."""
-        if not name.endswith(REPORT):
-            self.pictures += sign
-            self.bytes += sign * size
-        else:
-            self.reports += sign
-
-
-@dataclass
-class Contents:
-    """What lies where; `outbox` by place."""
-
-    unacknowledged: Waiting = field(default_factory=Waiting)
-    outbox: dict[str, Waiting] = field(default_factory=dict)
-    dead_letter: Waiting = field(default_factory=Waiting)
-    quarantine: Waiting = field(default_factory=Waiting)
-
-    def picture_bytes(self) -> int:
-        """What SPOOL_MAX_BYTES limits: every picture that is here, refused and damaged ones too."""
-        rest = (self.unacknowledged, self.dead_letter, self.quarantine)
-        return sum(waiting.bytes for waiting in (*self.outbox.values(), *rest))
 
 
 class Spool:
@@ -93,10 +61,8 @@ class Spool:
             lock_file.close()
             raise SpoolInUse(f"{self.folders.root} is in use by another uploader") from None
         self._lock_file = lock_file
-        for draft in list(self.folders.draft.iterdir()):
-            draft.unlink()
-        for place in self.folders.places():
-            self._settle_pairs(place)
+        sweep_drafts(self.folders)
+        settle_pairs(self.folders)
         self.count_again()
         self._reserve.take()
 
@@ -155,57 +121,31 @@ class Spool:
             size = source.stat().st_size
         except FileNotFoundError:
             return False
-        source.rename(self._place(destination) / name)
+        source.rename(self.folders.place(destination) / name)
         kill_point("spool.released")
         with self._guard:
             self._contents.unacknowledged.count(name, size, -1)
-            self._waiting(destination).count(name, size)
+            self._contents.place(destination.place).count(name, size)
         return True
 
     def unreleased(self) -> list[tuple[Destination, str]]:
         """Outcomes whose commands were not acknowledged when this was called; damaged ones go to quarantine."""
-        found = []
-        for entry in list(outcome_files(self.folders.unacknowledged)):
-            header = read_header(Path(entry.path))
-            if header is None or header.file_name() != entry.name:
-                self._set_aside(Path(entry.path), entry.name + UNREADABLE)
-                continue
-            found.append((Destination(header.cloud_id, header.device_id), entry.name))
-        return found
+        return self._counting_damage(sort_unreleased(self.folders))
 
     def take_incoming(self) -> list[tuple[Destination, str]]:
         """Moves what a technician put back into its outbox; a picture replaces a report of failure."""
-        taken = []
-        for entry in list(outcome_files(self.folders.incoming)):
-            path = Path(entry.path)
-            try:
-                header = decode(path.read_bytes()).header
-            except CorruptFile:
-                self._set_aside(path, entry.name)
-                continue
-            except FileNotFoundError:
-                continue
-            destination = Destination(header.cloud_id, header.device_id)
-            place = self._place(destination)
-            name = header.file_name()
-            if header.kind == "picture":
-                (place / (header.key() + REPORT)).unlink(missing_ok=True)
-            move_durably(path, place / name)
-            taken.append((destination, name))
-        if taken:
-            self.count_again()
-        return taken
+        return self._counting_damage(take_incoming(self.folders))
 
     # ---- outcomes go out
 
     def outbox(self, destination: Destination) -> list[tuple[int, str]]:
         """(time of writing in nanoseconds of the wall clock, name) of all that waits for this destination."""
-        place = self._place(destination)
+        place = self.folders.place(destination)
         return [(entry.stat().st_mtime_ns, entry.name) for entry in outcome_files(place)]
 
     def read(self, destination: Destination, name: str) -> bytes:
         """The file's bytes. Raises FileNotFoundError, OSError."""
-        return (self._place(destination) / name).read_bytes()
+        return (self.folders.place(destination) / name).read_bytes()
 
     def delivered(self, destination: Destination, name: str) -> None:
         """The receipt is here: the file goes, durably."""
@@ -225,13 +165,7 @@ class Spool:
     def contents(self) -> Contents:
         """A copy of the counts."""
         with self._guard:
-            now = self._contents
-            return Contents(
-                Waiting(**vars(now.unacknowledged)),
-                {place: Waiting(**vars(waiting)) for place, waiting in now.outbox.items()},
-                Waiting(**vars(now.dead_letter)),
-                Waiting(**vars(now.quarantine)),
-            )
+            return self._contents.copy()
 
     def count_again(self) -> None:
         """Counts from the folders: at the start, and after a technician's change."""
@@ -282,27 +216,27 @@ class Spool:
             sealed, pieces = encode(report)
             report_name = sealed.file_name()
             # a damaged report is simply replaced by the rename, its successor has the same name
-            self._write_report(pieces, report_name, self._place(destination))
+            self._write_report(pieces, report_name, self.folders.place(destination))
             self._written(sum(map(len, pieces)))
             kill_point(f"{step}.reported")
             if report_name != name:
                 with self._guard:
-                    self._waiting(destination).count(report_name, 0)
+                    self._contents.place(destination.place).count(report_name, 0)
                 self._move(destination, name, folder, name)
         kill_point(f"{step}.moved")
         return report_name
 
     def _move(self, destination: Destination, name: str, folder: Path, new_name: str) -> None:
-        source = self._place(destination) / name
+        source = self.folders.place(destination) / name
         size = source.stat().st_size
         move_durably(source, folder / new_name)
         with self._guard:
-            self._waiting(destination).count(name, size, -1)
+            self._contents.place(destination.place).count(name, size, -1)
             aside = self._contents.dead_letter if folder == self.folders.dead_letter else self._contents.quarantine
             aside.count(new_name, size)
 
     def _remove(self, destination: Destination, name: str) -> None:
-        path = self._place(destination) / name
+        path = self.folders.place(destination) / name
         try:
             size = path.stat().st_size
             path.unlink()
@@ -310,33 +244,15 @@ class Spool:
             return
         sync_folder(path.parent)
         with self._guard:
-            self._waiting(destination).count(name, size, -1)
+            self._contents.place(destination.place).count(name, size, -1)
 
-    def _settle_pairs(self, place: Path) -> None:
-        """A picture beside a report of its own trigger: the crash came between the report and the move."""
-        reports = {entry.name for entry in outcome_files(place) if entry.name.endswith(REPORT)}
-        for name in reports:
-            picture = place / (name.removesuffix(REPORT) + PICTURE)
-            if not picture.exists():
-                continue
-            header = read_header(place / name)
-            damaged = header is not None and header.report is not None and header.report.reason == Reason.SPOOL_CORRUPT
-            move_durably(picture, (self.folders.quarantine if damaged else self.folders.dead_letter) / picture.name)
-
-    def _set_aside(self, path: Path, name: str) -> None:
-        move_durably(path, self.folders.quarantine / name)
-        self._counters.add("spool_damaged")
-        self.count_again()
-
-    def _place(self, destination: Destination) -> Path:
-        path = self.folders.outbox / destination.place
-        if not path.is_dir():
-            path.mkdir(exist_ok=True)
-            sync_folder(self.folders.outbox)
-        return path
-
-    def _waiting(self, destination: Destination) -> Waiting:
-        return self._contents.outbox.setdefault(destination.place, Waiting())
+    def _counting_damage(self, result: tuple[list[tuple[Destination, str]], int]) -> list[tuple[Destination, str]]:
+        found, damaged = result
+        if damaged:
+            self._counters.add("spool_damaged", damaged)
+        if found or damaged:
+            self.count_again()
+        return found
 
     def _written(self, size: int) -> None:
         self._counters.add("spool_files_written")
@@ -347,35 +263,3 @@ def disk_free(path: Path) -> int:
     """Bytes of the file system that an ordinary user may still write."""
     found = os.statvfs(path)
     return found.f_bavail * found.f_frsize
-
-
-def count(folders: Folders) -> Contents:
-    """What lies where, from the folders; works beside a running uploader."""
-
-    def of(folder: Path) -> Waiting:
-        waiting = Waiting()
-        for entry in outcome_files(folder):
-            try:
-                waiting.count(entry.name, entry.stat().st_size)
-            except FileNotFoundError:
-                continue
-        return waiting
-
-    return Contents(
-        of(folders.unacknowledged),
-        {place.name: of(place) for place in folders.places()},
-        of(folders.dead_letter),
-        of(folders.quarantine),
-    )
-
-
-def read_header(path: Path) -> SpoolHeader | None:
-    """The header alone, from the file's two ends; None where neither copy can be read."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(PEEK)
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - PEEK))
-            return peek(head, file.read(PEEK))
-    except OSError:
-        return None

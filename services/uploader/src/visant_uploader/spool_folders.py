@@ -53,6 +53,14 @@ class Folders:
         with os.scandir(self.outbox) as found:
             return sorted(Path(entry.path) for entry in found if entry.is_dir(follow_symlinks=False))
 
+    def place(self, destination: Destination) -> Path:
+        """The outbox folder of this destination, made durably where it is new."""
+        path = self.outbox / destination.place
+        if not path.is_dir():
+            path.mkdir(exist_ok=True)
+            sync_folder(self.outbox)
+        return path
+
     def make(self) -> None:
         """Makes what is missing, durably."""
         self.root.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from visant_contract.telemetry import SpoolHealth
 from visant_uploader.fill_rate import days_left
-from visant_uploader.spool import Contents
+from visant_uploader.spool_contents import Contents
 from visant_uploader.spool_folders import outcome_files
 
 

@@ -1,0 +1,154 @@
+"""Makes an outcome true: spool, then acknowledge, then release. In that order a crash loses and doubles nothing."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+from redis.exceptions import RedisError
+
+from visant_contract.outcome import Reason
+from visant_contract.stream import CommandEntry
+from visant_runtime.kill_point import kill_point
+from visant_runtime.lifecycle import Stop
+from visant_uploader.camera_client import Snapshot
+from visant_uploader.camera_turns import Stopped
+from visant_uploader.capture_time import best
+from visant_uploader.command_queue import CommandQueue
+from visant_uploader.conditions import Conditions
+from visant_uploader.counters import Counters
+from visant_uploader.debug_frames import DebugFrames
+from visant_uploader.execution import Ended
+from visant_uploader.outcomes import Outcomes, offset_for
+from visant_uploader.spool import Spool, SpoolFull
+from visant_uploader.spool_file import SpoolHeader
+from visant_uploader.spool_folders import Destination
+
+log = structlog.get_logger()
+
+RETRY_REDIS = 1.0
+RETRY_DISK = 2.0
+
+Released = Callable[[Destination, str], None]
+
+
+class Commit:
+    """`released` is told each outcome that delivery may take."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        queue: CommandQueue,
+        outcomes: Outcomes,
+        frames: DebugFrames,
+        conditions: Conditions,
+        counters: Counters,
+        released: Released,
+    ) -> None:
+        self._spool = spool
+        self._queue = queue
+        self._outcomes = outcomes
+        self._frames = frames
+        self._conditions = conditions
+        self._counters = counters
+        self._released = released
+        self._leftover: list[tuple[Destination, str]] = []
+
+    async def recall(self) -> None:
+        """Finds the outcomes whose acknowledgement was not known to have happened at the last end."""
+        self._leftover = await asyncio.to_thread(self._spool.unreleased)
+
+    def outcome_of(self, command: CommandEntry) -> str | None:
+        """The name of the outcome that is on the disk already."""
+        if command.trigger_id is None:
+            return None
+        return self._spool.find(command.cloud_id, self._outcomes.device_id, command.trigger_id)
+
+    async def repeat(self, entry_id: str, command: CommandEntry, name: str) -> None:
+        """The outcome is there: only acknowledge. Raises RedisError."""
+        await self._queue.acknowledge(entry_id)
+        await self._release(self._destination(command), name)
+
+    async def drop(self, entry_id: str) -> None:
+        """Acknowledges without an outcome. Raises RedisError."""
+        await self._queue.acknowledge(entry_id)
+
+    async def write(self, command: CommandEntry, ended: Snapshot | Ended, stop: Stop) -> str | None:
+        """Step one, however long the disk refuses: the outcome's file name, or None where nobody asked for one.
+
+        Raises Stopped where the end of the process comes first.
+        """
+        trigger_id = command.trigger_id
+        if trigger_id is None:
+            return None
+        if isinstance(ended, Snapshot):
+            header = self._outcomes.picture(command, trigger_id, ended)
+            try:
+                name = await asyncio.to_thread(self._spool.put, header, ended.jpeg)
+            except SpoolFull as full:
+                ended = Ended("failed", Reason.SPOOL_FULL, str(full))
+            except OSError as error:
+                ended = Ended("failed", Reason.SPOOL_FULL, f"the disk refused the picture: {error.strerror}")
+            else:
+                await self._captured(header, ended)
+                return name
+        return await self._write_report(command, trigger_id, ended, stop)
+
+    async def conclude(self, entry_id: str, command: CommandEntry, name: str | None, stop: Stop) -> None:
+        """Steps two and three, however long Redis is away. Raises Stopped."""
+        await self._acknowledge(entry_id, stop)
+        kill_point("queue.acked")
+        if name is not None:
+            await self._release(self._destination(command), name)
+
+    async def release_leftover(self) -> None:
+        """For files whose command is in the queue no more: all that was pending has been looked at."""
+        leftover, self._leftover = self._leftover, []
+        for destination, name in leftover:
+            await self._release(destination, name)
+
+    async def _write_report(self, command: CommandEntry, trigger_id: str, ended: Ended, stop: Stop) -> str:
+        self._counters.add(f"commands_{ended.status}")
+        if ended.status != "executed":
+            log.warning(ended.status, trigger_id=trigger_id, reason=ended.reason, detail=ended.detail)
+        report = self._outcomes.report(command, trigger_id, ended.status, ended.reason, ended.detail)
+        while True:
+            try:
+                name = await asyncio.to_thread(self._spool.put, report)
+            except OSError as error:
+                self._conditions.disk(error.strerror or str(error))
+                if await stop.sleep(RETRY_DISK):
+                    raise Stopped from None
+            else:
+                self._conditions.disk(None)
+                return name
+
+    async def _captured(self, header: SpoolHeader, taken: Snapshot) -> None:
+        self._counters.add("pictures_captured")
+        self._counters.add("picture_bytes_captured", len(taken.jpeg))
+        now = self._outcomes.now()
+        lag = now.boottime - taken.info.captured_boottime
+        log.info("captured", trigger_id=header.trigger_id, bytes=len(taken.jpeg), seconds_to_disk=lag)
+        at, _ = best(header.time, offset_for(header, None), now)
+        await asyncio.to_thread(self._frames.save, taken.jpeg, at, header.trigger_id)
+
+    async def _acknowledge(self, entry_id: str, stop: Stop) -> None:
+        while True:
+            try:
+                await self._queue.acknowledge(entry_id)
+            except RedisError as error:
+                self._conditions.redis(str(error) or type(error).__name__)
+                if await stop.sleep(RETRY_REDIS):
+                    raise Stopped from None  # the outcome's file is there: the next start only acknowledges
+            else:
+                return
+
+    async def _release(self, destination: Destination, name: str) -> None:
+        try:
+            if await asyncio.to_thread(self._spool.release, destination, name):
+                self._released(destination, name)
+        except OSError as error:  # a full disk may have no block for the directory
+            log.warning("an outcome could not be moved to the outbox, tried again", error=error.strerror)
+            self._leftover.append((destination, name))
+
+    def _destination(self, command: CommandEntry) -> Destination:
+        return Destination(command.cloud_id, self._outcomes.device_id)

@@ -1,0 +1,75 @@
+"""Ends what a crash left half done, and takes in what a technician put back. Blocking; the lock is held.
+
+Each function can be cut short and called again.
+"""
+
+from pathlib import Path
+
+from visant_contract.outcome import Reason
+from visant_uploader.spool_file import CorruptFile, decode
+from visant_uploader.spool_folders import PICTURE, REPORT, UNREADABLE, Destination, Folders, outcome_files
+from visant_uploader.spool_read import read_header
+from visant_uploader.spool_write import move_durably
+
+Found = tuple[list[tuple[Destination, str]], int]
+"""(outcomes, how many files were damaged and set aside)."""
+
+
+def sweep_drafts(folders: Folders) -> None:
+    """Drafts were never outcomes."""
+    for draft in list(folders.draft.iterdir()):
+        draft.unlink()
+    for draft in list(folders.incoming.glob(".*")):
+        draft.unlink()
+
+
+def settle_pairs(folders: Folders) -> None:
+    """A picture beside a report of its own trigger: the crash came between the report and the picture's move."""
+    for place in folders.places():
+        for name in [entry.name for entry in outcome_files(place) if entry.name.endswith(REPORT)]:
+            picture = place / (name.removesuffix(REPORT) + PICTURE)
+            if not picture.exists():
+                continue
+            header = read_header(place / name)
+            damaged = header is not None and header.report is not None and header.report.reason == Reason.SPOOL_CORRUPT
+            move_durably(picture, (folders.quarantine if damaged else folders.dead_letter) / picture.name)
+
+
+def sort_unreleased(folders: Folders) -> Found:
+    """Whom the unacknowledged outcomes are for. One without a readable header counts as none: its command, if it
+    is still in the queue, is executed again.
+    """
+    found, damaged = [], 0
+    for entry in list(outcome_files(folders.unacknowledged)):
+        header = read_header(Path(entry.path))
+        if header is None or header.file_name() != entry.name:
+            move_durably(Path(entry.path), folders.quarantine / (entry.name + UNREADABLE))
+            damaged += 1
+        else:
+            found.append((Destination(header.cloud_id, header.device_id), entry.name))
+    return found, damaged
+
+
+def take_incoming(folders: Folders) -> Found:
+    """Into the outboxes. A picture replaces the report that said why there was none."""
+    taken, damaged = [], 0
+    for entry in list(outcome_files(folders.incoming)):
+        path = Path(entry.path)
+        try:
+            header = decode(path.read_bytes()).header
+        except FileNotFoundError:
+            continue
+        except CorruptFile:
+            move_durably(path, folders.quarantine / entry.name)
+            damaged += 1
+            continue
+        destination = Destination(header.cloud_id, header.device_id)
+        place = folders.place(destination)
+        if header.kind == "picture":
+            (place / (header.key() + REPORT)).unlink(missing_ok=True)
+        elif (place / (header.key() + PICTURE)).exists():
+            path.unlink()  # a picture is the better outcome
+            continue
+        move_durably(path, place / header.file_name())
+        taken.append((destination, header.file_name()))
+    return taken, damaged

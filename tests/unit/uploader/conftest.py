@@ -1,0 +1,93 @@
+"""Values that many tests of the uploader begin with."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from visant_contract.capture import CaptureTime
+from visant_contract.outcome import OutcomeReport, Reason
+from visant_contract.stream import CommandEntry, Deadline
+from visant_uploader.counters import Counters
+from visant_uploader.judge import Moment
+from visant_uploader.spool import Spool
+from visant_uploader.spool_file import SpoolHeader
+
+NOON = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+
+
+class Make:
+    """Builders with everything filled in; name what matters to the test."""
+
+    noon = NOON
+
+    @staticmethod
+    def moment(boottime: float = 1000.0, **more: Any) -> Moment:
+        wall = NOON + timedelta(seconds=boottime - 1000.0)
+        return Moment(**{"boot_id": "boot-1", "boottime": boottime, "wall": wall, "synchronised": True, **more})
+
+    @staticmethod
+    def entry(deadline: float = 1100.0, boot_id: str = "boot-1", **more: Any) -> CommandEntry:
+        return CommandEntry(
+            **{
+                "cloud_id": "cloud-1",
+                "plain": False,
+                "kind": "capture",
+                "cmd": "capture",
+                "trigger_id": "t-1",
+                "admitted_wall": NOON,
+                "admitted_synchronised": True,
+                "deadline": Deadline(boot_id=boot_id, boottime=deadline),
+                **more,
+            }
+        )
+
+    @staticmethod
+    def time(**more: Any) -> CaptureTime:
+        return CaptureTime(**{"boot_id": "boot-1", "boottime": 990.0, "wall": NOON, "synchronised": True, **more})
+
+    @classmethod
+    def picture(cls, trigger_id: str = "t-1", **more: Any) -> SpoolHeader:
+        return SpoolHeader(
+            **{
+                "kind": "picture",
+                "device_id": "FLOOR1",
+                "cloud_id": "cloud-1",
+                "plain": False,
+                "api_url": "http://cloud",
+                "trigger_id": trigger_id,
+                "trigger_type": "manual",
+                "device_version": "2.0.0",
+                "time": cls.time(),
+                **more,
+            }
+        )
+
+    @classmethod
+    def report(cls, trigger_id: str = "t-1", reason: Reason = Reason.CAMERA_ABSENT, **more: Any) -> SpoolHeader:
+        said = OutcomeReport(status="failed", reason=reason)
+        return cls.picture(trigger_id, kind="report", report=said, **more)
+
+    @staticmethod
+    def spool(root: Path, **more: Any) -> Spool:
+        return Spool(root, **{"max_bytes": 1 << 30, "min_free_bytes": 0, "counters": Counters(), **more})
+
+
+@pytest.fixture
+def make() -> type[Make]:
+    return Make
+
+
+@pytest.fixture
+def boottime() -> Callable[[], float]:
+    """A clock that a test sets: call it for the time, set `.now`."""
+
+    class Steady:
+        now = 1000.0
+
+        def __call__(self) -> float:
+            return self.now
+
+    return Steady()

@@ -1,0 +1,87 @@
+"""What an answer means."""
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from visant_contract.errors import Misconfigured, Rejected, Retryable
+from visant_uploader.retry_policy import BACKOFF_CAP, RETRY_AFTER_CAP, item_pause, pause, retry_after, verdict
+
+relaxed = settings(deadline=None)
+DATE = "Sun, 22 Nov 2026 12:00:00 GMT"
+
+
+@pytest.mark.parametrize("status", [429, 503, 507])
+def test_an_overloaded_cloud_makes_all_wait(status: int) -> None:
+    found = verdict(status, {"retry-after": "7"}, b"")
+    assert isinstance(found, Retryable) and found.endpoint and found.retry_after == 7
+
+
+@pytest.mark.parametrize("status", [500, 501, 502, 504, 599])
+def test_another_server_error_makes_only_this_item_wait(status: int) -> None:
+    found = verdict(status, {}, b"")
+    assert isinstance(found, Retryable) and not found.endpoint
+
+
+@pytest.mark.parametrize("status", [400, 413, 415, 422])
+def test_a_refused_item_is_refused_for_good_with_its_status(status: int) -> None:
+    found = verdict(status, {}, b'{"detail":"bad"}')
+    assert isinstance(found, Rejected) and found.reason == f"rejected_{status}" and "bad" in found.detail
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 301, 302, 307, 402, 405, 408, 409, 410, 418, 431, 451, 100])
+def test_anything_else_is_for_a_person(status: int) -> None:
+    assert isinstance(verdict(status, {}, b""), Misconfigured)
+
+
+@pytest.mark.parametrize("status", [200, 201, 204])
+def test_a_yes_without_a_receipt_is_no_receipt(status: int) -> None:
+    found = verdict(status, {}, b"<html>please log in</html>")
+    assert isinstance(found, Retryable) and found.endpoint
+
+
+@relaxed
+@given(status=st.integers(100, 999), body=st.binary(max_size=500), value=st.text(max_size=20))
+def test_every_answer_has_a_verdict_of_bounded_length(status: int, body: bytes, value: str) -> None:
+    found = verdict(status, {"retry-after": value}, body)
+    assert len(str(found)) < 2500
+    if isinstance(found, Retryable) and found.retry_after is not None:
+        assert 0 <= found.retry_after <= RETRY_AFTER_CAP
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "30"}, 30),
+        ({"retry-after": " 0 "}, 0),
+        ({"retry-after": "99999999999999999999"}, RETRY_AFTER_CAP),
+        ({"retry-after": "Sun, 22 Nov 2026 12:00:30 GMT", "date": DATE}, 30),
+        ({"retry-after": "Sun, 22 Nov 2026 11:00:00 GMT", "date": DATE}, 0),
+        ({"retry-after": "Sun, 22 Nov 2026 12:00:30 GMT"}, None),
+        ({"retry-after": "Sun, 22 Nov 2026 12:00:30", "date": DATE}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "-5"}, None),
+        ({"retry-after": "²"}, None),
+        ({}, None),
+    ],
+)
+def test_retry_after_is_read_in_both_its_forms(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers) == seconds
+
+
+@relaxed
+@given(attempt=st.integers(0, 10**6), seed=st.integers())
+def test_no_wait_is_longer_than_its_cap(attempt: int, seed: int) -> None:
+    rng = Random(seed)
+    assert 0 <= pause(Retryable("x"), attempt, rng) <= BACKOFF_CAP
+    assert 0 <= item_pause(attempt, rng) <= BACKOFF_CAP
+    assert 60 <= pause(Misconfigured("http_401", "x"), attempt, rng) <= 65
+    assert 12 <= pause(Retryable("x", retry_after=12), attempt, rng) <= 13
+
+
+def test_attempts_never_run_out_and_waits_grow() -> None:
+    rng = Random(1)
+    mean = [sum(item_pause(attempt, rng) for _ in range(300)) / 300 for attempt in (0, 3, 6, 30)]
+    assert mean == sorted(mean) and mean[-1] > 100
