@@ -22,8 +22,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import host_bundle
-import image_archive
+from release import host_bundle, image_archive
 from visantctl import UPDATER_VERSION, manifest
 from visantctl.errors import Problem
 from visantctl.signature import NAMESPACE
@@ -81,10 +80,11 @@ def build(options: argparse.Namespace) -> int:
 
 
 def offer(options: argparse.Namespace) -> int:
-    """Write `<out>/<channel>.json`: the release's manifest, for this part of the fleet."""
+    """Write `<out>/<channel>/release.json`: the release's manifest, for this part of the fleet."""
     value = json.loads((options.out / options.version / "release.json").read_bytes())
     value["rollout_percent"] = options.rollout
-    _write_signed(options.out / f"{options.channel}.json", value, options.key)
+    (options.out / options.channel).mkdir(exist_ok=True)
+    _write_signed(options.out / options.channel / "release.json", value, options.key)
     return 0
 
 

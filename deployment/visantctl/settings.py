@@ -43,7 +43,7 @@ class Settings:
 
     device_id: str = ""
     update_url: str = ""
-    """Address of the folder that holds `<channel>.json` and `<version>/`; http, https or file. Empty: no updates."""
+    """Address of the folder that holds `<channel>/` and `<version>/`; http, https or file. Empty: no updates."""
     channel: str = "stable"
     pin: str = ""
     """A version to stay on, whatever the channel says; empty: follow the channel."""

@@ -33,7 +33,7 @@ class Source(Protocol):
 
 
 class Channel:
-    """`UPDATE_URL/<channel>.json`, or `UPDATE_URL/<version>/release.json` when the device is pinned."""
+    """`UPDATE_URL/<channel>/release.json`, or `UPDATE_URL/<version>/release.json` when the device is pinned."""
 
     has_registry = True
 
@@ -43,10 +43,7 @@ class Channel:
                 "UPDATE_URL is not set in .env.device: no place to look for releases; or use --from FILE"
             )
         self._settings = settings
-        pin = settings.pin
-        self.url = (
-            f"{settings.update_url}/{pin}/release.json" if pin else f"{settings.update_url}/{settings.channel}.json"
-        )
+        self.url = f"{settings.update_url}/{settings.pin or settings.channel}/release.json"
 
     def signed_manifest(self) -> tuple[bytes, bytes]:
         proxies = self._settings.proxies

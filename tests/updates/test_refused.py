@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 
 import pytest
@@ -27,7 +28,7 @@ def assert_refused(host: Host, why: str, version: str = GOOD) -> None:
 
 def test_a_manifest_changed_after_signing(shop: Shop, host: Host) -> None:
     shop.offer(NEXT, host.channel)
-    path = shop.dist / f"{host.channel}.json"
+    path = shop.dist / host.channel / "release.json"
     path.write_text(path.read_text().replace(NEXT, "0.7.1"))
     assert_refused(host, "does not match its content")
 
@@ -39,7 +40,7 @@ def test_a_signature_by_a_key_the_device_does_not_know(shop: Shop, host: Host) -
 
 def test_a_signature_made_for_another_purpose(shop: Shop, host: Host) -> None:
     shop.offer(NEXT, host.channel)
-    shop.sign(shop.dist / f"{host.channel}.json", namespace="git")
+    shop.sign(shop.dist / host.channel / "release.json", namespace="git")
     assert_refused(host, "does not match its content")
 
 
@@ -71,9 +72,7 @@ def test_an_older_version(shop: Shop, host: Host) -> None:
 def test_other_content_under_the_version_that_runs(shop: Shop, host: Host) -> None:
     shop.doctored(GOOD, GOOD + "-copy", {"version": GOOD, "revision": "another"})
     folder = shop.dist / (GOOD + "-copy")
-    for name in ("release.json", "release.json.sig"):
-        target = shop.dist / name.replace("release.json", f"{host.channel}.json")
-        target.write_bytes((folder / name).read_bytes())
+    shutil.copytree(folder, shop.dist / host.channel)
     assert_refused(host, "a version is never reused")
 
 
