@@ -1,0 +1,222 @@
+"""The service as it runs: signals, health, commands, memory."""
+
+import io
+import os
+import re
+import signal
+import socket
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+
+def test_a_picture_is_newer_than_its_request_by_its_own_word(start):
+    service = start(CAMERA_SOURCE="fake")
+    service.until("ok")
+    for _ in range(20):
+        asked = time.monotonic_ns()
+        answer = service.http.get("/snapshot")
+        image = Image.open(io.BytesIO(answer.content))
+        image.load()
+        found = re.match(rb"seq=(\d+);t=(\d+);wall=", image.info["comment"])
+        assert int(found[2]) >= asked
+        assert found[1].decode() == answer.headers["x-sequence"]
+
+
+def test_the_end_comes_in_time_with_viewers_and_requests_under_way(start):
+    service = start(CAMERA_SOURCE="fake")
+    service.until("ok")
+    service.http.post("/fake/faults", json={"fault": "stalled"})
+    service.until("camera_stalled")
+    with httpx.Client(base_url=service.url, trust_env=False) as other, other.stream("GET", "/stream"):
+        asking = threading.Thread(target=_ask, args=(service.url,))
+        asking.start()
+        began = time.monotonic()
+        assert service.stop() == 0
+        assert time.monotonic() - began < 8
+        asking.join()
+
+
+def _ask(url):
+    with suppress(httpx.HTTPError):
+        httpx.get(f"{url}/snapshot?timeout_ms=30000", timeout=40, trust_env=False)
+
+
+def test_health_says_healthy_degraded_or_not_running(start, until):
+    service = start(CAMERA_SOURCE="fake")
+    service.until("ok")
+    until(lambda: service.command("health").stdout == "healthy\n")
+    service.http.post("/fake/faults", json={"fault": "absent"})
+    service.until("camera_absent")
+    found = service.command("health")
+    assert found.returncode == 0
+    assert found.stdout.startswith("degraded: camera: camera_absent: ")
+    nowhere = service.command("health", HEARTBEAT_FILE=str(service.folder / "other"))
+    assert nowhere.returncode == 1
+    assert "no heartbeat" in nowhere.stdout
+
+
+def test_the_process_lives_through_every_fault_and_serves_again(start):
+    service = start(CAMERA_SOURCE="fake")
+    service.until("ok")
+    for fault, reason in (
+        ("absent", "camera_absent"),
+        ("stalled", "camera_stalled"),
+        ("frozen", "camera_stalled"),
+        ("bad_frames", "bad_frames"),
+    ):
+        service.http.post("/fake/faults", json={"fault": fault})
+        answer = service.http.get("/snapshot?timeout_ms=2500")
+        assert (answer.status_code, answer.json()["reason"]) == (503, reason), fault
+        service.http.post("/fake/faults", json={"fault": "none"})
+        began = time.monotonic()
+        assert service.http.get("/snapshot?timeout_ms=5000").status_code == 200, fault
+        assert time.monotonic() - began < 5
+    assert service.process.poll() is None
+
+
+def test_a_taken_port_is_one_line(start):
+    service = start(CAMERA_SOURCE="fake")
+    found = service.command("run")
+    assert found.returncode == 78
+    assert (found.stderr + found.stdout).count("\n") == 1
+    assert found.stderr.startswith(f"[ERROR] HTTP_PORT={service.env['HTTP_PORT']}: cannot listen")
+
+
+def test_a_source_that_names_nothing_is_one_line(start):
+    service = start(CAMERA_SOURCE="fake")
+    found = service.command("run", CAMERA_SOURCE="webcam")
+    assert found.returncode == 78
+    assert (found.stderr + found.stdout).count("\n") == 1
+
+
+def test_controls_last_through_a_kill(start, tmp_path):
+    service = start(tmp_path / "same", CAMERA_SOURCE="fake")
+    service.until("ok")
+    assert service.http.patch("/controls", json={"brightness": 11}).json()["kept"] is True
+    service.process.send_signal(signal.SIGKILL)
+    service.process.wait()
+    again = start(tmp_path / "same", CAMERA_SOURCE="fake")
+    again.until("ok")
+    values = {one["name"]: one["value"] for one in again.http.get("/controls").json()["controls"]}
+    assert values["brightness"] == 11
+
+
+def test_one_picture_through_the_service_and_without_any(start, tmp_path):
+    service = start(CAMERA_SOURCE="fake")
+    service.until("ok")
+    out = tmp_path / "x.jpg"
+    found = service.command("snapshot", "--out", str(out))
+    assert found.returncode == 0, found.stderr
+    assert "by the running service" in found.stdout
+    Image.open(out).load()
+    service.stop()
+    out.unlink()
+    alone = service.command("snapshot", "--out", str(out))
+    assert alone.returncode == 0, alone.stderr
+    assert "from fake" in alone.stdout
+    Image.open(out).load()
+
+
+def test_one_picture_from_what_is_no_camera_service_is_taken_alone(start, tmp_path):
+    """Another program's port must not be mistaken for ours."""
+    service = start(CAMERA_SOURCE="fake")
+    service.stop()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        other.settimeout(20)
+        threading.Thread(target=_answer_nonsense, args=(other,), daemon=True).start()
+        found = service.command("snapshot", "--out", str(tmp_path / "x.jpg"), HTTP_PORT=str(other.getsockname()[1]))
+    assert found.returncode == 0, found.stderr
+    assert "from fake" in found.stdout
+
+
+def _answer_nonsense(listening):
+    connection, _ = listening.accept()
+    with connection:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi")
+
+
+def test_one_picture_that_cannot_be_taken_is_one_line(start, tmp_path):
+    service = start(CAMERA_SOURCE="fake")
+    service.until("ok")
+    service.http.post("/fake/faults", json={"fault": "absent"})
+    found = service.command("snapshot", "--out", str(tmp_path / "x.jpg"))
+    assert found.returncode == 1
+    assert found.stderr.startswith("[ERROR] no picture: camera_absent: ")
+    assert found.stderr.count("\n") == 1
+    assert not (tmp_path / "x.jpg").exists()
+    unwritable = service.command("snapshot", "--out", str(tmp_path / "no" / "x.jpg"))
+    assert unwritable.returncode == 1
+    assert "Traceback" not in unwritable.stderr
+
+
+def test_probe_answers_on_any_machine(start):
+    service = start(CAMERA_SOURCE="fake")
+    found = service.command("probe", "--json")
+    assert '"cameras":' in found.stdout
+    assert found.returncode == (0 if '"node"' in found.stdout else 1)
+
+
+def test_jpeg_sources_need_no_opencv_and_little_memory(start):
+    service = start(CAMERA_SOURCE="fake")
+    service.until("ok")
+    for path in ("/snapshot", "/snapshot?max_age_ms=500", "/state", "/metrics", "/controls", "/"):
+        assert service.http.get(path).status_code == 200
+    proc = Path(f"/proc/{service.process.pid}")
+    maps = (proc / "maps").read_text()
+    assert "cv2" not in maps
+    assert "numpy" not in maps
+    resident = int(re.search(r"VmRSS:\s+(\d+) kB", (proc / "status").read_text())[1])
+    assert resident < 60_000, f"{resident} kB"
+
+
+def test_idling_costs_next_to_nothing(start, until):
+    service = start(CAMERA_SOURCE="fake")
+    service.until("ok")
+    before, began = _cpu(service.process.pid), time.monotonic()
+    frames = service.state()["frames"]
+    until(lambda: service.state()["frames"] > frames + 90)
+    share = (_cpu(service.process.pid) - before) / (time.monotonic() - began)
+    assert share < 0.15, f"{share:.1%} of a core, polling of this test included"
+
+
+def _cpu(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize("name", ["shelf.jpg", "shelf.png"])
+def test_an_image_file_is_served_as_it_is_now(start, tmp_path, name):
+    path = tmp_path / name
+    Image.new("RGB", (64, 48), "red").save(path)
+    service = start(CAMERA_SOURCE=str(path))
+    service.until("ok")
+    assert _colour(service) == "red"
+    Image.new("RGB", (64, 48), "blue").save(tmp_path / f"next{path.suffix}")
+    (tmp_path / f"next{path.suffix}").replace(path)
+    assert _colour(service) == "blue"
+    path.unlink()
+    answer = service.http.get("/snapshot?timeout_ms=500")
+    assert (answer.status_code, answer.json()["reason"]) == (503, "camera_absent")
+
+
+def _colour(service):
+    answer = service.http.get("/snapshot")
+    assert answer.status_code == 200, answer.text
+    red, _, blue = Image.open(io.BytesIO(answer.content)).convert("RGB").getpixel((30, 20))
+    return "red" if red > 200 and blue < 60 else "blue" if blue > 200 and red < 60 else "neither"
+
+
+def test_version_and_config(start):
+    service = start(CAMERA_SOURCE="fake")
+    assert service.command("version").stdout.startswith("visant-camera ")
+    shown = service.command("config", CAMERA_SOURCE="rtsp://eve:s3cret@camera/live?token=t0ken").stdout
+    assert "CAMERA_SOURCE=rtsp://camera/live\n" in shown
+    assert "s3cret" not in shown
+    assert "t0ken" not in shown

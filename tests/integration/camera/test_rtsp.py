@@ -1,0 +1,139 @@
+"""A real RTSP server: H.264 whose frames carry their time of exposure."""
+
+import io
+import re
+import socket
+import threading
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.xdist_group("rtsp")  # two H.264 encoders beside everything else starve each other
+
+
+def exposed(jpeg):
+    """CLOCK_MONOTONIC seconds, read from the picture's upper edge: 40 blocks of 16x32 pixels, white is 1."""
+    image = Image.open(io.BytesIO(jpeg)).convert("L")
+    bits = "".join("1" if image.getpixel((bit * 16 + 8, 16)) > 128 else "0" for bit in range(40))
+    return int(bits, 2) / 1000
+
+
+def test_pictures_are_exposed_after_their_request(start, rtsp):
+    service = start(CAMERA_SOURCE=rtsp().url)
+    service.until("ok", timeout=25)
+    for _ in range(15):
+        asked = time.monotonic()
+        answer = service.http.get("/snapshot")
+        assert answer.status_code == 200, answer.text
+        assert exposed(answer.content) >= asked
+
+
+def test_a_server_that_dies_and_returns_serves_again_without_a_restart(start, rtsp):
+    camera = rtsp()
+    service = start(CAMERA_SOURCE=camera.url)
+    service.until("ok", timeout=25)
+    camera.kill()
+    service.until("camera_absent")
+    answer = service.http.get("/snapshot?timeout_ms=300")
+    assert (answer.status_code, answer.json()["reason"]) == (503, "camera_absent")
+    camera.start()
+    returned = time.monotonic()
+    asked = returned
+    answer = service.http.get("/snapshot?timeout_ms=20000")
+    assert answer.status_code == 200, answer.text
+    assert exposed(answer.content) >= asked
+    assert time.monotonic() - returned < 15, "the test machine is slow, but not that slow"
+
+
+def test_a_server_that_falls_silent_is_a_stall(start, rtsp):
+    camera = rtsp()
+    service = start(CAMERA_SOURCE=camera.url)
+    service.until("ok", timeout=25)
+    camera.pause()
+    began = time.monotonic()
+    service.until("camera_stalled")
+    assert time.monotonic() - began < 3
+    camera.resume()
+    service.until("ok", timeout=25)
+
+
+def test_credentials_are_used_and_never_shown(start, rtsp):
+    camera = rtsp(user="eve:s3cret")
+    service = start(CAMERA_SOURCE=camera.url.replace("//", "//eve:s3cret@"), LOG_LEVEL="DEBUG")
+    service.until("ok", timeout=25)
+    assert service.http.get("/snapshot").status_code == 200
+    (child,) = service.children()
+    assert "s3cret" not in Path(f"/proc/{child}/cmdline").read_text()
+    camera.kill()
+    service.until("camera_absent")
+    seen = service.log + service.http.get("/state").text + service.http.get("/snapshot?timeout_ms=10").text
+    assert "s3cret" not in seen + service.command("config").stdout
+
+
+def test_wrong_credentials_are_an_absent_camera(start, rtsp):
+    service = start(CAMERA_SOURCE=rtsp(user="eve:s3cret").url.replace("//", "//eve:wr0ng@"))
+    service.until("camera_absent", timeout=25)
+    assert "does not answer or shows no video" in service.state()["detail"]
+    assert "wr0ng" not in service.log
+
+
+def test_a_backlog_after_a_network_hiccup_is_never_served_as_new(start, rtsp):
+    """The network holds everything back for a second, then delivers it at once: old frames that arrive now."""
+    camera = rtsp()
+    with _proxy(camera.port) as (port, gate):
+        # the margin is small, so that it is the clock of the stream that finds the old ones out
+        service = start(
+            CAMERA_SOURCE=re.sub(r":\d+/", f":{port}/", camera.url),
+            CAMERA_STALL_AFTER="5",
+            CAMERA_FRESHNESS_MARGIN="0.1",
+        )
+        service.until("ok", timeout=25)
+        for _ in range(3):
+            gate.clear()
+            time.sleep(1.2)
+            asked = time.monotonic()
+            timer = threading.Timer(0.02, gate.set)
+            timer.start()
+            answer = service.http.get("/snapshot?timeout_ms=5000")
+            timer.join()
+            assert answer.status_code == 200, answer.text
+            assert exposed(answer.content) >= asked
+
+
+@contextmanager
+def _proxy(target):
+    """(port, gate): forwards TCP to `target` while the gate is set."""
+    gate = threading.Event()
+    gate.set()
+    listening = socket.create_server(("127.0.0.1", 0))
+    open_ones = [listening]
+
+    def forward(source, sink):
+        with suppress(OSError):
+            while data := source.recv(65536):
+                gate.wait()
+                sink.sendall(data)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+    def accept():
+        with suppress(OSError):
+            while True:
+                near, _ = listening.accept()
+                far = socket.create_connection(("127.0.0.1", target))
+                open_ones.extend((near, far))
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=forward, args=pair, daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield listening.getsockname()[1], gate
+    finally:
+        gate.set()
+        for one in open_ones:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
