@@ -45,6 +45,8 @@ class Execution:
             async with self._config_order:
                 ended = await self._configure(entry, stop)
             yield ended
+        elif entry.broken is not None:
+            yield Ended("failed", Reason.BROKEN_COMMAND, entry.broken)
         elif entry.kind == "unknown":
             yield Ended("failed", Reason.UNKNOWN_COMMAND, f"cmd {entry.cmd[:100]!r}")
         else:
