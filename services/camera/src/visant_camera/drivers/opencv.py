@@ -4,10 +4,12 @@ import contextlib
 import json
 import os
 import select
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from visant_camera.capture_process import messages
 from visant_camera.capture_process.messages import Order, Playing
@@ -26,6 +28,8 @@ from visant_camera.frame import Frame
 OPEN_TIMEOUT = 6.0
 """Seconds that a stream's server may take to show its first picture."""
 _START = 10.0  # seconds more for the child to start and import OpenCV on a slow card
+_REACH = 3.0  # seconds until a TCP connection must stand
+_PORTS = {"rtsp": 554, "rtsps": 322}
 STREAM_LATE = 0.5
 """Seconds that a network frame may be old on arrival, at best (encoder, network, decoder): CAMERA_FRESHNESS_MARGIN."""
 _LIVE_OPTIONS = "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay"  # FFmpeg's, as OpenCV passes them on
@@ -44,8 +48,7 @@ class OpenCvDriver:
 
     def open(self) -> Opened:
         """Starts the child and waits until it plays. Raises CameraAbsent."""
-        if not self._live and not Path(self._source).is_file():
-            raise CameraAbsent(f"{self._shown}: no such file")
+        self._look()
         self._wanting = False
         # Standard error is dropped: FFmpeg would print the address with its credentials.
         self._child = subprocess.Popen(
@@ -79,6 +82,18 @@ class OpenCvDriver:
             fps=playing.fps,
             timestamp_late=STREAM_LATE if self._live else 0.0,
         )
+
+    def _look(self) -> None:
+        """Raises CameraAbsent where a child would only find nothing: starting one costs half a second of CPU."""
+        if not self._live:
+            if not Path(self._source).is_file():
+                raise CameraAbsent(f"{self._shown}: no such file")
+            return
+        parts = urlsplit(self._shown)
+        try:
+            socket.create_connection((parts.hostname, parts.port or _PORTS[parts.scheme]), timeout=_REACH).close()
+        except OSError as error:
+            raise CameraAbsent(f"{self._shown}: {error.strerror or 'it does not answer'}") from None
 
     def next_frame(self, timeout: float, *, want: bool) -> Frame | None:
         """Takes the child's next word. The timeout is counted here: the child may hang for ever."""
