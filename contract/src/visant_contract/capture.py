@@ -1,8 +1,9 @@
 """A picture on its way to the cloud, and the receipt."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from visant_contract.ids import TriggerId
 
@@ -10,6 +11,18 @@ IDEMPOTENCY_KEY = "Idempotency-Key"
 
 TRIGGER_LABEL_MAX = 100
 """Characters that a plain cloud stores of `trigger_label`."""
+
+
+def _plain_time(value: Any) -> Any:
+    """Plain devices send UTC without saying so."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return value  # pydantic reads other forms, and says what is wrong with the rest
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    return value
 
 
 class CaptureUpload(BaseModel):
@@ -21,7 +34,7 @@ class CaptureUpload(BaseModel):
     trigger_id: TriggerId | None = None
     """Plain devices may send none; ours always does."""
     image_base64: str
-    captured_at: AwareDatetime
+    captured_at: Annotated[AwareDatetime, BeforeValidator(_plain_time)]
     trigger_label: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
 
