@@ -1,13 +1,14 @@
 """Connections: short reads and short writes, on SQLite and PostgreSQL alike."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
-from sqlalchemy import Connection, Table, event
+from sqlalchemy import Connection, Row, Table, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.sql.elements import ColumnElement
 
 _WRITE = "visant_write"
 
@@ -59,8 +60,22 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
+def _insert(connection: AsyncConnection, table: Table, values: dict[str, Any]) -> Any:
+    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    return make(table).values(**values).on_conflict_do_nothing()
+
+
 async def insert_new(connection: AsyncConnection, table: Table, values: dict[str, Any]) -> bool:
     """Inserts one row; False where a unique constraint says that it is there already."""
-    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    result = await connection.execute(make(table).values(**values).on_conflict_do_nothing())
-    return result.rowcount == 1
+    result = await connection.execute(_insert(connection, table, values))
+    return bool(result.rowcount == 1)
+
+
+async def insert_returning(
+    connection: AsyncConnection, table: Table, values: dict[str, Any], columns: Sequence[ColumnElement[Any]]
+) -> Row[Any] | None:
+    """The same, and the row as it is in the table now; None where it was there already."""
+    row: Row[Any] | None = (
+        await connection.execute(_insert(connection, table, values).returning(*columns))
+    ).one_or_none()
+    return row

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from sqlalchemy import Row, Select, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from visant_cloud.store.database import insert_new
+from visant_cloud.store.database import insert_new, insert_returning
 from visant_cloud.store.tables import devices, triggers
 from visant_contract.outcome import OutcomeReport, Reason
 
@@ -73,9 +73,11 @@ async def create(
 ) -> tuple[Trigger, bool]:
     """A new trigger that lives `lifetime` seconds, and True; or the one this key or slot already made, and False."""
     # one insert at a time per device: a stream reads on from the last seq it has sent, so seq must rise as rows appear
-    await connection.execute(select(devices.c.device_id).where(devices.c.device_id == device_id).with_for_update())
+    # (SQLite has one writer anyway)
+    if connection.dialect.name != "sqlite":
+        await connection.execute(select(devices.c.device_id).where(devices.c.device_id == device_id).with_for_update())
     trigger_id = f"{type}_{now:%Y%m%dT%H%M%S}_{secrets.token_hex(6)}"
-    new = await insert_new(
+    row = await insert_returning(
         connection,
         triggers,
         {
@@ -92,18 +94,18 @@ async def create(
             "config": config,
             "history": [],
         },
+        _COLUMNS,
     )
-    if new:
-        found = await find(connection, device_id, trigger_id)
+    if row is not None:
+        return _trigger(row), True
+    same = select(*_COLUMNS).where(triggers.c.device_id == device_id)
+    if idempotency_key is not None:
+        same = same.where(triggers.c.idempotency_key == idempotency_key)
     else:
-        same = select(*_COLUMNS).where(triggers.c.device_id == device_id)
-        if idempotency_key is not None:
-            same = same.where(triggers.c.idempotency_key == idempotency_key)
-        else:
-            same = same.where(triggers.c.scheduled_for == scheduled_for)
-        found = await _first(connection, same)
+        same = same.where(triggers.c.scheduled_for == scheduled_for)
+    found = await _first(connection, same)
     assert found is not None
-    return found, new
+    return found, False
 
 
 async def waiting(

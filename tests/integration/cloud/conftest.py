@@ -1,0 +1,222 @@
+"""A whole cloud in this process, once on SQLite and once on PostgreSQL, with a clock that tests move."""
+
+import asyncio
+import base64
+import io
+import json
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from PIL import Image
+from support.postgres import PostgresServer
+
+from visant_cloud import server
+from visant_cloud.app import create_app
+from visant_cloud.command_hub import CommandHub
+from visant_cloud.context import Cloud
+from visant_cloud.pictures import Pictures
+from visant_cloud.sent_marker import SentMarker
+from visant_cloud.settings import CloudSettings
+from visant_cloud.store import triggers
+from visant_cloud.store.database import Database
+from visant_cloud.store.schema import migrate
+from visant_runtime.lifecycle import Stop
+
+
+class Time:
+    """The cloud's clock: real time plus what the test added."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def pass_(self, seconds: float) -> None:
+        """So much later."""
+        self.ahead += timedelta(seconds=seconds)
+
+
+class Stream:
+    """What a device has read so far; `next()` waits for one more message."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._lines = response.aiter_lines()
+        self.id: str | None = None
+        self.raw: list[str] = []
+
+    async def next(self, timeout: float = 10.0) -> dict[str, Any]:
+        async with asyncio.timeout(timeout):
+            async for line in self._lines:
+                self.raw.append(line)
+                if line.startswith("id:"):
+                    self.id = line[3:].strip()
+                if line.startswith("data:"):
+                    return dict(json.loads(line[5:]))
+        raise EOFError
+
+    async def command(self, timeout: float = 10.0) -> dict[str, Any]:
+        while "cmd" not in (message := await self.next(timeout)):
+            pass
+        return message
+
+    async def ended(self, timeout: float = 10.0) -> bool:
+        try:
+            while True:
+                await self.next(timeout)
+        except (EOFError, httpx.RemoteProtocolError, httpx.ReadError):
+            return True
+
+
+class Running:
+    """A cloud that listens on loopback."""
+
+    def __init__(self, cloud: Cloud, app: FastAPI, url: str, time: Time) -> None:
+        self.cloud = cloud
+        self.app = app
+        self.url = url
+        self.time = time
+        self.client = httpx.AsyncClient(base_url=url, timeout=20)
+
+    @asynccontextmanager
+    async def stream(self, device_id: str, token: str | None = None, **query: str) -> AsyncIterator[Stream]:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        path = f"/v1/devices/{device_id}/commands"
+        async with self.client.stream("GET", path, params=query, headers=headers, timeout=30) as response:
+            if response.status_code != 200:
+                await response.aread()
+                response.raise_for_status()
+            yield Stream(response)
+
+    async def trigger(self, device_id: str, **body: Any) -> str:
+        answer = await self.client.post(f"/v1/devices/{device_id}/trigger", json=body or None)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["trigger_id"])
+
+    async def triggers(self, device_id: str, count: int) -> list[str]:
+        """Many at once, past HTTP."""
+        async with self.cloud.database.writing() as connection:
+            made = [await triggers.create(connection, device_id, self.time(), 120.0) for _ in range(count)]
+        self.cloud.hub.nudge(device_id)
+        return [row.trigger_id for row, _ in made]
+
+    async def capture(self, device_id: str, trigger_id: str | None, **more: Any) -> httpx.Response:
+        headers = more.pop("headers", {})
+        return await self.client.post("/v1/captures", json=upload(device_id, trigger_id, **more), headers=headers)
+
+    async def row(self, device_id: str, trigger_id: str) -> dict[str, Any]:
+        answer = await self.client.get(f"/v1/triggers/{device_id}/{trigger_id}")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+
+def jpeg(width: int = 64, height: int = 48, colour: int = 120) -> bytes:
+    """A real, small picture."""
+    data = io.BytesIO()
+    Image.new("RGB", (width, height), (colour, 80, 40)).save(data, "JPEG")
+    return data.getvalue()
+
+
+def upload(device_id: str, trigger_id: str | None, **more: Any) -> dict[str, Any]:
+    """A capture as a device sends it."""
+    body: dict[str, Any] = {
+        "device_id": device_id,
+        "image_base64": base64.b64encode(more.pop("image", jpeg())).decode(),
+        "captured_at": datetime.now(UTC).isoformat(),
+        "metadata": {"trigger_type": "manual"},
+    }
+    if trigger_id is not None:
+        body["trigger_id"] = trigger_id
+    return {**body, **more}
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with PostgresServer() as running:
+        yield running
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str | None:
+    """None: SQLite in the data folder."""
+    if request.param == "sqlite":
+        return None
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.url(f"t{secrets.token_hex(8)}")
+
+
+Start = Callable[..., Awaitable[Running]]
+
+
+@pytest.fixture
+async def start(tmp_path: Path, database_url: str | None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Start]:
+    """`await start(auth="open", ping_every=0.2)`: a cloud with these settings; again: a restart on the same data."""
+    for name in CloudSettings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    running: list[Callable[[], Awaitable[None]]] = []
+
+    async def end_all() -> None:
+        while running:
+            await running.pop()()
+
+    async def starting(**chosen: Any) -> Running:
+        await end_all()
+        given = {"auth": "open", "data_dir": tmp_path / "cloud", "database_url": database_url}
+        settings = CloudSettings(**{**given, "port": 0, "http_host": "127.0.0.1", "min_free_bytes": 0, **chosen})
+        pictures = Pictures(settings.data_dir / "pictures")
+        pictures.prepare()
+        database = Database(settings.engine_url())
+        cloud_id = await migrate(database)
+        time = Time()
+        sent = SentMarker(database, time)
+        cloud = Cloud(settings, database, cloud_id, CommandHub(), pictures, sent, now=time)
+        app = create_app(cloud)
+        listener = server.listen(settings)
+        one = Running(cloud, app, f"http://127.0.0.1:{listener.getsockname()[1]}", time)
+        stop = Stop()
+        marking = asyncio.create_task(sent.run())
+        serving = asyncio.create_task(server.serve(app, cloud.hub, listener, settings, stop))
+
+        async def end() -> None:
+            await one.client.aclose()
+            stop.set()
+            await serving
+            marking.cancel()
+            await asyncio.gather(marking, return_exceptions=True)
+            await database.close()
+
+        running.append(end)
+        return one
+
+    yield starting
+    await end_all()
+
+
+async def until(condition: Callable[[], Awaitable[Any]], timeout: float = 10.0) -> Any:
+    """What `condition` gives as soon as it is true."""
+    async with asyncio.timeout(timeout):
+        while not (found := await condition()):
+            await asyncio.sleep(0.02)
+    return found
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Awaitable[Any]]:
+    return until
+
+
+@pytest.fixture
+def picture() -> Callable[..., bytes]:
+    return jpeg
+
+
+@pytest.fixture
+def upload_body() -> Callable[..., dict[str, Any]]:
+    return upload

@@ -1,0 +1,290 @@
+"""One trigger's road through the cloud, on both databases."""
+
+import asyncio
+from typing import Any
+
+import httpx
+
+
+async def registered(cloud: Any, device_id: str = "D1") -> None:
+    async with cloud.stream(device_id) as stream:
+        await stream.next()
+
+
+async def test_a_trigger_is_pushed_captured_and_shown_as_executed(start: Any, eventually: Any, picture: Any) -> None:
+    cloud = await start()
+    async with cloud.stream("D1", device_version="2.0.0") as stream:
+        connected = await stream.next()
+        assert connected["event"] == "connected" and connected["device_id"] == "D1"
+        assert connected["cloud_id"] == cloud.cloud.cloud_id and connected["ping_every"] == 20
+        assert connected["duplicate"] is False and connected["server_time"]
+        answer = (await cloud.client.post("/v1/devices/D1/trigger")).json()
+        assert answer["status"] == "sent" and answer["connected"] is True
+        command = await stream.command()
+        assert command["trigger_id"] == answer["trigger_id"]
+        assert command["cmd"] == "capture" and command["type"] == "manual"
+        assert command["issued_at"] < command["expires_at"]
+        row = await eventually(lambda: sent_row(cloud, "D1", answer["trigger_id"]))
+        assert row["status"] == "sent" and str(row["seq"]) == stream.id
+        stored = await cloud.capture("D1", answer["trigger_id"], image=picture(640, 480))
+        assert stored.status_code == 201
+    row = await cloud.row("D1", answer["trigger_id"])
+    assert row["status"] == "executed" and row["reason"] is None and row["history"] == []
+    assert row["created_at"] <= row["sent_at"] <= row["stored_at"] and row["latency_ms"] > 0
+    found = await cloud.client.get(f"/v1/captures/{stored.json()['record_id']}/picture")
+    assert found.content == picture(640, 480) and found.headers["content-type"] == "image/jpeg"
+    small = await cloud.client.get(f"/v1/captures/{stored.json()['record_id']}/thumbnail")
+    assert small.content.startswith(b"\xff\xd8\xff")
+
+
+async def sent_row(cloud: Any, device_id: str, trigger_id: str) -> Any:
+    row = await cloud.row(device_id, trigger_id)
+    return row if row["sent_at"] else None
+
+
+async def test_the_receipt_carries_every_field_of_the_plain_form(start: Any) -> None:
+    cloud = await start()
+    await registered(cloud)
+    receipt = (await cloud.capture("D1", await cloud.trigger("D1"))).json()
+    expected = "record_id device_id captured_at ingested_at evaluation_status state score reason evaluated_at "
+    assert set(receipt) == set((expected + "image_stored thumbnail_stored").split())
+    assert receipt["evaluation_status"] == "pending" and receipt["image_stored"] is True
+
+
+async def test_the_same_trigger_delivered_again_gets_the_first_receipt(start: Any) -> None:
+    cloud = await start()
+    await registered(cloud)
+    trigger_id = await cloud.trigger("D1")
+    first = await cloud.capture("D1", trigger_id)
+    second = await cloud.capture("D1", trigger_id)
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert first.json() == second.json()
+    assert len((await cloud.client.get("/v1/captures")).json()["captures"]) == 1
+
+
+async def test_ten_deliveries_of_one_picture_at_once_leave_one_record_and_one_file(start: Any) -> None:
+    cloud = await start()
+    await registered(cloud)
+    trigger_id = await cloud.trigger("D1")
+    answers = await asyncio.gather(*(cloud.capture("D1", trigger_id) for _ in range(10)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 9 + [201]
+    assert len({answer.json()["record_id"] for answer in answers}) == 1
+    assert len([path for path in cloud.cloud.pictures.files() if ".thumb" not in path.name]) == 1
+
+
+async def test_captures_without_a_trigger_are_each_a_record(start: Any) -> None:
+    cloud = await start()
+    await registered(cloud)
+    answers = [await cloud.capture("D1", None) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[0].json()["record_id"] != answers[1].json()["record_id"]
+
+
+async def test_a_capture_of_an_unknown_trigger_makes_its_row(start: Any) -> None:
+    cloud = await start()
+    await registered(cloud)
+    for trigger_id in ("manual_D1_20261122_140530_123456", "a/b c?d", "x" * 300):
+        assert (await cloud.capture("D1", trigger_id)).status_code == 201
+    rows = (await cloud.client.get("/v1/devices/D1/triggers")).json()["triggers"]
+    assert [row["status"] for row in rows] == ["executed"] * 3
+    assert rows[0]["trigger_id"] == "x" * 300
+
+
+async def test_the_same_idempotency_key_gives_the_same_trigger(start: Any) -> None:
+    cloud = await start()
+    await registered(cloud)
+    await registered(cloud, "D2")
+
+    async def fire(device_id: str) -> str:
+        answer = await cloud.client.post(f"/v1/devices/{device_id}/trigger", headers={"Idempotency-Key": "k"})
+        assert answer.status_code == 200
+        return str(answer.json()["trigger_id"])
+
+    ids = await asyncio.gather(*(fire("D1") for _ in range(8)))
+    assert len(set(ids)) == 1
+    assert await fire("D2") not in ids, "a key counts per device"
+    async with cloud.stream("D1") as stream:
+        await stream.next()
+        assert (await stream.command())["trigger_id"] == ids[0]
+        assert await fire("D1") == ids[0]
+        other = await cloud.trigger("D1")
+        assert (await stream.command())["trigger_id"] == other, "the repeated key pushes nothing"
+
+
+async def test_an_offline_device_gets_its_triggers_in_order_when_it_connects(start: Any) -> None:
+    cloud = await start()
+    await registered(cloud)
+    answer = (await cloud.client.post("/v1/devices/D1/trigger")).json()
+    assert answer["status"] == "queued" and answer["connected"] is False
+    wanted = [answer["trigger_id"], *await cloud.triggers("D1", 249)]
+    async with cloud.stream("D1") as stream:
+        assert [(await stream.command())["trigger_id"] for _ in wanted] == wanted
+        ids = [int(line[3:]) for line in stream.raw if line.startswith("id:")]
+        assert ids == sorted(set(ids))
+
+
+async def test_every_connection_replays_what_has_no_outcome_and_has_not_expired(start: Any) -> None:
+    cloud = await start()
+    await registered(cloud)
+    short = await cloud.trigger("D1", expires_in=30)
+    done, failed, left = [await cloud.trigger("D1") for _ in range(3)]
+    async with cloud.stream("D1") as stream:
+        assert [(await stream.command())["trigger_id"] for _ in range(4)] == [short, done, failed, left]
+    await cloud.capture("D1", done)
+    outcome = {"status": "failed", "reason": "camera_absent"}
+    assert (await cloud.client.post(f"/v1/devices/D1/triggers/{failed}/outcome", json=outcome)).status_code == 200
+    cloud.time.pass_(31)
+    last = await cloud.trigger("D1")
+    async with cloud.stream("D1") as stream:
+        assert [(await stream.command())["trigger_id"] for _ in range(2)] == [left, last]
+
+
+async def test_triggers_survive_a_restart_of_the_cloud_and_its_id_stays(start: Any) -> None:
+    cloud = await start()
+    await registered(cloud)
+    trigger_id, cloud_id = await cloud.trigger("D1"), cloud.cloud.cloud_id
+    cloud = await start()
+    assert cloud.cloud.cloud_id == cloud_id
+    async with cloud.stream("D1") as stream:
+        assert (await stream.command())["trigger_id"] == trigger_id
+
+
+async def test_no_trigger_falls_between_replay_and_live_while_streams_come_and_go(start: Any) -> None:
+    cloud = await start()
+    await registered(cloud)
+    fired: list[str] = []
+    seen: set[str] = set()
+    done = asyncio.Event()
+
+    async def fire() -> None:
+        for _ in range(30):
+            fired.append(await cloud.trigger("D1"))
+        done.set()
+
+    async def read_a_little() -> None:
+        while not (done.is_set() and seen == set(fired)):
+            async with cloud.stream("D1") as stream:
+                for _ in range(7):
+                    message = await stream.command()
+                    if message["trigger_id"] in seen:
+                        continue
+                    seen.add(message["trigger_id"])
+                    report = {"status": "failed", "reason": "camera_stalled"}
+                    path = f"/v1/devices/D1/triggers/{message['trigger_id']}/outcome"
+                    await cloud.client.post(path, json=report)
+                    if len(seen) == 30:
+                        return
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(fire(), read_a_little())
+    assert seen == set(fired)
+
+
+async def test_pings_name_the_last_command_of_this_stream(start: Any) -> None:
+    cloud = await start(ping_every=0.2)
+    async with cloud.stream("D1") as stream:
+        await stream.next()
+        ping = await stream.next()
+        assert ping["event"] == "ping" and ping["server_time"] and "last_id" not in ping
+        await cloud.trigger("D1")
+        await stream.command()
+        sent = stream.id
+        ping = await stream.next()
+        assert ping["event"] == "ping" and ping["last_id"] == sent
+
+
+async def test_two_streams_of_one_id_both_get_commands_and_the_second_is_told(start: Any) -> None:
+    cloud = await start()
+    async with cloud.stream("D1") as one, cloud.stream("D1") as two:
+        assert (await one.next())["duplicate"] is False
+        assert (await two.next())["duplicate"] is True
+        assert (await cloud.client.get("/v1/devices/connected")).json() == {
+            "devices": [{"device_id": "D1", "subscribers": 2}],
+            "count": 1,
+        }
+        trigger_id = await cloud.trigger("D1")
+        assert [(await each.command())["trigger_id"] for each in (one, two)] == [trigger_id] * 2
+        page = await cloud.client.get("/")
+        assert "2 streams" in page.text
+
+
+async def test_a_burst_of_600_triggers_reaches_a_device_whole_and_in_order(start: Any) -> None:
+    cloud = await start()
+    await registered(cloud)
+    async with cloud.stream("D1") as stream:
+        await stream.next()
+        wanted = await cloud.triggers("D1", 600)
+        assert [(await stream.command())["trigger_id"] for _ in wanted] == wanted
+
+
+async def test_the_history_pages_through_everything(start: Any) -> None:
+    cloud = await start()
+    await registered(cloud)
+    wanted = [await cloud.trigger("D1") for _ in range(7)]
+    got: list[str] = []
+    before: int | None = None
+    while True:
+        query = {"limit": 3, **({"before": before} if before else {})}
+        answer = (await cloud.client.get("/v1/devices/D1/triggers", params=query)).json()
+        got += [row["trigger_id"] for row in answer["triggers"]]
+        before = answer["next_before"]
+        if before is None:
+            break
+    assert got == wanted[::-1]
+
+
+async def test_settings_reach_a_connected_device_now_and_others_at_their_connection(start: Any) -> None:
+    cloud = await start()
+    await registered(cloud)
+    answer = (await cloud.client.put("/v1/devices/D1/config", json={"brightness": 7})).json()
+    assert answer["connected"] is False and answer["trigger_id"] is None
+    async with cloud.stream("D1") as stream:
+        assert (await stream.next())["config"] == {"brightness": 7}
+        answer = (await cloud.client.put("/v1/devices/D1/config", json={"brightness": 8})).json()
+        command = await stream.command()
+        assert command == {"cmd": "update_config", "trigger_id": answer["trigger_id"], "config": {"brightness": 8}}
+    path = f"/v1/devices/D1/triggers/{answer['trigger_id']}/outcome"
+    assert (await cloud.client.post(path, json={"status": "executed"})).json()["status"] == "executed"
+
+
+async def test_a_device_that_reads_only_data_lines_is_served(start: Any) -> None:
+    """The old client: one JSON object a line, everything else ignored, reconnects without any id."""
+    cloud = await start()
+    trigger_ids = []
+    async with cloud.stream("OLD1") as stream:
+        await stream.next()
+        trigger_ids.append(await cloud.trigger("OLD1"))
+        event = await stream.command()
+    body = {"image_base64": (await plain_body(event)), "device_id": "OLD1", "trigger_id": event["trigger_id"]}
+    body |= {"captured_at": "2026-11-22T14:05:30", "trigger_label": f"manual_{event['trigger_id']}"}
+    refused = await cloud.client.post("/v1/captures", json=body)
+    assert refused.status_code == 201, refused.text
+    assert refused.json()["record_id"]
+    for line in stream.raw:
+        assert line == "" or line.startswith(("data: {", "id: "))
+
+
+async def plain_body(event: dict[str, Any]) -> str:
+    import base64
+
+    from PIL import Image
+
+    assert event["cmd"] == "capture" and event["type"] == "manual"
+    import io
+
+    data = io.BytesIO()
+    Image.new("RGB", (32, 24)).save(data, "JPEG")
+    return base64.b64encode(data.getvalue()).decode()
+
+
+async def test_an_unknown_device_is_told_so_plainly(start: Any) -> None:
+    cloud = await start()
+    for method, path in (
+        ("POST", "/v1/devices/NOPE/trigger"),
+        ("GET", "/v1/devices/NOPE/triggers"),
+        ("GET", "/v1/devices/NOPE"),
+    ):
+        answer: httpx.Response = await cloud.client.request(method, path)
+        assert answer.status_code == 404
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "'NOPE' is unknown" in answer.json()["detail"]
