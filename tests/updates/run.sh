@@ -9,4 +9,4 @@ eval "$(lab/env.sh)"
 export PYTHON_IMAGE="${PYTHON_IMAGE:-python:3.13-slim-trixie}"
 export REDIS_TEST_IMAGE=visant-updates/redis:standing
 docker build --quiet ${REDIS_IMAGE:+--build-arg REDIS_IMAGE="$REDIS_IMAGE"} --tag "$REDIS_TEST_IMAGE" redis >/dev/null
-exec nice .venv/bin/python -m pytest -c tests/updates/pytest.ini --rootdir . ${ONLY:+-k "$ONLY"} "${@:-tests/updates}"
+exec .venv/bin/python -m pytest -c tests/updates/pytest.ini --rootdir . ${ONLY:+-k "$ONLY"} "${@:-tests/updates}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from visantctl.rollout import bucket
@@ -12,8 +14,27 @@ from visantctl.rollout import bucket
 from tests.updates.conftest import GOOD, NEXT
 from tests.updates.host import Host
 from tests.updates.shop import Shop, new_key, signers
+from tests.updates.wire import Website
 
 REFUSED = 4
+_channels = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def shared(shop: Shop, website: Website, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    root = tmp_path_factory.mktemp("refusing") / "device"
+    host = Host(root=root, project=f"vr{os.getpid()}", url=website.url, signers=signers(shop.key))
+    host.install(GOOD)
+    yield host
+    host.remove()
+
+
+@pytest.fixture
+def steady(shared: Host) -> Host:
+    """One device that runs GOOD, for all tests that must not change it; each with a channel of its own."""
+    shared.channel = f"refused{next(_channels)}"
+    shared.configure(UPDATE_PIN="", DEVICE_ID="TEST-1")
+    return shared
 
 
 def assert_refused(host: Host, why: str, version: str = GOOD) -> None:
@@ -26,25 +47,29 @@ def assert_refused(host: Host, why: str, version: str = GOOD) -> None:
     assert why in last["reason"]
 
 
-def test_a_manifest_changed_after_signing(shop: Shop, host: Host) -> None:
+def test_a_manifest_changed_after_signing(shop: Shop, steady: Host) -> None:
+    host = steady
     shop.offer(NEXT, host.channel)
     path = shop.dist / host.channel / "release.json"
     path.write_text(path.read_text().replace(NEXT, "0.7.1"))
     assert_refused(host, "does not match its content")
 
 
-def test_a_signature_by_a_key_the_device_does_not_know(shop: Shop, host: Host) -> None:
+def test_a_signature_by_a_key_the_device_does_not_know(shop: Shop, steady: Host) -> None:
+    host = steady
     shop.offer(NEXT, host.channel, key=new_key(host.root, "stranger"))
     assert_refused(host, "not by a key of allowed_signers")
 
 
-def test_a_signature_made_for_another_purpose(shop: Shop, host: Host) -> None:
+def test_a_signature_made_for_another_purpose(shop: Shop, steady: Host) -> None:
+    host = steady
     shop.offer(NEXT, host.channel)
     shop.sign(shop.dist / host.channel / "release.json", namespace="git")
     assert_refused(host, "does not match its content")
 
 
-def test_a_manifest_without_a_digest(shop: Shop, host: Host) -> None:
+def test_a_manifest_without_a_digest(shop: Shop, steady: Host) -> None:
+    host = steady
     images = json.loads((shop.dist / NEXT / "release.json").read_text())["images"]
     images["camera"]["reference"] = images["camera"]["reference"].split("@")[0]
     shop.doctored(NEXT, "0.71.0", {"images": images})
@@ -52,7 +77,8 @@ def test_a_manifest_without_a_digest(shop: Shop, host: Host) -> None:
     assert_refused(host, "images.camera has no digest")
 
 
-def test_a_digest_that_the_registry_does_not_have(shop: Shop, host: Host) -> None:
+def test_a_digest_that_the_registry_does_not_have(shop: Shop, steady: Host) -> None:
+    host = steady
     images = json.loads((shop.dist / NEXT / "release.json").read_text())["images"]
     name = images["camera"]["reference"].split("@")[0]
     images["camera"]["reference"] = f"{name}@sha256:{'0' * 64}"
@@ -69,14 +95,16 @@ def test_an_older_version(shop: Shop, host: Host) -> None:
     assert_refused(host, f"{GOOD} is older than {NEXT}", version=NEXT)
 
 
-def test_other_content_under_the_version_that_runs(shop: Shop, host: Host) -> None:
+def test_other_content_under_the_version_that_runs(shop: Shop, steady: Host) -> None:
+    host = steady
     shop.doctored(GOOD, GOOD + "-copy", {"version": GOOD, "revision": "another"})
     folder = shop.dist / (GOOD + "-copy")
     shutil.copytree(folder, shop.dist / host.channel)
     assert_refused(host, "a version is never reused")
 
 
-def test_host_files_other_than_the_manifest_names(shop: Shop, host: Host) -> None:
+def test_host_files_other_than_the_manifest_names(shop: Shop, steady: Host) -> None:
+    host = steady
     shop.doctored(NEXT, "0.73.0", {})
     bundle = shop.dist / "0.73.0" / f"visant-host-{NEXT}.tar.gz"
     bundle.write_bytes(bundle.read_bytes()[:-1] + b"x")
@@ -84,13 +112,15 @@ def test_host_files_other_than_the_manifest_names(shop: Shop, host: Host) -> Non
     assert_refused(host, "is not what the manifest names")
 
 
-def test_a_release_that_needs_a_newer_updater(shop: Shop, host: Host) -> None:
+def test_a_release_that_needs_a_newer_updater(shop: Shop, steady: Host) -> None:
+    host = steady
     shop.doctored(NEXT, "0.74.0", {"minimum_updater": 1000})
     host.configure(UPDATE_PIN="0.74.0")
     assert_refused(host, "needs updater 1000")
 
 
-def test_a_release_whose_own_visantctl_does_not_start(shop: Shop, host: Host) -> None:
+def test_a_release_whose_own_visantctl_does_not_start(shop: Shop, steady: Host) -> None:
+    host = steady
     tree = host.root / "tree"
     (tree / "deployment/bin").mkdir(parents=True)
     (tree / "deployment/bin/visantctl").write_text("#!/usr/bin/env python3\nimport no_such_module\n")

@@ -1,0 +1,176 @@
+"""The real services, a real cloud, triggers all the time: 1.0 -> 1.1 (bad) -> 1.0 -> 1.2, and no trigger is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.updates.host import Host, wait_for
+from tests.updates.shop import TREE, Shop, docker, signers
+from tests.updates.test_run import running
+from tests.updates.wire import Website
+
+ONE_ZERO, ONE_ONE, ONE_TWO = "0.21.0", "0.22.0", "0.23.0"
+
+
+class Traffic:
+    """Rounds of triggers through the cloud's public endpoint, one after the other, until told to stop."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._stop = threading.Event()
+        self.rounds: list[dict[str, Any]] = []
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Traffic:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.finish()
+
+    def finish(self) -> None:
+        """End with the round that is going on."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        words = [sys.executable, "-m", "emulation.smoke", "-n", "20", "--rate", "2", "--url", self._url]
+        while not self._stop.is_set():
+            done = subprocess.run(words, cwd=TREE, capture_output=True, text=True, check=False)
+            print(done.stdout, done.stderr)
+            last = done.stdout.strip().splitlines()[-1:] or ["{}"]
+            self.rounds.append({"exit": done.returncode, **json.loads(last[0])})
+
+    def total(self, key: str) -> int:
+        return sum(int(one.get(key, 0)) for one in self.rounds)
+
+
+class Watcher:
+    """Asks the camera for pictures ten times a second and notes the gaps between answers."""
+
+    def __init__(self, port: int) -> None:
+        self._url = f"http://127.0.0.1:{port}/snapshot"
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.gaps: list[float] = []
+
+    def __enter__(self) -> Watcher:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        last = time.monotonic()
+        while not self._stop.wait(0.1):
+            with contextlib.suppress(OSError), urllib.request.urlopen(self._url, timeout=5) as answer:
+                if answer.read(2) == b"\xff\xd8":
+                    now = time.monotonic()
+                    self.gaps.append(now - last)
+                    last = now
+
+
+@pytest.fixture
+def cloud() -> Iterator[tuple[str, str]]:
+    """(URL on this host, name of the network in which it is called `cloud`)."""
+    name = f"visant-updates-{os.getpid()}"
+    docker("network", "create", name)
+    docker(
+        "run", "--detach", "--name", name, "--network", name, "--network-alias", "cloud",
+        "--publish", "127.0.0.1::8000", "--env", "AUTH=open", "--env", "PORT=8000",
+        "--env", "DATA_DIR=/var/lib/visant/cloud", "visant/cloud:2.0.0",
+    )  # fmt: skip
+    port = docker("port", name, "8000/tcp").splitlines()[0].rsplit(":", 1)[1]
+    wait_for(
+        lambda: docker("inspect", "--format", "{{.State.Health.Status}}", name) == "healthy", 60, "the cloud to start"
+    )
+    yield f"http://127.0.0.1:{port}", name
+    docker("rm", "--force", "--volumes", name)
+    docker("network", "rm", name)
+
+
+def derive(shop: Shop, service: str, version: str, *lines: str) -> str:
+    """The real service's image with one thing changed, in the registry."""
+    tag = f"{shop.registry}/{shop.run}/real-{service}:{version}"
+    text = "\n".join((f"FROM visant/{service}:2.0.0", f"LABEL test.version={version}", *lines))
+    subprocess.run(
+        ["docker", "build", "--quiet", "--tag", tag, "-"], input=text, text=True, check=True, capture_output=True
+    )
+    digest = docker("push", tag).split("digest: ")[1].split()[0]
+    return f"{tag.rsplit(':', 1)[0]}@{digest}"
+
+
+def real_release(shop: Shop, version: str, **changed: tuple[str, ...]) -> None:
+    services = ("redis", "camera", "connector", "uploader")
+    words = [
+        word
+        for service in services
+        for word in ("--image", f"{service}={derive(shop, service, version, *changed.get(service, ()))}")
+    ]
+    shop.make(
+        "build", "--version", version, "--key", str(shop.key), "--out", str(shop.dist), "--image-bytes", "1000000",
+        *words,
+    )  # fmt: skip
+
+
+@pytest.mark.timeout(900)
+def test_no_trigger_is_lost_while_a_device_goes_through_a_bad_and_a_good_release(
+    shop: Shop, website: Website, cloud: tuple[str, str], tmp_path: Path, free_port: int
+) -> None:
+    url, network = cloud
+    real_release(shop, ONE_ZERO)
+    # It runs, its healthcheck passes, and after a while it is gone.
+    real_release(
+        shop, ONE_ONE, uploader=('ENTRYPOINT ["timeout", "--signal=KILL", "12", "visant-uploader"]', 'CMD ["run"]')
+    )
+    real_release(shop, ONE_TWO)
+    host = Host(root=tmp_path / "device", project=f"vt{os.getpid()}", url=website.url, signers=signers(shop.key))
+    host.configure(
+        DEVICE_ID="EMULATED-1", API_URL="http://cloud:8000", CAMERA_SOURCE="fake", CAMERA_PORT=str(free_port),
+        NO_PROXY="cloud", UPDATE_SETTLE="45", UPDATE_START_TIMEOUT="120",
+    )  # fmt: skip
+    (host.root / "secrets").mkdir()
+    (host.root / "compose.override.yaml").write_text(
+        "services:\n  connector: {networks: [site]}\n  uploader: {networks: [site]}\n"
+        f"networks:\n  site: {{external: true, name: {network}}}\n"
+    )
+    try:
+        host.install(ONE_ZERO, UPDATE_SOAK="10", UPDATE_WINDOW="0")
+        shop.offer(ONE_ONE, host.channel)
+        with Watcher(free_port) as watcher, Traffic(url) as traffic:
+            wait_for(lambda: len(traffic.rounds) > 0, 120, "the first round of triggers")
+            with running(host) as service:  # what systemd would have started; its check finds 1.1
+                wait_for(lambda: host.history()[-1]["result"] == "taken_back", 240, "the bad release to be taken back")
+                host.assert_runs(ONE_ZERO)
+                assert host.quarantined() == [ONE_ONE]
+                shop.offer(ONE_TWO, host.channel)
+                host.update()  # as the timer would
+                host.assert_runs(ONE_TWO)
+                wait_for(lambda: service.said(f"visantctl of {ONE_TWO} takes over"), 60, "the new visantctl")
+                rounds = len(traffic.rounds)
+                wait_for(lambda: len(traffic.rounds) > rounds + 1, 180, "a round on the new release")
+                traffic.finish()  # before the service stops everything
+                switches = sorted(watcher.gaps)[-3:]
+    finally:
+        host.remove()
+    summary = {key: traffic.total(key) for key in ("triggers", "captured", "failed", "expired", "unaccounted")}
+    print(json.dumps({**summary, "longest_gaps_without_a_picture_s": [round(gap, 1) for gap in switches]}))
+    assert summary["unaccounted"] == 0
+    assert summary["captured"] == summary["triggers"] > 40
+    assert [one["exit"] for one in traffic.rounds] == [0] * len(traffic.rounds)
+    taken_back = next(event for event in host.history() if event["result"] == "taken_back")
+    assert taken_back["seconds"] < 60
