@@ -1,12 +1,17 @@
 """A process that starts, stops when told, and dies when a part of it dies."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Awaitable, Callable
 
 import structlog
 
 log = structlog.get_logger()
+
+_RESOLVER = "timeout:3 attempts:1"
+"""resolv.conf(5) options. A thread that asks a dead name server cannot be cancelled and holds up the end of the
+process: with glibc's own 5 s and two rounds for 20 s (two servers), with these for under 5 s. Callers retry anyway."""
 
 
 class Stop:

@@ -1,6 +1,5 @@
 """`visant-connector run | health | config | version`. `health` imports only the standard library."""
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -40,8 +39,6 @@ def _config(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    # a name server that is gone must not hold up the stop: one question of three seconds, then the loop asks again
-    os.environ.setdefault("RES_OPTIONS", "timeout:3 attempts:1")
     from visant_connector.settings import ConnectorSettings
     from visant_runtime import logs
     from visant_runtime.settings import SettingsError, fail, load
