@@ -56,6 +56,7 @@ def run(
     0: main returned. 1: main raised; the reason is logged (a restart policy brings the process back).
     After the signal, main has `grace` seconds, then it is cancelled.
     """
+    os.environ.setdefault("RES_OPTIONS", _RESOLVER)
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         return runner.run(_run(main, grace))
 
