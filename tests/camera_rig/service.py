@@ -35,54 +35,54 @@ class Service:
 
     def __init__(self, **settings: str) -> None:
         self._settings = settings
-        self._process: subprocess.Popen[str] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         self._connection: http.client.HTTPConnection | None = None
         self._folder = tempfile.TemporaryDirectory()
+        self._log = Path(self._folder.name) / "log"
         self.address = ""
 
     def __enter__(self) -> Service:
         self.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._process and self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
         if self._connection:
             self._connection.close()
+        if kind:
+            print(self._log.read_text())
         self._folder.cleanup()
 
     @property
-    def pid(self) -> int:
-        assert self._process
-        return self._process.pid
+    def port(self) -> int:
+        return urlsplit(f"//{self.address}").port or 0
 
     def start(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "visant_camera", "run"],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdout
-        for line in self._process.stdout:
-            event = json.loads(line)
-            if event["event"] == "listening":
-                self.address = urlsplit(event["url"]).netloc
-                break
-        else:
-            raise RuntimeError(f"the camera service ended with {self._process.wait()}")
-        # What it says from now on is nobody's business, but its pipe must not fill up.
-        self._drain = subprocess.Popen(["cat"], stdin=self._process.stdout, stdout=subprocess.DEVNULL)
-        self._process.stdout.close()
+        """Starts the process and waits until it listens; a second start uses the same port, folder and settings."""
+        before = self._log.stat().st_size if self._log.exists() else 0
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "visant_camera", "run"], env=self.environment, stdout=log
+            )
+        self.address = wait_for("listening service", lambda: self._said_address(before), 60)
         self._connection = http.client.HTTPConnection(self.address, timeout=40)
+
+    def _said_address(self, after: int) -> str | None:
+        for line in self._log.read_bytes()[after:].splitlines(keepends=True):
+            if line.endswith(b"\n") and b'"listening"' in line:
+                return urlsplit(str(json.loads(line)["url"])).netloc
+        if self.process and self.process.poll() is not None:
+            raise RuntimeError(f"the camera service ended with {self.process.returncode}: {self._log.read_text()}")
+        return None
 
     def stop(self) -> float:
         """SIGTERM; returns the seconds until the process has ended."""
-        assert self._process
+        assert self.process
         began = time.monotonic()
-        self._process.send_signal(signal.SIGTERM)
-        assert self._process.wait(timeout=15) == 0
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(timeout=15) == 0
         return time.monotonic() - began
 
     @property
@@ -91,7 +91,7 @@ class Service:
         mine = {
             "CAMERA_SOURCE": "0",
             "CAMERA_RESOLUTION": "1280x720",
-            "HTTP_PORT": urlsplit(f"//{self.address}").port or "0",
+            "HTTP_PORT": self.port,
             "LOG_FORMAT": "json",
             "CAMERA_STATE_DIR": folder / "state",
             "XDG_RUNTIME_DIR": folder,
@@ -132,5 +132,6 @@ class Service:
 
     def resident(self) -> float:
         """Resident memory now, in MB of 10^6 bytes."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
+        assert self.process
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.split("VmRSS:")[1].split()[0]) * 1024 / 1e6

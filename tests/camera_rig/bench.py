@@ -1,0 +1,155 @@
+"""How fresh, how quick and how dear a picture is: our service beside four other ways, in one run on one camera.
+
+Prints a table and writes the numbers to /run/results/bench.json. `python -m tests.camera_rig.bench [REQUESTS]`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import random
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.camera_rig.bench_ways import Way, by_http, by_pipe, ours, process_of, ustreamer
+from tests.camera_rig.rig import RESULTS, Webcam, load_modules
+from tests.camera_rig.service import Service
+from tests.camera_rig.stamps import jpeg_stamp
+
+IDLE_SECONDS = 20
+PAUSE = 0.1
+"""Between two requests passes a random time up to twice this, in seconds."""
+
+
+@dataclass
+class Row:
+    """Times in ms from asking to the last byte; age: from exposure to the last byte. CPU in percent of one core."""
+
+    way: str
+    requests: int
+    fresh: int
+    """Exposed after they were asked for."""
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    age_p50_ms: float
+    cpu_percent: float
+    idle_cpu_percent: float
+    rss_mb: float
+    """Of 10^6 bytes."""
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) * 1024 / 1e6
+
+
+def measure(way: Way, count: int, *, idle: bool = True) -> Row:
+    chance = random.Random(7)
+    pid = way.process.pid
+    for _ in range(3):
+        way.ask()
+    waits, ages, fresh = [], [], 0
+    cpu, began = cpu_seconds(pid), time.monotonic()
+    for _ in range(count):
+        time.sleep(chance.uniform(0, 2 * PAUSE))
+        asked = time.monotonic()
+        jpeg = way.ask()
+        answered = time.monotonic()
+        exposed = jpeg_stamp(jpeg).exposed_at
+        waits.append(1000 * (answered - asked))
+        ages.append(1000 * (answered - exposed))
+        fresh += exposed > asked
+    busy = (cpu_seconds(pid) - cpu) / (time.monotonic() - began)
+    rss = resident_mb(pid)
+    rest = 0.0
+    if idle:
+        time.sleep(3)  # until the way has noticed that nobody asks
+        cpu, began = cpu_seconds(pid), time.monotonic()
+        time.sleep(IDLE_SECONDS)
+        rest = (cpu_seconds(pid) - cpu) / (time.monotonic() - began)
+    waits.sort()
+    ages.sort()
+    row = Row(
+        way=way.name,
+        requests=count,
+        fresh=fresh,
+        p50_ms=round(waits[count // 2], 1),
+        p90_ms=round(waits[count * 9 // 10], 1),
+        p99_ms=round(waits[count * 99 // 100], 1),
+        age_p50_ms=round(ages[count // 2], 1),
+        cpu_percent=round(100 * busy, 1),
+        idle_cpu_percent=round(100 * rest, 2),
+        rss_mb=round(rss, 1),
+    )
+    print(f"  {row.way}: {row.fresh} of {row.requests} fresh, p50 {row.p50_ms} ms")
+    return row
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+
+
+def run(count: int) -> list[Row]:
+    rows = []
+    with Webcam() as camera:
+        node = camera.plug()
+        with Service(CAMERA_IDLE_AFTER="1", CAMERA_SOURCE=node) as service:
+            service.wait_until("ok")
+            rows.append(measure(ours(service, "ours, fresh", "/snapshot"), count))
+            rows.append(measure(ours(service, "ours, max_age_ms=100", "/snapshot?max_age_ms=100"), count))
+        process = process_of("loop", node)
+        rows.append(measure(Way("bare loop, same margin, no HTTP", process, by_pipe(process)), count))
+        end(process)
+        process = ustreamer(node, 18080)
+        rows.append(measure(Way("ustreamer 4.9", process, by_http(18080, "/snapshot")), count))
+        end(process)
+        process = process_of("naive", node)
+        rows.append(measure(Way("OpenCV, discard 30, read, encode", process, by_pipe(process)), count, idle=False))
+        end(process)
+    return rows
+
+
+def judge(rows: list[Row]) -> dict[str, bool]:
+    """The aims, and whether this run met them."""
+    fresh, aged, loop, other = rows[:4]
+    return {
+        f"fresh {fresh.fresh} of {fresh.requests}": fresh.fresh == fresh.requests,
+        f"fresh p90 {fresh.p90_ms} ms at most 1.2 x the bare loop's {loop.p90_ms}": fresh.p90_ms <= 1.2 * loop.p90_ms,
+        f"max_age_ms=100 p50 {aged.p50_ms} ms below ustreamer's {other.p50_ms}": aged.p50_ms < other.p50_ms,
+        f"idle CPU {fresh.idle_cpu_percent} % at most 1.5 x the bare loop's {loop.idle_cpu_percent}": (
+            fresh.idle_cpu_percent <= 1.5 * loop.idle_cpu_percent
+        ),
+        f"RSS {fresh.rss_mb} MB below 60": fresh.rss_mb < 60,
+    }
+
+
+def main() -> None:
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 300
+    load_modules()
+    rows = run(count)
+    columns = ("way", "fresh", "p50", "p90", "p99", "age p50", "CPU", "idle CPU", "RSS")
+    print("| " + " | ".join(columns) + " |\n|" + "---|" * len(columns))
+    for row in rows:
+        idle = f"{row.idle_cpu_percent} %" if row.idle_cpu_percent else "-"
+        cells = (row.way, f"{row.fresh}/{row.requests}", row.p50_ms, row.p90_ms, row.p99_ms, row.age_p50_ms)
+        print("| " + " | ".join(map(str, (*cells, f"{row.cpu_percent} %", idle, f"{row.rss_mb} MB"))) + " |")
+    aims = judge(rows)
+    for aim, met in aims.items():
+        print(f"{'met   ' if met else 'MISSED'} {aim}")
+    report = {"kernel": platform.release(), "rows": [asdict(row) for row in rows], "aims": aims}
+    (RESULTS / "bench.json").write_text(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()
