@@ -9,9 +9,9 @@ import structlog
 
 log = structlog.get_logger()
 
-_RESOLVER = "timeout:3 attempts:1"
+_RESOLVER = "timeout:2 attempts:1"
 """resolv.conf(5) options. A thread that asks a dead name server cannot be cancelled and holds up the end of the
-process: with glibc's own 5 s and two rounds for 20 s (two servers), with these for under 5 s. Callers retry anyway."""
+process: with glibc's own 5 s and two rounds for 20 s (two servers), with these for 4 s. Callers retry anyway."""
 
 
 class Stop:
