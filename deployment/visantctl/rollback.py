@@ -68,12 +68,12 @@ def _start_good(device: Device, good: str) -> None:
 def _does_better(device: Device, pending: Pending) -> bool:
     services = dict.fromkeys(device.stack(pending.good or "").check(), "")
     baseline = Baseline.read(pending.baseline)
-    first = device.look()
     deadline = time.monotonic() + device.settings.settle
     while True:
-        seen = device.look()
-        if fault(services, first, seen) is None and unsettled(baseline, seen) is None:
-            return True
+        with contextlib.suppress(EngineFailed):
+            seen = device.look()
+            if fault(services, seen, seen) is None and unsettled(baseline, seen) is None:
+                return True
         if time.monotonic() >= deadline:
             return False
         time.sleep(1)

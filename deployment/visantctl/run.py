@@ -16,14 +16,17 @@ from visantctl import lock
 from visantctl.boot import boot
 from visantctl.device import Device
 from visantctl.errors import Busy, EngineAway, EngineFailed, Problem
+from visantctl.follower import Follower
 from visantctl.pending import Pending
-from visantctl.stack import containers
+from visantctl.stack import any_running
 
 _LOOK_EVERY = 5.0
+_ASK_EVERY = 12
+"""Looks after which the Engine is asked even though the logs still flow."""
 _GONE_LOOKS = 3
 """Looks without any running container before the stack counts as gone."""
 _SUCCESSOR = "VISANT_RUN_SUCCESSOR"
-"""Set when a new release's visantctl takes over from the old one within the same process."""
+"""Set when a new release's visantctl takes over within the same process: since when it has to show logs."""
 
 
 def run(device: Device) -> int:
@@ -32,21 +35,24 @@ def run(device: Device) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stopping.set())
     device.place.prepare()
-    took_over = os.environ.pop(_SUCCESSOR, "") == "1"
+    took_over = os.environ.pop(_SUCCESSOR, "")
     version = _start(device, stopping)
     if version is None:
         return 0
     tell_systemd(f"READY=1\nSTATUS=release {version}")
     check_at = None if took_over else time.monotonic() + random.uniform(0, device.settings.window)
-    follower = Follower(device)
-    gone = 0
+    follower = Follower(device, took_over)
+    gone = looks = 0
     try:
         while not stopping.wait(_LOOK_EVERY):
-            follower.keep_up()
+            looks += 1
             busy = lock.is_held(device.place.state)
-            gone = 0 if busy or _any_running(device) else gone + 1
+            if gone or not follower.follows or looks % _ASK_EVERY == 0:
+                gone = 0 if busy or _any_running(device) else gone + 1
             if gone >= _GONE_LOOKS:
                 raise Problem("the services were stopped by somebody else: ending, systemd starts them again")
+            if not gone:
+                follower.keep_up()
             if busy:
                 continue
             if Pending.read(device.place.state) is not None:
@@ -54,7 +60,7 @@ def run(device: Device) -> int:
                 _start(device, stopping)
             if (now_good := device.ledger.good) and now_good != version:
                 follower.end()
-                _hand_over(device, now_good)
+                _hand_over(device, now_good, follower.since)
             if check_at is not None and time.monotonic() >= check_at:
                 check_at = None
                 start_check(device)
@@ -78,18 +84,16 @@ def _start(device: Device, stopping: threading.Event) -> str | None:
 
 def _any_running(device: Device) -> bool:
     try:
-        return any(
-            one.status in ("running", "restarting") for one in containers(device.engine, device.settings.project)
-        )
+        return any_running(device.engine, device.settings.project)
     except (EngineAway, EngineFailed):
         return False
 
 
-def _hand_over(device: Device, version: str) -> None:
+def _hand_over(device: Device, version: str, since: str) -> None:
     """Become the visantctl of the release that is kept now; same process, so systemd sees no restart."""
     script = device.place.current / "deployment/bin/visantctl"
     device.log.info(f"visantctl of {version} takes over")
-    os.environ[_SUCCESSOR] = "1"
+    os.environ[_SUCCESSOR] = since
     os.execv(sys.executable, [sys.executable, str(script), "run"])
 
 
@@ -101,38 +105,6 @@ def start_check(device: Device) -> None:
     else:
         script = device.place.current / "deployment/bin/visantctl"
         subprocess.Popen([sys.executable, str(script), "update"], stdin=subprocess.DEVNULL, start_new_session=True)
-
-
-class Follower:
-    """The services' log lines on our standard output, which is the journal's."""
-
-    def __init__(self, device: Device) -> None:
-        self._device = device
-        self._process: subprocess.Popen[bytes] | None = None
-        self._lines = "all"
-        self.keep_up()
-
-    def keep_up(self) -> None:
-        """Follow again where the following has ended, as it does when all containers are replaced."""
-        if self._process is None or self._process.poll() is not None:
-            stack = self._device.stack(self._device.place.linked_version(self._device.place.current) or "")
-            since = [] if self._lines == "all" else ["--since", self._lines]
-            self._lines = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            self._process = subprocess.Popen(
-                ["docker", *stack.arguments, "logs", "--follow", "--no-color", *since],
-                stdin=subprocess.DEVNULL,
-                env=self._device.engine.environment(stack.environment),
-            )
-
-    def end(self) -> None:
-        """Stop following."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
 
 
 def tell_systemd(state: str) -> None:

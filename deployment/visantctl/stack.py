@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from visantctl.engine import Engine
-from visantctl.errors import Misconfigured
+from visantctl.errors import EngineFailed, Misconfigured
 from visantctl.place import Place
 
 LABEL = "com.docker.compose"
@@ -93,14 +93,27 @@ class Stack:
 
 def containers(engine: Engine, project: str) -> list[Container]:
     """Every container of the project, running or not."""
-    ids = engine.run("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={LABEL}.project={project}").split()
-    if not ids:
-        return []
-    try:
-        found = json.loads(engine.run("inspect", *ids))
-    except ValueError:
-        raise Misconfigured("docker inspect did not answer with JSON: is this Docker's own command line?") from None
-    return sorted((_container(value) for value in found), key=lambda one: one.service)
+    for last in (False, False, True):
+        ids = engine.run("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={LABEL}.project={project}").split()
+        if not ids:
+            return []
+        try:
+            found = json.loads(engine.run("inspect", *ids))
+        except ValueError:
+            raise Misconfigured("docker inspect did not answer with JSON: is this Docker's own command line?") from None
+        except EngineFailed:  # one of them went away in between
+            if last:
+                raise
+        else:
+            return sorted((_container(value) for value in found), key=lambda one: one.service)
+    raise AssertionError("not reached")
+
+
+def any_running(engine: Engine, project: str) -> bool:
+    """True while at least one container of the project runs: one cheap question."""
+    label = f"label={LABEL}.project={project}"
+    alive = ("--filter", "status=running", "--filter", "status=restarting")
+    return bool(engine.run("ps", "--quiet", "--filter", label, *alive).split())
 
 
 def _container(value: dict[str, Any]) -> Container:

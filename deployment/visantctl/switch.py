@@ -37,11 +37,13 @@ def switch(device: Device, candidate: str, kind: str = "update") -> None:
     step("current-linked")
     try:
         device.with_engine(lambda: _run_and_watch(device, pending))
-    except Unfit as verdict:
+        step("soaked")
+        commit(device, pending)
+    except (Unfit, OSError) as verdict:
+        if device.ledger.good == candidate:  # only bookkeeping is left; the next visantctl finishes it
+            raise
         roll_back(device, pending, str(verdict))
         raise Problem(f"{candidate} was taken back: {verdict}") from None
-    step("soaked")
-    commit(device, pending)
 
 
 def _run_and_watch(device: Device, pending: Pending) -> None:
@@ -59,9 +61,12 @@ def _run_and_watch(device: Device, pending: Pending) -> None:
 
 def watch_release(device: Device, pending: Pending) -> None:
     """Unfit unless the candidate is healthy for the soak."""
-    services = expected_images(device, pending.candidate)
     settings = device.settings
-    watch(device.look, services, Baseline.read(pending.baseline), settings.soak, settings.settle)
+    try:
+        services = expected_images(device, pending.candidate)
+        watch(device.look, services, Baseline.read(pending.baseline), settings.soak, settings.settle)
+    except EngineFailed as error:
+        raise Unfit(str(error)) from None
 
 
 def expected_images(device: Device, version: str) -> dict[str, str]:

@@ -135,7 +135,7 @@ def test_no_trigger_is_lost_while_a_device_goes_through_a_bad_and_a_good_release
     real_release(shop, ONE_ZERO)
     # It runs, its healthcheck passes, and after a while it is gone.
     real_release(
-        shop, ONE_ONE, uploader=('ENTRYPOINT ["timeout", "--signal=KILL", "12", "visant-uploader"]', 'CMD ["run"]')
+        shop, ONE_ONE, uploader=('ENTRYPOINT ["timeout", "-s", "KILL", "12", "visant-uploader"]', 'CMD ["run"]')
     )
     real_release(shop, ONE_TWO)
     host = Host(root=tmp_path / "device", project=f"vt{os.getpid()}", url=website.url, signers=signers(shop.key))

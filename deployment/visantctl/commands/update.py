@@ -24,6 +24,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """0 also when there was nothing to do; see `visantctl.errors` for the other codes."""
     device = Device.here()
+    if not options.archive and not device.settings.update_url:
+        device.log.info("UPDATE_URL is not set in .env.device: this device takes releases only by --from FILE")
+        return 0
     source: Source = Archive(options.archive) if options.archive else Channel(device.settings)
     device.log.info(update(device, source, now=options.now, force=options.force))
     return 0

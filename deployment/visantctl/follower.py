@@ -1,0 +1,51 @@
+"""The services' log lines on our standard output, which is the journal's."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+
+from visantctl.device import Device
+
+_FIRST_LINES = "50"
+"""Old lines a service at a start; what was there before is in the journal already."""
+
+
+class Follower:
+    """A `docker compose logs --follow` that is started again whenever it ends."""
+
+    def __init__(self, device: Device, since: str = "") -> None:
+        """`since`: a time in RFC 3339; empty for the newest lines."""
+        self._device = device
+        self._process: subprocess.Popen[bytes] | None = None
+        self.since = since
+        self.keep_up()
+
+    @property
+    def follows(self) -> bool:
+        """False once it has ended, as it does when no container runs or all were replaced."""
+        return self._process is not None and self._process.poll() is None
+
+    def keep_up(self) -> None:
+        """Follow again where the following has ended."""
+        if self.follows:
+            return
+        stack = self._device.stack(self._device.place.linked_version(self._device.place.current) or "")
+        which = ["--since", self.since] if self.since else ["--tail", _FIRST_LINES]
+        self.since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        self._process = subprocess.Popen(
+            ["docker", *stack.arguments, "logs", "--follow", "--no-color", *which],
+            stdin=subprocess.DEVNULL,
+            env=self._device.engine.environment(stack.environment),
+        )
+
+    def end(self) -> None:
+        """Stop following."""
+        if self._process is not None and self._process.poll() is None:
+            self.since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            self._process.terminate()
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
