@@ -1,11 +1,11 @@
 """The camera service with a real uvcvideo below it: fresh pictures, and an honest reason where there is none."""
 
+import json
 import os
 import random
-import subprocess
-import sys
 import threading
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -130,8 +130,7 @@ def test_absent_at_start_is_the_same_as_unplugged(webcam: Webcam) -> None:
         answer = service.snapshot("timeout_ms=300")
         assert (answer.status, answer.problem()["reason"]) == (503, "camera_absent")
         assert service.state()["state"] == "camera_absent"
-        health = subprocess.run([sys.executable, "-m", "visant_camera", "health"], env=service.environment, check=False)
-        assert health.returncode == 0  # degraded is not unhealthy
+        service.command("health")  # degraded is not unhealthy
         webcam.plug()
         returned = time.monotonic()
         answer = service.snapshot("timeout_ms=8000")
@@ -223,3 +222,48 @@ def test_after_idle_the_next_picture_is_as_fresh(webcam: Webcam) -> None:
         stamp_of_fresh(service.snapshot())
         answer = service.snapshot("max_age_ms=100")
         assert answer.asked_at - jpeg_stamp(answer.body).exposed_at < 0.1 + FRAME
+
+
+def test_controls_are_kept_across_an_unplug_and_a_restart(webcam: Webcam) -> None:
+    webcam.plug()
+    with Service() as service:
+        service.wait_until("ok")
+        listed = {one["name"]: one for one in service.request("GET", "/controls").problem()["controls"]}
+        assert (listed["brightness"]["minimum"], listed["brightness"]["maximum"]) == (-64, 64)
+        wish = {"exposure_time_absolute": 300, "auto_exposure": 1, "brightness": -20}
+        assert service.request("PATCH", "/controls", wish).status == 200
+        refused = service.request("PATCH", "/controls", {"brightness": 65})
+        assert refused.status == 422
+        assert "-64 to 64" in refused.problem()["detail"]
+        chosen = {"exposure_mode": 1, "exposure_time": 300, "brightness": -20}
+        assert webcam.state()["controls"].items() >= chosen.items()
+        webcam.unplug()
+        service.wait_until("camera_absent")
+        webcam.plug()  # as it comes from the factory
+        service.wait_until("ok")
+        assert webcam.state()["controls"].items() >= chosen.items()
+        service.stop()
+        webcam.unplug()
+        webcam.plug()
+        service.start()
+        service.wait_until("ok")
+        assert webcam.state()["controls"].items() >= chosen.items()
+
+
+def test_the_technicians_commands_work_while_the_service_holds_the_camera(webcam: Webcam, tmp_path: Path) -> None:
+    node = webcam.plug()
+    out = tmp_path / "x.jpg"
+    with Service() as service:
+        service.wait_until("ok")
+        probe = service.command("probe", "--json")
+        camera = json.loads(probe.stdout)["cameras"][0]
+        assert (camera["node"], camera["formats"][1]["fourcc"]) == (node, "MJPG")
+        assert camera["formats"][1]["sizes"][0] == {"width": 1280, "height": 720, "fps": [30.0, 15.0]}
+        assert "brightness" in service.command("probe").stdout
+        before = time.monotonic()
+        service.command("snapshot", "--out", str(out))
+        assert jpeg_stamp(out.read_bytes()).exposed_at > before
+        service.stop()
+        before = time.monotonic()
+        service.command("snapshot", "--out", str(out))  # without any service
+        assert jpeg_stamp(out.read_bytes()).exposed_at > before

@@ -85,6 +85,11 @@ class Service:
         assert self.process.wait(timeout=15) == 0
         return time.monotonic() - began
 
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Another command of the service, with its settings, e.g. `probe --json`. It must succeed."""
+        command = [sys.executable, "-m", "visant_camera", *words]
+        return subprocess.run(command, env=self.environment, stdout=subprocess.PIPE, text=True, check=True, timeout=90)
+
     @property
     def environment(self) -> dict[str, str]:
         folder = Path(self._folder.name)

@@ -71,6 +71,12 @@ class Cable:
             if self._unplugged:
                 raise Unplugged
 
+    def stay_silent(self, seconds: float) -> None:
+        """Passes the time; raises Unplugged when the host unplugs meanwhile."""
+        with self._changed:
+            if self._changed.wait_for(lambda: self._unplugged, seconds):
+                raise Unplugged
+
     def send_video(self, start: int, payload: bytes) -> bool:
         """Answers the host's oldest request for video; False when the stream was stopped meanwhile.
 
@@ -160,7 +166,7 @@ class Sensor:
                 due += interval * max(1, 1 + (now - due) // interval)
                 time.sleep(max(0.0, due - now))
                 if self._stall:
-                    time.sleep(self._stall)
+                    self._cable.stay_silent(self._stall)
                     self._stall = 0.0
                     continue
                 self._send_frame(time.monotonic_ns())
