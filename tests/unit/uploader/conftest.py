@@ -1,9 +1,9 @@
 """Values that many tests of the uploader begin with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -22,6 +22,7 @@ class Make:
     """Builders with everything filled in; name what matters to the test."""
 
     noon = NOON
+    spools: ClassVar[list[Spool]] = []
 
     @staticmethod
     def moment(boottime: float = 1000.0, **more: Any) -> Moment:
@@ -70,14 +71,19 @@ class Make:
         said = OutcomeReport(status="failed", reason=reason)
         return cls.picture(trigger_id, kind="report", report=said, **more)
 
-    @staticmethod
-    def spool(root: Path, **more: Any) -> Spool:
-        return Spool(root, **{"max_bytes": 1 << 30, "min_free_bytes": 0, "counters": Counters(), **more})
+    @classmethod
+    def spool(cls, root: Path, **more: Any) -> Spool:
+        """Closed when the test ends."""
+        one = Spool(root, **{"max_bytes": 1 << 30, "min_free_bytes": 0, "counters": Counters(), **more})
+        cls.spools.append(one)
+        return one
 
 
 @pytest.fixture
-def make() -> type[Make]:
-    return Make
+def make() -> Iterator[type[Make]]:
+    yield Make
+    while Make.spools:
+        Make.spools.pop().close()
 
 
 @pytest.fixture

@@ -207,7 +207,7 @@ class Spool:
     def _replace(
         self, destination: Destination, name: str, report: SpoolHeader | None, folder: Path, step: str
     ) -> str | None:
-        """The report first: a crash in between leaves both, and `_settle_pairs` finishes the move at the start."""
+        """The report first: a crash in between leaves both, and `settle_pairs` finishes the move at the start."""
         report_name = None
         if report is None:
             lost = folder == self.folders.quarantine
