@@ -153,6 +153,12 @@ async def test_unknown_paths_and_methods_are_problems_too(web):
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+async def test_a_body_larger_than_any_wish_is_refused(web):
+    answer = await web.patch("/controls", content=b" " * 70_000)
+    assert answer.status_code == 413
+    assert "at most 65536 bytes" in answer.json()["detail"]
+
+
 async def test_faults_are_set_and_shown(web):
     answer = await web.post("/fake/faults", json={"fault": "frozen", "seconds": 60})
     assert answer.json()["fault"] == "frozen"

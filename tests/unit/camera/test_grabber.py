@@ -83,6 +83,14 @@ def test_a_stalled_camera_stays_stalled_until_a_frame_proves_otherwise(rig, driv
     rig.until("ok")
 
 
+def test_a_camera_that_stalls_for_long_does_not_fill_the_log(rig, driver, until, capsys):
+    driver.sending = False
+    rig.until("camera_stalled")
+    opens = driver.opens
+    until(lambda: driver.opens > opens + 2)
+    assert capsys.readouterr().out.count("\n") <= 1, "said once"
+
+
 def test_a_camera_that_returns_serves_within_five_seconds_however_long_it_was_away(rig, driver):
     assert max(reopen_delay(attempt) for attempt in range(1000)) == REOPEN_MAX
     driver.present = False

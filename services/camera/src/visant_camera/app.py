@@ -13,7 +13,7 @@ from starlette.routing import Route
 from visant_camera.condition import Condition
 from visant_camera.drivers.faults import Fault, Faults
 from visant_camera.metrics import ConditionMetrics
-from visant_camera.problems import http_problem, problem
+from visant_camera.problems import http_problem, problem, small_body
 from visant_camera.snapshot import Snapshots
 
 
@@ -49,7 +49,7 @@ def fault_routes(faults: Faults) -> list[Route]:
 
     async def change(request: Request) -> Response:
         try:
-            fault = Fault.model_validate_json(await request.body())
+            fault = Fault.model_validate_json(await small_body(request))
         except ValidationError as error:
             first = error.errors()[0]
             return problem(422, f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}")

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from visant_camera.control_values import NotAllowed, SavedValues, Values, check, in_order, read_wish
 from visant_camera.drivers import CameraError, Control, ControlRefused, Driver, Opened
 from visant_camera.grabber import Grabber
-from visant_camera.problems import problem
+from visant_camera.problems import problem, small_body
 from visant_contract.outcome import Reason
 
 log = structlog.get_logger()
@@ -63,7 +63,7 @@ class Controls:
     async def change(self, request: Request) -> Response:
         """422 names what is allowed and changes nothing; 409: the camera refused a value in its range just now."""
         try:
-            wish = read_wish(await request.body())
+            wish = read_wish(await small_body(request))
             name, controls, done, refusal = await self._between_frames(lambda driver: _set(self._grabber, driver, wish))
         except NotAllowed as error:
             return problem(422, str(error))

@@ -13,6 +13,7 @@ from visant_camera.condition import Condition
 from visant_camera.drivers import BadFrame, CameraAbsent, CameraError, CameraStalled, Driver, Opened
 from visant_camera.frame import Frame
 from visant_camera.waiting import Waiting
+from visant_contract.outcome import Reason
 from visant_runtime.heartbeat import Heartbeat
 
 log = structlog.get_logger()
@@ -61,6 +62,7 @@ class Grabber:
         self.camera_name = ""
         """What the camera that is or was open calls itself."""
         self._failures = 0
+        self._away = True
         self._round_at = time.monotonic()
         self._error: BaseException | None = None
         # daemon: a read that the kernel never lets go of must not keep the process alive
@@ -110,6 +112,7 @@ class Grabber:
             self._stream()
         except CameraError as error:
             self._failures += 1
+            self._away = error.reason is Reason.CAMERA_ABSENT
             self._condition.failed(error)
         finally:
             self._open = False
@@ -121,6 +124,12 @@ class Grabber:
         self.camera_name = opened.name
         margin = opened.timestamp_late if self._margin is None else self._margin
         self._condition.opened(opened, margin)
+        if self._away:  # one that stalls is opened again every few seconds, perhaps for days
+            self._log(opened)
+        if self._on_open is not None:
+            self._on_open(self._driver, opened)
+
+    def _log(self, opened: Opened) -> None:
         log.info(
             "camera open",
             source=opened.source,
@@ -131,8 +140,6 @@ class Grabber:
         )
         for line in opened.refusals:
             log.warning("the camera refused a wish", refused=line)
-        if self._on_open is not None:
-            self._on_open(self._driver, opened)
 
     def _stream(self) -> None:
         left = self._warmup

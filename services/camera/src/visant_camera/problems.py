@@ -8,6 +8,8 @@ from starlette.responses import Response
 
 from visant_contract.errors import PROBLEM_JSON, Problem
 
+_MAX_BODY = 65_536
+
 
 def problem(status: int, detail: str, *, reason: str | None = None, headers: dict[str, str] | None = None) -> Response:
     """A problem document; `detail` is one line for a person, `reason` a word for programs."""
@@ -18,6 +20,16 @@ def problem(status: int, detail: str, *, reason: str | None = None, headers: dic
         {"Cache-Control": "no-store", **(headers or {})},
         media_type=PROBLEM_JSON,
     )
+
+
+async def small_body(request: Request) -> bytes:
+    """The request's body. Raises HTTPException (413) for more than any of our requests needs."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > _MAX_BODY:
+            raise HTTPException(413, f"at most {_MAX_BODY} bytes are taken")
+    return body
 
 
 def http_problem(request: Request, error: Exception) -> Response:

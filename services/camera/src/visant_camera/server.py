@@ -13,7 +13,8 @@ from visant_runtime.lifecycle import Stop
 from visant_runtime.settings import SettingsError
 
 log = structlog.get_logger()
-_GRACE = 3  # seconds for answers under way when the process is told to end
+_GRACE = 2  # seconds for answers under way when the process is told to end
+_CONNECTIONS = 64  # at once; the uploader needs a handful
 
 
 class _Server(uvicorn.Server):
@@ -48,6 +49,7 @@ async def serve(app: ASGIApp, listening: socket.socket, stop: Stop) -> None:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
+        limit_concurrency=_CONNECTIONS,
     )
     server = _Server(config)
     host, port = listening.getsockname()[:2]
