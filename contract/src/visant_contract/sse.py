@@ -40,3 +40,5 @@ class Ping(BaseModel):
     server_time: AwareDatetime | None = None
     last_id: str | None = None
     """SSE id of the last command sent on this stream; a device that has not seen it reconnects."""
+    sent: int | None = None
+    """Commands sent on this stream so far: `last_id` alone hides a gap once a later command has come through."""

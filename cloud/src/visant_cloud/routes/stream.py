@@ -98,6 +98,7 @@ async def events(cloud: Cloud, device: Device, subscription: Subscription) -> As
         )
     )
     last_seq = 0
+    commands = 0
     next_ping = time.monotonic() + ping_every
     while not subscription.closed:
         async with cloud.database.reading() as connection:
@@ -105,6 +106,7 @@ async def events(cloud: Cloud, device: Device, subscription: Subscription) -> As
         for row in batch:
             yield command(row)
             last_seq = row.seq
+            commands += 1
             if subscription.closed:
                 break
         if batch:
@@ -116,7 +118,7 @@ async def events(cloud: Cloud, device: Device, subscription: Subscription) -> As
         async with cloud.database.reading() as connection:
             if not auth.still_welcome(device, await devices.find(connection, device.device_id), cloud.settings.auth):
                 return
-        yield event(Ping(server_time=cloud.now(), last_id=str(last_seq) if last_seq else None))
+        yield event(Ping(server_time=cloud.now(), last_id=str(last_seq) if last_seq else None, sent=commands))
         next_ping = time.monotonic() + ping_every
 
 

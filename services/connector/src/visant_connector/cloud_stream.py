@@ -41,6 +41,8 @@ class Received:
     """SSE id of the last command that this stream brought, this event included."""
     size: int = 0
     """Characters of its data."""
+    commands: int = 0
+    """Commands with an SSE id of their own that this stream brought, this event included."""
 
 
 class CloudStream:
@@ -133,6 +135,7 @@ class CloudStream:
     async def _events(self, response: httpx.Response, asked: float) -> AsyncGenerator[Received, None]:
         limit = self._settings.stream_timeout
         last_id: str | None = None
+        commands = 0
         lines = _Lines(response, BoundedLines(MAX_EVENT_BYTES, self._dropped))
         clean = httpx.Response(200, headers={"content-type": f"{_EVENT_STREAM}; charset=utf-8"}, stream=lines)
         loop = asyncio.get_running_loop()
@@ -150,13 +153,14 @@ class CloudStream:
                     raise Retryable("the cloud closed the stream")
                 message = _message(event.data)
                 if not isinstance(message, Connected | Ping | UnknownEvent):
+                    commands += bool(event.id) and event.id != last_id
                     last_id = event.id or None
                 if message is None:  # no sign of life: a proxy may make empty events up
                     continue
                 if isinstance(message, Connected):
                     self._ping_every = message.ping_every
                     limit = silence_limit(self._settings.stream_timeout, message.ping_every)
-                yield Received(message, self._clock.boottime(), asked, last_id, len(event.data))
+                yield Received(message, self._clock.boottime(), asked, last_id, len(event.data), commands)
                 due = loop.time() + limit  # counted from when somebody listens again
 
 
