@@ -180,7 +180,7 @@ async def test_a_replay_after_a_reboot_renews_the_deadline_of_what_still_waits(d
         ((entry_id, deadline),) = after.redis.hgetall(DEADLINES).items()
         assert json.loads(deadline)["boot_id"] == "boot-2"
         assert [entry_id] == [id for id, _ in after.redis.xrange(STREAM)]
-        assert after.fact("duplicates") == 1
+        await until(lambda: after.fact("duplicates") == 1)
 
 
 async def test_a_reset_cloud_may_use_the_same_trigger_id_again(device: Any, until: Any, logged: list[Any]) -> None:

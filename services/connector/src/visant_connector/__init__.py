@@ -1,0 +1,1 @@
+"""Holds the cloud's command stream and admits its commands into Redis."""

@@ -8,10 +8,10 @@ from typing import Any
 import structlog
 
 from visant_connector.admission import Admission, RedisRefused, Verdict
-from visant_connector.cloud_clock import CloudClock
 from visant_connector.cloud_stream import Received
 from visant_connector.entries import Admittable, Moment, Scope, admittable
 from visant_connector.figures import Figures
+from visant_connector.known_cloud import KnownCloud
 from visant_connector.patience import Patience
 from visant_connector.settings import ConnectorSettings
 from visant_contract.command import Command, UnknownEvent, UpdateConfigCommand
@@ -25,24 +25,6 @@ log = structlog.get_logger()
 
 OFFSET_MOVED = 0.25
 """Seconds by which the cloud's clock must turn out different to be written down again: each write wears the card."""
-
-
-class KnownCloud:
-    """What outlives a stream: the cloud that spoke last, its clock, and the settings it sent."""
-
-    def __init__(self) -> None:
-        self.scope: Scope | None = None
-        self.clock = CloudClock()
-        self.config: str | None = None
-
-    def is_now(self, scope: Scope) -> bool:
-        """`scope` speaks; True: it is another cloud than before, and nothing known of the old one holds."""
-        before, self.scope = self.scope, scope
-        if before == scope:
-            return False
-        self.clock = CloudClock()
-        self.config = None
-        return before is not None
 
 
 class Conversation:
@@ -141,7 +123,6 @@ class Conversation:
         elif verdict is Verdict.UNREMEMBERED:
             log.warning("admitted, but Redis could not remember it: a replay may queue it twice", **named)
         else:
-            kill_point("connector.renewed")
             log.debug(verdict.value, **named)
 
     def _waited(self, seconds: float) -> None:
@@ -203,10 +184,12 @@ class Conversation:
         self._known.config = text
 
     async def _ping(self, ping: Ping, one: Received) -> None:
-        if ping.last_id is not None and ping.last_id != one.last_id:
+        lost_last = ping.last_id is not None and ping.last_id != one.last_id
+        lost_earlier = ping.sent is not None and ping.sent != one.commands
+        if lost_last or lost_earlier:
             self._figures.gap()
             self.proven = self._pinged_well
-            self.ended = Retryable(f"a command is missing: the cloud sent {ping.last_id}, last seen {one.last_id}")
+            self.ended = Retryable(_missing(ping, one))
         else:
             self._pinged_well = True
         if ping.server_time is not None:
@@ -233,3 +216,9 @@ class Conversation:
         if offset is not None and abs(offset - (self._seen.clock_offset or 0.0)) > OFFSET_MOVED:
             self._seen = self._seen.model_copy(update={"clock_offset": offset})
             await self._tell_uploader(self._seen)
+
+
+def _missing(ping: Ping, one: Received) -> str:
+    if ping.last_id != one.last_id:
+        return f"a command is missing: the cloud sent {ping.last_id}, last seen {one.last_id}"
+    return f"a command is missing: the cloud sent {ping.sent} on this stream, {one.commands} came"

@@ -7,9 +7,10 @@ import structlog
 
 from visant_connector.admission import Admission
 from visant_connector.cloud_stream import CloudStream, Received
-from visant_connector.conversation import Conversation, KnownCloud
+from visant_connector.conversation import Conversation
 from visant_connector.figures import Figures
 from visant_connector.inbox import Ended, Inbox, Opened
+from visant_connector.known_cloud import KnownCloud
 from visant_connector.patience import Patience
 from visant_connector.reconnect import STEADY, Reconnect, refused_wait
 from visant_connector.repeats import Repeats
