@@ -12,6 +12,7 @@ from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.problems import Refusal, unknown_device
 from visant_cloud.store import access, devices
 from visant_cloud.store.devices import Device
+from visant_contract.ids import valid_device_id
 
 COOKIE = "visant_session"
 CSRF_HEADER = "X-CSRF-Token"
@@ -43,7 +44,7 @@ async def calling_device(
     token = bearer(request)
     if cloud.settings.auth == "open":
         device = await devices.find(connection, device_id)
-        if device is None and register:
+        if device is None and register and valid_device_id(device_id):
             await devices.create(connection, device_id, cloud.now())
             device = await devices.find(connection, device_id)
         if device is None:

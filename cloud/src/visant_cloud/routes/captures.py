@@ -4,7 +4,7 @@ import asyncio
 import base64
 import binascii
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -28,6 +28,8 @@ _BESIDE_PICTURE = 256 << 10
 _LATE = 60.0
 """Seconds after which a picture counts as backlog: DELIVERY_RATE applies to it."""
 _FULL_RETRY = 300
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2999, 1, 1, tzinfo=UTC)
 
 
 @router.post(
@@ -110,7 +112,7 @@ def _refuse_when_pressed(cloud: Cloud, upload: CaptureUpload) -> None:
         raise Refusal(
             507, "The cloud's disk is full; keep the picture and try again later", "disk_full", retry_after=_FULL_RETRY
         )
-    if cloud.deliveries is not None and (cloud.now() - upload.captured_at).total_seconds() > _LATE:
+    if cloud.deliveries is not None and (cloud.now() - _storable(upload.captured_at)).total_seconds() > _LATE:
         wait = cloud.deliveries.take(upload.device_id)
         if wait is not None:
             raise Refusal(
@@ -143,7 +145,7 @@ def _row(upload: CaptureUpload, picture: Picture, received_at: datetime, record_
         "device_id": upload.device_id,
         "trigger_id": upload.trigger_id,
         "trigger_label": upload.trigger_label,
-        "captured_at": upload.captured_at,
+        "captured_at": _storable(upload.captured_at),
         "received_at": received_at,
         "uncertainty": _uncertainty(upload.metadata),
         "bytes": len(picture.jpeg),
@@ -153,6 +155,11 @@ def _row(upload: CaptureUpload, picture: Picture, received_at: datetime, record_
         "thumbnail": True,
         "metadata": upload.metadata,
     }
+
+
+def _storable(moment: datetime) -> datetime:
+    """The device's word, unless its clock is so wrong that UTC has no such time."""
+    return min(max(moment, _EARLIEST), _LATEST)
 
 
 def _uncertainty(metadata: dict[str, Any]) -> float | None:
@@ -179,7 +186,7 @@ async def listing(
     request: Request,
     device_id: str | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-    before: Annotated[int | None, Query(ge=1)] = None,
+    before: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
 ) -> dict[str, Any]:
     """Stored pictures, newest received first; `next_before` continues, null at the end."""
     async with cloud_of(request).database.reading() as connection:

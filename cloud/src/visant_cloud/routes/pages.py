@@ -112,7 +112,9 @@ async def _device(cloud: Cloud, device_id: str, before: int | None) -> dict[str,
 
 
 @router.get("/devices/{device_id}", response_class=HTMLResponse)
-async def device(request: Request, device_id: str, before: Annotated[int | None, Query(ge=1)] = None) -> Response:
+async def device(
+    request: Request, device_id: str, before: Annotated[int | None, Query(ge=1, lt=2**63)] = None
+) -> Response:
     """One device: its pictures, its health, its ledger."""
     caller = await auth.find_caller(request)
     if caller is None:
@@ -125,7 +127,9 @@ async def device(request: Request, device_id: str, before: Annotated[int | None,
 
 
 @router.get("/parts/devices/{device_id}", response_class=HTMLResponse)
-async def device_part(request: Request, device_id: str, before: Annotated[int | None, Query(ge=1)] = None) -> Response:
+async def device_part(
+    request: Request, device_id: str, before: Annotated[int | None, Query(ge=1, lt=2**63)] = None
+) -> Response:
     """The changing part of a device's page."""
     caller = await auth.operator(request)
     return _part(request, "_device.html", caller, **await _device(cloud_of(request), device_id, before))

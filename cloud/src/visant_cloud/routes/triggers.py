@@ -58,7 +58,7 @@ async def history(
     request: Request,
     device_id: str,
     limit: Annotated[int, Query(ge=1, le=5000)] = 100,
-    before: Annotated[int | None, Query(ge=1)] = None,
+    before: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
     status: str | None = None,
 ) -> dict[str, Any]:
     """The ledger, newest first; `next_before` continues it, null at the end."""

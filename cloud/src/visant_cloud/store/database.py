@@ -1,6 +1,7 @@
 """Connections: short reads and short writes, on SQLite and PostgreSQL alike."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
@@ -19,11 +20,13 @@ class Database:
     def __init__(self, url: str) -> None:
         self.sqlite = url.startswith("sqlite")
         if self.sqlite:
-            self.engine = create_async_engine(url)
+            self.engine = create_async_engine(url, json_serializer=to_json)
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
         else:
-            self.engine = create_async_engine(url, pool_size=10, max_overflow=10, pool_pre_ping=True, pool_timeout=10)
+            self.engine = create_async_engine(
+                url, json_serializer=to_json, pool_size=10, max_overflow=10, pool_pre_ping=True, pool_timeout=10
+            )
         # SQLite's own wait for its writer is a sleep loop without order; a lock is a queue
         self._writer: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.sqlite else nullcontext()
 
@@ -44,6 +47,14 @@ class Database:
     async def close(self) -> None:
         """Gives every connection back."""
         await self.engine.dispose()
+
+
+def to_json(value: Any) -> str:
+    """JSON as the standard has it: NaN and the infinities, which Python would write, become null."""
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        return json.dumps(json.loads(json.dumps(value), parse_constant=lambda name: None))
 
 
 def _prepare_sqlite(connection: Any, record: Any) -> None:

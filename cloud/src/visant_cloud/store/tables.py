@@ -43,6 +43,16 @@ class UtcTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class Clean(TypeDecorator[str]):
+    """Text without NUL characters, which PostgreSQL cannot hold: they become U+FFFD, when searched for as well."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.replace("\0", "\ufffd")
+
+
 metadata = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -85,7 +95,7 @@ operators = Table(
     metadata,
     _organisation(),
     Column("operator_id", String(32), primary_key=True),
-    Column("name", String(200), nullable=False, unique=True),
+    Column("name", Clean(200), nullable=False, unique=True),
     Column("password_hash", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
 )
@@ -106,7 +116,7 @@ api_tokens = Table(
     metadata,
     _organisation(),
     Column("token_hash", String(64), primary_key=True),
-    Column("name", String(200), nullable=False, unique=True),
+    Column("name", Clean(200), nullable=False, unique=True),
     Column("created_at", UtcTime, nullable=False),
 )
 
@@ -114,7 +124,7 @@ devices = Table(
     "devices",
     metadata,
     _organisation(),
-    Column("device_id", String(64), primary_key=True),
+    Column("device_id", Clean(64), primary_key=True),
     Column("created_at", UtcTime, nullable=False),
     Column("active", Boolean, nullable=False, default=True),
     Column("old_client", Boolean, nullable=False, default=False),
@@ -122,7 +132,7 @@ devices = Table(
     Column("token_revoked", Boolean, nullable=False, default=False),
     Column("token_seen_at", UtcTime),
     Column("last_seen_at", UtcTime),
-    Column("device_version", String(100)),
+    Column("device_version", Clean(100)),
     Column("config", JSON(none_as_null=True)),
     Column("schedule_interval", Float),
     Column("schedule_next_at", UtcTime, index=True),
@@ -135,7 +145,7 @@ enrol_codes = Table(
     metadata,
     _organisation(),
     Column("code_hash", String(64), primary_key=True),
-    Column("device_id", String(64)),
+    Column("device_id", Clean(64)),
     Column("replace", Boolean, nullable=False, default=False),
     Column("created_at", UtcTime, nullable=False),
     Column("expires_at", UtcTime, nullable=False),
@@ -148,13 +158,13 @@ triggers = Table(
     metadata,
     _organisation(),
     Column("seq", _BIG, primary_key=True, autoincrement=True),
-    Column("device_id", String(64), ForeignKey("devices.device_id"), nullable=False),
-    Column("trigger_id", String(512), nullable=False),
+    Column("device_id", Clean(64), ForeignKey("devices.device_id"), nullable=False),
+    Column("trigger_id", Clean(512), nullable=False),
     Column("kind", String(20), nullable=False, default="capture"),
-    Column("type", String(50), nullable=False, default="manual"),
+    Column("type", Clean(50), nullable=False, default="manual"),
     Column("status", String(20), nullable=False),
-    Column("reason", String(100)),
-    Column("detail", Text),
+    Column("reason", Clean(100)),
+    Column("detail", Clean),
     Column("provisional", Boolean, nullable=False, default=False),
     Column("config", JSON(none_as_null=True)),
     Column("created_at", UtcTime, nullable=False),
@@ -162,7 +172,7 @@ triggers = Table(
     Column("sent_at", UtcTime),
     Column("ended_at", UtcTime),
     Column("history", JSON, nullable=False),
-    Column("idempotency_key", String(512)),
+    Column("idempotency_key", Clean(512)),
     Column("scheduled_for", UtcTime),
     UniqueConstraint("device_id", "trigger_id"),
     UniqueConstraint("device_id", "idempotency_key"),
@@ -179,9 +189,9 @@ captures = Table(
     _organisation(),
     Column("seq", _BIG, primary_key=True, autoincrement=True),
     Column("record_id", String(32), nullable=False, unique=True),
-    Column("device_id", String(64), ForeignKey("devices.device_id"), nullable=False),
-    Column("trigger_id", String(512)),
-    Column("trigger_label", Text),
+    Column("device_id", Clean(64), ForeignKey("devices.device_id"), nullable=False),
+    Column("trigger_id", Clean(512)),
+    Column("trigger_label", Clean),
     Column("captured_at", UtcTime, nullable=False),
     Column("received_at", UtcTime, nullable=False),
     Column("uncertainty", Float),
