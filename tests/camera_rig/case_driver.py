@@ -76,6 +76,7 @@ def test_300_frames_pass_byte_for_byte(webcam: Webcam, driver: V4l2Driver) -> No
         last = frame.sequence
 
 
+@pytest.mark.long
 def test_the_kernels_stamp_is_late_by_less_than_the_driver_admits(webcam: Webcam, driver: V4l2Driver) -> None:
     webcam.plug()
     opened = driver.open()
@@ -152,7 +153,7 @@ def test_a_stall_of_5_s_is_noticed_and_reopening_ends_it(webcam: Webcam, driver:
     assert time.monotonic() - began > 4.0
 
 
-@pytest.mark.parametrize("fault", ["truncate", "headless"])
+@pytest.mark.parametrize("fault", ["truncate", pytest.param("headless", marks=pytest.mark.long)])
 def test_a_frame_without_its_end_or_its_beginning_is_refused(webcam: Webcam, driver: V4l2Driver, fault: str) -> None:
     webcam.plug()
     driver.open()
@@ -182,6 +183,7 @@ def test_frames_that_the_kernel_drops_are_a_gap_and_no_more(webcam: Webcam, driv
     assert good[-1].sequence - good[0].sequence >= 39
 
 
+@pytest.mark.long
 def test_flagged_frames_are_noticed_while_nobody_wants_any(webcam: Webcam, driver: V4l2Driver) -> None:
     with faulty_frames_kept():
         webcam.plug()
@@ -227,6 +229,7 @@ def test_a_size_that_the_camera_has_not_becomes_its_nearest_and_says_so(webcam: 
             driver.close()
 
 
+@pytest.mark.long
 def test_a_slower_rate_is_granted_and_kept(webcam: Webcam) -> None:
     webcam.plug()
     driver = V4l2Driver("0", size=(640, 480), fps=15)
@@ -281,6 +284,7 @@ def test_of_two_cameras_the_neighbour_is_never_taken(webcam: Webcam, driver: V4l
         assert driver.open().name.startswith("Rig Camera")
 
 
+@pytest.mark.long
 def test_a_twin_with_the_same_serial_that_came_later_is_not_taken(webcam: Webcam, driver: V4l2Driver) -> None:
     webcam.plug()
     driver.open()
@@ -292,6 +296,7 @@ def test_a_twin_with_the_same_serial_that_came_later_is_not_taken(webcam: Webcam
             driver.open()
 
 
+@pytest.mark.long
 def test_a_camera_that_replaces_a_broken_one_is_taken(webcam: Webcam, driver: V4l2Driver) -> None:
     webcam.plug()
     driver.open()

@@ -42,7 +42,7 @@ def test_300_requests_at_random_times_all_get_a_frame_exposed_after_them(webcam:
         service.wait_until("ok")
         waits = []
         for _ in range(300):
-            time.sleep(chance.uniform(0, 0.1))
+            time.sleep(chance.uniform(0, 0.06))
             answer = service.snapshot()
             stamp_of_fresh(answer)
             waits.append(answer.answered_at - answer.asked_at)
@@ -52,6 +52,7 @@ def test_300_requests_at_random_times_all_get_a_frame_exposed_after_them(webcam:
         assert service.stop() < 5
 
 
+@pytest.mark.long
 def test_fresh_holds_for_a_camera_that_exposes_for_20_ms() -> None:
     with Webcam("Rig Dark", "D1", 0, "--exposure", "0.02") as camera, Service() as service:
         camera.plug()
@@ -61,6 +62,7 @@ def test_fresh_holds_for_a_camera_that_exposes_for_20_ms() -> None:
             stamp_of_fresh(service.snapshot())
 
 
+@pytest.mark.long
 def test_a_second_of_age_allowed_is_answered_at_once_and_truthfully(webcam: Webcam) -> None:
     webcam.plug()
     with Service() as service:
@@ -71,6 +73,7 @@ def test_a_second_of_age_allowed_is_answered_at_once_and_truthfully(webcam: Webc
             assert answer.asked_at - jpeg_stamp(answer.body).exposed_at < 1
 
 
+@pytest.mark.long
 def test_two_requests_at_once_share_a_frame(webcam: Webcam) -> None:
     webcam.plug()
     with Service() as service:
@@ -151,6 +154,7 @@ def test_a_stall_of_5_s_is_named_within_2_s_and_its_end_serves(webcam: Webcam) -
         assert time.monotonic() - began < 5 + 5
 
 
+@pytest.mark.long
 def test_truncated_frames_are_counted_and_none_is_served(webcam: Webcam) -> None:
     webcam.plug()
     with Service() as service:
@@ -163,6 +167,7 @@ def test_truncated_frames_are_counted_and_none_is_served(webcam: Webcam) -> None
         assert 1 <= service.state()["bad_frames"] <= 10
 
 
+@pytest.mark.long
 def test_nothing_but_truncated_frames_is_bad_frames(webcam: Webcam) -> None:
     webcam.plug()
     with Service() as service:
@@ -173,6 +178,7 @@ def test_nothing_but_truncated_frames_is_bad_frames(webcam: Webcam) -> None:
         stamp_of_fresh(service.snapshot("timeout_ms=20000"))
 
 
+@pytest.mark.long
 def test_a_camera_with_yuyv_alone_is_served_fresh_as_jpeg() -> None:
     with Webcam("Rig Yuyv", "Y1", 0, "--only-yuyv") as camera, Service() as service:
         camera.plug()
@@ -186,6 +192,7 @@ def test_a_camera_with_yuyv_alone_is_served_fresh_as_jpeg() -> None:
         assert service.resident() < 95
 
 
+@pytest.mark.long
 def test_a_size_that_the_camera_has_not_is_shown_as_refused(webcam: Webcam) -> None:
     webcam.plug()
     with Service(CAMERA_RESOLUTION="1920x1080") as service:
@@ -250,15 +257,17 @@ def test_controls_are_kept_across_an_unplug_and_a_restart(webcam: Webcam) -> Non
         assert webcam.state()["controls"].items() >= chosen.items()
 
 
+@pytest.mark.long
 def test_the_technicians_commands_work_while_the_service_holds_the_camera(webcam: Webcam, tmp_path: Path) -> None:
     node = webcam.plug()
     out = tmp_path / "x.jpg"
     with Service() as service:
         service.wait_until("ok")
         probe = service.command("probe", "--json")
-        camera = json.loads(probe.stdout)["cameras"][0]
-        assert (camera["node"], camera["formats"][1]["fourcc"]) == (node, "MJPG")
-        assert camera["formats"][1]["sizes"][0] == {"width": 1280, "height": 720, "fps": [30.0, 15.0]}
+        (camera,) = json.loads(probe.stdout)["cameras"]
+        sizes = {one["fourcc"]: one["sizes"] for one in camera["formats"]}
+        assert camera["node"] == node
+        assert sizes["MJPG"][0] == {"width": 1280, "height": 720, "fps": [30.0, 15.0]}
         assert "brightness" in service.command("probe").stdout
         before = time.monotonic()
         service.command("snapshot", "--out", str(out))

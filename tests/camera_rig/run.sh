@@ -6,6 +6,7 @@ started=$SECONDS
 # shellcheck source=tests/camera_rig/prepare.sh
 . "$(dirname "$0")/prepare.sh"
 chosen=("$@")
+[[ "$*" == *tests/camera_rig/case_* ]] || chosen+=(tests/camera_rig)
 [ -z "${SHORT:-}" ] || chosen+=(-m "not long")
 booted=$SECONDS status=0
 tests/camera_rig/boot.sh "$results" env PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 \

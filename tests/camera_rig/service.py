@@ -39,6 +39,7 @@ class Service:
         self._connection: http.client.HTTPConnection | None = None
         self._folder = tempfile.TemporaryDirectory()
         self._log = Path(self._folder.name) / "log"
+        self._last_at = 0.0
         self.address = ""
 
     def __enter__(self) -> Service:
@@ -67,6 +68,8 @@ class Service:
                 [sys.executable, "-m", "visant_camera", "run"], env=self.environment, stdout=log
             )
         self.address = wait_for("listening service", lambda: self._said_address(before), 60)
+        if self._connection:
+            self._connection.close()
         self._connection = http.client.HTTPConnection(self.address, timeout=40)
 
     def _said_address(self, after: int) -> str | None:
@@ -105,14 +108,17 @@ class Service:
         return {**os.environ, **{name: str(value) for name, value in mine.items()}, **self._settings}
 
     def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Answer:
-        """One request on the kept connection."""
+        """One request, on a kept connection unless the last one is long ago: a server may have closed it."""
         assert self._connection
+        if time.monotonic() - self._last_at > 2:
+            self._connection.close()
         content = json.dumps(body) if body is not None else None
         asked_at = time.monotonic()
         self._connection.request(method, path, content, {"Content-Type": "application/json"} if content else {})
         response = self._connection.getresponse()
         data = response.read()
-        return Answer(response.status, data, dict(response.headers), asked_at, time.monotonic())
+        self._last_at = time.monotonic()
+        return Answer(response.status, data, dict(response.headers), asked_at, self._last_at)
 
     def snapshot(self, query: str = "") -> Answer:
         return self.request("GET", f"/snapshot{query and '?'}{query}")
