@@ -78,10 +78,11 @@ install_plugins() {
     find "$work/x" -path '*/cli-plugins/docker-*' -type f -exec install -m 755 -t "$to" {} +
 }
 
-# cgroup controllers and /var/run are what Docker's own service expects from an init system.
+# One dockerd a network namespace: a second would delete the first one's bridge.
 start_engine() {
     local log="$LAB_STATE/dockerd.log" pid
-    if pid=$(cat /var/run/docker.pid 2>/dev/null) && kill -0 "$pid" 2>/dev/null; then
+    # A number in a pid file that outlived a reboot may be anybody's by now.
+    if pid=$(cat /var/run/docker.pid 2>/dev/null) && grep -q dockerd "/proc/$pid/cmdline" 2>/dev/null; then
         say "a dockerd (pid $pid) is already starting, waiting for it"
     else
         rm -f /var/run/docker.pid

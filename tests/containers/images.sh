@@ -8,7 +8,8 @@ docker buildx version >/dev/null 2>&1 || {
     echo "docker buildx is missing: run 'make lab' (Debian machine without an Engine) or install Docker with buildx" >&2
     exit 1
 }
-eval "$(lab/env.sh "${PLATFORM:-}")"
+settings=$(lab/env.sh "${PLATFORM:-}") || exit 1
+eval "$settings"
 VERSION=${VERSION:-$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)}
 REVISION=${REVISION:-$(git rev-parse HEAD 2>/dev/null || echo unknown)}
 origin=$(git remote get-url origin 2>/dev/null || true)

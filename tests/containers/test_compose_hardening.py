@@ -146,6 +146,14 @@ def test_the_image_says_what_it_is_and_how_it_fares(created: Stack, service: str
         assert labels[f"org.opencontainers.image.{name}"]
 
 
+@pytest.mark.parametrize(("service", "most"), [("camera", 250), ("connector", 60), ("uploader", 60)])
+def test_an_image_is_small(created: Stack, service: str, most: int) -> None:
+    image = created.config()["services"][service]["image"]
+    steps = docker("history", "--no-trunc", "--human=false", "--format", "{{.Size}} {{.CreatedBy}}", image)
+    own = [int(line.partition(" ")[0]) for line in steps.splitlines() if " COPY " in line]
+    assert 10 * MIB < sum(own) <= most * 1_000_000
+
+
 @pytest.mark.parametrize("service", EVERY)
 def test_inside_there_is_no_way_to_more(created: Stack, service: str) -> None:
     shell = """

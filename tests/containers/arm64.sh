@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# The device's images for linux/arm64, built here without emulation, and the camera's run under qemu-user: it must
+# take a picture. On a machine without arm64 base images they are made first (lab/arm64.sh: some minutes, once).
+# shellcheck source=tests/containers/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+need_engine
+if [ -n "$(lab/env.sh)" ]; then lab/arm64.sh; else lab/arm64.sh run; fi
+started=$SECONDS
+PLATFORM=linux/arm64 PROGRESS=plain tests/containers/images.sh device >/dev/null 2>&1 ||
+    die "the arm64 images were not built: PLATFORM=linux/arm64 make images says why"
+echo "arm64 images built in $((SECONDS - started)) s"
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+started=$SECONDS
+# The picture is read back and must decode: a fake that answered nothing would pass otherwise.
+docker run --rm --platform linux/arm64 --read-only --cap-drop ALL --tmpfs /tmp -e CAMERA_SOURCE=fake \
+    --entrypoint sh "visant/camera:$version-arm64" -c '
+        test "$(uname -m)" = aarch64 && visant-camera snapshot --out /tmp/x.jpg &&
+        python3 -c "import cv2; picture = cv2.imread(\"/tmp/x.jpg\"); assert picture.shape == (720, 1280, 3); print(\"it decodes\")"' ||
+    die "the arm64 camera took no picture"
+echo "arm64 camera took a picture under qemu-user in $((SECONDS - started)) s"
