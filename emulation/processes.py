@@ -60,7 +60,6 @@ class Child:
         self._wanted = False
         self._hold_until = 0.0
         self._keeper: asyncio.Task[None] | None = None
-        self._expected_end = False
 
     @property
     def pid(self) -> int | None:
@@ -84,19 +83,16 @@ class Child:
     async def kill(self, *, down: float = 0.0) -> None:
         """SIGKILL, as a power cut; it starts again `down` seconds later (0: as the restart policy says)."""
         self._hold_until = asyncio.get_running_loop().time() + down
-        self._expected_end = True
         await self._end(signal.SIGKILL, 5.0)
 
     async def terminate(self, *, down: float = 0.0, grace: float = 10.0) -> bool:
         """SIGTERM; it starts again `down` seconds later. True where it ended within `grace` seconds."""
         self._hold_until = asyncio.get_running_loop().time() + down
-        self._expected_end = True
         return await self._end(signal.SIGTERM, grace)
 
     async def stop(self, *, grace: float = 10.0) -> bool:
         """Ends it for good: SIGTERM, SIGKILL after `grace` seconds. True where it ended in time."""
         self._wanted = False
-        self._expected_end = True
         in_time = await self._end(signal.SIGTERM, grace)
         if self._keeper is not None:
             self._keeper.cancel()
@@ -161,7 +157,6 @@ class Child:
             preexec_fn=in_child,
         )
         self.starts += 1
-        self._expected_end = False
 
     async def _keep(self) -> None:
         loop = asyncio.get_running_loop()

@@ -2,10 +2,12 @@
 
 import asyncio
 import subprocess
+import sys
 import time
 import uuid
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 from tests.faults.arena import Arena, is_root
 from tests.faults.fake_clock import FakeClock
@@ -15,6 +17,10 @@ _CLOCKS: dict[str, FakeClock] = {}
 
 
 async def _wear_clock(arena: Arena) -> None:
+    redis = Path(sys.executable).parent / "redis-server"
+    if not redis.exists():
+        raise Skipped("needs the redis-server of the development environment: libfaketime 0.9.10 and jemalloc clash")
+    arena.device.redis.argv[0] = str(redis)
     clock = _CLOCKS[arena.scenario.name] = FakeClock(arena.folder / "clock")
     for child in arena.device.children.values():
         clock.wear(child)

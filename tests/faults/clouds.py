@@ -25,6 +25,10 @@ async def _uploads_stop(arena: Arena) -> None:
     arena.proxy.faults.uploads = Answer(503)
 
 
+async def _nothing_yet(arena: Arena) -> None:
+    """The reset comes after the last trigger, in `after`."""
+
+
 async def _reset_database(arena: Arena) -> None:
     """After all 30 were admitted and captured: the cloud forgets everything, its device included."""
 
@@ -48,15 +52,16 @@ async def _reset_database(arena: Arena) -> None:
     await until("the new cloud has its pictures", captured, within=60)
     rows = await arena.target.triggers(arena.device.device_id)
     assert not any(one.trigger_id in rows for one in arena.ledger[:-3]), "another cloud's pictures were delivered"
-    await arena.uploader_command("spool", "requeue", "--here")
-    arena.note("held 30 pictures of the cloud that is gone until `spool requeue --here`")
+    await arena.uploader_command("spool", "requeue", "all", "--here")
+    arena.note("held 30 pictures of the cloud that is gone until `spool requeue all --here`")
 
 
 add(
     Scenario(
         "cloud_reset",
-        _uploads_stop,
-        "uploads stop at second 10; after all triggers were admitted the cloud's database is reset",
+        _nothing_yet,
+        "no upload gets through; after all triggers were admitted the cloud's database is reset",
+        prepare=_uploads_stop,
         after=_reset_database,
     )
 )

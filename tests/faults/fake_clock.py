@@ -21,19 +21,23 @@ def find_libfaketime() -> Path:
     return Path(found[0])
 
 
-def without_sleep(library: Path, copy: Path) -> Path:
-    """A copy of the library that leaves `clock_nanosleep` to libc.
+_LEFT_TO_LIBC = ("clock_nanosleep", "pthread_cond_init", "pthread_cond_destroy", "pthread_cond_timedwait")
 
-    libfaketime 0.9.10 mistakes CLOCK_MONOTONIC deadlines of TIMER_ABSTIME for wall-clock ones, so that time.sleep of
-    Python 3.11 ends with EINVAL after a jump back, and early after a jump forward. Renaming its export in the table
-    of dynamic symbols (the first letter only: `nanosleep` may share the rest of the string) takes it out of the way.
+
+def trimmed(library: Path, copy: Path) -> Path:
+    """A copy of the library that leaves waiting to libc.
+
+    libfaketime 0.9.10 mistakes CLOCK_MONOTONIC deadlines for wall-clock ones: time.sleep of Python 3.11 then ends with
+    EINVAL after a jump back, and threads hand Python's interpreter lock over late (a snapshot of the fake camera took
+    seconds instead of 60 ms). Renaming the exports in the table of dynamic symbols (their first letter only: another
+    name may share the rest of the string) takes them out of the way.
     """
     content = bytearray(library.read_bytes())
-    name = b"\0clock_nanosleep\0"
-    at = content.find(name)
-    if at < 0:
-        raise Skipped(f"{library} has no clock_nanosleep to take out: another version than 0.9.10?")
-    content[at + 1 : at + 2] = b"C"
+    for name in _LEFT_TO_LIBC:
+        at = content.find(f"\0{name}\0".encode())
+        if at < 0:
+            raise Skipped(f"{library} has no {name} to take out: another version than 0.9.10?")
+        content[at + 1 : at + 2] = b"X"
     copy.write_bytes(content)
     return copy
 
@@ -44,7 +48,7 @@ class FakeClock:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._file = folder / "offset"
-        self._library = without_sleep(find_libfaketime(), folder / "libfaketime.so.1")
+        self._library = trimmed(find_libfaketime(), folder / "libfaketime.so.1")
         self.jump("+0")
 
     def wear(self, child: Child) -> None:

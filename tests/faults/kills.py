@@ -3,6 +3,7 @@
 import asyncio
 import random
 import re
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -87,54 +88,85 @@ def kill_points() -> dict[str, list[str]]:
     return found
 
 
-async def _random_kills(arena: Arena, *, kills: int, every: float) -> None:
-    rng = random.Random(_KILL_SEED)
-    points = kill_points()
-    done = {"at random": 0, "at a kill point": 0}
-    for _ in range(kills):
-        service = rng.choice(SERVICES)
-        child = arena.children[service]
-        await asyncio.sleep(rng.uniform(0.2, 2 * every))
-        while not child.running:
+class _Kills:
+    """Counts down to the last kill; the loops of all services share it."""
+
+    def __init__(self, kills: int) -> None:
+        self.left = kills
+        self.at: Counter[str] = Counter()
+
+    def one_more(self) -> bool:
+        """Whether another kill is wanted; takes it."""
+        self.left -= 1
+        return self.left >= 0
+
+
+async def _kill_at_points(arena: Arena, service: str, points: list[str], kills: _Kills, rng: random.Random) -> None:
+    """Each life of `service` ends at one of its named kill points, at a random pass, or at a random moment."""
+    child = arena.children[service]
+    while kills.one_more():
+        point = rng.choice(points)
+        child.env["VISANT_KILL_POINT"] = f"{point}:{rng.randint(1, 3)}"
+        lives = child.starts
+        await child.kill()  # this kill is not counted: it only brings the kill point in
+        while child.starts == lives:
             await asyncio.sleep(0.02)
-        if points.get(service) and rng.random() < 0.7:
-            point, passes = rng.choice(points[service]), rng.randint(1, 2)
-            child.env["VISANT_KILL_POINT"] = f"{point}:{passes}"
-            await child.kill()  # the next life carries the kill point
-            lives = child.starts
-            while child.starts == lives:
-                await asyncio.sleep(0.02)
-            lives = child.starts
-            child.env.pop("VISANT_KILL_POINT")  # the life after that does not
-            try:
-                async with asyncio.timeout(6.0):
-                    while child.starts == lives:
-                        await asyncio.sleep(0.05)
-                done["at a kill point"] += 1
-            except TimeoutError:
-                await child.kill()  # that step was not taken in time
-                done["at random"] += 1
-        else:
-            await child.kill()
-            done["at random"] += 1
-    arena.note(f"{kills} kills: {done['at a kill point']} at named kill points, {done['at random']} at random moments")
+        child.env.pop("VISANT_KILL_POINT")  # the life after the next does without, and works off what has gathered
+        lives = child.starts
+        try:
+            async with asyncio.timeout(12.0):
+                while child.starts == lives:
+                    await asyncio.sleep(0.05)
+            kills.at[point] += 1
+        except TimeoutError:
+            await child.kill()  # that step was not taken in time
+            kills.at["a random moment"] += 1
+        await asyncio.sleep(rng.uniform(0.0, 4.0))
 
 
-def _add_random_kills(name: str, kills: int, triggers: int, short: bool) -> None:
+async def _kill_others(arena: Arena, kills: _Kills, rng: random.Random) -> None:
+    while kills.left > 0:
+        await asyncio.sleep(rng.uniform(3.0, 8.0))
+        service = rng.choice(("camera", "redis", "redis", "cloud", "uploader", "connector"))
+        if arena.children[service].running and kills.one_more():
+            await arena.children[service].kill()
+            kills.at["a random moment"] += 1
+
+
+async def _random_kills(arena: Arena, *, count: int) -> None:
+    rng = random.Random(_KILL_SEED)
+    kills = _Kills(count)
+    points = kill_points()
+    posting = asyncio.create_task(_keep_posting(arena, kills))
+    await asyncio.gather(
+        *(_kill_at_points(arena, service, points[service], kills, rng) for service in points),
+        _kill_others(arena, kills, rng),
+    )
+    await posting
+    named = sum(number for name, number in kills.at.items() if name != "a random moment")
+    arena.struck(named >= count // 4, f"a quarter of {count} kills at a named kill point, it were {named}")
+    arena.note(f"{count} kills, {named} of them at {len(kills.at) - 1} named kill points")
+
+
+async def _keep_posting(arena: Arena, kills: _Kills) -> None:
+    while kills.left > 0:
+        await arena.post(5)
+
+
+def _add_random_kills(name: str, kills: int, short: bool) -> None:
     add(
         Scenario(
             name,
-            partial(_random_kills, kills=kills, every=0.8),
+            partial(_random_kills, count=kills),
             f"{kills} kills -9 of random processes, at random moments and at named kill points",
             cloud={"MANUAL_TTL": "1200"},
             allowed=REASONS_OF_A_DEAD_CAMERA,
             proxied=False,
-            triggers=triggers,
             short=short,
             within=300.0,
         )
     )
 
 
-_add_random_kills("random_kills_20", 20, 60, True)
-_add_random_kills("random_kills_200", 200, 400, False)
+_add_random_kills("random_kills_20", 20, True)
+_add_random_kills("random_kills_200", 200, False)

@@ -5,6 +5,8 @@ import os
 import subprocess
 from pathlib import Path
 
+from PIL import Image
+
 from emulation.redis_server import redis_child
 from tests.faults.arena import Arena, is_root
 from tests.faults.fault_proxy import Answer
@@ -20,6 +22,13 @@ async def _spool_full(arena: Arena) -> None:
     arena.struck(any("503" in name for name in arena.proxy.faults.counts), "uploads answered with 503")
 
 
+async def _large_pictures(arena: Arena) -> None:
+    """A camera whose pictures are 150 KB and more: the fake camera's scene is too small to fill a spool in 15 s."""
+    noise = Image.effect_noise((640, 480), 120).convert("RGB")
+    noise.save(arena.device.folder / "noise.jpg", quality=90)
+    arena.device.set(CAMERA_SOURCE=str(arena.device.folder / "noise.jpg"))
+
+
 async def _some_did_not_fit(arena: Arena) -> None:
     rows = await arena.target.triggers(arena.device.device_id)
     arena.struck(any(row.reason == "spool_full" for row in rows.values()), "a picture that did not fit")
@@ -32,6 +41,7 @@ add(
         "the spool may hold 1 MiB, and no upload gets through for 15 s",
         device={"SPOOL_MAX_BYTES": str(1 << 20)},
         allowed={"spool_full": "pictures beyond SPOOL_MAX_BYTES are not kept, what was captured before is"},
+        prepare=_large_pictures,
         check=_some_did_not_fit,
     )
 )
