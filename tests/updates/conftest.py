@@ -61,6 +61,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, relay: Relay) -> Iterator[Sho
     made.release(NEXT, "ok", payload=3_000_000)
     yield made
     names = docker("images", "--format", "{{.Repository}}:{{.Tag}}", f"*/{made.run}/*").split()
+    names += docker("images", "--format", "{{.Repository}}:{{.Tag}}", f"{made.run}/*").split()
     mine = docker("images", "--format", "{{.Repository}}:{{.Tag}}", "visant/*:0.*").split()
     if names + mine:
         docker("rmi", "--force", *[name for name in names + mine if "<none>" not in name])

@@ -8,9 +8,20 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 from tests.updates.host import wait_for
+
+# Process 1 of the namespace buries what dockerd leaves: a dead containerd must not look alive to the next one.
+_INIT = """
+import os, time
+while True:
+    try:
+        os.wait()
+    except ChildProcessError:
+        time.sleep(0.2)
+"""
 
 
 class PrivateEngine:
@@ -21,14 +32,17 @@ class PrivateEngine:
         self.host = f"unix://{folder}/docker.sock"
         # The first process of a PID namespace: when it ends, everything in there ends.
         self._holder = subprocess.Popen(
-            ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sleep", "infinity"]
+            [
+                *("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
+                *(sys.executable, "-c", _INIT),
+            ]
         )
         children = Path(f"/proc/{self._holder.pid}/task/{self._holder.pid}/children")
         wait_for(lambda: children.read_text().strip() != "", 10, "the namespaces")
         inside = children.read_text().split()[0]
         self.enter = ["nsenter", "--target", inside, "--net"]
         self._whole = [*self.enter, "--mount", "--pid"]
-        wait_for(lambda: Path(f"/proc/{inside}/cmdline").read_bytes().startswith(b"sleep"), 10, "the namespaces")
+        wait_for(lambda: b"os.wait" in Path(f"/proc/{inside}/cmdline").read_bytes(), 10, "the namespaces")
         subprocess.run([*self.enter, "ip", "link", "set", "lo", "up"], check=True)
         self._daemon: subprocess.Popen[bytes] | None = None
         self.start()

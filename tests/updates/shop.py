@@ -56,28 +56,43 @@ class Shop:
     def dist(self) -> Path:
         return self.folder / "dist"
 
-    def image(self, service: str, behaviour: str, payload: int = 0, entry: str | None = None) -> str:
+    def image(self, service: str, behaviour: str, payload: int = 0) -> str:
         """`registry/name@sha256:...` of a stand-in; `payload` random bytes make its layer that large."""
         name = f"{self.registry}/{self.run}/{service}"
         tag = f"{name}:{behaviour}-{payload}"
         if tag not in self.digests:
             if service == "redis":
                 docker("tag", self.redis_image, tag)
+            elif payload:
+                self._add_layer(self._built(service, behaviour), tag, payload)
             else:
-                context = self.folder / "context"
-                context.mkdir(exist_ok=True)
-                (context / "payload").write_bytes(os.urandom(payload) if payload else b"\n")
-                (context / "standin.py").write_bytes((STANDIN / "standin.py").read_bytes())
-                text = (STANDIN / "Dockerfile").read_text()
-                if behaviour == "no_start":
-                    text = text.replace('["python3", "/standin.py"]', '["/no/such/program"]')
-                (context / "Dockerfile").write_text(text)
-                build_args = {"PYTHON_IMAGE": self.python_image, "SERVICE": service, "BEHAVIOUR": behaviour}
-                words = [word for key, value in build_args.items() for word in ("--build-arg", f"{key}={value}")]
-                docker("build", "--quiet", *words, "--tag", tag, str(context))
+                docker("tag", self._built(service, behaviour), tag)
             pushed = docker("push", tag)
             self.digests[tag] = pushed.split("digest: ")[1].split()[0]
         return f"{name}@{self.digests[tag]}"
+
+    def _built(self, service: str, behaviour: str) -> str:
+        name = f"{self.run}/{service}:{behaviour}"
+        context = self.folder / "context"
+        context.mkdir(exist_ok=True)
+        (context / "standin.py").write_bytes((STANDIN / "standin.py").read_bytes())
+        text = (STANDIN / "Dockerfile").read_text()
+        if behaviour == "no_start":
+            text = text.replace('["python3", "/standin.py"]', '["/no/such/program"]')
+        (context / "Dockerfile").write_text(text)
+        build_args = {"PYTHON_IMAGE": self.python_image, "SERVICE": service, "BEHAVIOUR": behaviour}
+        words = [word for key, value in build_args.items() for word in ("--build-arg", f"{key}={value}")]
+        docker("build", "--quiet", *words, "--tag", name, str(context))
+        return name
+
+    def _add_layer(self, base: str, tag: str, size: int) -> None:
+        # By commit and not by a build: a build's cache would keep the layer, and nothing would be pulled.
+        payload = self.folder / "payload"
+        payload.write_bytes(os.urandom(size))
+        container = docker("create", base)
+        docker("cp", str(payload), f"{container}:/payload")
+        docker("commit", container, tag)
+        docker("rm", container)
 
     def release(
         self,
