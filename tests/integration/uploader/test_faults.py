@@ -1,0 +1,348 @@
+"""What the field does to it, and what the cloud is told."""
+
+import threading
+import time
+from datetime import UTC, datetime
+
+from support.redis import RedisServer
+from uploader_rig.device import Device, until
+from uploader_rig.fake_camera import FakeCamera, boottime
+from uploader_rig.fake_cloud import FakeCloud
+from uploader_rig.http_server import Answer, Request
+
+
+def uploads(answer: Answer):
+    """A script that answers every picture so."""
+
+    def script(request: Request) -> Answer | None:
+        return answer if request.path == "/v1/captures" else None
+
+    return script
+
+
+def test_a_dead_uplink_never_delays_a_picture(device: Device, camera: FakeCamera, cloud: FakeCloud) -> None:
+    hold = threading.Event()
+    cloud.script = lambda request: hold.wait(60) and None
+    device.confirm_stream()
+    device.start(UPLOAD_TIMEOUT="60")
+    for number in range(10):
+        device.admit(f"t-{number}")
+    until(lambda: camera.served == 10 and device.queue_length() == 0)
+    assert cloud.captures() == []
+    hold.set()
+    until(lambda: len(cloud.captures()) == 10)
+
+
+def test_a_lost_receipt_ends_in_one_record(device: Device, cloud: FakeCloud) -> None:
+    cloud.receipts_lost = 2
+    device.confirm_stream()
+    device.start()
+    device.admit("t-1")
+    until(lambda: cloud.captures() == ["t-1"] and device.files() == [])
+    assert cloud.receipts_lost == 0
+
+
+def test_a_captive_portal_that_says_yes_to_everything_gets_no_picture_deleted(device: Device, cloud: FakeCloud) -> None:
+    cloud.script = lambda request: Answer(200, b"<html>please log in</html>")
+    device.confirm_stream()
+    device.start()
+    device.admit("t-1")
+    until(lambda: [path for _, path in cloud.requests].count("/v1/captures") >= 1)
+    until(lambda: "no receipt" in device.log())
+    assert len(device.files("outbox")) == 1
+    cloud.script = None
+    device.confirm_stream()
+    until(lambda: cloud.captures() == ["t-1"])
+
+
+def test_a_server_error_makes_one_item_wait_and_the_others_pass(device: Device, cloud: FakeCloud) -> None:
+    def first_is_bad(request: Request) -> Answer | None:
+        bad = request.path == "/v1/captures" and b'"t-bad"' in request.body
+        return Answer(500) if bad else None
+
+    cloud.script = first_is_bad
+    device.confirm_stream()
+    device.start()
+    device.admit("t-bad")
+    until(lambda: "HTTP 500" in device.log())
+    for number in range(5):
+        device.admit(f"t-{number}")
+    until(lambda: len(cloud.captures()) == 5)
+    cloud.script = None
+    device.confirm_stream()
+    until(lambda: "t-bad" in cloud.captures())
+
+
+def test_retry_after_is_obeyed_and_a_confirmed_stream_ends_the_wait(device: Device, cloud: FakeCloud) -> None:
+    cloud.script = uploads(Answer(429, b"{}", {"Retry-After": "600"}))
+    device.confirm_stream()
+    device.start()
+    device.admit("t-1")
+    until(lambda: "delivery waits" in device.log())
+    cloud.script = None
+    asked = len([1 for _, path in cloud.requests if path == "/v1/captures"])
+    time.sleep(2.0)  # nothing must happen: there is no condition to wait for
+    assert len([1 for _, path in cloud.requests if path == "/v1/captures"]) == asked
+    assert "degraded: cloud" in device.run("health").stdout
+    device.confirm_stream()
+    until(lambda: cloud.captures() == ["t-1"])
+
+
+def test_a_revoked_token_pauses_delivery_and_its_return_loses_nothing(device: Device, cloud: FakeCloud) -> None:
+    cloud.script = lambda request: Answer(401, b'{"detail":"bad token"}')
+    device.confirm_stream()
+    device.start()
+    for number in range(5):
+        device.admit(f"t-{number}")
+    until(lambda: len(device.files("outbox")) == 5 and "delivery waits" in device.log())
+    tried = [path for _, path in cloud.requests].count("/v1/captures")
+    assert tried <= 2
+    cloud.script = None
+    device.confirm_stream()
+    until(lambda: len(cloud.captures()) == 5)
+
+
+def test_a_refused_picture_is_kept_reported_and_can_be_sent_again(device: Device, cloud: FakeCloud) -> None:
+    cloud.script = uploads(Answer(413, b'{"detail":"too large"}'))
+    device.confirm_stream()
+    device.start()
+    device.admit("t-1")
+    until(lambda: cloud.reports("t-1") == [("failed", "rejected_413")])
+    assert len(device.files("dead-letter")) == 1
+    cloud.script = None
+    asked = device.run("spool", "requeue", "t-1")
+    assert asked.returncode == 0, asked.stderr
+    until(lambda: cloud.captures() == ["t-1"] and device.files() == [])
+
+
+def test_a_plain_cloud_gets_pictures_and_reports_to_it_are_dropped(
+    device: Device, camera: FakeCamera, cloud: FakeCloud
+) -> None:
+    cloud.plain = True
+    device.cloud_id = device.api_url
+    camera.trouble = "camera_absent"
+    device.confirm_stream(plain=True, clock_offset=None)
+    device.start(CAPTURE_PATIENCE="0.5")
+    device.admit("t-1", plain=True)
+    until(lambda: device.queue_length() == 0 and device.files() == [])
+    camera.trouble = None
+    device.admit("t-2", plain=True)
+    until(lambda: cloud.captures() == ["t-2"])
+    assert "knows no outcomes" in device.log()
+
+
+def test_another_clouds_pictures_are_held_and_released_on_request(device: Device, cloud: FakeCloud) -> None:
+    cloud.script = uploads(Answer(503))
+    device.confirm_stream()
+    device.start()
+    device.admit("t-old")
+    until(lambda: len(device.files("outbox")) == 1)
+    cloud.script = None
+    device.cloud_id = "cloud-2"
+    device.confirm_stream()
+    device.admit("t-new")
+    until(lambda: cloud.captures() == ["t-new"])
+    listed = device.run("spool", "ls").stdout
+    assert "held" in listed and "t-old" in listed and "1 held" in listed
+    refused = device.run("spool", "requeue", "t-old")
+    assert refused.returncode == 1 and "--here" in refused.stderr
+    assert device.run("spool", "requeue", "all", "--here").returncode == 0
+    until(lambda: cloud.captures() == ["t-new", "t-old"] and device.files() == [])
+
+
+def test_a_full_spool_says_so_and_recovers_by_itself(device: Device, cloud: FakeCloud, camera: FakeCamera) -> None:
+    camera.size = 300_000
+    cloud.script = uploads(Answer(503))
+    device.confirm_stream()
+    device.start(SPOOL_MAX_BYTES=str(1 << 20))
+    for number in range(3):
+        device.admit(f"t-{number}")
+    until(lambda: len(device.files("outbox")) == 3)
+    device.admit("t-full")
+    until(lambda: len(device.files("outbox")) == 4)
+    cloud.script = None
+    device.confirm_stream()
+    until(lambda: cloud.reports("t-full") == [("failed", "spool_full")])
+    until(lambda: len(cloud.captures()) == 3)
+    device.admit("t-after")
+    until(lambda: "t-after" in cloud.captures())
+
+
+def test_a_disk_that_refuses_outcomes_stops_reading_and_nothing_is_acknowledged(
+    device: Device, cloud: FakeCloud
+) -> None:
+    device.confirm_stream()
+    device.start()
+    until(lambda: "uploader ready" in device.log())
+    drafts = device.spool / "draft"
+    until(drafts.is_dir)
+    drafts.rename(device.spool / "draft-away")  # every open fails, for root too
+    device.admit("t-1")
+    until(lambda: "cannot be written" in device.log())
+    assert device.queue_length() == 1 and device.running()
+    until(lambda: "degraded" in device.run("health").stdout)
+    (device.spool / "draft-away").rename(drafts)
+    until(lambda: cloud.reports("t-1") == [("failed", "spool_full")] and device.queue_length() == 0)
+    device.admit("t-2")
+    until(lambda: cloud.captures() == ["t-2"])
+
+
+def test_redis_killed_in_the_middle_costs_nothing(device: Device, cloud: FakeCloud, redis_process: RedisServer) -> None:
+    device.confirm_stream()
+    device.start()
+    for number in range(20):
+        device.admit(f"t-{number}")
+    until(lambda: len(cloud.captures()) >= 1)
+    redis_process.kill()
+    until(lambda: "Redis does not answer" in device.log())
+    assert device.running()
+    redis_process.start()
+    for number in range(20, 25):
+        device.admit(f"t-{number}")
+    until(lambda: sorted(cloud.captures()) == sorted(f"t-{number}" for number in range(25)))
+    until(lambda: device.queue_length() == 0 and device.files() == [])
+
+
+def test_a_redis_that_forgot_everything_is_used_as_a_new_one(
+    device: Device, cloud: FakeCloud, redis_process: RedisServer
+) -> None:
+    device.confirm_stream()
+    device.start()
+    device.admit("t-1")
+    until(lambda: cloud.captures() == ["t-1"])
+    with device.redis as connection:
+        connection.flushall()
+    device.confirm_stream()
+    device.admit("t-2")
+    until(lambda: cloud.captures() == ["t-1", "t-2"])
+
+
+def test_without_redis_what_is_on_the_disk_is_still_delivered(
+    device: Device, cloud: FakeCloud, redis_process: RedisServer
+) -> None:
+    cloud.script = uploads(Answer(503))
+    device.confirm_stream()
+    device.start()
+    device.admit("t-1")
+    until(lambda: len(device.files("outbox")) == 1)
+    device.kill()
+    redis_process.kill()
+    cloud.script = None
+    device.start()
+    until(lambda: cloud.captures() == ["t-1"])
+    redis_process.start()
+
+
+def test_three_thousand_pictures_drain_while_a_new_one_goes_first(device: Device, cloud: FakeCloud) -> None:
+    slow = threading.Lock()
+
+    def one_at_a_time(request: Request) -> Answer | None:
+        with slow:
+            time.sleep(0.002)
+
+    count = 300
+    cloud.script = uploads(Answer(503, b"{}", {"Retry-After": "3600"}))
+    device.confirm_stream()
+    device.start()
+    for number in range(count):
+        device.admit(f"old-{number}")
+    until(lambda: len(device.files("outbox")) == count)
+    device.terminate()
+    cloud.script = one_at_a_time
+    device.start()
+    until(lambda: len(cloud.captures()) > 10)
+    before = len(cloud.captures())
+    device.admit("new")
+    until(lambda: "new" in cloud.captures())
+    position = cloud.captures().index("new")
+    until(lambda: len(cloud.captures()) == count + 1)
+    assert position < before + 0.9 * (count - before)
+    assert len(set(cloud.captures())) == count + 1
+
+
+def test_a_command_of_an_earlier_boot_waits_for_its_replay_and_newer_ones_pass(
+    device: Device, cloud: FakeCloud
+) -> None:
+    device.start()
+    until(lambda: "uploader ready" in device.log())
+    old = device.admit("t-old", boot_id="boot-before")
+    lost = device.admit("t-lost", boot_id="boot-before")
+    device.confirm_stream()
+    device.admit("t-new")
+    until(lambda: cloud.captures() == ["t-new"])
+    device.renew(old)
+    until(lambda: "t-old" in cloud.captures())
+    assert lost and cloud.reports("t-lost") == []
+    until(lambda: cloud.reports("t-lost") == [("expired", "rebooted")])
+    assert sorted(cloud.captures()) == ["t-new", "t-old"]
+
+
+def test_a_late_command_expires_without_a_picture(device: Device, camera: FakeCamera, cloud: FakeCloud) -> None:
+    device.confirm_stream()
+    device.admit("t-1", ttl=-5)
+    device.start()
+    until(lambda: cloud.reports("t-1") == [("expired", "deadline_passed")])
+    assert camera.asked == 0
+
+
+def test_a_picture_older_than_its_request_is_never_kept(device: Device, camera: FakeCamera, cloud: FakeCloud) -> None:
+    def stale(request: Request) -> Answer | None:
+        from visant_contract.snapshot import SnapshotInfo
+
+        info = SnapshotInfo(captured_boottime=boottime() - 3, sequence=1, width=1, height=1)
+        return Answer(200, camera.picture(0), info.headers())
+
+    camera.script = stale
+    device.confirm_stream()
+    device.start(CAPTURE_PATIENCE="1")
+    device.admit("t-1")
+    until(lambda: cloud.reports("t-1") == [("failed", "bad_frames")])
+    assert cloud.captures() == []
+
+
+def test_captured_at_is_the_clouds_time_when_the_devices_clock_is_a_day_off(device: Device, cloud: FakeCloud) -> None:
+    ahead = 86400.0
+    device.confirm_stream(clock_offset=datetime.now(UTC).timestamp() + ahead - boottime())
+    device.start()
+    device.admit("t-1")
+    until(lambda: cloud.captures() == ["t-1"])
+    fields = cloud.stored[0].fields
+    at = datetime.fromisoformat(fields["captured_at"]).timestamp()
+    assert abs(at - time.time() - ahead) < 120
+    assert fields["metadata"]["time"]["corrected"] is True
+
+
+def test_debug_copies_that_cannot_be_written_harm_nothing(device: Device, cloud: FakeCloud) -> None:
+    (device.folder / "file").write_text("no folder")
+    device.confirm_stream()
+    device.start(SAVE_FRAMES_DIR=str(device.folder / "file"))
+    device.admit("t-1")
+    device.admit("t-2")
+    until(lambda: sorted(cloud.captures()) == ["t-1", "t-2"])
+    assert device.log().count("SAVE_FRAMES_DIR") == 1
+
+
+def test_sigterm_in_the_middle_ends_quickly_and_loses_nothing(
+    device: Device, camera: FakeCamera, cloud: FakeCloud
+) -> None:
+    hold = threading.Event()
+    cloud.script = lambda request: hold.wait(60) and None
+    camera.trouble = "camera_absent"
+    device.confirm_stream()
+    device.start(CAPTURE_PATIENCE="60", UPLOAD_TIMEOUT="60")
+    until(lambda: "uploader ready" in device.log())
+    device.admit("t-1")
+    until(lambda: camera.asked >= 1)
+    status, seconds = device.terminate(30)
+    assert status == 0
+    camera.trouble = None
+    device.start(UPLOAD_TIMEOUT="60")
+    until(lambda: len(device.files("outbox")) == 1)
+    until(lambda: any(path == "/v1/captures" for _, path in cloud.requests))
+    status, uploading = device.terminate(30)
+    assert status == 0
+    hold.set()
+    cloud.script = None
+    device.start()
+    until(lambda: cloud.captures() == ["t-1"] and device.files() == [])
+    assert max(seconds, uploading) < 10
