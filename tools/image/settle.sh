@@ -10,4 +10,5 @@ python3 -m compileall -q -j 2 --invalidation-mode unchecked-hash "$target"
 # Written by installers with times and paths of this build; equal input shall give an equal layer, which a
 # device that has it does not download again.
 find "$target" \( -name direct_url.json -o -name .lock -o -name uv_cache.json \) -delete
+find "$target" -path '*.dist-info/RECORD' -exec sed -i '/\(direct_url\|uv_cache\)\.json,/d' {} +
 find "$target" -exec touch --no-dereference --date=@0 {} +
