@@ -71,12 +71,11 @@ def test_the_process_lives_through_every_fault_and_serves_again(start):
         ("bad_frames", "bad_frames"),
     ):
         service.http.post("/fake/faults", json={"fault": fault})
-        answer = service.http.get("/snapshot?timeout_ms=2500")
+        service.until(reason if fault != "frozen" else "ok")  # a frozen one is found out only when somebody asks
+        answer = service.http.get("/snapshot?timeout_ms=5000")
         assert (answer.status_code, answer.json()["reason"]) == (503, reason), fault
         service.http.post("/fake/faults", json={"fault": "none"})
-        began = time.monotonic()
         assert service.http.get("/snapshot?timeout_ms=5000").status_code == 200, fault
-        assert time.monotonic() - began < 5
     assert service.process.poll() is None
 
 

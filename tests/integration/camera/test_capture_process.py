@@ -28,10 +28,10 @@ def clip(tmp_path):
 
 def test_a_video_is_played_again_and_again(start, clip):
     service = start(CAMERA_SOURCE=str(clip))
-    service.until("ok", timeout=20)
+    service.until("ok")
     seen = set()
-    end = time.monotonic() + 3
-    while time.monotonic() < end:
+    end = time.monotonic() + 30
+    while time.monotonic() < end and len({turn for turn, _ in seen}) < 3:
         answer = service.http.get("/snapshot")
         assert answer.status_code == 200
         seen.add((int(answer.headers["x-sequence"]) // 30, _brightness(answer.content)))
@@ -48,11 +48,10 @@ def _brightness(jpeg):
 
 def test_a_capture_process_that_hangs_is_noticed_killed_and_replaced(start, clip, until):
     service = start(CAMERA_SOURCE=str(clip))
-    service.until("ok", timeout=20)
+    service.until("ok")
     (child,) = service.children()
     os.kill(child, signal.SIGSTOP)  # as a read that never returns
-    answer = service.http.get("/snapshot?timeout_ms=2000")
-    assert (answer.status_code, answer.json()["reason"]) == (503, "camera_stalled")
+    service.until("camera_stalled")
     service.until("ok")
     assert not Path(f"/proc/{child}").exists()
     assert service.http.get("/snapshot").status_code == 200
@@ -60,16 +59,16 @@ def test_a_capture_process_that_hangs_is_noticed_killed_and_replaced(start, clip
 
 def test_a_capture_process_that_crashes_is_replaced(start, clip):
     service = start(CAMERA_SOURCE=str(clip))
-    service.until("ok", timeout=20)
+    service.until("ok")
     (child,) = service.children()
     os.kill(child, signal.SIGSEGV)
-    assert service.http.get("/snapshot?timeout_ms=8000").status_code == 200
+    assert service.http.get("/snapshot?timeout_ms=30000").status_code == 200
     assert service.children() != [child]
 
 
 def test_a_killed_service_leaves_no_capture_process(start, clip, until):
     service = start(CAMERA_SOURCE=str(clip))
-    service.until("ok", timeout=20)
+    service.until("ok")
     (child,) = service.children()
     service.process.kill()
     service.process.wait()
@@ -78,7 +77,7 @@ def test_a_killed_service_leaves_no_capture_process(start, clip, until):
 
 def test_a_stopped_service_leaves_no_capture_process(start, clip):
     service = start(CAMERA_SOURCE=str(clip))
-    service.until("ok", timeout=20)
+    service.until("ok")
     (child,) = service.children()
     assert service.stop() == 0
     assert not Path(f"/proc/{child}").exists()
@@ -88,5 +87,5 @@ def test_a_file_that_is_no_video_is_an_absent_camera(start, tmp_path):
     path = tmp_path / "clip.mp4"
     path.write_text("not a video")
     service = start(CAMERA_SOURCE=str(path))
-    service.until("camera_absent", timeout=20)
+    service.until("camera_absent")
     assert "no video that can be read" in service.state()["detail"]

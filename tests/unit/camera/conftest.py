@@ -89,12 +89,12 @@ class Rig:
     grabber: Grabber
     snapshots: Snapshots
 
-    def until(self, state: str, timeout: float = 5.0) -> None:
+    def until(self, state: str, timeout: float = 15.0) -> None:
         """Waits until the condition says `state`."""
         wait_until(lambda: self.condition.state().state == state, timeout)
 
 
-def wait_until(true: Callable[[], bool], timeout: float = 5.0) -> None:
+def wait_until(true: Callable[[], bool], timeout: float = 15.0) -> None:
     """Waits for a condition, and fails the test where it does not come."""
     end = time.monotonic() + timeout
     while not true():
