@@ -14,7 +14,7 @@ class Skipped(Exception):
     """This machine cannot run the scenario; the text says why."""
 
 
-class NotStruck(Exception):
+class NotStruck(AssertionError):
     """The fault had no effect, so the run proves nothing; the text says what was expected."""
 
 
