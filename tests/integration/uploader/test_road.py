@@ -50,7 +50,7 @@ def test_an_absent_camera_is_reported_with_its_reason_after_the_patience(
 ) -> None:
     camera.trouble = "camera_absent"
     device.confirm_stream()
-    device.start()
+    device.start(CAPTURE_PATIENCE="2")
     device.admit("t-1")
     until(lambda: cloud.reports("t-1") == [("failed", "camera_absent")])
     assert cloud.captures() == []

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from visant_contract.outcome import Reason
 from visant_runtime.clock import Clock
 from visant_runtime.lifecycle import Stop
 from visant_uploader.camera_client import CameraClient, CameraTrouble, Snapshot
@@ -17,6 +16,7 @@ TURNS = 4
 """Requests at once. A turn lasts until its picture is on the disk: no more pictures than this are in memory."""
 ASK_FOR = 2.0
 """Seconds that one request waits for a frame."""
+LOOK_EVERY = 1.0
 PAUSE = 0.25
 """Seconds that a turn rests after trouble: at most 16 requests a second to a camera that is away."""
 
@@ -43,49 +43,47 @@ class CameraTurns:
     @asynccontextmanager
     async def take(self, deadline: float, stop: Stop) -> AsyncIterator[Snapshot]:
         """A picture asked for before `deadline` (CLOCK_BOOTTIME). Raises CameraTrouble, TooLate, Stopped."""
-        give_up = min(deadline, self._clock.boottime() + self._patience)
+        patience_ends = self._clock.boottime() + self._patience
         last: CameraTrouble | None = None
-        while await self._turn(give_up):
+        while await self._turn(deadline, patience_ends, last is not None, stop):
             try:
-                if stop.is_set():
-                    raise Stopped
-                taken = await self._ask(give_up)
+                asked_at = self._clock.boottime()
+                if last is None:  # a turn that came late, because many were before it, is no fault of the camera
+                    patience_ends = max(patience_ends, asked_at + min(self._patience, ASK_FOR))
+                taken = await self._ask(asked_at, min(deadline, patience_ends))
                 if isinstance(taken, Snapshot):
                     self.trouble = None
                     yield taken
                     return
                 last = self.trouble = taken
-                await stop.sleep(min(PAUSE, max(0.0, give_up - self._clock.boottime())))
+                await stop.sleep(PAUSE)
             finally:
                 self._turns.release()
         if stop.is_set():
             raise Stopped
-        raise last or self._unasked(give_up < deadline)
+        # one that had no turn shares what the others learnt meanwhile
+        raise last or self.trouble or TooLate()
 
-    async def _turn(self, give_up: float) -> bool:
-        """False: the time is up."""
-        left = give_up - self._clock.boottime()
-        if left <= 0:
-            return False
+    async def _turn(self, deadline: float, patience_ends: float, tried: bool, stop: Stop) -> bool:
+        """False: no more. Patience only counts while the camera gives nothing; the deadline always does."""
+
+        def left() -> float:
+            troubled = tried or self.trouble is not None
+            return (min(deadline, patience_ends) if troubled else deadline) - self._clock.boottime()
+
+        acquiring = asyncio.ensure_future(self._turns.acquire())
+        mine = False
         try:
-            async with asyncio.timeout(left):
-                await self._turns.acquire()
-        except TimeoutError:
-            return False
-        return True
+            while not acquiring.done() and left() > 0 and not stop.is_set():
+                await asyncio.wait({acquiring}, timeout=min(left(), LOOK_EVERY))
+            mine = acquiring.done() and left() > 0 and not stop.is_set()
+            return mine
+        finally:
+            if not mine and not acquiring.cancel():
+                self._turns.release()
 
-    async def _ask(self, give_up: float) -> Snapshot | CameraTrouble:
-        asked_at = self._clock.boottime()
+    async def _ask(self, asked_at: float, give_up: float) -> Snapshot | CameraTrouble:
         try:
             return await self._camera.snapshot(min(ASK_FOR, max(0.001, give_up - asked_at)), asked_at)
         except CameraTrouble as trouble:
             return trouble
-
-    def _unasked(self, patience_was_over: bool) -> CameraTrouble | TooLate:
-        """No turn came in time."""
-        if not patience_was_over:
-            return TooLate()
-        # others learnt meanwhile why the camera gives nothing
-        return self.trouble or CameraTrouble(
-            Reason.CAMERA_STALLED, f"no turn at the camera within {self._patience:.0f} s"
-        )

@@ -49,7 +49,7 @@ class Device:
             "SPOOL_DIR": str(self.spool),
             "SPOOL_MIN_FREE_BYTES": "1000000",
             "HEARTBEAT_FILE": str(folder / "heartbeat"),
-            "CAPTURE_PATIENCE": "2",
+            "CAPTURE_PATIENCE": "15",
             "TELEMETRY_INTERVAL": "3600",
             "LOG_LEVEL": "DEBUG",
         }

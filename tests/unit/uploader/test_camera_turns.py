@@ -1,0 +1,147 @@
+"""Many commands, one camera."""
+
+import asyncio
+
+import pytest
+
+from visant_contract.outcome import Reason
+from visant_contract.snapshot import SnapshotInfo
+from visant_runtime.clock import Clock
+from visant_runtime.lifecycle import Stop
+from visant_uploader import camera_turns
+from visant_uploader.camera_client import CameraTrouble, Snapshot
+from visant_uploader.camera_turns import TURNS, CameraTurns, Stopped, TooLate
+
+
+class FakeCamera:
+    def __init__(self) -> None:
+        self.away = False
+        self.slow = 0.0
+        self.asked = 0
+        self.asking = self.most = 0
+
+    async def snapshot(self, wait: float, asked_at: float) -> Snapshot:
+        self.asked += 1
+        self.asking += 1
+        self.most = max(self.most, self.asking)
+        try:
+            if self.away:
+                await asyncio.sleep(min(wait, 0.02))
+                raise CameraTrouble(Reason.CAMERA_ABSENT, "as scripted")
+            await asyncio.sleep(self.slow)
+            return Snapshot(b"jpeg", SnapshotInfo(captured_boottime=asked_at, sequence=1, width=1, height=1))
+        finally:
+            self.asking -= 1
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(camera_turns, "PAUSE", 0.01)
+    monkeypatch.setattr(camera_turns, "LOOK_EVERY", 0.05)
+
+
+async def take(turns: CameraTurns, seconds: float, stop: Stop | None = None) -> str:
+    try:
+        async with turns.take(Clock().boottime() + seconds, stop or Stop()) as taken:
+            await asyncio.sleep(0)
+            return taken.jpeg.decode()
+    except CameraTrouble as trouble:
+        return trouble.reason
+    except TooLate:
+        return "too late"
+    except Stopped:
+        return "stopped"
+
+
+async def test_never_more_pictures_in_memory_than_turns() -> None:
+    camera = FakeCamera()
+    turns = CameraTurns(camera, Clock(), patience=10)
+    held = most = 0
+
+    async def one() -> None:
+        nonlocal held, most
+        async with turns.take(Clock().boottime() + 30, Stop()):
+            held += 1
+            most = max(most, held)
+            await asyncio.sleep(0.01)
+            held -= 1
+
+    await asyncio.gather(*(one() for _ in range(40)))
+    assert most == TURNS and camera.asked == 40
+
+
+async def test_an_absent_camera_costs_everybody_one_patience_not_one_after_another() -> None:
+    camera = FakeCamera()
+    camera.away = True
+    turns = CameraTurns(camera, Clock(), patience=0.5)
+    began = asyncio.get_running_loop().time()
+    found = await asyncio.gather(*(take(turns, 60) for _ in range(60)))
+    assert set(found) == {"camera_absent"}
+    assert asyncio.get_running_loop().time() - began < 10
+
+
+async def test_a_camera_that_returns_serves_all_who_wait() -> None:
+    camera = FakeCamera()
+    camera.away = True
+    turns = CameraTurns(camera, Clock(), patience=60)
+    waiting = [asyncio.create_task(take(turns, 60)) for _ in range(20)]
+    while camera.asked < 8:
+        await asyncio.sleep(0.01)
+    camera.away = False
+    assert set(await asyncio.gather(*waiting)) == {"jpeg"}
+
+
+async def test_a_slow_camera_is_no_absent_one_however_many_wait() -> None:
+    camera = FakeCamera()
+    camera.slow = 0.05
+    turns = CameraTurns(camera, Clock(), patience=0.1)
+    assert set(await asyncio.gather(*(take(turns, 60) for _ in range(40)))) == {"jpeg"}
+
+
+async def test_whose_deadline_passes_before_a_turn_is_too_late() -> None:
+    camera = FakeCamera()
+    camera.slow = 0.3
+    turns = CameraTurns(camera, Clock(), patience=10)
+    first = [asyncio.create_task(take(turns, 60)) for _ in range(TURNS)]
+    await asyncio.sleep(0)
+    assert await take(turns, 0.05) == "too late"
+    assert await take(turns, -1) == "too late"
+    await asyncio.gather(*first)
+
+
+async def test_the_deadline_ends_the_patience_with_the_last_reason() -> None:
+    camera = FakeCamera()
+    camera.away = True
+    turns = CameraTurns(camera, Clock(), patience=60)
+    assert await take(turns, 0.2) == "camera_absent"
+
+
+async def test_the_end_of_the_process_ends_every_wait() -> None:
+    camera = FakeCamera()
+    camera.away = True
+    turns = CameraTurns(camera, Clock(), patience=60)
+    stop = Stop()
+    waiting = [asyncio.create_task(take(turns, 60, stop)) for _ in range(10)]
+    while camera.asked < 2:
+        await asyncio.sleep(0.01)
+    stop.set()
+    assert set(await asyncio.gather(*waiting)) <= {"stopped", "camera_absent"}
+    camera.away = False
+    assert await take(turns, 5) == "jpeg"  # every turn was given back
+
+
+async def test_a_turn_is_given_back_whatever_happens_to_its_holder() -> None:
+    camera = FakeCamera()
+    turns = CameraTurns(camera, Clock(), patience=10)
+    for _ in range(TURNS * 2):
+        with pytest.raises(RuntimeError):
+            async with turns.take(Clock().boottime() + 5, Stop()):
+                raise RuntimeError
+    camera.slow = 30
+    tasks = [asyncio.create_task(take(turns, 60)) for _ in range(TURNS * 2)]
+    await asyncio.sleep(0.05)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    camera.slow = 0
+    assert await take(turns, 5) == "jpeg"
