@@ -9,6 +9,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,15 @@ from tests.updates.wire import Relay, Website
 
 GOOD, UNHEALTHY, CRASHING, NO_START, DEAF, BLIND, NEXT = (f"0.{minor}.0" for minor in range(1, 8))
 """Versions of the shared releases. No product release will ever have them."""
+STANDARD: dict[str, dict[str, Any]] = {
+    GOOD: {},
+    UNHEALTHY: {"behaviour": "unhealthy", "where": "uploader"},
+    CRASHING: {"behaviour": "crashing", "where": "uploader"},
+    NO_START: {"behaviour": "no_start", "where": "connector"},
+    DEAF: {"behaviour": "deaf", "where": "connector"},
+    BLIND: {"behaviour": "blind", "where": "camera"},
+    NEXT: {"payload": 3_000_000},
+}
 _numbers = itertools.count(1)
 
 
@@ -42,7 +52,7 @@ def relay(registry: tuple[str, int]) -> Iterator[Relay]:
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory, relay: Relay) -> Iterator[Shop]:
-    """The shared releases, made once."""
+    """The shared releases, each made once, when it is first needed."""
     folder = tmp_path_factory.mktemp("shop")
     made = Shop(
         folder=folder,
@@ -51,14 +61,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory, relay: Relay) -> Iterator[Sho
         redis_image=os.environ.get("REDIS_TEST_IMAGE", "visant/redis:2.0.0"),
         run=f"updates-{os.getpid()}",
         key=new_key(folder, "release"),
+        standard=STANDARD,
     )
-    made.release(GOOD)
-    made.release(UNHEALTHY, "unhealthy", where="uploader")
-    made.release(CRASHING, "crashing", where="uploader")
-    made.release(NO_START, "no_start", where="connector")
-    made.release(DEAF, "deaf", where="connector")
-    made.release(BLIND, "blind", where="camera")
-    made.release(NEXT, "ok", payload=3_000_000)
     yield made
     names = docker("images", "--format", "{{.Repository}}:{{.Tag}}", f"*/{made.run}/*").split()
     names += docker("images", "--format", "{{.Repository}}:{{.Tag}}", f"{made.run}/*").split()
@@ -109,8 +113,9 @@ def new_host(shop: Shop, website: Website, relay: Relay, tmp_path: Path) -> Iter
 
 
 @pytest.fixture
-def host(new_host: Callable[..., Host]) -> Host:
+def host(shop: Shop, new_host: Callable[..., Host]) -> Host:
     """A device that runs GOOD."""
+    shop.need(GOOD)
     made = new_host()
     made.install(GOOD)
     return made

@@ -111,7 +111,7 @@ class Host:
         """Bring the device to a release that is known to be good, quickly."""
         self.configure(UPDATE_PIN=version, UPDATE_SOAK="1")
         self.update("--now", "--force")
-        self.configure(UPDATE_PIN="", UPDATE_SOAK=str(SOAK), **changes)
+        self.configure(**{"UPDATE_PIN": "", "UPDATE_SOAK": str(SOAK), **changes})
         assert self.status()["version"] == version
 
     def status(self) -> dict[str, Any]:

@@ -50,6 +50,8 @@ class Shop:
     run: str
     """Distinguishes this run's images on a shared Engine."""
     key: Path
+    standard: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Versions that `need` makes, with the arguments of `release`."""
     digests: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -94,6 +96,11 @@ class Shop:
         docker("commit", container, tag)
         docker("rm", container)
 
+    def need(self, version: str) -> None:
+        """Make a standard release unless it is there: a short run makes only what it uses."""
+        if version in self.standard and not (self.dist / version / "release.json").exists():
+            self.release(version, **self.standard[version])
+
     def release(
         self,
         version: str,
@@ -123,6 +130,7 @@ class Shop:
 
     def offer(self, version: str, channel: str, rollout: int = 100, key: Path | None = None) -> None:
         """Put a release on a channel."""
+        self.need(version)
         self.make(
             "offer", "--version", version, "--channel", channel, "--rollout", str(rollout),
             "--key", str(key or self.key), "--out", str(self.dist),
@@ -130,6 +138,7 @@ class Shop:
 
     def doctored(self, version: str, as_version: str, change: dict[str, Any], *, sign: bool = True) -> None:
         """A copy of a release whose manifest was edited by hand, so that it breaks a rule the tools would hold."""
+        self.need(version)
         folder = self.dist / as_version
         folder.mkdir(exist_ok=True)
         value = json.loads((self.dist / version / "release.json").read_text()) | {"version": as_version} | change

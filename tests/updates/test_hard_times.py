@@ -41,8 +41,8 @@ def test_no_release_source(shop: Shop, host: Host, website: Website) -> None:
 
 
 def test_a_registry_that_is_down_before_the_pull(shop: Shop, host: Host, relay: Relay) -> None:
-    forget_images(NEXT)
     shop.offer(NEXT, host.channel)
+    forget_images(NEXT)
     relay.cut_after(0)
     host.update(code=UNREACHABLE)
     host.assert_runs(GOOD)
@@ -52,8 +52,8 @@ def test_a_registry_that_is_down_before_the_pull(shop: Shop, host: Host, relay: 
 
 
 def test_a_registry_that_dies_in_the_middle_of_a_pull(shop: Shop, host: Host, relay: Relay) -> None:
-    forget_images(NEXT)
     shop.offer(NEXT, host.channel)
+    forget_images(NEXT)
     relay.cut_after(1_000_000)
     host.update(code=UNREACHABLE)
     assert relay.is_cut, "the pull never got that far"
@@ -94,6 +94,7 @@ def test_a_disk_that_fills_up_while_the_release_is_stored(
     host = new_host()
     host.root = small_disk / "visant"
     host.__post_init__()
+    shop.need(GOOD)
     host.install(GOOD, UPDATE_MIN_FREE_BYTES="0")
     shop.offer(NEXT, host.channel)
     ballast = small_disk / "ballast"

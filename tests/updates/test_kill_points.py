@@ -34,6 +34,8 @@ def steps(names: list[str]) -> Iterator[object]:
 @pytest.fixture(scope="module")
 def shared(shop: Shop, website: Website, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     root = tmp_path_factory.mktemp("killed") / "device"
+    for version in (GOOD, NEXT, UNHEALTHY):
+        shop.need(version)
     host = Host(root=root, project=f"vk{os.getpid()}", url=website.url, signers=signers(shop.key))
     host.install(GOOD, UPDATE_SOAK="2")
     yield host
@@ -106,6 +108,7 @@ def test_a_boot_that_is_killed_itself_is_repaired_by_the_next(shop: Shop, host: 
 
 @pytest.mark.long
 def test_the_next_update_repairs_as_a_boot_does(shop: Shop, new_host: Callable[[], Host], tmp_path: Path) -> None:
+    shop.need(GOOD)
     host = new_host()
     host.install(GOOD)
     shop.offer(NEXT, host.channel)

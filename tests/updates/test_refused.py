@@ -23,6 +23,7 @@ _channels = itertools.count(1)
 @pytest.fixture(scope="module")
 def shared(shop: Shop, website: Website, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     root = tmp_path_factory.mktemp("refusing") / "device"
+    shop.need(GOOD)
     host = Host(root=root, project=f"vr{os.getpid()}", url=website.url, signers=signers(shop.key))
     host.install(GOOD)
     yield host
@@ -70,6 +71,7 @@ def test_a_signature_made_for_another_purpose(shop: Shop, steady: Host) -> None:
 
 def test_a_manifest_without_a_digest(shop: Shop, steady: Host) -> None:
     host = steady
+    shop.need(NEXT)
     images = json.loads((shop.dist / NEXT / "release.json").read_text())["images"]
     images["camera"]["reference"] = images["camera"]["reference"].split("@")[0]
     shop.doctored(NEXT, "0.71.0", {"images": images})
@@ -79,6 +81,7 @@ def test_a_manifest_without_a_digest(shop: Shop, steady: Host) -> None:
 
 def test_a_digest_that_the_registry_does_not_have(shop: Shop, steady: Host) -> None:
     host = steady
+    shop.need(NEXT)
     images = json.loads((shop.dist / NEXT / "release.json").read_text())["images"]
     name = images["camera"]["reference"].split("@")[0]
     images["camera"]["reference"] = f"{name}@sha256:{'0' * 64}"
@@ -90,6 +93,7 @@ def test_a_digest_that_the_registry_does_not_have(shop: Shop, steady: Host) -> N
 
 
 def test_an_older_version(shop: Shop, host: Host) -> None:
+    shop.need(NEXT)
     host.install(NEXT)
     shop.offer(GOOD, host.channel)
     assert_refused(host, f"{GOOD} is older than {NEXT}", version=NEXT)
@@ -144,6 +148,7 @@ def test_a_rollout_reaches_its_part_of_the_fleet(shop: Shop, host: Host, percent
 
 
 def test_keys_are_rotated_by_a_release_that_is_kept(shop: Shop, new_host: Callable[[], Host]) -> None:
+    shop.need(GOOD)
     host = new_host()
     host.install(GOOD)
     fresh = new_key(host.root, "fresh")
