@@ -5,6 +5,9 @@ set -euo pipefail
 wanted=()
 command -v redis-server >/dev/null || wanted+=(redis-server)
 command -v chromium >/dev/null || wanted+=(chromium)
+rtsp=tests/integration/camera/rtsp_source.py
+# Debian's own interpreter: its GStreamer binding is no PyPI package
+/usr/bin/python3 "$rtsp" --check 2>/dev/null || mapfile -t -O "${#wanted[@]}" wanted < <(.venv/bin/python "$rtsp" --packages | xargs -n 1)
 [ ${#wanted[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
   echo "missing: ${wanted[*]} (as root, this script installs them)"

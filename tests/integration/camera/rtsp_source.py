@@ -3,7 +3,8 @@
     /usr/bin/python3 rtsp_source.py [--port N] [--user NAME:PASSWORD]
 
 Runs under Debian's Python (its GStreamer binding is no PyPI package) and imports nothing of ours. Prints
-`rtsp://127.0.0.1:PORT/live` when it serves; ends with its standard input. `--check`: only says what is missing.
+`rtsp://127.0.0.1:PORT/live` when it serves; ends with its standard input. `--check`: only says what is missing;
+`--packages`: the Debian packages that bring it.
 
 The time is CLOCK_MONOTONIC in milliseconds, 40 bits as 40 blocks of 16x32 pixels, the highest first, white is 1.
 """
@@ -12,6 +13,8 @@ import argparse
 import sys
 import time
 
+PACKAGES = """gir1.2-gst-rtsp-server-1.0 python3-gi
+gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly"""
 WIDTH, HEIGHT, FPS = 640, 360, 30
 BITS, BLOCK_HEIGHT = 40, 32
 BLOCK = WIDTH // BITS
@@ -95,9 +98,13 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--user", default="")
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--packages", action="store_true")
     given = parser.parse_args()
+    if given.packages:
+        print(PACKAGES)
+        sys.exit()
     missing = check()
     if missing:
-        sys.exit(f"no RTSP source here: {missing}; tests/integration/camera/rtsp_source.sh installs it")
+        sys.exit(f"no RTSP source here: {missing}; as root, tools/test_needs.sh installs it")
     if not given.check:
         serve(given.port, given.user)
