@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import time
 
 from emulation.cloud_api import CloudApi
 from emulation.ports import hold_port
@@ -53,6 +54,7 @@ async def _reset_database(arena: Arena) -> None:
     rows = await arena.target.triggers(arena.device.device_id)
     assert not any(one.trigger_id in rows for one in arena.ledger[:-3]), "another cloud's pictures were delivered"
     await arena.uploader_command("spool", "requeue", "all", "--here")
+    arena.fault_ended = time.time()  # a person has acted: recovery counts from here
     arena.note("held 30 pictures of the cloud that is gone until `spool requeue all --here`")
 
 

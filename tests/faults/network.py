@@ -16,26 +16,26 @@ def _run(*command: str) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-async def _cable(arena: Arena) -> None:
+async def cable(arena: Arena) -> None:
     """The device at 10.213.N.2 in its namespace, the cloud at 10.213.N.1 outside, a veth pair between them."""
     if not is_root():
         raise Skipped("network namespaces need root")
     name = f"vf{os.getpid()}x{next(_NUMBERS)}"
     number = os.getpid() % 250
-    outside, inside = _outside(name), f"{name}i"[-15:]
+    here, inside = outside(name), f"{name}i"[-15:]
     try:
         _run("ip", "netns", "add", name)
     except (subprocess.CalledProcessError, FileNotFoundError) as error:
         raise Skipped(f"no network namespaces here: {error}") from None
 
     async def remove() -> None:
-        subprocess.run(["ip", "link", "del", outside], check=False, capture_output=True)
+        subprocess.run(["ip", "link", "del", here], check=False, capture_output=True)
         subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
 
     arena.cleanups.append(remove)
-    _run("ip", "link", "add", outside, "type", "veth", "peer", "name", inside, "netns", name)
-    _run("ip", "addr", "add", f"10.213.{number}.1/30", "dev", outside)
-    _run("ip", "link", "set", outside, "up")
+    _run("ip", "link", "add", here, "type", "veth", "peer", "name", inside, "netns", name)
+    _run("ip", "addr", "add", f"10.213.{number}.1/30", "dev", here)
+    _run("ip", "link", "set", here, "up")
     _run("ip", "-n", name, "addr", "add", f"10.213.{number}.2/30", "dev", inside)
     _run("ip", "-n", name, "link", "set", inside, "up")
     _run("ip", "-n", name, "link", "set", "lo", "up")
@@ -48,14 +48,15 @@ async def _cable(arena: Arena) -> None:
     arena.namespace = name
 
 
-def _outside(namespace: str) -> str:
+def outside(namespace: str) -> str:
+    """The cable's end on this side."""
     return f"{namespace}o"[-15:]  # Linux: at most 15 characters
 
 
 async def _pull(arena: Arena) -> None:
-    _run("ip", "link", "set", _outside(arena.namespace), "down")
+    _run("ip", "link", "set", outside(arena.namespace), "down")
     await asyncio.sleep(60.0)
-    _run("ip", "link", "set", _outside(arena.namespace), "up")
+    _run("ip", "link", "set", outside(arena.namespace), "up")
 
 
 add(
@@ -63,7 +64,7 @@ add(
         "network_gone_60s",
         _pull,
         "the cable between device and cloud is pulled for 60 s",
-        prepare=_cable,
+        prepare=cable,
         proxied=False,
         cloud={"MANUAL_TTL": "120"},
     )

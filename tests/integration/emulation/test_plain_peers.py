@@ -1,0 +1,144 @@
+"""Both ends beside peers that know nothing of the extensions."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from fake_plain_cloud import FakePlainCloud
+from PIL import Image
+from plain_client import PlainClient
+
+from emulation.cloud_api import CloudApi
+from emulation.console import LogFiles
+from emulation.ports import hold_port
+from emulation.stack import Cloud, Device
+from emulation.wait import until
+
+RECEIPT = {"record_id", "device_id", "captured_at", "ingested_at", "evaluation_status", "state", "score", "reason"}
+RECEIPT |= {"evaluated_at", "image_stored", "thumbnail_stored"}
+
+
+def jpeg() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48), "teal").save(out, "JPEG")
+    return out.getvalue()
+
+
+def true(condition: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
+    async def ask() -> bool:
+        return condition()
+
+    return ask
+
+
+@pytest.fixture
+async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
+    cloud = Cloud(tmp_path / "cloud", LogFiles(tmp_path / "logs"), {"PING_EVERY": "1"}, port=hold_port())
+    try:
+        await cloud.start()
+        yield cloud
+    finally:
+        await cloud.stop()
+
+
+async def test_a_plain_client_is_served_by_our_cloud(cloud: Cloud) -> None:
+    client = PlainClient(cloud.url, "OLD-1", jpeg())
+    running = asyncio.create_task(client.run(3))
+    async with CloudApi(cloud.url) as api:
+        try:
+
+            async def listening() -> bool:
+                return (await api.subscribers()).get("OLD-1", 0) == 1
+
+            await until("the old client listens", listening, within=30)
+            await until("it has read a ping", true(lambda: "ping" in client.events), within=30)
+            triggers = [await api.trigger("OLD-1", f"key-{number}") for number in range(3)]
+            async with asyncio.timeout(30):
+                await running
+            rows = await api.triggers("OLD-1")
+        finally:
+            running.cancel()
+    assert client.events[0] == "connected"
+    assert list(client.receipts) == triggers
+    assert {rows[trigger].status for trigger in triggers} == {"executed"}
+    for trigger, receipt in client.receipts.items():
+        assert set(receipt) >= RECEIPT
+        assert receipt["record_id"] == rows[trigger].record_id
+
+
+async def test_a_plain_client_reads_the_reason_in_detail(cloud: Cloud) -> None:
+    async with httpx.AsyncClient(base_url=cloud.url, trust_env=False) as client:
+        body = {"device_id": "OLD-1", "image_base64": "no base64!", "captured_at": "2026-11-22T14:00:00Z"}
+        unknown = await client.post("/v1/captures", json=body)
+        (await client.post("/v1/devices", json={"device_id": "OLD-1"})).raise_for_status()
+        refused = await client.post("/v1/captures", json=body)
+    assert (unknown.status_code, refused.status_code) == (404, 400)
+    for answer in (unknown, refused):
+        assert isinstance(answer.json()["detail"], str)
+
+
+@pytest.fixture
+async def plain() -> AsyncIterator[FakePlainCloud]:
+    async with FakePlainCloud(hold_port(), "FLOOR1", silence=1.0) as plain:
+        yield plain
+
+
+@pytest.fixture
+async def device(tmp_path: Path, plain: FakePlainCloud) -> AsyncIterator[Device]:
+    settings = {"RECONNECT_DELAY": "0.5", "TELEMETRY_INTERVAL": "5", "CAPTURE_PATIENCE": "2"}
+    device = Device("FLOOR1", tmp_path / "device", plain.url, LogFiles(tmp_path / "logs"), settings)
+    try:
+        await device.start()
+        await device.healthy()
+        yield device
+    finally:
+        await device.stop()
+
+
+async def test_our_device_serves_a_plain_cloud(plain: FakePlainCloud, device: Device) -> None:
+    """Pictures arrive once; what such a cloud does not know is asked for without harm, and no storm follows."""
+    await until("a ping", true(lambda: plain.pings > 0), within=30)
+    triggers = [plain.trigger("manual"), plain.trigger("scheduled")]
+    await until("both pictures", true(lambda: len(plain.captures) == 2), within=30)
+    for stored in plain.captures:
+        assert stored.trigger_id in triggers
+        assert stored.label == f"{stored.trigger_id.split('_')[0]}_{stored.trigger_id}"[:100]
+        assert stored.body["metadata"]["trigger_type"] == stored.trigger_id.split("_")[0]
+        Image.open(io.BytesIO(stored.jpeg)).verify()
+
+    plain.send({"cmd": "dance", "trigger_id": "unknown-1"})
+    await until(
+        "the outcome was offered", true(lambda: any("unknown-1" in path for path in plain.not_found)), within=30
+    )
+    plain.send({"event": "weather"})
+    plain.send({"cmd": "capture"})
+
+    await device.uploader.kill()
+    late = [plain.trigger() for _ in range(3)]
+    await until("pictures after a kill", true(lambda: len(plain.captures) == 5), within=60)
+    assert sorted(stored.trigger_id for stored in plain.captures) == sorted(triggers + late)
+
+    async def spool_is_empty() -> bool:
+        return not [path for path in device.spool.rglob("*") if path.suffix in (".picture", ".report")]
+
+    await until("nothing is kept that this cloud does not take", spool_is_empty, within=30)
+    offered = [path for path in plain.not_found if path.endswith("/outcome")]
+    assert len(offered) == len(set(offered)), "an outcome that a plain cloud does not know was offered again and again"
+    assert plain.connections == 1
+    assert len(plain.captures) == 5
+
+
+async def test_uploads_to_a_plain_cloud_are_tried_again(plain: FakePlainCloud, device: Device) -> None:
+    plain.upload_status = 503
+    trigger = plain.trigger()
+
+    async def spooled() -> bool:
+        return len(list(device.spool.rglob("*.picture"))) == 1
+
+    await until("the picture waits", spooled, within=30)
+    plain.upload_status = 201
+    await until("the picture is there", true(lambda: len(plain.captures) == 1), within=60)
+    assert plain.captures[0].trigger_id == trigger
