@@ -76,6 +76,13 @@ def test_an_unknown_command_is_answered_as_one(device: Device, cloud: FakeCloud)
     until(lambda: cloud.reports("t-1") == [("failed", "unknown_command")])
 
 
+def test_a_broken_command_that_names_its_trigger_is_answered(device: Device, cloud: FakeCloud) -> None:
+    device.confirm_stream()
+    device.start()
+    device.admit("t-1", kind="unknown", cmd="capture", broken="expires_at: not a time")
+    until(lambda: cloud.reports("t-1") == [("failed", "broken_command")])
+
+
 def test_settings_reach_the_camera_and_are_confirmed(device: Device, camera: FakeCamera, cloud: FakeCloud) -> None:
     device.confirm_stream()
     device.start()

@@ -11,6 +11,7 @@ from visant_contract.errors import Problem
 from visant_contract.outcome import Reason
 from visant_contract.snapshot import CAPTURED_BOOTTIME, HEIGHT, SEQUENCE, SNAPSHOT_REASONS, WIDTH, SnapshotInfo
 
+TROUBLE = (httpx.HTTPError, httpx.StreamError, OSError)
 MAX_PICTURE_BYTES = 64 << 20
 ANSWER_SLACK = 1.0
 """Seconds that the camera may take beyond the wait it was given."""
@@ -60,13 +61,13 @@ class CameraClient:
         try:
             async with asyncio.timeout(wait + ANSWER_SLACK), self._http.stream("GET", "/snapshot", params=query) as got:
                 body = bytearray()
-                async for piece in got.aiter_raw():
+                async for piece in got.aiter_bytes():
                     body += piece
                     if len(body) > MAX_PICTURE_BYTES:
                         raise CameraTrouble(Reason.BAD_FRAMES, f"a picture of over {MAX_PICTURE_BYTES} bytes")
         except TimeoutError:
             raise CameraTrouble(Reason.CAMERA_STALLED, "the camera service did not answer in time") from None
-        except httpx.HTTPError as error:
+        except TROUBLE as error:
             raise CameraTrouble(Reason.CAMERA_UNREACHABLE, _plainly(error)) from None
         if got.status_code != 200:
             raise _trouble(got.status_code, bytes(body))
@@ -90,7 +91,7 @@ class CameraClient:
                 got = await self._http.request(method, path, json=body)
         except TimeoutError:
             raise CameraTrouble(Reason.CAMERA_STALLED, "the camera service did not answer in time") from None
-        except httpx.HTTPError as error:
+        except TROUBLE as error:
             raise CameraTrouble(Reason.CAMERA_UNREACHABLE, _plainly(error)) from None
         if 400 <= got.status_code < 500:
             raise ConfigRefused(_problem(got.status_code, got.content).detail)
@@ -135,5 +136,5 @@ def _trouble(status: int, body: bytes) -> CameraTrouble:
     return CameraTrouble(reason, problem.detail)
 
 
-def _plainly(error: httpx.HTTPError) -> str:
+def _plainly(error: Exception) -> str:
     return str(error) or type(error).__name__

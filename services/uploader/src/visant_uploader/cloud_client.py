@@ -125,7 +125,7 @@ class CloudClient:
                         break
         except TimeoutError:
             raise Retryable(f"no answer within {self._timeout:.0f} s") from None
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.StreamError, OSError) as error:
             raise Retryable(f"{type(error).__name__}: {error}") from None
         finally:
             self._counters.add("upload_requests")

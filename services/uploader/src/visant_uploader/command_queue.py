@@ -4,6 +4,7 @@ No XAUTOCLAIM: there is one consumer with one name, and what it once took is lis
 every error the list is read again, since an answer may have been lost on its way; the caller skips what it has.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -62,8 +63,10 @@ class CommandQueue:
     async def read(self, count: int, block: float) -> list[Queued]:
         """At most `count` entries; waits up to `block` seconds for new ones."""
         try:
-            if not self._grouped:
-                await self._make_group()
+            if not self._grouped and not await self._make_group():
+                self._cursor = None  # nothing was ever taken from a stream that is not there
+                await asyncio.sleep(block)
+                return []
             cursor = self._cursor
             answer = await self._redis.xreadgroup(
                 GROUP,
@@ -110,13 +113,17 @@ class CommandQueue:
         except ValidationError:
             return None
 
-    async def _make_group(self) -> None:
+    async def _make_group(self) -> bool:
+        """False: no stream yet. Making one would hide from the connector that Redis lost the one before."""
         try:
-            await self._redis.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
+            await self._redis.xgroup_create(STREAM, GROUP, id="0")
         except ResponseError as error:
+            if "requires the key to exist" in str(error):
+                return False
             if "BUSYGROUP" not in str(error):
                 raise
         self._grouped = True
+        return True
 
 
 def _rows(answer: Any) -> list[tuple[str, dict[str, str]]]:

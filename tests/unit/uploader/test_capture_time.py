@@ -1,0 +1,48 @@
+"""When was it?"""
+
+from datetime import UTC, datetime, timedelta
+
+from visant_uploader.capture_time import Offset, at_exposure, best
+
+
+def offset_of(moment_of_cloud: datetime, boottime: float, boot_id: str = "boot-1") -> Offset:
+    return Offset(boot_id, moment_of_cloud.timestamp() - boottime)
+
+
+def test_the_wall_time_of_the_exposure_lies_before_now_by_the_same_seconds(make) -> None:
+    time = at_exposure(990.0, make.moment(1000.0))
+    assert time.wall == make.noon - timedelta(seconds=10)
+    assert time.boottime == 990.0 and time.uncertainty is not None
+
+
+def test_a_synchronised_clock_that_agrees_with_the_cloud_is_kept(make) -> None:
+    at, time = best(make.time(), offset_of(make.noon + timedelta(seconds=1), 990), make.moment())
+    assert at == make.noon and not time.corrected and time.uncertainty is not None
+
+
+def test_a_clock_a_day_off_is_corrected_by_the_clouds_even_when_it_claims_to_be_synchronised(make) -> None:
+    for days in (-1, 1):
+        truth = make.noon + timedelta(days=days)
+        at, time = best(make.time(), offset_of(truth, 990), make.moment())
+        assert abs(at - truth) < timedelta(milliseconds=1)
+        assert time.corrected and time.wall == make.noon
+
+
+def test_a_clock_set_later_in_the_same_boot_corrects_it(make) -> None:
+    taken = make.time(synchronised=False, wall=datetime(1970, 1, 1, tzinfo=UTC))
+    at, time = best(taken, None, make.moment(1000.0))
+    assert at == make.noon - timedelta(seconds=10)
+    assert time.corrected and time.uncertainty is not None
+
+
+def test_a_picture_of_an_earlier_boot_without_any_clock_says_that_it_does_not_know(make) -> None:
+    taken = make.time(synchronised=False, boot_id="boot-0")
+    at, time = best(taken, offset_of(make.noon, 990), make.moment())
+    assert at == taken.wall and not time.corrected and time.uncertainty is None
+
+
+def test_a_picture_of_an_earlier_boot_is_corrected_by_the_offset_kept_with_it(make) -> None:
+    taken = make.time(synchronised=False, boot_id="boot-0")
+    truth = make.noon + timedelta(hours=3)
+    at, time = best(taken, offset_of(truth, 990, "boot-0"), make.moment())
+    assert abs(at - truth) < timedelta(milliseconds=1) and time.corrected

@@ -1,0 +1,220 @@
+"""What goes over HTTP to camera and cloud, and what comes back."""
+
+import base64
+import json
+import os
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from visant_contract.errors import Misconfigured, Rejected, Retryable
+from visant_contract.outcome import Reason
+from visant_contract.snapshot import SnapshotInfo
+from visant_uploader.camera_client import CameraClient, CameraTrouble, ConfigRefused
+from visant_uploader.cloud_client import CloudClient
+from visant_uploader.config_command import apply_config, control_names
+from visant_uploader.counters import Counters
+from visant_uploader.debug_frames import KEPT, DebugFrames
+from visant_uploader.spool_file import decode, encode
+from visant_uploader.upload_body import PIECE, UploadBody
+
+GOOD = b"\xff\xd8 picture \xff\xd9"
+
+
+def headers(at: float = 100.0) -> dict[str, str]:
+    return SnapshotInfo(captured_boottime=at, sequence=7, width=640, height=480).headers()
+
+
+def camera(handler) -> CameraClient:
+    return CameraClient("http://camera", transport=httpx.MockTransport(handler))
+
+
+async def trouble_of(answer: httpx.Response | Exception) -> CameraTrouble:
+    def handler(request: httpx.Request) -> httpx.Response:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with pytest.raises(CameraTrouble) as caught:
+        await camera(handler).snapshot(1.0, asked_at=100.0)
+    return caught.value
+
+
+async def test_a_snapshot_is_asked_for_with_the_time_that_is_left() -> None:
+    seen = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(str(request.url))
+        return httpx.Response(200, content=GOOD, headers=headers())
+
+    taken = await camera(handler).snapshot(1.5, asked_at=100.0)
+    assert taken.jpeg == GOOD and taken.info.sequence == 7
+    assert seen == ["http://camera/snapshot?timeout_ms=1500"]
+
+
+@pytest.mark.parametrize("reason", ["camera_absent", "camera_stalled", "camera_starting", "bad_frames"])
+async def test_the_cameras_reason_is_carried_on(reason: str) -> None:
+    body = {"title": "x", "status": 503, "detail": "because", "reason": reason}
+    trouble = await trouble_of(httpx.Response(503, json=body))
+    assert trouble.reason == reason and trouble.detail == "because"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, content=GOOD[:-2], headers=headers()),
+        httpx.Response(200, content=b"", headers=headers()),
+        httpx.Response(200, content=b"<html>", headers=headers()),
+        httpx.Response(200, content=GOOD),
+        httpx.Response(200, content=GOOD, headers={**headers(), "X-Sequence": "seven"}),
+        httpx.Response(200, content=GOOD, headers=headers(at=99.0)),
+    ],
+)
+async def test_what_is_no_whole_and_fresh_picture_is_a_bad_frame(answer: httpx.Response) -> None:
+    assert (await trouble_of(answer)).reason == Reason.BAD_FRAMES
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [httpx.Response(503, content=b"oops"), httpx.Response(404), httpx.ConnectError("refused"), httpx.ReadError("cut")],
+)
+async def test_a_service_that_is_not_there_is_unreachable(answer: httpx.Response | Exception) -> None:
+    assert (await trouble_of(answer)).reason == Reason.CAMERA_UNREACHABLE
+
+
+async def test_only_the_settings_that_the_camera_has_are_sent_to_it() -> None:
+    sent = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.method == "PATCH":
+            sent.append(json.loads(request.content))
+        return httpx.Response(200, json={"controls": [{"name": "brightness"}, {"name": "focus"}], "kept": True})
+
+    done = await apply_config(camera(handler), {"brightness": 1, "camera": {"focus": 2}, "interval": 60})
+    assert sent == [{"brightness": 1, "focus": 2}]
+    assert "interval" in done
+    await apply_config(camera(handler), {"interval": 60})
+    assert len(sent) == 1
+
+
+async def test_a_refused_setting_tells_why() -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json={"controls": [{"name": "focus"}]})
+        return httpx.Response(422, json={"title": "x", "status": 422, "detail": "focus: 0 to 255"})
+
+    with pytest.raises(ConfigRefused, match="0 to 255"):
+        await apply_config(camera(handler), {"focus": 999})
+
+
+def test_control_names_are_read_from_a_list_or_an_object() -> None:
+    assert control_names({"controls": [{"name": "a"}, {"no": 1}, "x"]}) == {"a"}
+    assert control_names({"controls": {"a": 1, "b": 2}}) == {"a", "b"}
+
+
+def cloud(handler, **more) -> CloudClient:
+    counters = more.pop("counters", Counters())
+    return CloudClient(
+        "http://cloud/base",
+        "FLOOR1",
+        "token",
+        timeout=more.pop("timeout", 5.0),
+        counters=counters,
+        device_version="2.0.0",
+        transport=httpx.MockTransport(handler),
+    )
+
+
+async def send(make, handler, trigger_id: str = "t-1", body: bytes = GOOD, **more) -> str:
+    outcome = decode(b"".join(encode(make.picture(trigger_id), body)[1]))
+    return await cloud(handler, **more).send_picture(outcome, make.noon, make.time())
+
+
+async def test_a_picture_is_sent_as_the_wire_says(make) -> None:
+    seen: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(201, json={"record_id": "r-1", "captured_at": "not even a time", "state": 5})
+
+    picture = GOOD + os.urandom(PIECE * 2 + 1)
+    counters = Counters()
+    assert await send(make, handler, body=picture, counters=counters) == "r-1"
+    request = seen[0]
+    fields = json.loads(request.content)
+    assert str(request.url) == "http://cloud/base/v1/captures"
+    assert base64.b64decode(fields["image_base64"], validate=True) == picture
+    assert request.headers["content-length"] == str(len(request.content))
+    assert "transfer-encoding" not in request.headers
+    assert request.headers["idempotency-key"] == "t-1" and request.headers["authorization"] == "Bearer token"
+    assert fields["captured_at"] == "2026-11-22T12:00:00+00:00" and fields["trigger_label"] == "manual_t-1"
+    assert counters.sums()["upload_bytes_sent"] == len(request.content)
+
+
+@pytest.mark.parametrize("record_id", ["r-1", 17])
+async def test_any_record_id_is_a_receipt(make, record_id) -> None:
+    assert await send(make, lambda _: httpx.Response(200, json={"record_id": record_id})) == str(record_id)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (httpx.Response(201, content=b"<html>"), Retryable),
+        (httpx.Response(200, json={"ok": True}), Retryable),
+        (httpx.Response(204), Retryable),
+        (httpx.Response(302, headers={"location": "http://portal/"}), Misconfigured),
+        (httpx.Response(413), Rejected),
+        (httpx.Response(500), Retryable),
+        (httpx.ConnectError("refused"), Retryable),
+        (httpx.ReadTimeout("slow"), Retryable),
+        (httpx.RemoteProtocolError("cut"), Retryable),
+    ],
+)
+async def test_everything_but_a_receipt_is_one_of_the_three_verdicts(make, answer, kind) -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with pytest.raises(kind):
+        await send(make, handler)
+
+
+@pytest.mark.parametrize("trigger_id", ["ä/ö", "a\nb", " x ", "x" * 512])
+async def test_any_trigger_id_fits_into_header_and_path(make, trigger_id: str) -> None:
+    seen: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json={"record_id": "r"})
+
+    await send(make, handler, trigger_id)
+    await cloud(handler).send_report(trigger_id, make.report().report)
+    assert seen[1].url.raw_path.count(b"/") == b"/base/v1/devices/FLOOR1/triggers/x/outcome".count(b"/")
+    assert seen[1].url.path.endswith("/outcome")
+
+
+@settings(deadline=None)
+@given(size=st.integers(0, 3 * PIECE), fields=st.dictionaries(st.text(), st.text(), min_size=1))
+def test_a_body_made_in_pieces_is_the_body_made_at_once(size: int, fields: dict[str, str]) -> None:
+    fields.pop("image_base64", None)
+    fields["device_id"] = "x"
+    picture = bytes(range(256)) * (size // 256 + 1)
+    body = UploadBody(fields, memoryview(picture)[:size])
+    whole = b"".join(body)
+    assert len(body) == len(whole)
+    assert json.loads(whole) == {**fields, "image_base64": base64.b64encode(picture[:size]).decode()}
+
+
+def test_the_newest_hundred_debug_copies_are_kept_whatever_the_clock_does(make, tmp_path) -> None:
+    from datetime import timedelta
+
+    frames = DebugFrames(tmp_path / "frames")
+    for number in range(KEPT + 20):
+        back = timedelta(days=number)  # each picture seems to be older than the one before
+        frames.save(b"%d" % number, make.noon - back, f"t/{number}")
+    kept = {path.read_bytes() for path in (tmp_path / "frames").glob("*.jpg")}
+    assert kept == {b"%d" % number for number in range(20, KEPT + 20)}
+    DebugFrames(None).save(b"x", make.noon, "t")
