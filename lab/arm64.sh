@@ -21,6 +21,7 @@ run_arm64() {
     if [ ! -e "$BINFMT/qemu-aarch64" ] || ! grep -q '^flags:.*F' "$BINFMT/qemu-aarch64"; then
         need_root
         install_qemu() { DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends qemu-user-static debootstrap; }
+        quietly arm64 install_qemu || quietly arm64 apt-get -qq update || true
         retry 3 quietly arm64 install_qemu || die "qemu-user-static did not install: look at $LAB_STATE/log/arm64.log"
         [ ! -e "$BINFMT/qemu-aarch64" ] || echo -1 >"$BINFMT/qemu-aarch64"
         grep -h '^:qemu-aarch64:' /usr/lib/binfmt.d/qemu-aarch64.conf >"$BINFMT/register"

@@ -59,9 +59,9 @@ pid_of_ours() {
 # repository: a machine behind a mirror keeps its mirror.
 debian_mirror() {
     local uri
-    # shellcheck disable=SC2016  # apt expands these, not the shell
-    uri=$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 2>/dev/null |
-        grep -E '/debian/?$' | sort | uniq -c | sort -rn | awk 'NR==1{print $2}')
+    # Asks what an update would read: that works before the first update too.
+    uri=$(apt-get update --print-uris 2>/dev/null |
+        sed -n "s#^'\([^']*/debian\)/dists/.*#\1#p" | sort | uniq -c | sort -rn | awk 'NR==1{print $2}')
     [ -n "$uri" ] || die "no Debian archive in this machine's apt sources: add one to /etc/apt/sources.list"
     printf '%s\n' "$uri"
 }

@@ -17,9 +17,9 @@ install_registry() {
     need_root
     say "installing Debian's docker-registry" >&2
     install_it() { DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends docker-registry; }
-    retry 3 quietly registry install_it && return 0
+    quietly registry install_it 2>/dev/null && return 0
     quietly registry apt-get -qq update || true
-    retry 2 quietly registry install_it || die "docker-registry did not install: look at $LAB_STATE/log/registry.log"
+    retry 3 quietly registry install_it || die "docker-registry did not install: look at $LAB_STATE/log/registry.log"
 }
 
 # The pid file's process must be the one that serves this configuration.
