@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from visantctl.errors import EngineAway, EngineFailed, Problem
@@ -22,6 +22,7 @@ _AWAY = (
 _GOING = ("connection reset by peer", "broken pipe", "connection refused", " eof", "docker.sock: connect")
 _libc = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
+_GLANCE_EVERY = 3.0
 
 
 def _end_with_parent() -> None:
@@ -48,8 +49,17 @@ class Engine:
             kept["DOCKER_CONFIG"] = str(self._login)
         return {**kept, **(extra or {})}
 
-    def run(self, *arguments: str, timeout: float = 60.0, env: Mapping[str, str] | None = None) -> str:
-        """Standard output of one docker command; `timeout` in seconds."""
+    def run(
+        self,
+        *arguments: str,
+        timeout: float = 60.0,
+        env: Mapping[str, str] | None = None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> str:
+        """Standard output of one docker command; `timeout` in seconds.
+
+        `meanwhile` is called every few seconds; what it raises ends the command and comes out of here.
+        """
         try:
             process = subprocess.Popen(
                 ["docker", *arguments],
@@ -66,7 +76,7 @@ class Engine:
         except FileNotFoundError:
             raise Problem("docker is not installed: run install_device.sh") from None
         try:
-            out, err = process.communicate(timeout=timeout)
+            out, err = _wait(process, timeout, meanwhile)
         except subprocess.TimeoutExpired:
             raise EngineFailed(f"docker {_short(arguments)}: no answer within {timeout:g} s") from None
         finally:
@@ -118,6 +128,19 @@ class Engine:
         ):
             return EngineAway(f"the Docker Engine does not answer: {last}")
         return EngineFailed(f"docker {_short(arguments)}: {last}")
+
+
+def _wait(process: subprocess.Popen[str], timeout: float, meanwhile: Callable[[], None] | None) -> tuple[str, str]:
+    if meanwhile is None:
+        return process.communicate(timeout=timeout)
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return process.communicate(timeout=_GLANCE_EVERY)
+        except subprocess.TimeoutExpired:
+            if time.monotonic() >= deadline:
+                raise
+        meanwhile()
 
 
 def _short(arguments: tuple[str, ...]) -> str:

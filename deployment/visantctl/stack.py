@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +50,15 @@ class Stack:
         files = [place.release(version) / "compose.yaml"]
         if place.compose_override.is_file():
             files.append(place.compose_override)
-        self.arguments = ["compose", "--project-name", project, "--project-directory", str(place.root)]
+        self.arguments = [
+            "compose",
+            "--ansi",
+            "never",
+            "--project-name",
+            project,
+            "--project-directory",
+            str(place.root),
+        ]
         for file in files:
             self.arguments += ["--file", str(file)]
         # Always named, so that a stray .env beside it never takes part.
@@ -60,18 +69,21 @@ class Stack:
         """What the Compose file interpolates: which version's tags to run."""
         return {"VISANT_VERSION": self._version, "VISANT_IMAGES": "visant"}
 
-    def _compose(self, *arguments: str, timeout: float) -> str:
-        return self._engine.run(*self.arguments, *arguments, timeout=timeout, env=self.environment)
+    def _compose(self, *arguments: str, timeout: float, meanwhile: Callable[[], None] | None = None) -> str:
+        return self._engine.run(*self.arguments, *arguments, timeout=timeout, env=self.environment, meanwhile=meanwhile)
 
     def check(self) -> list[str]:
         """Names of the services; EngineFailed when the Compose file does not parse with this device's settings."""
         return self._compose("config", "--services", timeout=60).split()
 
-    def up(self, wait: float) -> None:
-        """Start or change what differs and wait until all is healthy; never pulls, never builds. Seconds."""
+    def up(self, wait: float, meanwhile: Callable[[], None] | None = None) -> None:
+        """Start or change what differs and wait until all is healthy; never pulls, never builds. Seconds.
+
+        `meanwhile` may look at the containers and raise, which ends the waiting.
+        """
         self._compose(
             "up", "--detach", "--wait", "--wait-timeout", str(int(wait)), "--pull", "never", "--no-build",
-            "--remove-orphans", timeout=wait + 120,
+            "--remove-orphans", timeout=wait + 120, meanwhile=meanwhile,
         )  # fmt: skip
 
     def start(self) -> None:
@@ -88,7 +100,7 @@ class Stack:
 
     def last_words(self, lines: int = 200) -> str:
         """The newest log lines of each service."""
-        return self._compose("logs", "--no-color", "--timestamps", "--tail", str(lines), timeout=60)
+        return self._compose("logs", "--no-color", "--timestamps", "--tail", str(lines), timeout=10)
 
 
 def containers(engine: Engine, project: str) -> list[Container]:

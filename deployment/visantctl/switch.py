@@ -14,6 +14,7 @@ from visantctl.manifest import Release
 from visantctl.pending import Pending
 from visantctl.rollback import roll_back
 from visantctl.soak import Baseline, Unfit, watch
+from visantctl.stack import containers
 
 
 def switch(device: Device, candidate: str, kind: str = "update") -> None:
@@ -49,7 +50,7 @@ def switch(device: Device, candidate: str, kind: str = "update") -> None:
 def _run_and_watch(device: Device, pending: Pending) -> None:
     before = time.monotonic()
     try:
-        device.stack(pending.candidate).up(device.settings.start_timeout)
+        device.stack(pending.candidate).up(device.settings.start_timeout, lambda: _no_crash_loop(device))
     except EngineFailed as error:
         raise Unfit(str(error)) from None
     device.log.info(f"{pending.candidate} started in {time.monotonic() - before:.1f} s, watching it")
@@ -57,6 +58,13 @@ def _run_and_watch(device: Device, pending: Pending) -> None:
     pending.advance(device.place.state, "soaking")
     step("soak-written")
     watch_release(device, pending)
+
+
+def _no_crash_loop(device: Device) -> None:
+    """Unfit as soon as a service keeps ending: its healthcheck would take a minute to say so, without pictures."""
+    for one in containers(device.engine, device.settings.project):
+        if one.restarts >= 2:
+            raise Unfit(f"{one.service} was restarted {one.restarts} times before it was healthy")
 
 
 def watch_release(device: Device, pending: Pending) -> None:

@@ -157,6 +157,7 @@ def test_no_trigger_is_lost_while_a_device_goes_through_a_bad_and_a_good_release
                 wait_for(lambda: host.history()[-1]["result"] == "taken_back", 240, "the bad release to be taken back")
                 host.assert_runs(ONE_ZERO)
                 assert host.quarantined() == [ONE_ONE]
+                after_bad = len(traffic.rounds)
                 shop.offer(ONE_TWO, host.channel)
                 host.update()  # as the timer would
                 host.assert_runs(ONE_TWO)
@@ -170,7 +171,9 @@ def test_no_trigger_is_lost_while_a_device_goes_through_a_bad_and_a_good_release
     summary = {key: traffic.total(key) for key in ("triggers", "captured", "failed", "expired", "unaccounted")}
     print(json.dumps({**summary, "longest_gaps_without_a_picture_s": [round(gap, 1) for gap in switches]}))
     assert summary["unaccounted"] == 0
-    assert summary["captured"] == summary["triggers"] > 40
+    # What was triggered while the bad release was tried may be too late to be worth a picture, and then says so.
+    assert summary["captured"] + summary["expired"] == summary["triggers"] > 40
+    assert [one["captured"] for one in traffic.rounds[after_bad + 1 :]] == [20] * (len(traffic.rounds) - after_bad - 1)
     assert [one["exit"] for one in traffic.rounds] == [0] * len(traffic.rounds)
     taken_back = next(event for event in host.history() if event["result"] == "taken_back")
     assert taken_back["seconds"] < 60
