@@ -1,0 +1,232 @@
+"""visant-cloud as a process: it starts, stops, survives kill -9, and its commands work beside it."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+PROGRAM = [str(Path(sys.executable).with_name("visant-cloud"))]
+
+
+class Process:
+    """`visant-cloud run` on a free port."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "DATA_DIR": str(folder / "data"),
+            "HEARTBEAT_FILE": str(folder / "heartbeat"),
+            "HTTP_HOST": "127.0.0.1",
+            "PORT": "0",
+            "AUTH": "open",
+            "MIN_FREE_BYTES": "0",
+            **environment,
+        }
+        self.log = folder / "log"
+        self.url = ""
+
+    def start(self, **more: str) -> "Process":
+        self.log.write_text("")
+        with open(self.log, "wb") as log:
+            self.popen = subprocess.Popen([*PROGRAM, "run"], env={**self.environment, **more}, stdout=log, stderr=log)
+        self.url = self.find(r"cloud ready url=(\S+)")
+        return self
+
+    def find(self, pattern: str, timeout: float = 60.0) -> str:
+        deadline = time.monotonic() + timeout
+        while not (found := re.search(pattern, self.log.read_text())):
+            assert self.popen.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.05)
+        return found.group(1)
+
+    def run(self, *words: str, text: str = "") -> "subprocess.CompletedProcess[str]":
+        return subprocess.run([*PROGRAM, *words], env=self.environment, capture_output=True, text=True, input=text)
+
+    def end(self) -> None:
+        if self.popen.poll() is None:
+            self.popen.kill()
+        self.popen.wait(30)
+
+
+@pytest.fixture
+def process(tmp_path: Path, database_url: str | None) -> Iterator[Process]:
+    one = Process(tmp_path, **({"DATABASE_URL": database_url} if database_url else {}))
+    yield one
+    if hasattr(one, "popen"):
+        one.end()
+
+
+async def open_streams(url: str, count: int) -> tuple[httpx.AsyncClient, list[Any]]:
+    client = httpx.AsyncClient(base_url=url, timeout=60, limits=httpx.Limits(max_connections=None))
+    streams = []
+    for number in range(count):
+        request = client.build_request("GET", f"/v1/devices/D{number}/commands")
+        response = await client.send(request, stream=True)
+        lines = response.aiter_lines()
+        assert '"connected"' in await anext(lines)
+        streams.append((response, lines))
+    return client, streams
+
+
+async def test_sigterm_with_100_open_streams_exits_within_3_seconds(process: Process) -> None:
+    process.start()
+    client, streams = await open_streams(process.url, 100)
+    before = time.monotonic()
+    process.popen.send_signal(signal.SIGTERM)
+    status = await asyncio.to_thread(process.popen.wait, 30)
+    took = time.monotonic() - before
+    for response, _ in streams:
+        await response.aclose()
+    await client.aclose()
+    assert status == 0, process.log.read_text()
+    assert took < 3.0, f"{took:.1f} s"
+    assert "Traceback" not in process.log.read_text()
+
+
+async def test_an_upload_in_progress_is_finished_at_sigterm(process: Process, upload_body: Any, picture: Any) -> None:
+    process.start()
+    client, streams = await open_streams(process.url, 1)
+    body = json.dumps(upload_body("D0", "t", image=picture(1600, 1200))).encode()
+    half = asyncio.Event()
+
+    async def slowly() -> Any:
+        yield body[: len(body) // 2]
+        half.set()
+        await asyncio.sleep(0.5)
+        yield body[len(body) // 2 :]
+
+    posting = asyncio.create_task(client.post("/v1/captures", content=slowly()))
+    await half.wait()
+    process.popen.send_signal(signal.SIGTERM)
+    assert (await posting).status_code == 201
+    assert await asyncio.to_thread(process.popen.wait, 30) == 0
+    await streams[0][0].aclose()
+    await client.aclose()
+
+
+@pytest.mark.parametrize("point", ["picture_written", "picture_stored", "capture_committed"])
+async def test_kill_9_while_storing_loses_nothing_that_was_receipted_and_doubles_nothing(
+    process: Process, upload_body: Any, point: str
+) -> None:
+    process.start(VISANT_KILL_POINT=f"{point}:2")
+    client, streams = await open_streams(process.url, 1)
+    await streams[0][0].aclose()
+    assert (await client.post("/v1/captures", json=upload_body("D0", "one"))).status_code == 201
+    with pytest.raises(httpx.TransportError):
+        await client.post("/v1/captures", json=upload_body("D0", "two"))
+    await client.aclose()
+    assert await asyncio.to_thread(process.popen.wait, 30) == -signal.SIGKILL
+    process.start()
+    async with httpx.AsyncClient(base_url=process.url, timeout=30) as again:
+        assert (await again.post("/v1/captures", json=upload_body("D0", "one"))).status_code == 200
+        second = await again.post("/v1/captures", json=upload_body("D0", "two"))
+        assert second.status_code == (200 if point == "capture_committed" else 201)
+        records = (await again.get("/v1/captures")).json()["captures"]
+        assert sorted(one["trigger_id"] for one in records) == ["one", "two"]
+        for one in records:
+            assert (await again.get(one["picture"])).content.endswith(b"\xff\xd9")
+
+
+async def test_a_trigger_that_was_answered_is_pushed_after_kill_9(process: Process) -> None:
+    process.start()
+    client, streams = await open_streams(process.url, 1)
+    await streams[0][0].aclose()
+    trigger_id = (await client.post("/v1/devices/D0/trigger")).json()["trigger_id"]
+    await client.aclose()
+    process.popen.kill()
+    process.popen.wait(30)
+    process.start()
+    client, streams = await open_streams(process.url, 1)
+    async for line in streams[0][1]:
+        if trigger_id in line:
+            break
+    await streams[0][0].aclose()
+    await client.aclose()
+
+
+async def test_the_commands_let_people_programs_and_devices_in_beside_a_running_cloud(process: Process) -> None:
+    process.environment["AUTH"] = "required"
+    process.start()
+    made = process.run("create-device", "FLOOR1")
+    assert made.returncode == 0 and made.stdout.startswith("vd_") and len(made.stdout.split()) == 1
+    token = process.run("create-token", "ci").stdout.strip()
+    assert process.run("create-operator", "Ada", text="correct horse battery\n").returncode == 0
+    code = process.run("enrol-code", "--device-id", "FLOOR2").stdout.strip()
+    async with httpx.AsyncClient(base_url=process.url, timeout=30) as client:
+        api = {"Authorization": f"Bearer {token}"}
+        found = (await client.get("/v1/devices", headers=api)).json()
+        assert [one["device_id"] for one in found["devices"]] == ["FLOOR1"]
+        assert (await client.post("/v1/enrol", json={"code": code})).json()["device_id"] == "FLOOR2"
+        form = {"name": "Ada", "password": "correct horse battery"}
+        assert (await client.post("/sign-in", data=form)).status_code == 303
+        own = {"Authorization": f"Bearer {made.stdout.strip()}"}
+        telemetry = {"device_version": "2"}
+        for command, status in (("revoke-device", 401), ("restore-device", 204)):
+            assert process.run(command, "FLOOR1").returncode == 0
+            answer = await client.post("/v1/devices/FLOOR1/telemetry", json=telemetry, headers=own)
+            assert answer.status_code == status
+        assert process.run("revoke-token", "ci").returncode == 0
+        assert (await client.get("/v1/devices", headers=api)).status_code == 401
+    assert process.run("health").stdout.startswith("healthy")
+    assert "FLOOR1\tseen" in process.run("devices").stdout
+
+
+def test_mistakes_at_the_terminal_get_one_line(tmp_path: Path, database_url: str | None) -> None:
+    if database_url is not None:
+        pytest.skip("once is enough")
+    one = Process(tmp_path)
+    assert one.run("create-device", "D1").returncode == 0
+    for words, text, said in (
+        (["create-device", "D1"], "", "exists already"),
+        (["create-device", "a/b"], "", "1 to 64 letters"),
+        (["create-operator", "Ada"], "short\n", "at least 10 characters"),
+        (["revoke-token", "none"], "", "no token named"),
+        (["revoke-device", "none"], "", "no device"),
+        (["enrol-code", "--device-id", "a b"], "", "1 to 64 letters"),
+        (["enrol-code", "--hours", "-1"], "", "--hours"),
+    ):
+        done = one.run(*words, text=text)
+        assert done.returncode == 1 and done.stdout == "", words
+        assert done.stderr.count("\n") == 1 and said in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("PORT", "http", "PORT='http' is not valid"),
+        ("PORT", "99999", "PORT='99999' is not valid"),
+        ("AUTH", "maybe", "AUTH='maybe' is not valid"),
+        ("DATABASE_URL", "mysql://u:secretword@h/d", "DATABASE_URL is not valid"),
+        ("RETENTION_DAYS", "-1", "RETENTION_DAYS='-1' is not valid"),
+        ("DATA_DIR", "/proc/nowhere", "DATA_DIR=/proc/nowhere cannot be used"),
+        ("HTTP_HOST", "203.0.113.1", "cannot listen there"),
+    ],
+)
+def test_wrong_settings_end_the_start_with_one_line(
+    tmp_path: Path, database_url: str | None, key: str, value: str, said: str
+) -> None:
+    if database_url is not None:
+        pytest.skip("once is enough")
+    one = Process(tmp_path, **{key: value})
+    done = one.run("run")
+    assert done.returncode == 78 and said in done.stderr, done.stderr
+    assert done.stderr.count("\n") == 1 and "secretword" not in done.stderr
+
+
+async def test_two_clouds_on_one_port_do_not_hide_each_other(process: Process, tmp_path: Path) -> None:
+    process.start()
+    (tmp_path / "b").mkdir()
+    second = Process(tmp_path / "b", PORT=process.url.rsplit(":", 1)[1])
+    done = second.run("run")
+    assert done.returncode == 78 and "cannot listen there (Address already in use)" in done.stderr

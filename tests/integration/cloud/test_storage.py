@@ -1,0 +1,128 @@
+"""Pictures on the disk: full, late, old, left over; and the schema."""
+
+import os
+import time as wall
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from visant_cloud import housekeeping
+from visant_cloud.rates import Rates
+from visant_cloud.store.database import Database
+from visant_cloud.store.schema import migrate
+from visant_cloud.store.tables import metadata
+
+
+async def registered(start: Any, **chosen: Any) -> Any:
+    cloud = await start(**chosen)
+    async with cloud.stream("D1") as stream:
+        await stream.next()
+    return cloud
+
+
+async def test_a_full_disk_answers_507_and_what_was_stored_keeps_its_receipt(start: Any) -> None:
+    cloud = await registered(start)
+    assert (await cloud.capture("D1", "before")).status_code == 201
+    cloud = await start(min_free_bytes=1 << 60)
+    answer = await cloud.capture("D1", "after")
+    assert answer.status_code == 507 and int(answer.headers["retry-after"]) > 0
+    assert (await cloud.capture("D1", "before")).status_code == 200
+    assert (await cloud.client.get("/v1/devices/D1/triggers")).json()["triggers"][0]["trigger_id"] == "before"
+
+
+async def test_a_backlog_is_slowed_down_and_fresh_pictures_are_not(start: Any) -> None:
+    cloud = await registered(start)
+    cloud.cloud.deliveries = Rates(0.5, 1.0, lambda: cloud.time().timestamp())
+    old = (datetime.now(UTC) - timedelta(hours=5)).isoformat()
+    assert (await cloud.capture("D1", "old1", captured_at=old)).status_code == 201
+    answer = await cloud.capture("D1", "old2", captured_at=old)
+    assert answer.status_code == 429 and answer.headers["retry-after"] in ("1", "2")
+    for number in range(5):
+        fresh = cloud.time().isoformat()
+        assert (await cloud.capture("D1", f"new{number}", captured_at=fresh)).status_code == 201
+    cloud.time.pass_(float(answer.headers["retry-after"]))
+    assert (await cloud.capture("D1", "old2", captured_at=old)).status_code == 201
+
+
+async def test_pictures_older_than_retention_go_and_the_ledger_stays(start: Any) -> None:
+    cloud = await registered(start, retention_days=2.0)
+    await cloud.capture("D1", "old")
+    cloud.time.pass_(86400)
+    await cloud.capture("D1", "young")
+    assert await housekeeping.remove_old(cloud.cloud) == 0
+    cloud.time.pass_(86400 + 5)
+    assert await housekeeping.remove_old(cloud.cloud) == 1
+    left = (await cloud.client.get("/v1/captures")).json()["captures"]
+    assert [one["trigger_id"] for one in left] == ["young"]
+    assert len(cloud.cloud.pictures.files()) == 2, "a picture and its thumbnail"
+    assert (await cloud.row("D1", "old"))["status"] == "executed"
+    assert "removed" in (await cloud.client.get("/devices/D1")).text
+
+
+async def test_files_without_a_record_are_removed_and_others_are_not(start: Any) -> None:
+    cloud = await registered(start)
+    await cloud.capture("D1", "kept")
+    kept = set(cloud.cloud.pictures.files())
+    folder = next(iter(kept)).parent
+    orphans = [folder / "aaaa.jpg", folder / "bbbb.new", folder / "aaaa.thumb.jpg"]
+    young = folder / "cccc.jpg"
+    for path in [*orphans, young]:
+        path.write_bytes(b"x")
+    for path in [*orphans, *kept]:
+        os.utime(path, (wall.time() - 7200,) * 2)
+    assert await housekeeping.remove_orphans(cloud.cloud) == 3
+    assert set(cloud.cloud.pictures.files()) == kept | {young}
+
+
+async def test_a_record_whose_file_is_gone_says_so(start: Any) -> None:
+    cloud = await registered(start)
+    record = (await cloud.capture("D1", "t")).json()["record_id"]
+    for path in cloud.cloud.pictures.files():
+        path.unlink()
+    for kind in ("picture", "thumbnail"):
+        answer = await cloud.client.get(f"/v1/captures/{record}/{kind}")
+        assert answer.status_code == 404 and "gone from the disk" in answer.json()["detail"]
+
+
+async def test_the_migrations_make_the_schema_that_the_code_uses(start: Any) -> None:
+    cloud = await start()
+    async with cloud.cloud.database.reading() as connection:
+
+        def differences(sync: Any) -> list[Any]:
+            context = MigrationContext.configure(sync, opts={"compare_type": True})
+            return list(compare_metadata(context, metadata))
+
+        assert await connection.run_sync(differences) == []
+
+
+def test_every_table_names_its_organisation() -> None:
+    for table in metadata.sorted_tables:
+        assert "organisation_id" in table.c and not table.c.organisation_id.nullable, table.name
+
+
+async def test_two_processes_that_migrate_at_once_agree_on_one_cloud_id(tmp_path: Path, database_url: Any) -> None:
+    import asyncio
+
+    from visant_cloud.settings import database_url as engine_url
+
+    url = f"sqlite+aiosqlite:///{tmp_path / 'c.db'}" if database_url is None else engine_url(database_url)
+    databases = [Database(url) for _ in range(4)]
+    ids = await asyncio.gather(*(migrate(one) for one in databases))
+    for one in databases:
+        await one.close()
+    assert len(set(ids)) == 1 and len(ids[0]) == 32
+
+
+async def test_no_database_connection_is_held_while_streams_are_open(start: Any) -> None:
+    from contextlib import AsyncExitStack
+
+    cloud = await start()
+    async with AsyncExitStack() as open_streams:
+        for number in range(30):
+            stream = await open_streams.enter_async_context(cloud.stream(f"D{number}"))
+            await stream.next()
+        assert cloud.cloud.database.engine.pool.checkedout() == 0
+        assert (await cloud.client.get("/v1/devices")).json()["count"] == 30
