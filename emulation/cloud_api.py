@@ -101,6 +101,10 @@ class CloudApi:
         answer.raise_for_status()
         return {device["device_id"]: int(device["subscribers"]) for device in answer.json()["devices"]}
 
+    async def change_device(self, device_id: str, **fields: bool) -> None:
+        """Changes what `fields` name, e.g. `token_revoked=True`. Raises httpx.HTTPError."""
+        (await self._client.patch(f"/v1/devices/{device_id}", json=fields)).raise_for_status()
+
     async def _pages(self, path: str, name: str, **query: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         before: dict[str, str] = {}

@@ -16,6 +16,7 @@ from tests.faults import camera, clocks, clouds, kills, network, storage, uplink
 from tests.faults.runner import Places, Row, run_scenario
 from tests.faults.scenario import SCENARIOS, Scenario
 
+_PARALLEL = 6  # on two cores; a scenario mostly waits
 _COLUMNS = "scenario                  triggers captured failed expired unaccounted duplicates recovery_s  "
 
 
@@ -103,7 +104,7 @@ async def _run(scenarios: list[Scenario], base: Path, parallel: int) -> list[Row
 def main() -> int:
     """The exit status."""
     scenarios = chosen(os.environ.get("ONLY", ""), os.environ.get("SHORT", "") not in ("", "0"))
-    parallel = int(os.environ.get("PARALLEL") or 4)
+    parallel = int(os.environ.get("PARALLEL") or _PARALLEL)
     base = Path(os.environ.get("FAULTS_DIR") or tempfile.mkdtemp(prefix="visant-faults-"))
     print(f"{len(scenarios)} scenarios, {parallel} side by side, logs in {base}\n\n{_COLUMNS}", flush=True)
     try:

@@ -19,7 +19,15 @@ for _name, _kind, _about in (
     ("camera_stalled", "stalled", "the camera sends no frame for 10 s"),
     ("camera_bad_frames", "bad_frames", "every frame is broken for 10 s"),
 ):
-    add(Scenario(_name, partial(_fault, fault=_kind, seconds=10.0), _about, proxied=False))
+    add(
+        Scenario(
+            _name,
+            partial(_fault, fault=_kind, seconds=10.0),
+            _about,
+            proxied=False,
+            short=_kind in ("absent", "frozen"),
+        )
+    )
 
 add(
     Scenario(

@@ -67,6 +67,7 @@ for _name, _offset, _about in (
             prepare=_wear_clock,
             check=_times_are_true,
             proxied=False,
+            short=_offset == "+1d",  # a day back is part of the short form together with a power cut
         )
     )
 add(

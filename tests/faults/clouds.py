@@ -137,9 +137,16 @@ async def _say(arena: Arena, *arguments: str) -> str:
 
 
 async def _revoke(arena: Arena) -> None:
-    await _say(arena, "revoke-device", arena.device.device_id)
+    device = arena.device.device_id
+    await arena.target.change_device(device, token_revoked=True)
+
+    async def refused() -> bool:
+        return device not in await arena.target.subscribers()
+
+    await until("the stream of the revoked device has ended", refused, within=5)
     await asyncio.sleep(10.0)
-    await _say(arena, "restore-device", arena.device.device_id)
+    arena.struck(await refused(), "a revoked device stays out")
+    await arena.target.change_device(device, token_revoked=False)
 
 
 add(

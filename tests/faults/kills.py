@@ -24,6 +24,8 @@ async def _kill(arena: Arena, *, service: str, down: float) -> None:
     await asyncio.sleep(down)
     while child.starts == before:
         await asyncio.sleep(0.02)
+    if service == "cloud":  # recovery counts from when the cloud is back
+        await arena.cloud.healthy()
 
 
 for _service in SERVICES:
@@ -34,6 +36,7 @@ for _service in SERVICES:
                 partial(_kill, service=_service, down=_down),
                 f"kill -9 of {_service}, " + (f"back after {_down:.0f} s" if _down else "back at once"),
                 proxied=False,
+                short=not _down or _service in ("redis", "cloud"),
             )
         )
 
@@ -53,6 +56,7 @@ async def _blackout(arena: Arena) -> None:
     await asyncio.gather(*(child.kill(down=3.0) for child in arena.children.values()))
     while any(child.starts == starts[name] for name, child in arena.children.items()):
         await asyncio.sleep(0.05)
+    await arena.cloud.healthy()
 
 
 add(Scenario("blackout", _blackout, "kill -9 of the device and the cloud at once, back after 3 s", proxied=False))
@@ -65,6 +69,8 @@ async def _sigterm(arena: Arena, *, services: tuple[str, ...]) -> None:
         began = loop.time()
         assert await arena.children[service].terminate(grace=10.0), f"{service} did not end within 10 s of SIGTERM"
         slowest = max(slowest, loop.time() - began)
+    if "cloud" in services:
+        await arena.cloud.healthy()
     arena.note(f"ended within {slowest:.1f} s of SIGTERM")
 
 

@@ -17,7 +17,8 @@ async def _uploads(arena: Arena, *, fault: UploadFault, seconds: float, sign: st
 
 
 def _upload_scenario(name: str, fault: UploadFault, sign: str, about: str) -> None:
-    add(Scenario(name, partial(_uploads, fault=fault, seconds=10.0, sign=sign), about))
+    work = partial(_uploads, fault=fault, seconds=10.0, sign=sign)
+    add(Scenario(name, work, about, short=name != "uploads_503"))
 
 
 _upload_scenario("uploads_500", Answer(500), "answered 500", "uploads answered with 500 for 10 s")
