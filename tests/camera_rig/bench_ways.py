@@ -88,32 +88,30 @@ def serve(take: Callable[[], bytes], out: BinaryIO) -> None:
 
 
 def bare_loop(node: str) -> Callable[[], bytes]:
-    """A thread drains; who asks gets the first frame stamped one frame interval after it asked. No HTTP, no checks."""
+    """A thread drains and keeps the newest frame; who asks waits for one stamped a frame interval later. No HTTP."""
     from visant_camera.drivers.v4l2 import V4l2Driver
 
     driver = V4l2Driver(node, size=(1280, 720))
     margin = driver.open().timestamp_late
     changed = threading.Condition()
-    wanted: list[float] = []
-    taken: list[bytes] = []
+    newest = driver.next_frame(5.0, want=True)
 
     def drain() -> None:
+        nonlocal newest
         while True:
-            frame = driver.next_frame(5.0, want=bool(wanted))
-            if frame and wanted and frame.exposed_at >= wanted[0]:
-                with changed:
-                    wanted.clear()
-                    taken.append(frame.data if isinstance(frame.data, bytes) else frame.data())
-                    changed.notify()
-
-    threading.Thread(target=drain, daemon=True).start()
+            frame = driver.next_frame(5.0, want=True)
+            with changed:
+                newest = frame
+                changed.notify()
 
     def take() -> bytes:
+        asked = time.monotonic()
         with changed:
-            wanted.append(time.monotonic() + margin)
-            changed.wait_for(lambda: taken, 10)
-            return taken.pop()
+            changed.wait_for(lambda: newest and newest.exposed_at >= asked + margin, 10)
+            assert newest
+            return newest.data if isinstance(newest.data, bytes) else newest.data()
 
+    threading.Thread(target=drain, daemon=True).start()
     return take
 
 

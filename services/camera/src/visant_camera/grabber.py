@@ -24,6 +24,8 @@ REOPEN_FIRST, REOPEN_MAX = 0.25, 2.0
 BAD_FRAMES_LIMIT = 5.0
 """Seconds of nothing but bad frames after which the device is opened anew."""
 LOOP = "grabber"
+BEAT_EVERY = 0.5
+"""Seconds; a beat for each of thirty frames a second would be a tenth of what draining costs."""
 MAX_SILENCE = 30.0
 """Seconds that one round may take: an open and a stall together are far below."""
 
@@ -64,6 +66,7 @@ class Grabber:
         self._failures = 0
         self._away = True
         self._round_at = time.monotonic()
+        self._beat_at = float("-inf")
         self._error: BaseException | None = None
         # daemon: a read that the kernel never lets go of must not keep the process alive
         self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
@@ -196,6 +199,7 @@ class Grabber:
                 future.set_exception(error)
 
     def _beat(self) -> None:
-        self._round_at = time.monotonic()
-        if self._heartbeat is not None:
+        self._round_at = now = time.monotonic()
+        if self._heartbeat is not None and now - self._beat_at >= BEAT_EVERY:
+            self._beat_at = now
             self._heartbeat.beat(LOOP)

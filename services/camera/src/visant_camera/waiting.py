@@ -49,6 +49,8 @@ class Waiting:
 
     def wanted(self) -> bool:
         """Whether the next frame is worth its copy."""
+        if not self._waiters and self._newest is None and time.monotonic() >= self._old_ones_until:
+            return False  # without the lock: who begins to wait at this moment is seen at the next frame
         with self._lock:
             if self._waiters or time.monotonic() < self._old_ones_until:
                 return True

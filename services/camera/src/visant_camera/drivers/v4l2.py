@@ -56,6 +56,7 @@ class V4l2Driver:
         self._node: Node | None = None
         self._maps: list[mmap.mmap] = []
         self._readable = select.poll()
+        self._buffer = abi.Buffer(type=abi.BUF_TYPE_VIDEO_CAPTURE, memory=abi.MEMORY_MMAP)
         self._format = ""
         self._size: Size = (0, 0)
 
@@ -95,10 +96,10 @@ class V4l2Driver:
             raise CameraGone("the camera is not open")
         self._wait(timeout)
         try:
-            buffer = node.call(abi.DQBUF, abi.Buffer(type=abi.BUF_TYPE_VIDEO_CAPTURE, memory=abi.MEMORY_MMAP))
+            buffer = node.call(abi.DQBUF, self._buffer)
             faulty = bool(buffer.flags & abi.BUF_FLAG_ERROR) or buffer.bytesused == 0
             data = self._maps[buffer.index][: buffer.bytesused] if want and not faulty else b""
-            sequence, exposed_at = buffer.sequence, _exposed_at(buffer)
+            sequence, exposed_at = buffer.sequence, _exposed_at(buffer) if want else 0.0
             node.call(abi.QBUF, buffer)
         except BlockingIOError as error:
             raise CameraStalled("the kernel announced a frame and had none") from error
