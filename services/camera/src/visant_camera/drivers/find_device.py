@@ -158,7 +158,7 @@ def _takes_pictures(device: Device) -> bool:
     try:
         with Node(device.node) as opened:
             return opened.takes_pictures()
-    except PermissionError:
+    except (PermissionError, FileNotFoundError):
         return device.index == 0  # kept, so that opening it tells the user what is wrong
     except OSError:
         return False  # unplugged meanwhile

@@ -39,6 +39,7 @@ ENCODINGS: dict[str, Encoding] = {"MJPG": "mjpeg", "JPEG": "mjpeg", "YUYV": "yuy
 _REFUSED_OPEN = {
     errno.EACCES: "no right to open it: put the user into the group that owns it (video)",
     errno.EPERM: "no right to open it: the container lacks the device rule c 81:* rmw",
+    errno.ENOENT: "the kernel knows it, but the file is not there: a container needs /dev bound read-only",
     errno.EBUSY: "another process streams from it",
     errno.ENOSPC: "the USB bus has no bandwidth left for it: use another port or a smaller CAMERA_RESOLUTION",
 }
@@ -72,7 +73,7 @@ class V4l2Driver:
             self._start(self._node)
         except OSError as error:
             self.close()
-            why = _REFUSED_OPEN.get(error.errno or 0, error.strerror)
+            why = _REFUSED_OPEN.get(error.errno or 0) or error.strerror or str(error)
             raise CameraAbsent(f"{device.name} ({device.node}): {why}") from error
         except CameraAbsent as error:
             self.close()
