@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.faults.__main__ import prepare_machine
 from tests.faults.arena import Arena, arena, is_root
 from tests.faults.network import cable, outside
 from tests.faults.scenario import Scenario
@@ -130,6 +131,7 @@ def main() -> int:
     if not is_root():
         print("[ERROR] make bench mounts a file system and makes a network namespace: run it as root", file=sys.stderr)
         return 1
+    prepare_machine()
     print(f"about {int(SECONDS * 6 / 60) + 1} minutes", flush=True)
     found = asyncio.run(_run())
     for key, value in found.items():

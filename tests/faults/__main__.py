@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -78,6 +79,12 @@ def sums(rows: list[Row]) -> dict[str, Any]:
     }
 
 
+def prepare_machine() -> None:
+    """Installs what is missing where it may; else says so, and the scenarios that need it are skipped."""
+    os.environ["PATH"] += ":/usr/sbin:/sbin"  # where Debian keeps ip, mount and mkfs, for users as well
+    subprocess.run([Path(__file__).parent / "setup.sh"], check=False)
+
+
 async def _run(scenarios: list[Scenario], base: Path, parallel: int) -> list[Row]:
     task = asyncio.current_task()
     assert task is not None
@@ -105,6 +112,7 @@ def main() -> int:
     """The exit status."""
     scenarios = chosen(os.environ.get("ONLY", ""), os.environ.get("SHORT", "") not in ("", "0"))
     parallel = int(os.environ.get("PARALLEL") or _PARALLEL)
+    prepare_machine()
     base = Path(os.environ.get("FAULTS_DIR") or tempfile.mkdtemp(prefix="visant-faults-"))
     print(f"{len(scenarios)} scenarios, {parallel} side by side, logs in {base}\n\n{_COLUMNS}", flush=True)
     try:
