@@ -116,7 +116,7 @@ async def test_two_processes_that_migrate_at_once_agree_on_one_cloud_id(tmp_path
     assert len(set(ids)) == 1 and len(ids[0]) == 32
 
 
-async def test_no_database_connection_is_held_while_streams_are_open(start: Any) -> None:
+async def test_no_database_connection_is_held_while_streams_are_open(start: Any, eventually: Any) -> None:
     from contextlib import AsyncExitStack
 
     cloud = await start()
@@ -124,5 +124,10 @@ async def test_no_database_connection_is_held_while_streams_are_open(start: Any)
         for number in range(30):
             stream = await open_streams.enter_async_context(cloud.stream(f"D{number}"))
             await stream.next()
-        assert cloud.cloud.database.engine.pool.checkedout() == 0
+        pool = cloud.cloud.database.engine.pool
+
+        async def all_given_back() -> bool:
+            return bool(pool.checkedout() == 0)
+
+        await eventually(all_given_back)
         assert (await cloud.client.get("/v1/devices")).json()["count"] == 30

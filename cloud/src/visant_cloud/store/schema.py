@@ -1,5 +1,6 @@
 """Brings the database to the current schema, one process at a time."""
 
+import asyncio
 import fcntl
 import secrets
 from collections.abc import AsyncIterator
@@ -47,6 +48,6 @@ async def _alone(database: Database) -> AsyncIterator[None]:
                 await connection.execute(text(f"SELECT pg_advisory_unlock({_ADVISORY_LOCK})"))
         return
     path = database.engine.url.database or ""
-    with open(f"{path}.migrate.lock", "w") as handle:  # noqa: ASYNC230 - nothing else runs yet
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with open(f"{path}.migrate.lock", "w") as handle:  # noqa: ASYNC230 - an empty file
+        await asyncio.to_thread(fcntl.flock, handle, fcntl.LOCK_EX)
         yield

@@ -1,0 +1,93 @@
+"""The pages: what a person sees, and how they keep themselves current."""
+
+from typing import Any
+
+
+async def registered(start: Any, device_id: str = "D1", **chosen: Any) -> Any:
+    cloud = await start(**chosen)
+    async with cloud.stream(device_id) as stream:
+        await stream.next()
+    return cloud
+
+
+async def test_an_empty_cloud_says_what_to_do_next(start: Any) -> None:
+    cloud = await start()
+    page = (await cloud.client.get("/")).text
+    assert "No devices yet" in page and "visant-cloud create-device" in page and "OPEN" in page
+
+
+async def test_a_cloud_without_operators_says_how_to_make_one(start: Any) -> None:
+    cloud = await start(auth="required")
+    page = (await cloud.client.get("/sign-in")).text
+    assert "visant-cloud create-operator" in page and "OPEN" not in page
+
+
+async def test_trouble_comes_first(start: Any, eventually: Any) -> None:
+    cloud = await registered(start, "A-OFFLINE")
+    await cloud.client.post("/v1/devices", json={"device_id": "NEVER"})
+    async with cloud.stream("B-FINE") as one, cloud.stream("C-SICK") as two:
+        await one.next()
+        await two.next()
+        sick = {"device_version": "2", "state": "degraded", "reasons": ["camera: camera_absent"]}
+        await cloud.client.post("/v1/devices/C-SICK/telemetry", json=sick)
+        page = (await cloud.client.get("/")).text
+        places = [page.index(f"/devices/{name}") for name in ("C-SICK", "A-OFFLINE", "B-FINE", "NEVER")]
+        assert places == sorted(places)
+        assert "camera: camera_absent" in page
+        for state, name in (("degraded", "C-SICK"), ("offline", "A-OFFLINE"), ("connected", "B-FINE")):
+            found = (await cloud.client.get("/v1/devices", params={"state": state})).json()["devices"]
+            assert [one["device_id"] for one in found] == [name]
+        metrics = (await cloud.client.get("/metrics")).text
+        assert 'visant_devices{state="degraded"} 1.0' in metrics and "visant_streams 2.0" in metrics
+    assert (await cloud.client.get("/v1/devices?state=odd")).status_code == 422
+
+
+async def test_the_changing_part_is_sent_again_only_when_it_changed(start: Any, eventually: Any) -> None:
+    cloud = await registered(start)
+    for path in ("/parts/fleet", "/parts/devices/D1"):
+        tag: dict[str, str] = {}
+
+        async def unchanged(path: str = path, tag: dict[str, str] = tag) -> bool:
+            answer = await cloud.client.get(path, headers=tag)
+            tag["If-None-Match"] = answer.headers["etag"]
+            return bool(answer.status_code == 304)
+
+        await eventually(unchanged)  # the stream that registered the device may still be closing
+        await cloud.trigger("D1")
+        assert (await cloud.client.get(path, headers=tag)).status_code == 200
+
+
+async def test_a_page_loads_nothing_from_elsewhere(start: Any) -> None:
+    cloud = await registered(start)
+    await cloud.capture("D1", "t")
+    for path in ("/", "/devices/D1", "/docs", "/static/style.css", "/static/page.js"):
+        answer = await cloud.client.get(path)
+        assert answer.status_code == 200
+        assert "http://" not in answer.text and "https://" not in answer.text, path
+    policy = (await cloud.client.get("/")).headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy
+
+
+async def test_an_unknown_device_has_a_page_that_says_so(start: Any) -> None:
+    cloud = await start()
+    answer = await cloud.client.get("/devices/NOPE")
+    assert answer.status_code == 404 and "unknown" in answer.text and "<html" in answer.text
+
+
+async def test_telemetry_with_every_part_is_shown(start: Any) -> None:
+    cloud = await registered(start)
+    report = {
+        "device_version": "2.0.0",
+        "uptime": 7200.0,
+        "camera": {"state": "ok", "width": 1920, "height": 1080, "fps": 30.0},
+        "spool": {"pictures": 12, "reports": 1, "bytes": 4_200_000, "limit_bytes": 2_000_000_000, "days_left": 4.25},
+        "clock": {"wall": "2026-11-22T14:06:00Z", "synchronised": False, "cloud_offset": -3.0},
+        "disk_free_bytes": 21_000_000_000,
+        "temperature": 61.2,
+        "versions": {"camera": "2.0.1"},
+        "update": {"result": "rolled_back", "release": "2.1.0"},
+    }
+    assert (await cloud.client.post("/v1/devices/D1/telemetry", json=report)).status_code == 204
+    page = (await cloud.client.get("/devices/D1")).text
+    for text in ("1920×1080", "12 pictures", "4.2 MB", "4.2 days", "not synchronised", "21 GB", "61 °C", "rolled_back"):
+        assert text in page, text
