@@ -1,0 +1,64 @@
+"""visantctl doctor."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+
+from visantctl.device import Device
+from visantctl.doctor.checkup import checkup, repair
+from visantctl.doctor.finding import Finding
+
+HELP = "check everything that a picture needs on its way; exit code 1 where something fails"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags."""
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--fix", action="store_true", help="repair what can be repaired without risk, then look again")
+    parser.add_argument(
+        "--wait", type=float, default=0, metavar="SECONDS", help="look again until nothing fails, at most so long"
+    )
+
+
+def main(options: argparse.Namespace) -> int:
+    """0 without a FAIL."""
+    device = Device.here()
+    found = _look(device, options.wait, aloud=not options.json and not options.fix)
+    if options.fix:
+        for finding in found:
+            if finding.fix:
+                done = "done" if repair(finding) else "failed"
+                if not options.json:
+                    print(f"fix   {finding.check:<10} {' '.join(finding.fix)}: {done}", flush=True)
+        found = list(checkup(device))
+        if not options.json:
+            print("\n".join(one.as_text() for one in found))
+    failed = sum(one.level == "FAIL" for one in found)
+    if options.json:
+        print(json.dumps({"ok": not failed, "findings": [one.as_json() for one in found]}, indent=2))
+    else:
+        warned = sum(one.level == "WARN" for one in found)
+        print(f"{len(found) - failed - warned} passed, {warned} warnings, {failed} failed")
+    return 1 if failed else 0
+
+
+def _look(device: Device, patience: float, *, aloud: bool) -> list[Finding]:
+    """Findings; a person sees each as it comes, unless the first looks are only for waiting."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        found = list(checkup(device))
+        if not any(one.level == "FAIL" for one in found):
+            break
+        time.sleep(3)
+    else:
+        found = []
+        for one in checkup(device):
+            found.append(one)
+            if aloud:
+                print(one.as_text(), flush=True)
+        return found
+    if aloud:
+        print("\n".join(one.as_text() for one in found))
+    return found

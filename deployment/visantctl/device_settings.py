@@ -1,0 +1,106 @@
+"""Writing `/opt/visant/.env.device` and the token beside it: values change, a person's comments and order stay."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from visantctl import durable
+from visantctl.errors import Misconfigured
+from visantctl.place import Place
+
+SERVICE_ID = 10001
+"""User and group that the services run as (compose.yaml)."""
+TOKEN_INSIDE = "/run/secrets/device_token"
+"""Where the services see `secrets/device_token`."""
+_DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_KEY = re.compile(r"[A-Z][A-Z0-9_]*")
+_PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=~-]*")
+
+
+def checked(key: str, value: str) -> str:
+    """The value as it is written; Misconfigured names what is wrong with it."""
+    if not _KEY.fullmatch(key):
+        raise Misconfigured(f"{key!r} is no setting's name: capital letters, digits and underscores")
+    if any(character in value for character in "\n\r\0"):
+        raise Misconfigured(f"{key} holds a line break: write it on one line")
+    value = value.strip()
+    if key == "DEVICE_ID" and not _DEVICE_ID.fullmatch(value):
+        raise Misconfigured(
+            f"DEVICE_ID={value!r} must be 1 to 64 letters, digits, dots, hyphens or underscores, "
+            "beginning with a letter or digit"
+        )
+    if key == "API_URL":
+        value = value.rstrip("/")
+        value = value[: -len("/v1")] if value.endswith("/v1") else value
+        if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", value):
+            raise Misconfigured(f"API_URL={value!r} must look like https://your-cloud.example")
+    return value
+
+
+def quoted(key: str, value: str) -> str:
+    """As a line's right side that Compose and visantctl read back as the same value."""
+    if _PLAIN.fullmatch(value):
+        return value
+    if "'" in value:
+        raise Misconfigured(f"{key} holds a single quote, which .env.device cannot: choose another value")
+    return f"'{value}'"
+
+
+def with_values(text: str, values: Mapping[str, str]) -> str:
+    """`text` with these settings: in place of the line that sets or comments on one, else at the end."""
+    lines = text.splitlines()
+    for key, value in values.items():
+        line = f"{key}={quoted(key, value)}"
+        active = [n for n, one in enumerate(lines) if re.match(rf"\s*(export\s+)?{key}\s*=", one)]
+        commented = [n for n, one in enumerate(lines) if re.match(rf"#\s?{key}=", one)]
+        if active:
+            lines[active[0]] = line
+            for extra in reversed(active[1:]):  # the last one would win
+                del lines[extra]
+        elif commented:
+            lines.insert(commented[0] + 1, line)
+        else:
+            lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def write(place: Place, values: Mapping[str, str], example: Path | None = None) -> list[str]:
+    """Set `values` in the device's file, made from `example` where there is none; returns the keys that changed."""
+    wanted = {key: checked(key, value) for key, value in values.items()}
+    try:
+        before = place.env_file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        if example is None or not example.is_file():
+            raise Misconfigured(f"{place.env_file} is not there and no example to make it from") from None
+        before = ""
+    after = with_values(before or (example.read_text(encoding="utf-8") if example else ""), wanted)
+    if after != before:
+        place.root.mkdir(parents=True, exist_ok=True)
+        durable.write_file(place.env_file, after.encode(), mode=0o600)
+    place.env_file.chmod(0o600)
+    old = set(before.splitlines())
+    return [key for key, value in wanted.items() if f"{key}={quoted(key, value)}" not in old]
+
+
+def store_token(place: Place, token: str) -> None:
+    """Put the token where only root and the services read it, and name it in the settings."""
+    token = token.strip()
+    if not token or len(token.split()) != 1:
+        raise Misconfigured("the device token must be one word: give the file that holds it alone")
+    secrets = place.root / "secrets"
+    secrets.mkdir(mode=0o750, parents=True, exist_ok=True)
+    _for_services(secrets, 0o750)
+    file = secrets / "device_token"
+    durable.write_file(file, f"{token}\n".encode(), mode=0o640)
+    _for_services(file, 0o640)
+    write(place, {"DEVICE_TOKEN": "", "DEVICE_TOKEN_FILE": TOKEN_INSIDE})
+
+
+def _for_services(path: Path, mode: int) -> None:
+    with contextlib.suppress(PermissionError):  # a test that is not root
+        os.chown(path, 0 if os.geteuid() == 0 else -1, SERVICE_ID)
+    path.chmod(mode)

@@ -1,0 +1,101 @@
+"""`.env.device`, its token, and who may read them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from visantctl.device import Device
+from visantctl.device_settings import checked
+from visantctl.doctor.finding import Finding, fail, good, warn
+from visantctl.errors import Misconfigured
+from visantctl.settings import read_env_file
+
+_ALSO_KNOWN = {
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "UPDATE_SETTLE",
+    "UPDATE_IDLE_WAIT",
+    "UPDATE_START_TIMEOUT",
+    "UPDATE_ENGINE_PATIENCE",
+    "UPDATE_MIN_FREE_BYTES",
+    "VISANT_PROJECT",
+    "UPDATE_STATUS_FILE",
+    "HEARTBEAT_FILE",
+    "TZ",
+}
+"""Settings that the example does not list."""
+
+
+def known_keys(example: str) -> set[str]:
+    """Every setting that `.env.device.example` names, commented out or not."""
+    return set(re.findall(r"^#?([A-Z][A-Z0-9_]*)=", example, re.MULTILINE)) | _ALSO_KNOWN
+
+
+def check(device: Device) -> Iterator[Finding]:
+    """One finding a trouble, or one that all is well."""
+    file = device.place.env_file
+    if not file.is_file():
+        yield fail("settings", f"{file} is not there", "run install_device.sh with --device-id and --api-url")
+        return
+    values = read_env_file(file)
+    troubles = list(_wrong(values, file)) + list(_exposed(file)) + list(_token(values, file))
+    example = device.place.current / ".env.device.example"
+    if example.is_file():
+        unknown = sorted(set(values) - known_keys(example.read_text(encoding="utf-8")))
+        if unknown:
+            troubles.append(
+                warn("settings", f"unknown: {', '.join(unknown)}", f"a typing error? See {example}; edit {file}")
+            )
+    if not troubles:
+        yield good("settings", f"{file}: DEVICE_ID={values['DEVICE_ID']}, API_URL={values['API_URL']}")
+    yield from troubles
+
+
+def _wrong(values: dict[str, str], file: Path) -> Iterator[Finding]:
+    for key in ("DEVICE_ID", "API_URL"):
+        try:
+            checked(key, values.get(key, ""))
+        except Misconfigured as error:
+            yield fail("settings", str(error), f"edit {file}, then: sudo systemctl restart visant-device-v2")
+
+
+def _exposed(file: Path) -> Iterator[Finding]:
+    mode = file.stat().st_mode & 0o777
+    if mode & 0o077:
+        yield warn(
+            "settings",
+            f"{file} can be read by others (mode {mode:o})",
+            f"sudo chmod 600 {file}",
+            "chmod",
+            "600",
+            str(file),
+        )
+
+
+def _token(values: dict[str, str], file: Path) -> Iterator[Finding]:
+    named = values.get("DEVICE_TOKEN_FILE", "")
+    if named.startswith("/run/secrets/"):
+        token = file.parent / "secrets" / named.removeprefix("/run/secrets/")
+        if not token.is_file():
+            yield fail(
+                "settings",
+                f"DEVICE_TOKEN_FILE={named}: {token} is not there",
+                "sudo visantctl configure --token-file F, or sudo visantctl enrol CODE",
+            )
+        elif token.stat().st_gid != 10001 and token.stat().st_uid != 10001:
+            yield fail(
+                "settings",
+                f"{token} does not belong to group 10001: the services cannot read it",
+                f"sudo chgrp 10001 {token}",
+                "chgrp",
+                "10001",
+                str(token),
+            )
+    elif not values.get("DEVICE_TOKEN") and not named:
+        yield warn(
+            "settings",
+            "no token: anybody who knows this id can speak for this device",
+            "visant-cloud enrol-code, then: sudo visantctl enrol CODE (clouds without tokens need none)",
+        )
