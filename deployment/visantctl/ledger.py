@@ -87,9 +87,10 @@ class Ledger:
 
     def tell(self, entry: dict[str, Any]) -> None:
         """Write what the device's telemetry carries as `update`."""
+        told = {key: value for key, value in entry.items() if key != "id"}
         durable.write_json(
             self._place.shared / "update.json",
-            {"version": self.good, "quarantined": sorted(self.quarantine), "last": entry},
+            {**told, "version": self.good, "quarantined_releases": sorted(self.quarantine)},
         )
 
     def history(self) -> list[dict[str, Any]]:

@@ -17,8 +17,14 @@ from tests.updates.host import Host
 from tests.updates.shop import TREE, Shop, docker, new_key, signers
 from tests.updates.wire import Relay, Website
 
-GOOD, UNHEALTHY, CRASHING, NO_START, DEAF, BLIND, NEXT = (f"0.{minor}.0" for minor in range(1, 8))
-"""Versions of the shared releases. No product release will ever have them."""
+
+def numbered(minor: int) -> str:
+    """A version that no product and no other run of these tests has: tags are shared by all who use the Engine."""
+    return f"0.{minor}.{os.getpid()}"
+
+
+GOOD, UNHEALTHY, CRASHING, NO_START, DEAF, BLIND, NEXT = (numbered(minor) for minor in range(1, 8))
+"""Versions of the shared releases."""
 STANDARD: dict[str, dict[str, Any]] = {
     GOOD: {},
     UNHEALTHY: {"behaviour": "unhealthy", "where": "uploader"},
@@ -51,12 +57,13 @@ def relay(registry: tuple[str, int]) -> Iterator[Relay]:
 
 
 @pytest.fixture(scope="session")
-def shop(tmp_path_factory: pytest.TempPathFactory, relay: Relay) -> Iterator[Shop]:
+def shop(tmp_path_factory: pytest.TempPathFactory, registry: tuple[str, int], relay: Relay) -> Iterator[Shop]:
     """The shared releases, each made once, when it is first needed."""
     folder = tmp_path_factory.mktemp("shop")
     made = Shop(
         folder=folder,
-        registry=relay.address,
+        registry="{}:{}".format(*registry),
+        relay=relay.address,
         python_image=os.environ.get("PYTHON_IMAGE", "python:3.13-slim-trixie"),
         redis_image=os.environ.get("REDIS_TEST_IMAGE", "visant/redis:2.0.0"),
         run=f"updates-{os.getpid()}",
@@ -66,7 +73,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, relay: Relay) -> Iterator[Sho
     yield made
     names = docker("images", "--format", "{{.Repository}}:{{.Tag}}", f"*/{made.run}/*").split()
     names += docker("images", "--format", "{{.Repository}}:{{.Tag}}", f"{made.run}/*").split()
-    mine = docker("images", "--format", "{{.Repository}}:{{.Tag}}", "visant/*:0.*").split()
+    mine = docker("images", "--format", "{{.Repository}}:{{.Tag}}", f"visant/*:0.*.{os.getpid()}*").split()
     if names + mine:
         docker("rmi", "--force", *[name for name in names + mine if "<none>" not in name])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ MAKE = TREE / "deployment/release/make_release.py"
 
 def docker(*words: str, env: Mapping[str, str] | None = None) -> str:
     done = subprocess.run(
-        ["docker", *words], capture_output=True, text=True, check=False, env={**os.environ, **(env or {})}
+        ["docker", *words], capture_output=True, text=True, check=False, env={**os.environ, **(env or {})}, timeout=200
     )
     assert done.returncode == 0, f"docker {' '.join(words)}: {done.stderr or done.stdout}"
     return done.stdout.strip()
@@ -44,7 +45,9 @@ class Shop:
 
     folder: Path
     registry: str
-    """host:port that images are pushed to, and that the manifests name unless a test says otherwise."""
+    """host:port that the images are pushed to."""
+    relay: str
+    """host:port that the manifests name: devices reach the registry through what a test can cut."""
     python_image: str
     redis_image: str
     run: str
@@ -60,8 +63,7 @@ class Shop:
 
     def image(self, service: str, behaviour: str, payload: int = 0) -> str:
         """`registry/name@sha256:...` of a stand-in; `payload` random bytes make its layer that large."""
-        name = f"{self.registry}/{self.run}/{service}"
-        tag = f"{name}:{behaviour}-{payload}"
+        tag = f"{self.registry}/{self.run}/{service}:{behaviour}-{payload}"
         if tag not in self.digests:
             if service == "redis":
                 docker("tag", self.redis_image, tag)
@@ -69,15 +71,23 @@ class Shop:
                 self._add_layer(self._built(service, behaviour), tag, payload)
             else:
                 docker("tag", self._built(service, behaviour), tag)
-            pushed = docker("push", tag)
-            self.digests[tag] = pushed.split("digest: ")[1].split()[0]
-        return f"{name}@{self.digests[tag]}"
+            self.digests[tag] = self.push(tag)
+        return self.reference(tag)
+
+    def push(self, tag: str) -> str:
+        """Its digest."""
+        return docker("push", tag).split("digest: ")[1].split()[0]
+
+    def reference(self, tag: str) -> str:
+        """How a manifest names a pushed image."""
+        return f"{tag.replace(self.registry, self.relay).rsplit(':', 1)[0]}@{self.digests[tag]}"
 
     def _built(self, service: str, behaviour: str) -> str:
         name = f"{self.run}/{service}:{behaviour}"
         context = self.folder / "context"
         context.mkdir(exist_ok=True)
-        (context / "standin.py").write_bytes((STANDIN / "standin.py").read_bytes())
+        for file in ("standin.py", "health.sh"):
+            shutil.copy(STANDIN / file, context / file)
         text = (STANDIN / "Dockerfile").read_text()
         if behaviour == "no_start":
             text = text.replace('["python3", "/standin.py"]', '["/no/such/program"]')

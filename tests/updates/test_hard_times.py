@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.updates.conftest import GOOD, NEXT
+from tests.updates.conftest import GOOD, NEXT, numbered
 from tests.updates.host import Host, wait_for
 from tests.updates.shop import Shop, docker
 from tests.updates.wire import Relay, Website
 
+OFFLINE = numbered(9)
+MINE = f"*/updates-{os.getpid()}/*"
 UNREACHABLE, NO_SPACE, BUSY = 3, 5, 75
 
 
 def forget_images(version: str) -> None:
     """As on a device that never had them."""
     names = docker("images", "--format", "{{.Repository}}:{{.Tag}}", f"visant/*:{version}").split()
-    names += docker("images", "--digests", "--format", "{{.Repository}}@{{.Digest}}", "*/updates-*/*").split()
-    names += docker("images", "--format", "{{.Repository}}:{{.Tag}}", "*/updates-*/*:ok-3000000").split()
+    names += docker("images", "--digests", "--format", "{{.Repository}}@{{.Digest}}", MINE).split()
+    names += docker("images", "--format", "{{.Repository}}:{{.Tag}}", f"{MINE}:ok-3000000").split()
     for name in names:
         if "<none>" not in name:
             subprocess.run(["docker", "rmi", name], capture_output=True, check=False)
@@ -137,14 +140,14 @@ def test_a_capture_in_flight_is_waited_for(shop: Shop, host: Host) -> None:
 
 def test_an_archive_updates_a_host_without_a_registry(shop: Shop, host: Host, relay: Relay, website: Website) -> None:
     arch = docker("version", "--format", "{{.Server.Arch}}")
-    shop.release("0.9.0", payload=2_000_000, more=("--archive", arch, "--compress", "1"))
-    archive = shop.dist / "0.9.0" / f"visant-0.9.0-{arch}.tar"
-    forget_images("0.9.0")
+    shop.release(OFFLINE, payload=2_000_000, more=("--archive", arch, "--compress", "1"))
+    archive = shop.dist / OFFLINE / f"visant-{OFFLINE}-{arch}.tar"
+    forget_images(OFFLINE)
     relay.cut_after(0)
     website.down()
     try:
         host.update("--from", str(archive))
-        host.assert_runs("0.9.0")
+        host.assert_runs(OFFLINE)
         assert "up to date" in host.update("--from", str(archive))
     finally:
         website.up()
@@ -152,7 +155,7 @@ def test_an_archive_updates_a_host_without_a_registry(shop: Shop, host: Host, re
     damaged.write_bytes(archive.read_bytes()[: 20 * 1024])
     host.update("--from", str(damaged), code=4)
     host.update("--from", str(host.root / "nothing.tar"), code=2)
-    host.assert_runs("0.9.0")
+    host.assert_runs(OFFLINE)
 
 
 def test_images_that_somebody_deleted_or_retagged_are_put_right_at_the_next_start(host: Host) -> None:

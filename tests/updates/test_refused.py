@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from visantctl.rollout import bucket
 
-from tests.updates.conftest import GOOD, NEXT
+from tests.updates.conftest import GOOD, NEXT, numbered
 from tests.updates.host import Host
 from tests.updates.shop import Shop, new_key, signers
 from tests.updates.wire import Website
@@ -52,7 +52,7 @@ def test_a_manifest_changed_after_signing(shop: Shop, steady: Host) -> None:
     host = steady
     shop.offer(NEXT, host.channel)
     path = shop.dist / host.channel / "release.json"
-    path.write_text(path.read_text().replace(NEXT, "0.7.1"))
+    path.write_text(path.read_text().replace(NEXT, NEXT + "9"))
     assert_refused(host, "does not match its content")
 
 
@@ -74,8 +74,8 @@ def test_a_manifest_without_a_digest(shop: Shop, steady: Host) -> None:
     shop.need(NEXT)
     images = json.loads((shop.dist / NEXT / "release.json").read_text())["images"]
     images["camera"]["reference"] = images["camera"]["reference"].split("@")[0]
-    shop.doctored(NEXT, "0.71.0", {"images": images})
-    host.configure(UPDATE_PIN="0.71.0")
+    shop.doctored(NEXT, numbered(71), {"images": images})
+    host.configure(UPDATE_PIN=numbered(71))
     assert_refused(host, "images.camera has no digest")
 
 
@@ -85,10 +85,10 @@ def test_a_digest_that_the_registry_does_not_have(shop: Shop, steady: Host) -> N
     images = json.loads((shop.dist / NEXT / "release.json").read_text())["images"]
     name = images["camera"]["reference"].split("@")[0]
     images["camera"]["reference"] = f"{name}@sha256:{'0' * 64}"
-    folder = shop.dist / "0.72.0"
-    shop.doctored(NEXT, "0.72.0", {"images": images})
+    folder = shop.dist / numbered(72)
+    shop.doctored(NEXT, numbered(72), {"images": images})
     assert folder.is_dir()
-    host.configure(UPDATE_PIN="0.72.0")
+    host.configure(UPDATE_PIN=numbered(72))
     assert_refused(host, "the registry does not have")
 
 
@@ -109,17 +109,17 @@ def test_other_content_under_the_version_that_runs(shop: Shop, steady: Host) -> 
 
 def test_host_files_other_than_the_manifest_names(shop: Shop, steady: Host) -> None:
     host = steady
-    shop.doctored(NEXT, "0.73.0", {})
-    bundle = shop.dist / "0.73.0" / f"visant-host-{NEXT}.tar.gz"
+    shop.doctored(NEXT, numbered(73), {})
+    bundle = shop.dist / numbered(73) / f"visant-host-{NEXT}.tar.gz"
     bundle.write_bytes(bundle.read_bytes()[:-1] + b"x")
-    host.configure(UPDATE_PIN="0.73.0")
+    host.configure(UPDATE_PIN=numbered(73))
     assert_refused(host, "is not what the manifest names")
 
 
 def test_a_release_that_needs_a_newer_updater(shop: Shop, steady: Host) -> None:
     host = steady
-    shop.doctored(NEXT, "0.74.0", {"minimum_updater": 1000})
-    host.configure(UPDATE_PIN="0.74.0")
+    shop.doctored(NEXT, numbered(74), {"minimum_updater": 1000})
+    host.configure(UPDATE_PIN=numbered(74))
     assert_refused(host, "needs updater 1000")
 
 
@@ -128,8 +128,8 @@ def test_a_release_whose_own_visantctl_does_not_start(shop: Shop, steady: Host) 
     tree = host.root / "tree"
     (tree / "deployment/bin").mkdir(parents=True)
     (tree / "deployment/bin/visantctl").write_text("#!/usr/bin/env python3\nimport no_such_module\n")
-    shop.release("0.75.0", more=("--tree", str(tree)))
-    host.configure(UPDATE_PIN="0.75.0")
+    shop.release(numbered(75), more=("--tree", str(tree)))
+    host.configure(UPDATE_PIN=numbered(75))
     assert_refused(host, "no_such_module")
 
 
@@ -154,14 +154,14 @@ def test_keys_are_rotated_by_a_release_that_is_kept(shop: Shop, new_host: Callab
     fresh = new_key(host.root, "fresh")
     rotation = host.root / "rotation"
     rotation.write_text(signers(fresh))
-    shop.release("0.76.0", more=("--allowed-signers", str(rotation)))
-    shop.offer("0.76.0", host.channel)
+    shop.release(numbered(76), more=("--allowed-signers", str(rotation)))
+    shop.offer(numbered(76), host.channel)
     host.update()
     assert (host.root / "allowed_signers").read_text() == signers(fresh)
 
-    shop.release("0.77.0")
-    shop.offer("0.77.0", host.channel)
-    assert_refused(host, "not by a key of allowed_signers", version="0.76.0")
-    shop.offer("0.77.0", host.channel, key=fresh)
+    shop.release(numbered(77))
+    shop.offer(numbered(77), host.channel)
+    assert_refused(host, "not by a key of allowed_signers", version=numbered(76))
+    shop.offer(numbered(77), host.channel, key=fresh)
     host.update()
-    host.assert_runs("0.77.0")
+    host.assert_runs(numbered(77))

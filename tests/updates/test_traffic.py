@@ -16,12 +16,13 @@ from typing import Any
 
 import pytest
 
+from tests.updates.conftest import numbered
 from tests.updates.host import Host, wait_for
 from tests.updates.shop import TREE, Shop, docker, signers
 from tests.updates.test_run import running
 from tests.updates.wire import Website
 
-ONE_ZERO, ONE_ONE, ONE_TWO = "0.21.0", "0.22.0", "0.23.0"
+ONE_ZERO, ONE_ONE, ONE_TWO = numbered(21), numbered(22), numbered(23)
 
 
 class Traffic:
@@ -110,8 +111,8 @@ def derive(shop: Shop, service: str, version: str, *lines: str) -> str:
     subprocess.run(
         ["docker", "build", "--quiet", "--tag", tag, "-"], input=text, text=True, check=True, capture_output=True
     )
-    digest = docker("push", tag).split("digest: ")[1].split()[0]
-    return f"{tag.rsplit(':', 1)[0]}@{digest}"
+    shop.digests[tag] = shop.push(tag)
+    return shop.reference(tag)
 
 
 def real_release(shop: Shop, version: str, **changed: tuple[str, ...]) -> None:

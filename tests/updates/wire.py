@@ -20,7 +20,6 @@ class Relay:
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._budget: int | None = None
         self._lock = threading.Lock()
-        self._open: set[socket.socket] = set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut_after(self, answer_bytes: int) -> None:
@@ -40,16 +39,23 @@ class Relay:
         self._listener.close()
 
     def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
+        while True:
+            try:
                 client, _ = self._listener.accept()
+            except ConnectionError:
+                continue
+            except OSError:  # closed
+                return
+            try:
                 if self.is_cut:
-                    client.close()
-                    continue
-                server = socket.create_connection(self._target)
-                self._open |= {client, server}
-                threading.Thread(target=self._copy, args=(client, server, False), daemon=True).start()
-                threading.Thread(target=self._copy, args=(server, client, True), daemon=True).start()
+                    raise ConnectionRefusedError
+                server = socket.create_connection(self._target, timeout=30)
+            except OSError:
+                client.close()
+                continue
+            server.settimeout(None)
+            threading.Thread(target=self._copy, args=(client, server, False), daemon=True).start()
+            threading.Thread(target=self._copy, args=(server, client, True), daemon=True).start()
 
     def _copy(self, source: socket.socket, sink: socket.socket, counted: bool) -> None:
         with contextlib.suppress(OSError):
@@ -61,7 +67,6 @@ class Relay:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
-            self._open.discard(end)
 
     def _spend(self, size: int) -> bool:
         with self._lock:

@@ -1,5 +1,7 @@
 """A stand-in for a service: answers as the real ones do, and fails as told by BEHAVIOUR (baked into its image).
 
+Its health is `health.sh`.
+
 ok          healthy
 unhealthy   runs, its healthcheck fails
 crashing    its healthcheck passes, the process ends after a second
@@ -17,19 +19,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 SERVICE, BEHAVIOUR = os.environ["SERVICE"], os.environ["BEHAVIOUR"]
-CLOUD, CAMERA = Path("/site/cloud"), Path("/site/camera")
+CAMERA = Path("/site/camera")
 PICTURE = b"\xff\xd8 a picture \xff\xd9"
-
-
-def health() -> int:
-    if BEHAVIOUR == "unhealthy":
-        print("unhealthy: told so")
-        return 1
-    if SERVICE == "connector" and (BEHAVIOUR == "deaf" or not CLOUD.exists()):
-        print("degraded: cloud: no stream")
-        return 0
-    print("healthy")
-    return 0
 
 
 class Camera(BaseHTTPRequestHandler):
@@ -58,4 +49,4 @@ def run() -> int:
     return 0
 
 
-sys.exit(health() if sys.argv[1:] == ["health"] else run())
+sys.exit(run())

@@ -1,0 +1,11 @@
+#!/bin/sh
+# Says what `visant-... health` would say. A shell, because it runs every second in every container.
+if [ "$BEHAVIOUR" = unhealthy ]; then
+    echo "unhealthy: told so"
+    exit 1
+fi
+if [ "$SERVICE" = connector ] && { [ "$BEHAVIOUR" = deaf ] || [ ! -e /site/cloud ]; }; then
+    echo "degraded: cloud: no stream"
+    exit 0
+fi
+echo healthy
