@@ -22,6 +22,11 @@ class Refusal(HTTPException):
         self.reason = reason
 
 
+def another_cloud() -> Refusal:
+    """412: the outcome is meant for another cloud; the device will hear of ours when its stream is back."""
+    return Refusal(412, "This is another cloud than the one that sent the trigger", "another_cloud")
+
+
 def unknown_device(device_id: str) -> Refusal:
     """404 for an id that nobody created."""
     return Refusal(

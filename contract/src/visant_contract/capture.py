@@ -9,6 +9,11 @@ from visant_contract.ids import TriggerId
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 
+MEANT_FOR = "X-Visant-Cloud"
+"""Header of captures and outcomes: the cloud_id that the device believes to speak to, percent-encoded where it is no
+visible ASCII. A cloud with another id answers 412 and stores nothing: its database was reset, or an address was given
+to another cloud, and the device has not heard of it yet. Plain clouds ignore it."""
+
 TRIGGER_LABEL_MAX = 100
 """Characters that a plain cloud stores of `trigger_label`."""
 

@@ -62,6 +62,22 @@ async def test_the_same_trigger_delivered_again_gets_the_first_receipt(start: An
     assert len((await cloud.client.get("/v1/captures")).json()["captures"]) == 1
 
 
+async def test_what_is_meant_for_another_cloud_is_refused_and_nothing_is_stored(start: Any) -> None:
+    cloud = await start()
+    await registered(cloud)
+    trigger_id = await cloud.trigger("D1")
+    body = {"device_id": "D1", "trigger_id": trigger_id, "image_base64": "", "captured_at": "2026-11-22T14:00:00Z"}
+    report = {"status": "failed", "reason": "camera_absent"}
+    for path, said in (("/v1/captures", body), (f"/v1/devices/D1/triggers/{trigger_id}/outcome", report)):
+        answer = await cloud.client.post(path, json=said, headers={"X-Visant-Cloud": "the one before the reset"})
+        assert (answer.status_code, answer.json()["reason"]) == (412, "another_cloud")
+    row = (await cloud.client.get(f"/v1/triggers/D1/{trigger_id}")).json()
+    assert row["status"] in ("pending", "sent")
+    mine = {"X-Visant-Cloud": cloud.cloud.cloud_id}
+    answer = await cloud.client.post(f"/v1/devices/D1/triggers/{trigger_id}/outcome", json=report, headers=mine)
+    assert answer.status_code == 200
+
+
 async def test_ten_deliveries_of_one_picture_at_once_leave_one_record_and_one_file(start: Any) -> None:
     cloud = await start()
     await registered(cloud)

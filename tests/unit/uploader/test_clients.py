@@ -191,9 +191,24 @@ async def test_any_trigger_id_fits_into_header_and_path(make, trigger_id: str) -
         return httpx.Response(200, json={"record_id": "r"})
 
     await send(make, handler, trigger_id)
-    await cloud(handler).send_report(trigger_id, make.report().report)
+    report = make.report(trigger_id)
+    await cloud(handler).send_report(report, report.report)
     assert seen[1].url.raw_path.count(b"/") == b"/base/v1/devices/FLOOR1/triggers/x/outcome".count(b"/")
     assert seen[1].url.path.endswith("/outcome")
+
+
+async def test_outcomes_name_the_cloud_that_they_are_meant_for_and_a_plain_one_is_not_bothered(make) -> None:
+    seen: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json={"record_id": "r"})
+
+    for plain in (False, True):
+        report = make.report(plain=plain)
+        await cloud(handler).send_report(report, report.report)
+    assert seen[0].headers["x-visant-cloud"] == report.cloud_id
+    assert "x-visant-cloud" not in seen[1].headers
 
 
 @settings(deadline=None)

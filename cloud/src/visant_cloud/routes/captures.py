@@ -14,10 +14,10 @@ from pydantic import ValidationError
 from visant_cloud import auth, shapes
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.pictures import BrokenPicture, NotAPicture, Picture, examine
-from visant_cloud.problems import Refusal, unknown_device, validation_line
+from visant_cloud.problems import Refusal, another_cloud, unknown_device, validation_line
 from visant_cloud.store import captures, devices, triggers
 from visant_cloud.store.captures import Capture
-from visant_contract.capture import CaptureReceipt, CaptureTime, CaptureUpload
+from visant_contract.capture import MEANT_FOR, CaptureReceipt, CaptureTime, CaptureUpload
 from visant_runtime.kill_point import kill_point
 
 router = APIRouter()
@@ -48,13 +48,16 @@ _LATEST = datetime(2999, 1, 1, tzinfo=UTC)
 async def store(request: Request) -> Response:
     """Stores a picture; the same trigger again gets the first receipt, never a second record."""
     cloud = cloud_of(request)
+    if request.headers.get(MEANT_FOR, cloud.cloud_id) != cloud.cloud_id:
+        raise another_cloud()
     body = await _body(request, cloud.settings.max_capture_bytes * 4 // 3 + _BESIDE_PICTURE)
     upload = await asyncio.to_thread(_parse, body)
     del body
-    async with cloud.database.writing() as connection:
+    async with cloud.database.reading() as connection:
         if await devices.find(connection, upload.device_id) is None:
             raise unknown_device(upload.device_id)
-        await auth.calling_device(connection, cloud, request, upload.device_id)
+    await auth.admit(request, upload.device_id)
+    async with cloud.database.reading() as connection:
         first = await _before(connection, upload)
     if first is not None:
         return _receipt(first, 200)

@@ -7,8 +7,9 @@ from pydantic import BaseModel, Field
 
 from visant_cloud import auth, shapes
 from visant_cloud.context import Cloud, cloud_of
-from visant_cloud.problems import Refusal, unknown_device
+from visant_cloud.problems import Refusal, another_cloud, unknown_device
 from visant_cloud.store import captures, devices, triggers
+from visant_contract.capture import MEANT_FOR
 from visant_contract.ids import TriggerId
 from visant_contract.outcome import OutcomeReport
 
@@ -90,9 +91,11 @@ async def one(request: Request, device_id: str, trigger_id: str) -> dict[str, An
 async def outcome(request: Request, device_id: str, trigger_id: TriggerId, report: OutcomeReport) -> dict[str, Any]:
     """The device says how a trigger ended without a picture. Saying it again changes nothing."""
     cloud: Cloud = cloud_of(request)
+    if request.headers.get(MEANT_FOR, cloud.cloud_id) != cloud.cloud_id:
+        raise another_cloud()
     if report.status != "executed" and report.reason is None:
         raise Refusal(422, f"reason: an outcome `{report.status}` needs one", "invalid")
+    await auth.admit(request, device_id)
     async with cloud.database.writing() as connection:
-        await auth.calling_device(connection, cloud, request, device_id)
         row = await triggers.reported(connection, device_id, trigger_id, report, cloud.now())
     return {"device_id": device_id, "trigger_id": trigger_id, "status": row.status, "reason": row.reason}

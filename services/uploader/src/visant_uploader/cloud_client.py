@@ -9,13 +9,13 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from visant_contract.capture import IDEMPOTENCY_KEY, CaptureTime, trigger_label
+from visant_contract.capture import IDEMPOTENCY_KEY, MEANT_FOR, CaptureTime, trigger_label
 from visant_contract.errors import Retryable
 from visant_contract.outcome import OutcomeReport
 from visant_contract.telemetry import Telemetry
 from visant_uploader.counters import Counters
 from visant_uploader.retry_policy import verdict
-from visant_uploader.spool_file import Outcome
+from visant_uploader.spool_file import Outcome, SpoolHeader
 from visant_uploader.upload_body import UploadBody
 
 MAX_ANSWER_BYTES = 256 * 1024
@@ -84,9 +84,8 @@ class CloudClient:
             "metadata": metadata,
         }
         body = UploadBody(fields, outcome.body)
-        status, headers, answer = await self._post(
-            "/v1/captures", body, {IDEMPOTENCY_KEY: _header_safe(header.trigger_id)}
-        )
+        named = {IDEMPOTENCY_KEY: _header_safe(header.trigger_id), **_meant_for(header)}
+        status, headers, answer = await self._post("/v1/captures", body, named)
         if status in (200, 201):
             try:
                 return str(_Receipt.model_validate_json(answer).record_id)
@@ -94,17 +93,17 @@ class CloudClient:
                 pass  # a captive portal says 200 to everything; the verdict below is Retryable
         raise verdict(status, headers, answer)
 
-    async def send_report(self, trigger_id: str, report: OutcomeReport) -> None:
+    async def send_report(self, header: SpoolHeader, report: OutcomeReport) -> None:
         """The cloud knows. Raises Retryable, Rejected, Misconfigured."""
-        path = f"{self._device}/triggers/{quote(trigger_id, safe='')}/outcome"
-        await self._post_json(path, report.model_dump_json(exclude_none=True).encode())
+        path = f"{self._device}/triggers/{quote(header.trigger_id, safe='')}/outcome"
+        await self._post_json(path, report.model_dump_json(exclude_none=True).encode(), _meant_for(header))
 
     async def send_telemetry(self, telemetry: Telemetry) -> None:
         """The cloud knows. Raises Retryable, Rejected, Misconfigured."""
         await self._post_json(f"{self._device}/telemetry", telemetry.model_dump_json(exclude_none=True).encode())
 
-    async def _post_json(self, path: str, body: bytes) -> None:
-        status, headers, answer = await self._post(path, [body], {})
+    async def _post_json(self, path: str, body: bytes, named: dict[str, str] | None = None) -> None:
+        status, headers, answer = await self._post(path, [body], named or {})
         if not 200 <= status < 300 or answer.lstrip()[:1] == b"<":  # a captive portal's page
             raise verdict(status, headers, answer)
 
@@ -137,6 +136,10 @@ class CloudClient:
 async def _pieces(body: "UploadBody | list[bytes]") -> AsyncIterator[bytes]:
     for piece in body:
         yield piece
+
+
+def _meant_for(header: SpoolHeader) -> dict[str, str]:
+    return {} if header.plain else {MEANT_FOR: _header_safe(header.cloud_id)}
 
 
 def _header_safe(trigger_id: str) -> str:

@@ -77,7 +77,7 @@ class Courier:
     async def _send_report(self, header: SpoolHeader) -> None:
         report = dated(header, self._watch.offset(), self._outcomes.now())
         try:
-            await self._cloud.send_report(header.trigger_id, report)
+            await self._cloud.send_report(header, report)
         except Misconfigured as failure:
             if not header.plain or failure.reason not in KNOWS_NO_OUTCOMES:
                 raise

@@ -47,8 +47,6 @@ class Execution:
             yield ended
         elif entry.broken is not None:
             yield Ended("failed", Reason.BROKEN_COMMAND, entry.broken)
-        elif entry.broken is not None:
-            yield Ended("failed", Reason.BROKEN_COMMAND, entry.broken)
         elif entry.kind == "unknown":
             yield Ended("failed", Reason.UNKNOWN_COMMAND, f"cmd {entry.cmd[:100]!r}")
         else:
