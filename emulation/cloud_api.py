@@ -43,7 +43,13 @@ class CloudApi:
     def __init__(self, url: str, *, token: str | None = None) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.url = url
-        self._client = httpx.AsyncClient(base_url=url, headers=headers, timeout=10.0, trust_env=False)
+        self._client = httpx.AsyncClient(
+            base_url=url,
+            headers=headers,
+            timeout=httpx.Timeout(10.0, pool=None),  # a burst waits for its turn
+            limits=httpx.Limits(max_connections=20),
+            trust_env=False,
+        )
 
     async def __aenter__(self) -> "CloudApi":
         return self
@@ -66,9 +72,7 @@ class CloudApi:
         until = loop.time() + patience
         while True:
             try:
-                answer = await self._client.post(
-                    f"/v1/devices/{device_id}/trigger", headers={"Idempotency-Key": key}, timeout=5.0
-                )
+                answer = await self._client.post(f"/v1/devices/{device_id}/trigger", headers={"Idempotency-Key": key})
                 if answer.status_code in (200, 201, 202):
                     return str(answer.json()["trigger_id"])
                 said = f"{answer.status_code} {answer.text[:200]}"

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.faults import camera, clocks, clouds, kills, network, storage, uplink  # noqa: F401 - each adds its own
+from tests.faults import bursts, camera, clocks, clouds, kills, network, storage, uplink  # noqa: F401 - each adds its own
 from tests.faults.runner import Places, Row, run_scenario
 from tests.faults.scenario import SCENARIOS, Scenario
 

@@ -35,6 +35,7 @@ for _service in SERVICES:
                 f"kill_{_service}{_suffix}",
                 partial(_kill, service=_service, down=_down),
                 f"kill -9 of {_service}, " + (f"back after {_down:.0f} s" if _down else "back at once"),
+                allowed=REASONS_OF_A_DEAD_CAMERA if (_service, _down) == ("camera", 10.0) else {},
                 proxied=False,
                 short=not _down or _service in ("redis", "cloud"),
             )
