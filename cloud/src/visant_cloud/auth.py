@@ -5,7 +5,6 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from fastapi import Request
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud import secrets_made
 from visant_cloud.context import Cloud, cloud_of
@@ -34,36 +33,43 @@ def bearer(request: Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
-async def calling_device(
-    connection: AsyncConnection, cloud: Cloud, request: Request, device_id: str, *, register: bool = False
-) -> Device:
+async def admit(request: Request, device_id: str, *, register: bool = False) -> Device:
     """The device that calls, checked: 401 without or with a wrong token, 403 for another's or a barred device.
 
-    `register`: where AUTH=open, an unknown id becomes a device. Runs in a writing transaction.
+    `register`: where AUTH=open, an unknown id becomes a device. Writes only at a device's first time.
     """
+    cloud = cloud_of(request)
     token = bearer(request)
-    if cloud.settings.auth == "open":
-        device = await devices.find(connection, device_id)
-        if device is None and register and valid_device_id(device_id):
-            await devices.create(connection, device_id, cloud.now())
+    is_open = cloud.settings.auth == "open"
+    async with cloud.database.reading() as connection:
+        if token is not None and not is_open:
+            device = await devices.find_by_token(connection, secrets_made.digest(token))
+        else:
             device = await devices.find(connection, device_id)
+    if is_open:
+        if device is None and register and valid_device_id(device_id):
+            device = await _registered(cloud, device_id)
         if device is None:
             raise unknown_device(device_id)
     elif token is not None:
-        device = await devices.find_by_token(connection, secrets_made.digest(token))
         if device is None or device.token_revoked:
             raise Refusal(401, "The device token is not valid here: create or enrol the device again", "bad_token")
         if device.device_id != device_id:
             raise Refusal(403, f"This token belongs to another device than {device_id[:100]!r}", "other_device")
         if device.token_seen_at is None:
-            await devices.change(connection, device_id, token_seen_at=cloud.now())
-    else:
-        device = await devices.find(connection, device_id)
-        if device is None or not device.by_id_alone:
-            raise Refusal(401, "A device token is needed: set DEVICE_TOKEN", "no_token")
+            async with cloud.database.writing() as connection:
+                await devices.change(connection, device_id, token_seen_at=cloud.now())
+    elif device is None or not device.by_id_alone:
+        raise Refusal(401, "A device token is needed: set DEVICE_TOKEN", "no_token")
     if not device.active:
         raise Refusal(403, f"Device {device_id} is not active", "not_active")
     return device
+
+
+async def _registered(cloud: Cloud, device_id: str) -> Device | None:
+    async with cloud.database.writing() as connection:
+        await devices.create(connection, device_id, cloud.now())
+        return await devices.find(connection, device_id)
 
 
 def still_welcome(before: Device, now: Device | None, auth: str) -> bool:

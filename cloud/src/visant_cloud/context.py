@@ -10,9 +10,9 @@ from fastapi import Request
 from visant_cloud.command_hub import CommandHub
 from visant_cloud.pictures import Pictures
 from visant_cloud.rates import Rates
-from visant_cloud.sent_marker import SentMarker
 from visant_cloud.settings import CloudSettings
 from visant_cloud.store.database import Database
+from visant_cloud.stream_notes import StreamNotes
 
 
 def wall() -> datetime:
@@ -29,7 +29,7 @@ class Cloud:
     cloud_id: str
     hub: CommandHub
     pictures: Pictures
-    sent: SentMarker
+    notes: StreamNotes
     now: Callable[[], datetime] = wall
     warning: str | None = None
     """Something an operator should know, shown on the page."""

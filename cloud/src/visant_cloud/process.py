@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import resource
 import socket
 import time
 from pathlib import Path
@@ -17,11 +18,11 @@ from visant_cloud.command_hub import CommandHub
 from visant_cloud.context import Cloud, wall
 from visant_cloud.pictures import Pictures
 from visant_cloud.rates import Rates
-from visant_cloud.sent_marker import SentMarker
 from visant_cloud.settings import CloudSettings
 from visant_cloud.silence_sweeper import SilenceSweeper
 from visant_cloud.store.database import Database
 from visant_cloud.store.schema import migrate
+from visant_cloud.stream_notes import StreamNotes
 from visant_cloud.trigger_scheduler import TriggerScheduler
 from visant_runtime import lifecycle, logs, settings
 from visant_runtime.heartbeat import Heartbeat, default_path
@@ -48,6 +49,8 @@ def run() -> int:
         settings.fail(
             f"DATA_DIR={chosen.data_dir} cannot be used ({error.strerror}): name a folder this user may write"
         )
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each stream is a file; the usual limit is 1,024
     cloud_id = asyncio.run(prepare(chosen))
     return lifecycle.run(lambda stop: _main(chosen, cloud_id, listener, stop), loop_factory=uvloop.new_event_loop)
 
@@ -73,7 +76,7 @@ async def prepare(chosen: CloudSettings) -> str:
 async def _main(chosen: CloudSettings, cloud_id: str, listener: socket.socket, stop: Stop) -> None:
     database = Database(chosen.engine_url())
     hub = CommandHub()
-    sent = SentMarker(database, wall)
+    notes = StreamNotes(database, wall)
     pictures = Pictures(chosen.data_dir / "pictures")
     cloud = Cloud(
         chosen,
@@ -81,7 +84,7 @@ async def _main(chosen: CloudSettings, cloud_id: str, listener: socket.socket, s
         cloud_id,
         hub,
         pictures,
-        sent,
+        notes,
         warning=None if chosen.auth == "open" else outside_volume(chosen.data_dir),
     )
     if chosen.delivery_rate is not None:
@@ -97,7 +100,7 @@ async def _main(chosen: CloudSettings, cloud_id: str, listener: socket.socket, s
     )
     try:
         async with asyncio.TaskGroup() as tasks:
-            marking = tasks.create_task(sent.run())
+            marking = tasks.create_task(notes.run())
             tasks.create_task(TriggerScheduler(database, hub, wall, chosen.scheduled_ttl_max).run(stop, heartbeat))
             tasks.create_task(SilenceSweeper(database, wall, chosen.silence_grace).run(stop, heartbeat))
             tasks.create_task(housekeeping.run(cloud, stop, heartbeat))
@@ -105,6 +108,7 @@ async def _main(chosen: CloudSettings, cloud_id: str, listener: socket.socket, s
             if not stop.is_set():
                 raise RuntimeError("the web server ended by itself")
             marking.cancel()
+        await notes.flush()
     finally:
         await database.close()
 

@@ -22,11 +22,11 @@ from visant_cloud.app import create_app
 from visant_cloud.command_hub import CommandHub
 from visant_cloud.context import Cloud
 from visant_cloud.pictures import Pictures
-from visant_cloud.sent_marker import SentMarker
 from visant_cloud.settings import CloudSettings
 from visant_cloud.store import triggers
 from visant_cloud.store.database import Database
 from visant_cloud.store.schema import migrate
+from visant_cloud.stream_notes import StreamNotes
 from visant_runtime.lifecycle import Stop
 
 
@@ -175,13 +175,13 @@ async def start(tmp_path: Path, database_url: str | None, monkeypatch: pytest.Mo
         database = Database(settings.engine_url())
         cloud_id = await migrate(database)
         time = Time()
-        sent = SentMarker(database, time)
-        cloud = Cloud(settings, database, cloud_id, CommandHub(), pictures, sent, now=time)
+        notes = StreamNotes(database, time)
+        cloud = Cloud(settings, database, cloud_id, CommandHub(), pictures, notes, now=time)
         app = create_app(cloud)
         listener = server.listen(settings)
         one = Running(cloud, app, f"http://127.0.0.1:{listener.getsockname()[1]}", time)
         stop = Stop()
-        marking = asyncio.create_task(sent.run())
+        marking = asyncio.create_task(notes.run())
         serving = asyncio.create_task(server.serve(app, cloud.hub, listener, settings, stop))
 
         async def end() -> None:

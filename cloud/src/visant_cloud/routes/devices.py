@@ -161,8 +161,8 @@ async def configure(request: Request, device_id: str, config: dict[str, Any]) ->
 async def telemetry(request: Request, device_id: str, report: Telemetry) -> None:
     """The device's health; the newest is kept."""
     cloud = cloud_of(request)
+    await auth.admit(request, device_id)
     async with cloud.database.writing() as connection:
-        await auth.calling_device(connection, cloud, request, device_id)
         await devices.change(
             connection,
             device_id,

@@ -3,7 +3,6 @@
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
 
 import anyio
 import structlog
@@ -46,6 +45,7 @@ class CommandStream(Response):
         device_id = self._device.device_id
         with self._cloud.hub.subscribe(device_id) as subscription:
             log.info("stream opened", device_id=device_id, duplicate=subscription.duplicate)
+            self._cloud.notes.seen(device_id)
             try:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._until_gone, receive, tasks.cancel_scope)
@@ -53,8 +53,7 @@ class CommandStream(Response):
                     tasks.cancel_scope.cancel()
             finally:
                 log.info("stream closed", device_id=device_id)
-        with anyio.CancelScope(shield=True):
-            await self._note_seen()
+                self._cloud.notes.seen(device_id)
 
     async def _until_gone(self, receive: Receive, scope: anyio.CancelScope) -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -71,13 +70,6 @@ class CommandStream(Response):
             # ended, not broken: the device comes back and everything that waits is sent again
             log.warning("stream ended: the database failed", device_id=self._device.device_id, error=str(error)[:200])
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def _note_seen(self) -> None:
-        try:
-            async with self._cloud.database.writing() as connection:
-                await devices.seen(connection, [self._device.device_id], self._cloud.now())
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
-            log.warning("last seen not noted", device_id=self._device.device_id, error=str(error)[:200])
 
 
 async def events(cloud: Cloud, device: Device, subscription: Subscription) -> AsyncGenerator[bytes]:
@@ -110,7 +102,7 @@ async def events(cloud: Cloud, device: Device, subscription: Subscription) -> As
             if subscription.closed:
                 break
         if batch:
-            cloud.sent.sent(row.seq for row in batch if row.seq <= last_seq)
+            cloud.notes.sent(row.seq for row in batch if row.seq <= last_seq)
         if len(batch) == _BATCH:
             continue
         if await subscription.wait(next_ping - time.monotonic()) or subscription.closed:
@@ -144,10 +136,8 @@ def event(message: BaseModel, seq: int | None = None) -> bytes:
 async def commands(request: Request, device_id: str, device_version: str | None = None) -> CommandStream:
     """The device's commands as server-sent events; every connection begins with all that wait for an outcome."""
     cloud = cloud_of(request)
-    async with cloud.database.writing() as connection:
-        device = await auth.calling_device(connection, cloud, request, device_id, register=True)
-        changes: dict[str, Any] = {"last_seen_at": cloud.now()}
-        if device_version:
-            changes["device_version"] = device_version[:100]
-        await devices.change(connection, device_id, **changes)
+    device = await auth.admit(request, device_id, register=True)
+    if device_version and device_version[:100] != device.device_version:
+        async with cloud.database.writing() as connection:
+            await devices.change(connection, device_id, device_version=device_version[:100])
     return CommandStream(cloud, device)

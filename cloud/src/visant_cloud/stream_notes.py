@@ -1,0 +1,68 @@
+"""What streams leave in the database, gathered into few writes, so that no stream ever waits for one.
+
+A thousand devices that come back at once cost one write, not a thousand.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from visant_cloud.store import devices, triggers
+from visant_cloud.store.database import Database
+
+log = structlog.get_logger()
+
+_RETRY = 1.0  # seconds
+
+
+class StreamNotes:
+    """Commands written (`pending` becomes `sent`) and devices seen.
+
+    A note lost with the process only means that a row says `pending`, or a device looks unseen, a while longer.
+    """
+
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._now = now
+        self._seqs: set[int] = set()
+        self._device_ids: set[str] = set()
+        self._some = asyncio.Event()
+
+    def sent(self, seqs: Iterable[int]) -> None:
+        """These triggers were written to a stream."""
+        self._seqs.update(seqs)
+        self._some.set()
+
+    def seen(self, device_id: str) -> None:
+        """This device opened or left a stream just now."""
+        self._device_ids.add(device_id)
+        self._some.set()
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await self._some.wait()
+            if not await self.flush():
+                await asyncio.sleep(_RETRY)
+
+    async def flush(self) -> bool:
+        """Writes what is noted; False where the database refused, and the notes are kept."""
+        self._some.clear()
+        seqs, self._seqs = self._seqs, set()
+        device_ids, self._device_ids = self._device_ids, set()
+        if not seqs and not device_ids:
+            return True
+        try:
+            async with self._database.writing() as connection:
+                await triggers.mark_sent(connection, seqs, self._now())
+                await devices.seen(connection, device_ids, self._now())
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            log.warning("what streams did is not noted yet, trying again", error=str(error)[:200])
+            self._seqs |= seqs
+            self._device_ids |= device_ids
+            self._some.set()
+            return False
+        return True
