@@ -38,14 +38,19 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
-    """A real registry on loopback."""
-    env = {**os.environ, "LAB_STATE": str(tmp_path_factory.mktemp("registry")), "LAB_REGISTRY": "updates"}
+def registry() -> Iterator[tuple[str, int]]:
+    """A real registry on loopback. One that runs already is used and left running; its blobs stay for the next run."""
+    env = {**os.environ, "LAB_REGISTRY": "updates"}
     script = str(TREE / "lab/registry.sh")
-    out = subprocess.run([script, "start"], env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
+    before = subprocess.run([script, "address"], env=env, capture_output=True, text=True, check=False)
+    out = (
+        before.stdout
+        or subprocess.run([script, "start"], env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
+    )
     host, port = out.strip().splitlines()[-1].split(":")
     yield host, int(port)
-    subprocess.run([script, "stop"], env=env, check=True)
+    if not before.stdout:
+        subprocess.run([script, "stop"], env=env, check=True)
 
 
 @pytest.fixture(scope="session")
@@ -64,8 +69,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, registry: tuple[str, int], re
         folder=folder,
         registry="{}:{}".format(*registry),
         relay=relay.address,
-        python_image=os.environ.get("PYTHON_IMAGE", "python:3.13-slim-trixie"),
-        redis_image=os.environ.get("REDIS_TEST_IMAGE", "visant/redis:2.0.0"),
+        redis_image=os.environ.get("REDIS_IMAGE", "redis:8.0-bookworm"),
         run=f"updates-{os.getpid()}",
         key=new_key(folder, "release"),
         standard=STANDARD,

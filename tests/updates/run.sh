@@ -6,7 +6,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 docker version --format '{{.Server.Version}}' >/dev/null 2>&1 || lab/up.sh
 eval "$(lab/env.sh)"
-export PYTHON_IMAGE="${PYTHON_IMAGE:-python:3.13-slim-trixie}"
-export REDIS_TEST_IMAGE=visant-updates/redis:standing
-docker build --quiet ${REDIS_IMAGE:+--build-arg REDIS_IMAGE="$REDIS_IMAGE"} --tag "$REDIS_TEST_IMAGE" redis >/dev/null
+# The real services' images, for the test under traffic.
+if [[ -z "${ONLY:-}" || "${ONLY:-}" == *traffic* ]]; then
+    docker image inspect visant/{redis,camera,connector,uploader,cloud}:2.0.0 >/dev/null 2>&1 || tests/containers/images.sh
+fi
 exec .venv/bin/python -m pytest -c tests/updates/pytest.ini --rootdir . ${ONLY:+-k "$ONLY"} "${@:-tests/updates}"

@@ -48,8 +48,8 @@ class Shop:
     """host:port that the images are pushed to."""
     relay: str
     """host:port that the manifests name: devices reach the registry through what a test can cut."""
-    python_image: str
     redis_image: str
+    """What the stand-ins are made from."""
     run: str
     """Distinguishes this run's images on a shared Engine."""
     key: Path
@@ -65,9 +65,7 @@ class Shop:
         """`registry/name@sha256:...` of a stand-in; `payload` random bytes make its layer that large."""
         tag = f"{self.registry}/{self.run}/{service}:{behaviour}-{payload}"
         if tag not in self.digests:
-            if service == "redis":
-                docker("tag", self.redis_image, tag)
-            elif payload:
+            if payload:
                 self._add_layer(self._built(service, behaviour), tag, payload)
             else:
                 docker("tag", self._built(service, behaviour), tag)
@@ -86,13 +84,13 @@ class Shop:
         name = f"{self.run}/{service}:{behaviour}"
         context = self.folder / "context"
         context.mkdir(exist_ok=True)
-        for file in ("standin.py", "health.sh"):
+        for file in ("run.sh", "health.sh", "camera.pl", "collect.sh"):
             shutil.copy(STANDIN / file, context / file)
         text = (STANDIN / "Dockerfile").read_text()
         if behaviour == "no_start":
-            text = text.replace('["python3", "/standin.py"]', '["/no/such/program"]')
+            text = text.replace('["/run.sh"]', '["/no/such/program"]')
         (context / "Dockerfile").write_text(text)
-        build_args = {"PYTHON_IMAGE": self.python_image, "SERVICE": service, "BEHAVIOUR": behaviour}
+        build_args = {"REDIS_IMAGE": self.redis_image, "SERVICE": service, "BEHAVIOUR": behaviour}
         words = [word for key, value in build_args.items() for word in ("--build-arg", f"{key}={value}")]
         docker("build", "--quiet", *words, "--tag", name, str(context))
         return name

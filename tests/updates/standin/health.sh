@@ -4,8 +4,13 @@ if [ "$BEHAVIOUR" = unhealthy ]; then
     echo "unhealthy: told so"
     exit 1
 fi
-if [ "$SERVICE" = connector ] && { [ "$BEHAVIOUR" = deaf ] || [ ! -e /site/cloud ]; }; then
-    echo "degraded: cloud: no stream"
-    exit 0
-fi
+case "$SERVICE" in
+redis) [ "$(redis-cli ping)" = PONG ] || exit 1 ;;
+connector)
+    if [ "$BEHAVIOUR" = deaf ] || [ ! -e /site/cloud ]; then
+        echo "degraded: cloud: no stream"
+        exit 0
+    fi
+    ;;
+esac
 echo healthy
