@@ -24,6 +24,6 @@ timeout --foreground "${RIG_TIMEOUT:-1500}" qemu-system-x86_64 \
   -append "console=ttyS0 quiet loglevel=2 panic=-1 mitigations=off" \
   -virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap \
   -virtfs "local,path=$results,mount_tag=results,security_model=none" \
-  </dev/null | sed -u -e 's/\x1b[^a-zA-Z]*[a-zA-Z]//g' -e 's/\r//g' -e '/^c\?\(SeaBIOS\|Booting from\)/d' || { echo "camera rig: the machine did not end within ${RIG_TIMEOUT:-1500} s" >&2; exit 124; }
+  </dev/null | sed -u -e 's/\x1b[^a-zA-Z]*[a-zA-Z]//g' -e 's/\r//g' -e 's/^SeaBIOS (version[^)]*)//' -e 's/Booting from ROM\.*//' || { echo "camera rig: the machine did not end within ${RIG_TIMEOUT:-1500} s" >&2; exit 124; }
 [ -s "$results/exit_status" ] || { echo "camera rig: the machine stopped before its command ended" >&2; exit 125; }
 exit "$(cat "$results/exit_status")"
