@@ -39,6 +39,30 @@ def test_a_dead_uplink_never_delays_a_picture(device: Device, camera: FakeCamera
     until(lambda: len(cloud.captures()) == 10)
 
 
+def test_uploads_that_hang_on_a_dead_network_do_not_hold_up_the_next_stream(device: Device, cloud: FakeCloud) -> None:
+    hold = threading.Event()
+    hanging: list[str] = []
+
+    def first_two_hang(request: Request) -> Answer | None:
+        if request.path == "/v1/captures" and len(hanging) < 2:
+            hanging.append(request.path)
+            hold.wait(120)
+            return Answer(drop=True)
+        return None
+
+    cloud.script = first_two_hang
+    device.confirm_stream()
+    device.start(UPLOAD_TIMEOUT="110")
+    device.admit("t-1")
+    device.admit("t-2")
+    until(lambda: len(hanging) == 2)
+    device.admit("t-3")
+    device.confirm_stream()
+    until(lambda: cloud.captures() == ["t-3"])
+    hold.set()
+    until(lambda: sorted(cloud.captures()) == ["t-1", "t-2", "t-3"])
+
+
 def test_a_lost_receipt_ends_in_one_record(device: Device, cloud: FakeCloud) -> None:
     cloud.receipts_lost = 2
     device.confirm_stream()

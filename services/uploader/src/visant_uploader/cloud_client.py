@@ -20,6 +20,8 @@ from visant_uploader.upload_body import UploadBody
 
 MAX_ANSWER_BYTES = 256 * 1024
 CONNECT_TIMEOUT = 10.0
+KEEP_ALIVE = 5.0
+"""Seconds: enough for a backlog. An idle connection may belong to a network that is gone, and hang for a timeout."""
 
 
 class _Receipt(BaseModel):
@@ -57,7 +59,7 @@ class CloudClient:
             transport=transport,
             follow_redirects=False,
             timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
-            limits=httpx.Limits(max_connections=4, max_keepalive_connections=2, keepalive_expiry=60),
+            limits=httpx.Limits(max_connections=8, max_keepalive_connections=2, keepalive_expiry=KEEP_ALIVE),
         )
 
     async def close(self) -> None:

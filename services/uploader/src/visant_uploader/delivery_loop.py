@@ -22,6 +22,8 @@ log = structlog.get_logger()
 
 LOOK_EVERY = 2.0
 """Seconds between looks for files that a technician put back."""
+RUNNING_MAX = 4
+"""Uploads at once, hanging ones included; bounds memory to as many pictures."""
 UPLOADS_FINISH = 5.0
 """Seconds that a stop leaves to running uploads: a plain cloud stores a picture twice that is sent twice."""
 
@@ -53,6 +55,8 @@ class DeliveryLoop:
         self._heartbeat = heartbeat
         self._destination: Destination | None = None
         self._attempts: Counter[str] = Counter()
+        self._running: dict[asyncio.Task[None], int] = {}
+        self._wakes = 0
         self._bell = asyncio.Event()
 
     def released(self, destination: Destination, name: str) -> None:
@@ -63,6 +67,7 @@ class DeliveryLoop:
 
     def wake(self) -> None:
         """A confirmed stream or a new address: every wait ends."""
+        self._wakes += 1
         self._pace.wake()
         self._order.wake()
         self._bell.set()
@@ -70,7 +75,6 @@ class DeliveryLoop:
     async def run(self, stop: Stop) -> None:
         """Until stopped."""
         self._heartbeat.expect("delivery", 60)
-        running: set[asyncio.Task[None]] = set()
         looked = 0.0
         async with asyncio.TaskGroup() as tasks:
             ending = tasks.create_task(self._ring_at(stop))
@@ -80,22 +84,31 @@ class DeliveryLoop:
                 if self._clock.boottime() - looked >= LOOK_EVERY:
                     looked = self._clock.boottime()
                     await self._take_incoming()
-                while (name := self._next(len(running))) is not None and self._destination is not None:
+                while (name := self._next()) is not None and self._destination is not None:
                     task = tasks.create_task(self._deliver(self._destination, name))
-                    running.add(task)
-                    task.add_done_callback(running.discard)
-                    task.add_done_callback(lambda _: self._bell.set())
-                await self._wait(len(running))
-            if running:
-                _, unfinished = await asyncio.wait(running, timeout=UPLOADS_FINISH)
+                    self._running[task] = self._wakes
+                    task.add_done_callback(self._ended)
+                await self._wait()
+            if self._running:
+                _, unfinished = await asyncio.wait(set(self._running), timeout=UPLOADS_FINISH)
                 for task in unfinished:
                     task.cancel()
             ending.cancel()
         self._heartbeat.done("delivery")
 
-    def _next(self, busy: int) -> str | None:
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.pop(task, None)
+        self._bell.set()
+
+    def _busy(self) -> int:
+        """Uploads that count. Those from before the last wake may hang on a network that is gone."""
+        if len(self._running) >= RUNNING_MAX:
+            return RUNNING_MAX
+        return sum(began == self._wakes for began in self._running.values())
+
+    def _next(self) -> str | None:
         now = self._clock.boottime()
-        if self._destination is None or not self._pace.allowed(now, busy):
+        if self._destination is None or not self._pace.allowed(now, self._busy()):
             return None
         return self._order.take(now)
 
@@ -103,12 +116,12 @@ class DeliveryLoop:
         await stop.wait()
         self._bell.set()
 
-    async def _wait(self, busy: int) -> None:
+    async def _wait(self) -> None:
         """Until something can be done, at most LOOK_EVERY."""
         now = self._clock.boottime()
         due = self._order.next_due(now)
         seconds = LOOK_EVERY
-        if due is not None and self._destination is not None and not self._pace.full(busy):
+        if due is not None and self._destination is not None and not self._pace.full(self._busy()):
             seconds = min(LOOK_EVERY, max(due, self._pace.next_due(), now) - now)
         try:
             async with asyncio.timeout(max(seconds, 0.01)):
