@@ -91,3 +91,16 @@ async def test_telemetry_with_every_part_is_shown(start: Any) -> None:
     page = (await cloud.client.get("/devices/D1")).text
     for text in ("1920×1080", "12 pictures", "4.2 MB", "4.2 days", "not synchronised", "21 GB", "61 °C", "rolled_back"):
         assert text in page, text
+
+
+async def test_the_first_page_shows_the_newest_triggers_of_all_devices_with_outcome_and_reason(start: Any) -> None:
+    cloud = await registered(start, "A")
+    async with cloud.stream("B") as stream:
+        await stream.next()
+    first, second = await cloud.trigger("A"), await cloud.trigger("B")
+    said = {"status": "failed", "reason": "spool_full", "detail": "no room"}
+    address = f"/v1/devices/B/triggers/{second}/outcome"
+    assert (await cloud.client.post(address, json=said)).status_code < 300
+    page = (await cloud.client.get("/")).text
+    assert page.index(second) < page.index(first)
+    assert "spool_full" in page and "no room" in page

@@ -22,6 +22,7 @@ _templates.env.trim_blocks = _templates.env.lstrip_blocks = True
 views.install(_templates.env)
 
 _HISTORY = 50
+_FLEET_HISTORY = 20
 _GALLERY = 12
 _DAY = timedelta(hours=24)
 
@@ -55,7 +56,7 @@ def _part(request: Request, template: str, caller: Caller, **values: Any) -> Res
     return response
 
 
-async def _fleet(cloud: Cloud) -> list[views.DeviceView]:
+async def _fleet(cloud: Cloud) -> dict[str, Any]:
     since = cloud.now() - _DAY
     async with cloud.database.reading() as connection:
         rows = await devices.everyone(connection)
@@ -63,7 +64,12 @@ async def _fleet(cloud: Cloud) -> list[views.DeviceView]:
         received = await captures.counts(connection, since)
         newest = await captures.newest(connection)
         strips = await triggers.latest(connection, since)
-    return views.fleet(rows, cloud.hub.connected(), ended, received, newest, strips)
+        made = await triggers.page(connection, None, before=None, limit=_FLEET_HISTORY)
+        pictures = await captures.of_triggers_anywhere(connection, [(one.device_id, one.trigger_id) for one in made])
+    return {
+        "fleet": views.fleet(rows, cloud.hub.connected(), ended, received, newest, strips),
+        "history": [views.line(one, pictures.get((one.device_id, one.trigger_id))) for one in made],
+    }
 
 
 @router.get("/", response_class=HTMLResponse)
@@ -72,14 +78,14 @@ async def fleet(request: Request) -> Response:
     caller = await auth.find_caller(request)
     if caller is None:
         return _to_sign_in(request)
-    return _page(request, "fleet.html", caller, fleet=await _fleet(cloud_of(request)))
+    return _page(request, "fleet.html", caller, **await _fleet(cloud_of(request)))
 
 
 @router.get("/parts/fleet", response_class=HTMLResponse)
 async def fleet_part(request: Request) -> Response:
     """The changing part of `/`."""
     caller = await auth.operator(request)
-    return _part(request, "_fleet.html", caller, fleet=await _fleet(cloud_of(request)))
+    return _part(request, "_fleet.html", caller, **await _fleet(cloud_of(request)))
 
 
 async def _device(cloud: Cloud, device_id: str, before: int | None) -> dict[str, Any]:

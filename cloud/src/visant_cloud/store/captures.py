@@ -1,11 +1,11 @@
 """Stored pictures: one row each, the bytes lie in files (pictures.py)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, func, select
+from sqlalchemy import Row, delete, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.store.database import insert_new
@@ -62,6 +62,15 @@ async def of_triggers(connection: AsyncConnection, device_id: str, trigger_ids: 
             capture = _capture(row)
             found[str(capture.trigger_id)] = capture
     return found
+
+
+async def of_triggers_anywhere(
+    connection: AsyncConnection, pairs: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], Capture]:
+    """(device_id, trigger_id) -> picture, for those of a few pairs that have one."""
+    query = select(*_COLUMNS).where(tuple_(captures.c.device_id, captures.c.trigger_id).in_(pairs))
+    found = (_capture(row) for row in await connection.execute(query))
+    return {(capture.device_id, str(capture.trigger_id)): capture for capture in found}
 
 
 async def find(connection: AsyncConnection, record_id: str) -> Capture | None:

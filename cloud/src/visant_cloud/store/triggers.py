@@ -224,10 +224,12 @@ async def expire_silent(connection: AsyncConnection, before: datetime, now: date
 
 
 async def page(
-    connection: AsyncConnection, device_id: str, *, before: int | None, limit: int, status: str | None = None
+    connection: AsyncConnection, device_id: str | None, *, before: int | None, limit: int, status: str | None = None
 ) -> list[Trigger]:
-    """Newest first; `before` is the seq to go on from."""
-    query = select(*_COLUMNS).where(triggers.c.device_id == device_id)
+    """Newest first, of one device or (None) of all; `before` is the seq to go on from."""
+    query = select(*_COLUMNS)
+    if device_id is not None:
+        query = query.where(triggers.c.device_id == device_id)
     if before is not None:
         query = query.where(triggers.c.seq < before)
     if status is not None:
