@@ -115,6 +115,7 @@ def test_a_pulled_camera_is_gone_at_once_and_returns_under_its_number(webcam: We
     next_bytes(driver)
 
 
+@pytest.mark.long
 def test_a_camera_that_returns_as_another_number_is_found(webcam: Webcam, driver: V4l2Driver) -> None:
     node = webcam.plug()
     driver.open()
@@ -130,6 +131,7 @@ def test_a_camera_that_returns_as_another_number_is_found(webcam: Webcam, driver
         os.close(held)
 
 
+@pytest.mark.long
 def test_a_camera_absent_at_start_is_found_when_it_comes(webcam: Webcam, driver: V4l2Driver) -> None:
     with pytest.raises(CameraAbsent, match="no camera is plugged in"):
         driver.open()
@@ -138,6 +140,7 @@ def test_a_camera_absent_at_start_is_found_when_it_comes(webcam: Webcam, driver:
     next_bytes(driver)
 
 
+@pytest.mark.long
 def test_a_stall_of_5_s_is_noticed_and_reopening_ends_it(webcam: Webcam, driver: V4l2Driver) -> None:
     webcam.plug()
     driver.open()
@@ -311,6 +314,7 @@ def test_a_camera_that_replaces_a_broken_one_is_taken(webcam: Webcam, driver: V4
         driver.close()
 
 
+@pytest.mark.long
 def test_two_cameras_and_neither_has_the_number_is_an_honest_refusal() -> None:
     with Webcam("Rig Left", "L1", 0) as left, Webcam("Rig Right", "R1", 1) as right:
         left.plug()
@@ -338,6 +342,7 @@ def test_a_link_names_the_camera_for_good(webcam: Webcam) -> None:
             link.unlink()
 
 
+@pytest.mark.long
 def test_the_metadata_node_is_no_camera(webcam: Webcam) -> None:
     webcam.plug()
     pictures, metadata = nodes("Rig Camera")
@@ -348,6 +353,7 @@ def test_the_metadata_node_is_no_camera(webcam: Webcam) -> None:
         driver.close()
 
 
+@pytest.mark.long
 def test_a_camera_in_use_is_named_as_such(webcam: Webcam, driver: V4l2Driver) -> None:
     webcam.plug()
     driver.open()
@@ -357,6 +363,7 @@ def test_a_camera_in_use_is_named_as_such(webcam: Webcam, driver: V4l2Driver) ->
     next_bytes(driver)
 
 
+@pytest.mark.long
 def test_five_openings_leave_no_descriptor_behind(webcam: Webcam, driver: V4l2Driver) -> None:
     webcam.plug()
     before = len(os.listdir("/proc/self/fd"))

@@ -202,6 +202,7 @@ def test_a_size_that_the_camera_has_not_is_shown_as_refused(webcam: Webcam) -> N
         assert state["refusals"] == ["size 1920x1080: got 1280x720"]
 
 
+@pytest.mark.long
 def test_of_two_cameras_the_other_is_never_served(webcam: Webcam) -> None:
     webcam.plug()
     with Webcam("Rig Neighbour", "N1", 1) as neighbour, Service() as service:
@@ -231,6 +232,7 @@ def test_after_idle_the_next_picture_is_as_fresh(webcam: Webcam) -> None:
         assert answer.asked_at - jpeg_stamp(answer.body).exposed_at < 0.1 + FRAME
 
 
+@pytest.mark.long
 def test_controls_are_kept_across_an_unplug_and_a_restart(webcam: Webcam) -> None:
     webcam.plug()
     with Service() as service:
