@@ -36,6 +36,8 @@ def main() -> int:
     options = _arguments()
     if not is_version(options.version):
         raise SystemExit(f"--version {options.version!r} must be of the form 1.2.3 or 1.2.3-beta.1")
+    if not options.key.is_file():
+        raise SystemExit(f"--key {options.key}: no such file; make one with ssh-keygen -t ed25519")
     try:
         return build(options) if options.action == "build" else offer(options)
     except Problem as problem:
@@ -46,6 +48,8 @@ def build(options: argparse.Namespace) -> int:
     """Write `<out>/<version>/`."""
     folder = options.out / options.version
     folder.mkdir(parents=True, exist_ok=True)
+    if wrong := [one for one in options.image if "=" not in one]:
+        raise SystemExit(f"--image {wrong[0]!r} must be SERVICE=REGISTRY/NAME@sha256:...")
     references = dict(one.split("=", 1) for one in options.image)
     sizes = dict.fromkeys(references, 0)
     archives = {}
@@ -81,7 +85,10 @@ def build(options: argparse.Namespace) -> int:
 
 def offer(options: argparse.Namespace) -> int:
     """Write `<out>/<channel>/release.json`: the release's manifest, for this part of the fleet."""
-    value = json.loads((options.out / options.version / "release.json").read_bytes())
+    made = options.out / options.version / "release.json"
+    if not made.is_file():
+        raise SystemExit(f"{made} is not there: build {options.version} first")
+    value = json.loads(made.read_bytes())
     value["rollout_percent"] = options.rollout
     (options.out / options.channel).mkdir(exist_ok=True)
     _write_signed(options.out / options.channel / "release.json", value, options.key)
