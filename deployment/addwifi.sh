@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# Adds a WiFi network to this device, or changes the password of one that it knows. NetworkManager keeps the profile;
+# a network that is not in range now is joined when it is.
+set -euo pipefail
+
+usage() {
+    cat <<'HELP'
+sudo ./addwifi.sh SSID [PASSWORD] [--priority N] [--hidden]
+sudo ./addwifi.sh --list
+  PASSWORD       asked for when it is not given; from a pipe, its first line. An empty one means an open network
+  --priority N   0 to 999; among networks in range the highest wins (default 10,
+                 or what the network has already)
+  --hidden       the network does not announce its name
+  --list         the networks that this device knows, without passwords
+HELP
+}
+
+die() {
+    printf 'addwifi.sh: %s\n' "$*" >&2
+    exit "${2:-1}"
+}
+wrong() {
+    printf 'addwifi.sh: %s (see --help)\n' "$*" >&2
+    exit 2
+}
+
+SSID="" PASSWORD="" GIVEN="" PRIORITY="" HIDDEN=no LIST=""
+while [ $# -gt 0 ]; do
+    case "$1" in
+    --priority)
+        [[ "${2:-}" =~ ^[0-9]{1,3}$ ]] || wrong "--priority ${2:-} must be a number from 0 to 999"
+        PRIORITY=$2
+        shift
+        ;;
+    --hidden) HIDDEN=yes ;;
+    --list) LIST=yes ;;
+    --help | -h) usage && exit 0 ;;
+    --*) wrong "$1 is no flag of this script" ;;
+    *)
+        if [ -z "$SSID" ]; then SSID=$1; elif [ -z "$GIVEN" ]; then PASSWORD=$1 GIVEN=yes; else wrong "too many words: put a name with spaces between quotes"; fi
+        ;;
+    esac
+    shift
+done
+
+command -v nmcli >/dev/null || die "NetworkManager is missing: this device's networks are not managed by it"
+
+if [ -n "$LIST" ]; then
+    nmcli -t -f NAME,TYPE,AUTOCONNECT-PRIORITY,ACTIVE connection show |
+        awk -F: '$(NF-2) == "802-11-wireless" { n = $1; for (i = 2; i <= NF - 3; i++) n = n ":" $i
+            gsub(/\\:/, ":", n); printf "%-34s priority %-4s %s\n", n, $(NF-1), ($NF == "yes" ? "connected" : "") }'
+    exit 0
+fi
+[ -n "$SSID" ] || wrong "the name of the network is missing"
+[ "$(printf %s "$SSID" | wc -c)" -le 32 ] || wrong "a network's name has at most 32 bytes"
+[ "$(id -u)" = 0 ] || die "not root: sudo $0"
+
+if [ -n "$GIVEN" ]; then
+    echo "addwifi.sh: a password on the command line stays in the shell's history; leave it out and you are asked" >&2
+elif [ -t 0 ]; then
+    read -r -s -p "Password of $SSID (empty: open network): " PASSWORD
+    echo
+else
+    IFS= read -r PASSWORD || true
+fi
+length=${#PASSWORD}
+if [ "$length" -gt 0 ] && { [ "$length" -lt 8 ] || [ "$length" -gt 64 ]; }; then
+    wrong "a WiFi password has 8 to 63 characters (or 64 hex digits), this has $length"
+fi
+
+# The one profile of this network that addwifi.sh made, or one of the same name that was here before.
+profile() {
+    local uuid
+    nmcli -t -f UUID,TYPE connection show | sed -n 's/:802-11-wireless$//p' | while read -r uuid; do
+        if [ "$(nmcli -g 802-11-wireless.ssid connection show "$uuid" 2>/dev/null)" = "$(escaped "$SSID")" ]; then
+            printf '%s\n' "$uuid"
+            break
+        fi
+    done
+}
+# As `nmcli -g` prints values.
+escaped() { printf '%s' "$1" | sed 's/[\\:]/\\&/g'; }
+
+uuid=$(profile)
+verb=changed
+if [ -z "$uuid" ]; then
+    verb=added
+    PRIORITY=${PRIORITY:-10}
+    uuid=$(cat /proc/sys/kernel/random/uuid)
+    nmcli connection add type wifi con-name "$SSID" ssid "$SSID" connection.uuid "$uuid" >/dev/null ||
+        die "NetworkManager did not take the profile"
+fi
+# The password goes through a pipe: no other user sees it among the running programs.
+{
+    printf 'set connection.autoconnect yes\n'
+    [ -z "$PRIORITY" ] || printf 'set connection.autoconnect-priority %s\n' "$PRIORITY"
+    # For ever: the access point that is away for a night must be found again.
+    printf 'set connection.autoconnect-retries 0\nset 802-11-wireless.hidden %s\n' "$HIDDEN"
+    if [ -n "$PASSWORD" ]; then
+        printf 'set 802-11-wireless-security.key-mgmt wpa-psk\nset 802-11-wireless-security.psk %s\n' "$PASSWORD"
+    else
+        printf 'remove 802-11-wireless-security\n'
+    fi
+    printf 'save persistent\nquit\n'
+} | nmcli connection edit uuid "$uuid" >/dev/null 2>&1 || true
+
+security=$(nmcli -g 802-11-wireless-security.key-mgmt connection show "$uuid" 2>/dev/null || true)
+if [ -n "$PASSWORD" ] && [ "$security" != wpa-psk ]; then
+    [ "$verb" = changed ] || nmcli connection delete uuid "$uuid" >/dev/null
+    die "NetworkManager did not take the password of $SSID: nothing was $verb"
+fi
+echo "$SSID $verb$([ -n "$PASSWORD" ] || echo ", open: anybody nearby can read along")"
+if nmcli -t -f DEVICE,TYPE device | grep -q ':wifi$'; then
+    nmcli --wait 30 connection up uuid "$uuid" >/dev/null 2>&1 && echo "connected to $SSID" ||
+        echo "not in range now, or the password is wrong: it is tried whenever $SSID is seen"
+fi
