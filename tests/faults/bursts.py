@@ -13,10 +13,11 @@ async def _burst(arena: Arena) -> None:
 
 
 async def _burst_and_kill(arena: Arena) -> None:
-    posting = asyncio.create_task(arena.post(_BURST, every=0.0))
-    await asyncio.sleep(2.0)
-    await arena.device.uploader.kill()
-    await posting
+    async def kill() -> None:
+        await asyncio.sleep(2.0)
+        await arena.device.uploader.kill()
+
+    await asyncio.gather(arena.post(_BURST, every=0.0), kill())
 
 
 _LATE = {"deadline_passed": "more triggers than pictures can be taken before their deadline"}

@@ -147,12 +147,11 @@ async def _random_kills(arena: Arena, *, count: int) -> None:
     rng = random.Random(_KILL_SEED)
     kills = _Kills(count)
     points = kill_points()
-    posting = asyncio.create_task(_keep_posting(arena, kills))
     await asyncio.gather(
+        _keep_posting(arena, kills),
         *(_kill_at_points(arena, service, points[service], kills, rng) for service in points),
         _kill_others(arena, kills, rng),
     )
-    await posting
     named = sum(number for name, number in kills.at.items() if name != "a random moment")
     arena.struck(named >= count // 10, f"a tenth of {count} kills at a named kill point, it were {named}")
     arena.note(f"{count} kills, {named} of them at {len(kills.at) - 1} named kill points")

@@ -65,6 +65,7 @@ async def _break_and_wait(scenario: Scenario, world: Arena, row: Row) -> None:
         await posting
     finally:
         posting.cancel()
+        await asyncio.gather(posting, return_exceptions=True)
     if scenario.after is not None:
         await scenario.after(world)
     await settled(world.target, DEVICE, {one.trigger_id for one in world.ledger}, within=scenario.within)
