@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from visant_camera.drivers import Control
-from visant_camera.drivers.find_device import Device, plugged_in
+from visant_camera.drivers.find_device import Device, lasting_names, plugged_in
 from visant_camera.drivers.v4l2_node import Node
 
 
@@ -29,12 +29,16 @@ class Format:
 
 @dataclass(frozen=True)
 class Found:
-    """A camera and what it offers; `trouble` where it could not be asked."""
+    """A camera and what it offers; `trouble` where it could not be asked.
+
+    `lasting_names`: what to set as CAMERA_SOURCE where there are two; numbers change with the order of plugging in.
+    """
 
     node: str
     name: str
     formats: list[Format]
     controls: list[Control]
+    lasting_names: list[str]
     trouble: str = ""
 
 
@@ -57,6 +61,7 @@ def probe(arguments: Sequence[str]) -> int:
 
 
 def _ask(device: Device) -> Found:
+    names = lasting_names(device.node)
     try:
         with Node(device.node) as node:
             formats = [
@@ -65,12 +70,13 @@ def _ask(device: Device) -> Found:
             ]
             controls = node.controls()
     except OSError as error:
-        return Found(device.node, device.name, [], [], trouble=error.strerror or str(error))
-    return Found(device.node, device.name, formats, controls)
+        return Found(device.node, device.name, [], [], names, trouble=error.strerror or str(error))
+    return Found(device.node, device.name, formats, controls, names)
 
 
 def _table(found: Found) -> str:
-    lines = [f"{found.node}  {found.name}", f"  to choose it: CAMERA_SOURCE={found.node}"]
+    names = [found.node, *found.lasting_names]
+    lines = [f"{found.node}  {found.name}", *(f"  to choose it: CAMERA_SOURCE={name}" for name in names)]
     if found.trouble:
         return "\n".join([*lines, f"  it cannot be asked: {found.trouble}"])
     lines.append("  formats")
