@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import time
@@ -32,8 +33,9 @@ def update_lock(state: Path, patience: float = 0.0) -> Iterator[int]:
                     holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
                     raise Busy(f"another visantctl (pid {holder}) is changing this device: try again later") from None
                 time.sleep(0.1)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # on a full disk the number of the holder is missing, not the lock
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield descriptor
     finally:
         os.close(descriptor)

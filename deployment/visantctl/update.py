@@ -42,10 +42,10 @@ def update(device: Device, source: Source, *, now: bool = False, force: bool = F
                 device.log.info(f"release {release.version}, signed by {signer}")
                 prepare(device, source, release, signature)
         except Problem as problem:
-            device.ledger.note("not_taken", str(problem))
+            _note(device, "not_taken", str(problem))
             raise
         if wait is not None:
-            device.ledger.note("checked", wait)
+            _note(device, "checked", wait)
             return wait
         if not now and not _idle(device):
             device.log.warning(
@@ -79,6 +79,13 @@ def good_release(device: Device) -> Release | None:
     except Refused as damaged:
         device.log.error(str(damaged))
         return None
+
+
+def _note(device: Device, result: str, reason: str) -> None:
+    try:
+        device.ledger.note(result, reason)
+    except OSError as error:  # the disk is full, which may well be the reason
+        device.log.error(f"the result could not be stored: {error.strerror}")
 
 
 def _idle(device: Device) -> bool:

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,12 @@ def host(shop: Shop, new_host: Callable[..., Host]) -> Host:
 def pytest_configure() -> None:
     """A run that is told to end takes its containers and its registry along."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """What failed is said at once: the whole run takes long, and somebody may end it."""
+    if report.failed:
+        print(f"\n{report.longreprtext}\n{report.capstdout[-6000:]}", file=sys.__stdout__, flush=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
