@@ -36,6 +36,20 @@ def test_fifty_commands_at_once_become_fifty_pictures(device: Device, cloud: Fak
     until(lambda: device.files() == [] and device.queue_length() == 0)
 
 
+def test_the_same_trigger_twice_in_the_queue_is_taken_once(
+    device: Device, camera: FakeCamera, cloud: FakeCloud
+) -> None:
+    device.confirm_stream()
+    for _ in range(3):
+        device.admit("t-1")
+    device.start()
+    until(lambda: cloud.captures() == ["t-1"] and device.files() == [])
+    device.admit("t-1")
+    device.admit("t-2")
+    until(lambda: cloud.captures() == ["t-1", "t-2"] and device.queue_length() == 0)
+    assert camera.served == 2
+
+
 def test_an_id_with_a_slash_and_300_characters_arrives_whole(device: Device, cloud: FakeCloud) -> None:
     trigger_id = "a/../ü%2F " + "x" * 290
     device.confirm_stream()

@@ -125,6 +125,8 @@ class CaptureLoop:
             self._parked[one.id] = Waiting(one.id, command)  # the same trigger twice: looked at again when it ended
         elif (name := self._commit.outcome_of(command)) is not None:
             await self._commit.repeat(one.id, command, name)
+        elif self._commit.is_done(command):
+            await self._commit.drop(one.id)
         else:
             verdict = self._verdict(command, renewed, self._watch.moment())
             if isinstance(verdict, Park):

@@ -27,6 +27,8 @@ log = structlog.get_logger()
 
 RETRY_REDIS = 1.0
 RETRY_DISK = 2.0
+DONE_KEPT = 10_000
+"""Triggers; about 3 MB."""
 
 Released = Callable[[Destination, str], None]
 
@@ -52,6 +54,7 @@ class Commit:
         self._counters = counters
         self._released = released
         self._leftover: list[tuple[Destination, str]] = []
+        self._done: dict[tuple[str, str], None] = {}
 
     async def recall(self) -> None:
         """Finds the outcomes whose acknowledgement was not known to have happened at the last end."""
@@ -63,9 +66,14 @@ class Commit:
             return None
         return self._spool.find(command.cloud_id, self._outcomes.device_id, command.trigger_id)
 
+    def is_done(self, command: CommandEntry) -> bool:
+        """Whether this process has concluded the trigger before; its file may be delivered and gone."""
+        return command.trigger_id is not None and (command.cloud_id, command.trigger_id) in self._done
+
     async def repeat(self, entry_id: str, command: CommandEntry, name: str) -> None:
         """The outcome is there: only acknowledge. Raises RedisError."""
         await self._queue.acknowledge(entry_id)
+        self._remember(command)
         await self._release(self._destination(command), name)
 
     async def drop(self, entry_id: str) -> None:
@@ -97,6 +105,7 @@ class Commit:
         """Steps two and three, however long Redis is away. Raises Stopped."""
         await self._acknowledge(entry_id, stop)
         kill_point("queue.acked")
+        self._remember(command)
         if name is not None:
             await self._release(self._destination(command), name)
 
@@ -130,6 +139,12 @@ class Commit:
         log.info("captured", trigger_id=header.trigger_id, bytes=len(taken.jpeg), seconds_to_disk=lag)
         at, _ = best(header.time, offset_for(header, None), now)
         await asyncio.to_thread(self._frames.save, taken.jpeg, at, header.trigger_id)
+
+    def _remember(self, command: CommandEntry) -> None:
+        if command.trigger_id is not None:
+            self._done[command.cloud_id, command.trigger_id] = None
+            if len(self._done) > DONE_KEPT:
+                del self._done[next(iter(self._done))]
 
     async def _acknowledge(self, entry_id: str, stop: Stop) -> None:
         while True:

@@ -3,6 +3,7 @@
 Each function can be cut short and called again.
 """
 
+from itertools import islice
 from pathlib import Path
 
 from visant_contract.outcome import Reason
@@ -11,6 +12,8 @@ from visant_uploader.spool_folders import PICTURE, REPORT, UNREADABLE, Destinati
 from visant_uploader.spool_read import read_header
 from visant_uploader.spool_write import move_durably
 
+AT_ONCE = 200
+"""Files put back that one call takes in: each is read whole, and an import may bring thousands."""
 Found = tuple[list[tuple[Destination, str]], int]
 """(outcomes, how many files were damaged and set aside)."""
 
@@ -51,9 +54,9 @@ def sort_unreleased(folders: Folders) -> Found:
 
 
 def take_incoming(folders: Folders) -> Found:
-    """Into the outboxes. A picture replaces the report that said why there was none."""
+    """Into the outboxes, AT_ONCE. A picture replaces the report that said why there was none."""
     taken, damaged = [], 0
-    for entry in list(outcome_files(folders.incoming)):
+    for entry in list(islice(outcome_files(folders.incoming), AT_ONCE)):
         path = Path(entry.path)
         try:
             header = decode(path.read_bytes()).header
