@@ -1,0 +1,128 @@
+# shellcheck shell=bash  # sourced by install_device.sh; needs bash
+# Docker Engine and Compose from Debian's packages. bookworm's own are too old (no `up --wait`): there trixie's
+# serve, from a source of our own that is pinned so low that nothing else of the host comes from it.
+
+MIN_ENGINE=24
+MIN_COMPOSE=2.20
+APT_SOURCE=/etc/apt/sources.list.d/visant-docker.list
+APT_PIN=/etc/apt/preferences.d/visant-docker
+PLUGINS=/usr/local/lib/docker/cli-plugins
+
+# at_least FOUND WANTED: compares dotted numbers; letters and what follows + or - do not count.
+at_least() {
+    local found=${1#v}
+    found=${found%%[-+~]*}
+    [ -n "$found" ] && [ "$(printf '%s\n%s\n' "$2" "$found" | sort -V | head -n 1)" = "$2" ]
+}
+
+engine_is_new_enough() { at_least "$(docker version --format '{{.Server.Version}}' 2>/dev/null)" "$MIN_ENGINE"; }
+compose_is_new_enough() { at_least "$(docker compose version --short 2>/dev/null)" "$MIN_COMPOSE"; }
+
+# Waits for another apt (a fresh Pi updates itself), finishes what a power cut interrupted, tries three times.
+apt() {
+    local attempt
+    for attempt in 1 2 3; do
+        if DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 \
+            -o Dpkg::Use-Pty=0 -o APT::Install-Recommends=false "$@" </dev/null; then
+            return 0
+        fi
+        [ "$attempt" = 3 ] || {
+            say "apt-get $1 failed, trying again in $((attempt * 5)) s"
+            sleep $((attempt * 5))
+            mend_packages
+        }
+    done
+    return 1
+}
+
+mend_packages() {
+    DEBIAN_FRONTEND=noninteractive dpkg --force-confdef --configure -a </dev/null || true
+}
+
+# Lists that an interrupted update left half-read would miss packages: they are always read anew.
+update_lists() { apt update || die "the package lists cannot be read: check the network, then run the same command again"; }
+
+# The Debian archive that this host uses already: a site's own mirror stays in use.
+debian_archive() {
+    # shellcheck disable=SC2016  # apt expands these, not the shell
+    apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 2>/dev/null |
+        grep -E '/debian/?$' | sort | uniq -c | sort -rn | awk 'NR == 1 { print $2 }'
+}
+
+add_trixie() {
+    local archive
+    archive=$(debian_archive)
+    [ -n "$archive" ] || die "no Debian archive among this host's package sources: add one to /etc/apt/sources.list"
+    remember file "$APT_SOURCE"
+    remember file "$APT_PIN"
+    printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s trixie main\n' "$archive" >"$APT_SOURCE"
+    printf 'Package: *\nPin: release n=trixie\nPin-Priority: 100\n' >"$APT_PIN"
+}
+
+packages_now() { dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' | awk '$1 == "ii" { print $2 }' | sort; }
+
+# Installs packages and remembers those that were not there before, so that uninstall.sh takes back these alone.
+install_packages() {
+    local before
+    before=$(mktemp)
+    packages_now >"$before"
+    apt install -y "$@" || {
+        note_new_packages "$before"
+        die "packages did not install: is the network up? Run the same command again, it goes on where it stopped"
+    }
+    note_new_packages "$before"
+}
+
+note_new_packages() {
+    packages_now | comm -13 "$1" - | while read -r name; do remember package "$name"; done
+    rm -f "$1"
+}
+
+# install_engine [OTHER-PACKAGE...]
+install_engine() {
+    local from=""
+    mend_packages
+    if [ "$CODENAME" = bookworm ]; then
+        add_trixie
+        from=/trixie
+    fi
+    update_lists
+    command -v dockerd >/dev/null || remember engine installed
+    # Before Docker's first start, so that its bridge never takes the site's addresses.
+    ensure_address_pools
+    # Debian 12's own runc: trixie's wants a newer libc, and this one serves.
+    install_packages "docker.io$from" "docker-cli$from" "containerd$from" iptables "$@"
+    compose_is_new_enough || ensure_compose "$from"
+    systemctl enable --now docker.service containerd.service >/dev/null 2>&1 || true
+    engine_is_new_enough || die "Docker was installed and does not answer: systemctl status docker"
+}
+
+# On bookworm only the plugin's program is taken: its package would pull a newer libc.
+ensure_compose() {
+    local from=$1 work
+    if [ -z "$from" ]; then
+        install_packages docker-compose
+        return
+    fi
+    work=$(mktemp -d)
+    chmod 755 "$work"
+    (cd "$work" && apt -o APT::Sandbox::User=root download docker-compose/trixie) ||
+        die "Docker Compose cannot be downloaded: run the same command again"
+    dpkg-deb -x "$work"/docker-compose_*.deb "$work/unpacked"
+    mkdir -p "$PLUGINS"
+    remember file "$PLUGINS/docker-compose"
+    install -m 755 "$(find "$work/unpacked" -path '*/cli-plugins/docker-compose' -type f)" "$PLUGINS/docker-compose"
+    rm -rf "$work"
+}
+
+ensure_address_pools() {
+    local file=/etc/docker/daemon.json
+    if ctl address-pools >/dev/null; then return 0; fi
+    if [ -f "$file" ]; then
+        [ -e "$MEMORY/daemon.json.before" ] || cp -p "$file" "$MEMORY/daemon.json.before"
+    else
+        remember file "$file"
+    fi
+    ctl address-pools --write
+    if systemctl is-active --quiet docker.service; then systemctl restart docker.service; fi
+}

@@ -1,0 +1,151 @@
+#!/usr/bin/env bash
+# Takes this device's software off the host: what install_device.sh added, and nothing else. Pictures that the cloud
+# has not got yet are never deleted by accident.
+set -euo pipefail
+HERE=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
+ROOT=${VISANT_ROOT:-/opt/visant}
+UNITS=${VISANT_UNIT_DIR:-/etc/systemd/system}
+PROJECT=${VISANT_PROJECT:-visant}
+export VISANT_ROOT="$ROOT"
+# shellcheck source=deployment/install/say.sh
+. "$HERE/install/say.sh"
+# shellcheck source=deployment/install/memory.sh
+. "$HERE/install/memory.sh"
+
+usage() {
+    cat <<'HELP'
+sudo /opt/visant/current/deployment/uninstall.sh [FLAGS]
+  --keep-data            keeps the Docker volumes and /opt/visant/debug_captures
+  --keep-config          keeps /opt/visant/.env.device, the token and the keys that releases are checked with
+  --keep-docker          keeps Docker, even where the installation brought it
+  --delete-undelivered   deletes pictures that the cloud has not got yet
+  --yes                  asks nothing
+WiFi profiles and Tailscale stay as they are.
+HELP
+}
+
+KEEP_DATA="" KEEP_CONFIG="" KEEP_DOCKER="" DELETE_UNDELIVERED="" YES=""
+while [ $# -gt 0 ]; do
+    case "$1" in
+    --keep-data) KEEP_DATA=yes ;;
+    --keep-config) KEEP_CONFIG=yes ;;
+    --keep-docker) KEEP_DOCKER=yes ;;
+    --delete-undelivered) DELETE_UNDELIVERED=yes ;;
+    --yes | -y) YES=yes ;;
+    --help | -h) usage && exit 0 ;;
+    *) wrong_flag "$1 is no flag of this script" ;;
+    esac
+    shift
+done
+
+docker_answers() { command -v docker >/dev/null && docker version >/dev/null 2>&1; }
+ours() { docker "$1" ls --quiet --filter "label=com.docker.compose.project=$PROJECT" "${@:2}"; }
+
+# Pictures without a receipt, whatever folder of the spool they wait in.
+undelivered() {
+    local folder
+    folder=$(sed -n 's/^VISANT_SPOOL=//p' "$ROOT/.env.device" 2>/dev/null | tail -n 1)
+    case "$folder" in
+    /*) ;;
+    *) folder=$(docker volume inspect --format '{{.Mountpoint}}' "${PROJECT}_spool" 2>/dev/null) || return 0 ;;
+    esac
+    [ -d "$folder" ] || return 0
+    find "$folder" -type f -name '*.picture' | wc -l
+}
+
+check() {
+    local waiting
+    [ "$(id -u)" = 0 ] || die "not root: sudo $0"
+    [ -z "$KEEP_DATA" ] || KEEP_DOCKER=yes # the volumes are Docker's
+    if ! docker_answers; then
+        # Without an Engine nobody can tell what waits in its volumes.
+        [ -n "$DELETE_UNDELIVERED" ] || [ -n "$KEEP_DATA" ] || [ ! -d /var/lib/docker/volumes ] ||
+            die "Docker does not answer, so undelivered pictures cannot be counted: sudo systemctl start docker, or --delete-undelivered"
+        return 0
+    fi
+    waiting=$(undelivered)
+    if [ "${waiting:-0}" -gt 0 ] && [ -z "$KEEP_DATA" ] && [ -z "$DELETE_UNDELIVERED" ]; then
+        die "$waiting pictures are not delivered yet: connect the device and wait, or --keep-data, or --delete-undelivered"
+    fi
+}
+
+remove_units() {
+    local name
+    for name in visant-update.timer visant-update.service visant-device-v2.service; do
+        systemctl disable --quiet --now "$name" 2>/dev/null || true
+        rm -f "$UNITS/$name"
+        rm -rf "$UNITS/$name.d"
+    done
+    rm -f /var/lib/systemd/timers/stamp-visant-update.timer
+    systemctl daemon-reload
+}
+
+remove_containers() {
+    local volumes
+    docker_answers || return 0
+    ours container --all | xargs -r docker rm --force --volumes >/dev/null
+    ours network | xargs -r docker network rm >/dev/null
+    if [ -z "$KEEP_DATA" ]; then
+        volumes=$(ours volume)
+        [ -z "$volumes" ] || xargs docker volume rm >/dev/null <<<"$volumes"
+    fi
+    docker images --format '{{.Repository}}:{{.Tag}}' | grep '^visant/' | xargs -r docker rmi --force >/dev/null || true
+}
+
+# Only where the installation brought it, and nobody else's containers use it by now.
+remove_docker() {
+    local packages
+    [ -z "$KEEP_DOCKER" ] && [ "$(remembered engine)" = installed ] || return 0
+    if docker_answers && [ -n "$(docker ps --all --quiet)" ]; then
+        warn "Docker stays: other containers use it"
+        return 0
+    fi
+    mapfile -t packages < <(remembered package)
+    systemctl stop docker.socket docker.service containerd.service 2>/dev/null || true
+    if [ ${#packages[@]} -gt 0 ]; then
+        DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 purge -y "${packages[@]}" </dev/null ||
+            die "the packages were not removed: run the same command again"
+    fi
+    rm -rf /var/lib/docker /var/lib/containerd /etc/docker /run/docker /run/containerd
+    ip link delete docker0 2>/dev/null || true
+    if getent group docker >/dev/null; then groupdel docker 2>/dev/null || true; fi
+}
+
+remove_files() {
+    local name
+    remembered cmdline | while read -r name; do
+        [ -f "$name.before-visant" ] && sed -i '1 s/ cgroup_enable=memory//' "$name" && rm -f "$name.before-visant"
+    done
+    remembered file | while read -r name; do
+        case "$name" in
+        /etc/apt/* | /usr/local/lib/docker/* | /etc/docker/*) [ -z "$KEEP_DOCKER" ] || continue ;;
+        esac
+        rm -f "$name"
+    done
+    rmdir --ignore-fail-on-non-empty -p /usr/local/lib/docker/cli-plugins 2>/dev/null || true
+    if [ -f "$MEMORY/daemon.json.before" ] && [ -d /etc/docker ]; then cp -p "$MEMORY/daemon.json.before" /etc/docker/daemon.json; fi
+    rm -f /var/log/visant-update.log* /var/log/visant-install.log
+    # An installation after this one must find what it may take back; the rest of the folder goes by name.
+    if [ -n "$KEEP_DOCKER" ] && [ -n "$(remembered engine)" ]; then
+        find "$ROOT/state" -mindepth 1 -maxdepth 1 ! -name install -exec rm -rf {} +
+    else
+        rm -rf "$ROOT/state"
+    fi
+    rm -rf "$ROOT/current" "$ROOT/previous" "$ROOT/releases" "$ROOT/shared"
+    [ -n "$KEEP_DATA" ] || rm -rf "$ROOT/debug_captures" "$ROOT/spool"
+    [ -n "$KEEP_CONFIG" ] || rm -rf "$ROOT/.env.device" "$ROOT/secrets" "$ROOT/registry" "$ROOT/allowed_signers" "$ROOT/compose.override.yaml"
+    rmdir --ignore-fail-on-non-empty "$ROOT" 2>/dev/null || true
+}
+
+check
+say "This removes the services, their units and images${KEEP_DATA:+; data stay}${KEEP_CONFIG:+; settings stay}${KEEP_DOCKER:+; Docker stays}"
+confirm "Go on?" || die "nothing was changed"
+# The script lies in what it removes: bash has read all of it by now only inside this block.
+{
+    remove_units
+    remove_containers
+    remove_docker
+    remove_files
+    if [ -d "$ROOT" ]; then say "removed; kept in $ROOT: $(find "$ROOT" -mindepth 1 -maxdepth 1 -printf '%f ')"; else say "removed"; fi
+    exit 0
+}

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# The image of a Pi-like host: Debian bookworm with systemd, NetworkManager, sudo and ssh, as Raspberry Pi OS Lite
+# has them, and without Docker. Its root file system is kept as an archive in the lab's state directory.
+# shellcheck source=lab/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../../lab/lib.sh"
+
+SUITE="${PI_HOST_SUITE:-bookworm}"
+IMAGE="visant-lab/pi-host:$SUITE"
+ARCHIVE="$LAB_STATE/rootfs/pi-host-$SUITE.tar.gz"
+PACKAGES=(systemd-sysv dbus network-manager sudo python3 openssh-client openssh-server ca-certificates iproute2 kmod
+    procps logrotate iptables)
+
+build() {
+    local work
+    mkdir -p "$LAB_STATE/rootfs" "$LAB_STATE/debs"
+    work=$(mktemp -d "$LAB_STATE/rootfs/.pi-host.XXXXXX")
+    # shellcheck disable=SC2064  # the path of now
+    trap "rm -rf '$work' '$ARCHIVE.part'" EXIT
+    say "building the Pi-like host's root file system from Debian $SUITE"
+    try_debootstrap() {
+        rm -rf "$work/root"
+        nice debootstrap --variant=minbase --keyring="$(debian_keyring)" --cache-dir="$LAB_STATE/debs" \
+            "$SUITE" "$work/root" "$(debian_mirror)"
+    }
+    retry 3 quietly debootstrap-pi-host try_debootstrap || die "debootstrap failed: look at $LAB_STATE/log/debootstrap-pi-host.log"
+    # Not by debootstrap's --include: bookworm's polkitd does not configure there.
+    printf '#!/bin/sh\nexit 101\n' >"$work/root/usr/sbin/policy-rc.d"
+    chmod 755 "$work/root/usr/sbin/policy-rc.d"
+    install_more() {
+        local environment=(DEBIAN_FRONTEND=noninteractive LC_ALL=C)
+        nice chroot "$work/root" env "${environment[@]}" apt-get -qq update &&
+            nice chroot "$work/root" env "${environment[@]}" apt-get -qq -o APT::Sandbox::User=root \
+                -o Dpkg::Options::=--force-unsafe-io install -y --no-install-recommends "${PACKAGES[@]}"
+    }
+    retry 3 quietly pi-host-packages install_more || die "packages failed: look at $LAB_STATE/log/pi-host-packages.log"
+    rm -f "$work/root/usr/sbin/policy-rc.d"
+    rm -rf "$work"/root/var/cache/apt/* "$work"/root/var/lib/apt/lists/* "$work"/root/usr/share/{doc,man,locale}/*
+    # As on a freshly flashed card: no identity yet, the first boot makes it.
+    : >"$work/root/etc/machine-id"
+    rm -f "$work/root/var/lib/dbus/machine-id" "$work"/root/etc/ssh/ssh_host_*
+    mkdir -p "$work/root/boot/firmware"
+    nice tar -C "$work/root" --numeric-owner --one-file-system -cf - . | nice gzip -1 >"$ARCHIVE.part"
+    mv "$ARCHIVE.part" "$ARCHIVE"
+    rm -rf "$work"
+    trap - EXIT
+}
+
+need_root
+docker image inspect "$IMAGE" >/dev/null 2>&1 && exit 0
+[ -s "$ARCHIVE" ] || build
+docker import -c 'CMD ["/sbin/init"]' -c 'ENV container=docker' "$ARCHIVE" "$IMAGE" >/dev/null
+say "$IMAGE is ready"

@@ -1,0 +1,171 @@
+"""From the first command to the uninstallation: each test begins where the last one ended."""
+
+from __future__ import annotations
+
+import time
+
+from tests.pi_host.conftest import DEVICE
+from tests.pi_host.pi import Cloud, Pi, wait_for
+from tests.pi_host.release import docker
+
+INSTALL = "/root/visant/deployment/install_device.sh"
+FLAGS = "--from /root/visant/release.tar --allowed-signers /root/visant/allowed_signers --yes"
+found: dict[str, set[str]] = {}
+
+
+def picture(cloud: Cloud, seconds: float = 60) -> float:
+    """Seconds from a trigger to its stored picture."""
+    wait_for(lambda: DEVICE in cloud.connected(), seconds, "the device's stream")
+    began = time.monotonic()
+    trigger = cloud.trigger(DEVICE)
+    row = wait_for(
+        lambda: next(
+            (
+                one
+                for one in cloud.ask(f"/v1/devices/{DEVICE}/triggers")["triggers"]
+                if one["trigger_id"] == trigger and one["status"] in ("executed", "failed", "expired")
+            ),
+            None,
+        ),
+        30,
+        "an outcome",
+    )
+    assert row["status"] == "executed", row
+    return time.monotonic() - began
+
+
+def test_wrong_flags_and_missing_values_end_in_one_line_and_change_nothing(pi: Pi, cloud: Cloud) -> None:
+    found["before"] = pi.files()
+    for flags, word in (
+        ("--no-such-flag", "--no-such-flag"),
+        ("--device-id", "--device-id needs a value"),
+        ("", "--api-url is needed"),
+        (f"--device-id X --api-url {cloud.url} --from /no/such.tar", "/no/such.tar"),
+        (f"--device-id X --api-url {cloud.url} --enrol A --token-file /etc/hostname", "give one"),
+    ):
+        done = pi.sh(f"{INSTALL} {flags}", check=False)
+        assert done.code == 2, done
+        assert word in done.out, done
+        assert len(done.out.strip().splitlines()) == 1, done
+    assert pi.files() == found["before"]
+
+
+def test_a_dry_run_says_what_it_would_do_and_changes_nothing(pi: Pi, cloud: Cloud) -> None:
+    done = pi.sh(f"{INSTALL} --device-id {DEVICE} --api-url {cloud.url} {FLAGS} --dry-run")
+    assert "install Docker Engine" in done.out
+    assert "visant-device-v2.service" in done.out
+    assert pi.files() == found["before"]
+
+
+def test_a_fresh_host_becomes_a_device_with_one_command(pi: Pi, cloud: Cloud) -> None:
+    code = cloud.run("enrol-code", "--device-id", DEVICE).splitlines()[-1]
+    began = time.monotonic()
+    done = pi.sh(
+        f"{INSTALL} --device-id {DEVICE} --api-url {cloud.url} --enrol {code} --camera fake {FLAGS}", check=False
+    )
+    print(done.out)
+    assert done.code == 0, done.out
+    installed = time.monotonic() - began
+    took = picture(cloud)
+    print(
+        f"\nfirst command to first stored picture: {time.monotonic() - began:.0f} s "
+        f"(installed after {installed:.0f} s, trigger to picture {took:.1f} s)"
+    )
+    assert code not in done.out
+    assert pi.sh("stat -c %a /opt/visant/.env.device").out.strip() == "600"
+    assert "DEVICE_TOKEN=\n" in pi.sh("cat /opt/visant/.env.device").out
+
+
+def test_the_same_command_again_changes_nothing(pi: Pi, cloud: Cloud) -> None:
+    before = pi.sh("docker ps --quiet --no-trunc | sort; cat /opt/visant/.env.device /etc/docker/daemon.json").out
+    done = pi.sh(f"{INSTALL} --yes", check=False)
+    assert done.code == 0, done.out
+    after = pi.sh("docker ps --quiet --no-trunc | sort; cat /opt/visant/.env.device /etc/docker/daemon.json").out
+    assert after == before
+
+
+def test_doctor_passes_and_names_each_part(pi: Pi) -> None:
+    found_by_check = pi.doctor()
+    assert {"settings", "docker", "release", "units", "camera", "network", "stream", "spool", "disk"} <= set(
+        found_by_check
+    )
+    assert not [one for one in found_by_check.values() if one["level"] == "FAIL"], found_by_check
+    assert pi.sh("/opt/visant/current/deployment/verify_deployment.sh").code == 0
+
+
+def test_a_power_cut_ends_in_pictures_without_anybody_touching_it(pi: Pi, cloud: Cloud) -> None:
+    pi.power_cut()
+    began = time.monotonic()
+    pi.power_on()
+    picture(cloud, 120)
+    print(f"\npower on to a stored picture: {time.monotonic() - began:.0f} s")
+    assert pi.sh("systemctl is-active visant-device-v2.service visant-update.timer").out.split() == ["active", "active"]
+
+
+def test_without_a_camera_the_device_is_degraded_and_doctor_says_why(pi: Pi, cloud: Cloud) -> None:
+    pi.sh("visantctl configure CAMERA_SOURCE=0 && systemctl restart visant-device-v2.service")
+    wait_for(lambda: DEVICE in cloud.connected(), 90, "the device's stream")
+    camera = wait_for(lambda: (now := pi.doctor()["camera"])["level"] == "FAIL" and now, 60, "doctor's word")
+    assert "no picture" in camera["text"]
+    assert camera["remedy"]
+    assert pi.sh("visantctl doctor", check=False).code == 1
+    assert pi.sh("docker inspect --format '{{.State.Status}} {{.RestartCount}}' visant-camera-1").out.split() == [
+        "running",
+        "0",
+    ]
+    pi.sh("visantctl configure CAMERA_SOURCE=fake && systemctl restart visant-device-v2.service")
+
+
+def test_a_boot_without_network_connects_when_the_network_comes(pi: Pi, cloud: Cloud) -> None:
+    pi.power_cut()
+    docker("network", "disconnect", pi.network, pi.name)
+    pi.power_on()
+    wait_for(
+        lambda: pi.sh("systemctl is-active visant-device-v2.service", check=False).out.strip() == "active",
+        120,
+        "the service's start",
+    )
+    assert pi.doctor()["network"]["level"] == "FAIL"
+    docker("network", "connect", pi.network, pi.name)
+    picture(cloud, 90)
+
+
+def test_wifi_networks_are_added_changed_and_listed(pi: Pi) -> None:
+    wifi = "/root/visant/deployment/addwifi.sh"
+    assert pi.sh(wifi, check=False, stdin="").code == 2
+    assert pi.sh(f"{wifi} Cafe short", check=False).code == 2
+    pi.sh(f"{wifi} 'My: Net' --priority 50 --hidden", stdin="pass word 1\n")
+    pi.sh(f"{wifi} 'My: Net'", stdin="pass word 2\n")
+    fields = "802-11-wireless.hidden,802-11-wireless-security.psk,connection.autoconnect-priority"
+    assert pi.sh(f"nmcli -s -g {fields} connection show 'My: Net'").out.split("\n")[:3] == ["yes", "pass word 2", "50"]
+    listed = pi.sh(f"{wifi} --list").out
+    assert listed.count("My: Net") == 1
+    assert "pass word" not in listed
+    warned = pi.sh(f"{wifi} Cafe 'pass word 3'").out
+    assert "history" in warned
+    assert "pass word" not in warned
+    pi.sh("nmcli connection delete 'My: Net' Cafe")
+
+
+def test_the_support_bundle_holds_no_secret_and_a_snapshot_is_a_picture(pi: Pi) -> None:
+    pi.sh("cd /tmp && visantctl support-bundle --out bundle.tar.gz && mkdir -p b && tar -xzf bundle.tar.gz -C b")
+    assert pi.sh('! grep -rF "$(cat /opt/visant/secrets/device_token)" /tmp/b').code == 0
+    assert "stream" in pi.sh("cat /tmp/b/visant-support/doctor.txt").out
+    pi.sh("visantctl camera snapshot --out /tmp/x.jpg")
+    assert pi.sh("head -c 2 /tmp/x.jpg | od -An -tx1").out.split() == ["ff", "d8"]
+    assert pi.sh("visantctl camera probe").code == 0
+
+
+def test_uninstall_refuses_what_it_should_and_leaves_nothing(pi: Pi, cloud: Cloud) -> None:
+    uninstall = "/opt/visant/current/deployment/uninstall.sh"
+    spool = pi.sh("docker volume inspect --format '{{.Mountpoint}}' visant_spool").out.strip()
+    pi.sh(f"systemctl stop visant-device-v2.service; touch {spool}/outbox/x.picture")
+    refused = pi.sh(f"{uninstall} --yes", check=False)
+    assert refused.code == 1
+    assert "not delivered yet" in refused.out
+    pi.sh(f"rm {spool}/outbox/x.picture")
+    print(pi.sh(f"{uninstall} --yes").out)
+    left = pi.files() - found["before"]
+    assert not left, sorted(left)
+    gone = found["before"] - pi.files()
+    assert not gone, sorted(gone)
