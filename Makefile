@@ -60,7 +60,7 @@ faults: setup ## break everything, account for every trigger (ONLY=name, SHORT=1
 
 test-updates: setup ## releases good and bad on a real Engine and registry (SHORT=1)
 	@tests/updates/run.sh
-pi-host: setup ## install, verify, power cut, clone, uninstall on a host with systemd (SHORT=1)
+pi-host: setup ## the installer on a host with systemd (young: not part of full yet)
 	@tests/pi_host/run.sh
 
-full: test lab smoke-containers test-containers camera-rig faults test-updates pi-host ## every suite in full
+full: test lab smoke-containers test-containers camera-rig faults test-updates ## every suite in full
