@@ -137,12 +137,15 @@ def one_round(node: str, count: int, sums: dict[str, Sums]) -> None:
 
 def run(count: int) -> list[Row]:
     """`count` requests of each way, in rounds, so that a host whose load changes is fair to all."""
+    rows: list[Row] = []
     sums = {way: Sums() for way in (FRESH, AGED, LOOP, USTREAMER, NAIVE)}
     with Webcam() as camera:
         node = camera.plug()
         for number in range(ROUNDS):
             one_round(node, count // ROUNDS + (number < count % ROUNDS), sums)
-    return [sums[way].row(way) for way in sums]
+            rows = [sums[way].row(way) for way in sums]
+            show(rows)
+    return rows
 
 
 def judge(rows: list[Row]) -> dict[str, bool]:
@@ -159,16 +162,20 @@ def judge(rows: list[Row]) -> dict[str, bool]:
     }
 
 
-def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 300
-    load_modules()
-    rows = run(count)
+def show(rows: list[Row]) -> None:
+    """The table, as docs/camera-bench.md has it."""
     columns = ("way", "fresh", "p50", "p90", "p99", "age p50", "CPU", "idle CPU", "RSS")
     print("| " + " | ".join(columns) + " |\n|" + "---|" * len(columns))
     for row in rows:
         idle = f"{row.idle_cpu_percent} %" if row.idle_cpu_percent is not None else "-"
         cells = (row.way, f"{row.fresh}/{row.requests}", row.p50_ms, row.p90_ms, row.p99_ms, row.age_p50_ms)
         print("| " + " | ".join(map(str, (*cells, f"{row.cpu_percent} %", idle, f"{row.rss_mb} MB"))) + " |")
+
+
+def main() -> None:
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 300
+    load_modules()
+    rows = run(count)
     aims = judge(rows)
     for aim, met in aims.items():
         print(f"{'met   ' if met else 'MISSED'} {aim}")
