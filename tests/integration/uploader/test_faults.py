@@ -162,24 +162,36 @@ def test_a_plain_cloud_gets_pictures_and_reports_to_it_are_dropped(
 
 
 def test_another_clouds_pictures_are_held_and_released_on_request(device: Device, cloud: FakeCloud) -> None:
-    cloud.script = uploads(Answer(503))
+    asked: list[str] = []
+
+    def not_the_old_one(request: Request) -> Answer | None:
+        if request.path == "/v1/captures" and b'"t-old"' in request.body:
+            asked.append("t-old")
+            return Answer(500)
+        return None
+
+    cloud.script = not_the_old_one
     device.confirm_stream()
     device.start()
     device.admit("t-old")
-    until(lambda: len(device.files("outbox")) == 1)
+    until(lambda: asked and len(device.files("outbox")) == 1)
     device.cloud_id = "cloud-2"
     device.confirm_stream()
     until(lambda: "cloud_id=cloud-2" in device.log())
-    cloud.script = None
-    device.confirm_stream()
     device.admit("t-new")
     until(lambda: cloud.captures() == ["t-new"])
+    before = len(asked)
+    device.confirm_stream()  # ends every wait
+    device.admit("t-newer")
+    until(lambda: "t-newer" in cloud.captures())
+    assert len(asked) == before
     listed = device.run("spool", "ls").stdout
     assert "held" in listed and "t-old" in listed and "1 held" in listed
     refused = device.run("spool", "requeue", "t-old")
     assert refused.returncode == 1 and "--here" in refused.stderr
+    cloud.script = None
     assert device.run("spool", "requeue", "all", "--here").returncode == 0
-    until(lambda: cloud.captures() == ["t-new", "t-old"] and device.files() == [])
+    until(lambda: cloud.captures() == ["t-new", "t-newer", "t-old"] and device.files() == [])
 
 
 def test_a_full_spool_says_so_and_recovers_by_itself(device: Device, cloud: FakeCloud, camera: FakeCamera) -> None:

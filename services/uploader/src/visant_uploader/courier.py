@@ -25,7 +25,7 @@ Replace = Callable[[Destination, str, SpoolHeader | None], str | None]
 
 @dataclass(frozen=True)
 class Done:
-    """The outcome is off the outbox. `answered`: the cloud has spoken. `successor`: a report in its place."""
+    """Nothing more to do with it here. `answered`: the cloud has spoken. `successor`: a report in its place."""
 
     answered: bool
     successor: str | None = None
@@ -57,6 +57,9 @@ class Courier:
             return await self._quarantine(destination, name, corrupt)
         except OSError as error:
             raise _disk(f"{name} cannot be read", error) from None
+        known = self._watch.cloud
+        if known is None or known.cloud_id != outcome.header.cloud_id:
+            return Done(answered=False)  # the cloud changed while the file was read: it is held from now on
         try:
             if outcome.header.kind == "picture":
                 await self._send_picture(outcome)

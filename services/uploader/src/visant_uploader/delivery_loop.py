@@ -108,7 +108,9 @@ class DeliveryLoop:
 
     def _next(self) -> str | None:
         now = self._clock.boottime()
-        if self._destination is None or not self._pace.allowed(now, self._busy()):
+        if self._destination is None or self._destination != self._wanted():
+            return None
+        if not self._pace.allowed(now, self._busy()):
             return None
         return self._order.take(now)
 
@@ -130,9 +132,12 @@ class DeliveryLoop:
             pass
         self._bell.clear()
 
-    async def _follow_cloud(self) -> None:
+    def _wanted(self) -> Destination | None:
         known = self._watch.cloud
-        wanted = None if known is None else Destination(known.cloud_id, self._device_id)
+        return None if known is None else Destination(known.cloud_id, self._device_id)
+
+    async def _follow_cloud(self) -> None:
+        wanted = self._wanted()
         if wanted == self._destination:
             return
         self._destination = wanted
