@@ -13,7 +13,7 @@ from visantctl.prepare import obtain_images
 from visantctl.rollback import roll_back
 from visantctl.soak import Unfit
 from visantctl.source import Channel
-from visantctl.switch import commit, expected_images, watch_release
+from visantctl.switch import commit, expected_images, prove, watch_release
 
 
 def boot(device: Device, *, patience: float = 0.0) -> str:
@@ -48,7 +48,7 @@ def repair(device: Device) -> None:
     device.log.warning(f"the update to {version} was cut short while {pending.phase} (time {count})")
     if _all_of_candidate(device, pending):
         try:
-            device.with_engine(lambda: _wait_and_watch(device, pending))
+            prove(device, lambda: _wait_and_watch(device, pending))
         except Unfit as verdict:
             roll_back(device, pending, str(verdict))
         else:

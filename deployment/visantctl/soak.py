@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from visantctl.errors import EngineAway
 from visantctl.probe import Observation
 
 
@@ -50,6 +51,16 @@ def fault(services: Mapping[str, str], first: Observation, seen: Observation) ->
     return None
 
 
+def all_disturbed(services: Mapping[str, str], first: Observation, seen: Observation) -> bool:
+    """True when every service went down or was started anew: that was the Engine or the host, not a release."""
+
+    def changed(service: str) -> bool:
+        then, now = first.service(service), seen.service(service)
+        return now is None or now.status != "running" or then is None or now.started_at != then.started_at
+
+    return len(services) > 1 and all(changed(service) for service in services)
+
+
 def unsettled(baseline: Baseline, seen: Observation) -> str | None:
     """What may take a moment after a start, but must be there at the end."""
     for one in seen.containers:
@@ -69,13 +80,18 @@ def unsettled(baseline: Baseline, seen: Observation) -> str | None:
 def watch(
     look: Callable[[], Observation], services: Mapping[str, str], baseline: Baseline, seconds: float, settle: float
 ) -> None:
-    """Return when the release was healthy for `seconds` and has settled, which may take `settle`; raise Unfit else."""
+    """Return when the release was healthy for `seconds` and has settled, which may take `settle`; Unfit otherwise.
+
+    EngineAway when the Engine was restarted meanwhile: then nothing was proved.
+    """
     first = look()
     start = time.monotonic()
     pause = min(5.0, seconds / 5)
     while True:
         seen = look()
         if reason := fault(services, first, seen):
+            if all_disturbed(services, first, seen):
+                raise EngineAway("all services went down at once: the Docker Engine was restarted")
             raise Unfit(reason)
         waiting = unsettled(baseline, seen)
         watched = time.monotonic() - start

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 
 from visantctl import durable, images, units
 from visantctl.crash import step
 from visantctl.device import Device
-from visantctl.errors import EngineFailed, Problem
+from visantctl.errors import EngineAway, EngineFailed, Problem
 from visantctl.manifest import Release
 from visantctl.pending import Pending
 from visantctl.rollback import roll_back
@@ -37,7 +38,7 @@ def switch(device: Device, candidate: str, kind: str = "update") -> None:
     durable.point(device.place.current, f"releases/{candidate}")
     step("current-linked")
     try:
-        device.with_engine(lambda: _run_and_watch(device, pending))
+        prove(device, lambda: _run_and_watch(device, pending))
         step("soaked")
         commit(device, pending)
     except (Unfit, OSError) as verdict:
@@ -45,6 +46,16 @@ def switch(device: Device, candidate: str, kind: str = "update") -> None:
             raise
         roll_back(device, pending, str(verdict))
         raise Problem(f"{candidate} was taken back: {verdict}") from None
+
+
+def prove(device: Device, work: Callable[[], None]) -> None:
+    """Do `work`, once more when the Engine went away meanwhile. What happens twice with a living Engine is Unfit."""
+    try:
+        device.with_engine(work)
+    except EngineAway as away:
+        if not device.engine.answers():
+            raise
+        raise Unfit(str(away)) from None
 
 
 def _run_and_watch(device: Device, pending: Pending) -> None:

@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -133,15 +132,23 @@ def host(shop: Shop, new_host: Callable[..., Host]) -> Host:
     return made
 
 
-def pytest_configure() -> None:
+class Reporter:
+    """Says at once what failed: the whole run takes long, and somebody may end it."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            writer = self._config.get_terminal_writer()
+            writer.line(f"\n{report.longreprtext}\n{report.capstdout[-6000:]}")
+            writer.flush()
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """A run that is told to end takes its containers and its registry along."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """What failed is said at once: the whole run takes long, and somebody may end it."""
-    if report.failed:
-        print(f"\n{report.longreprtext}\n{report.capstdout[-6000:]}", file=sys.__stdout__, flush=True)
+    config.pluginmanager.register(Reporter(config))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

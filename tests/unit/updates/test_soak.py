@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from visantctl.errors import EngineAway
 from visantctl.probe import Observation
-from visantctl.soak import Baseline, Unfit, fault, unsettled, watch
+from visantctl.soak import Baseline, Unfit, all_disturbed, fault, unsettled, watch
 from visantctl.stack import Container
 
 CAMERA = Container("camera", "c1", "visant/camera:1.2.0", "sha256:1", "running", "healthy", 0, "t0", (), ())
@@ -67,6 +68,17 @@ def test_a_stream_that_comes_back_in_time_is_no_verdict() -> None:
 def test_a_stream_that_stays_away_is_a_verdict() -> None:
     with pytest.raises(Unfit, match="stream"):
         watch(lambda: replace(WELL, stream=False), WANTED, BOTH, seconds=0.05, settle=0.2)
+
+
+def test_an_engine_that_was_restarted_is_no_verdict_on_the_release() -> None:
+    redis = replace(CAMERA, service="redis", id="r1")
+    first = replace(WELL, containers=(CAMERA, redis))
+    anew = replace(WELL, containers=(replace(CAMERA, status="exited"), replace(redis, started_at="t1")))
+    looks = iter([first, first, anew])
+    with pytest.raises(EngineAway):
+        watch(lambda: next(looks), {"camera": "", "redis": ""}, BOTH, seconds=0.05, settle=0.2)
+    one = replace(WELL, containers=(CAMERA, replace(redis, started_at="t1")))
+    assert not all_disturbed({"camera": "", "redis": ""}, first, one)
 
 
 def test_a_baseline_survives_being_written_down() -> None:
