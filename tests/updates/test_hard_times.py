@@ -98,7 +98,8 @@ def test_a_disk_that_fills_up_while_the_release_is_stored(
     host.root = small_disk / "visant"
     host.__post_init__()
     shop.need(GOOD)
-    host.install(GOOD, UPDATE_MIN_FREE_BYTES="0")
+    host.configure(UPDATE_MIN_FREE_BYTES="0")
+    host.install(GOOD)
     shop.offer(NEXT, host.channel)
     ballast = small_disk / "ballast"
     fill(ballast)
@@ -117,8 +118,8 @@ def test_of_two_updates_at_once_one_says_that_it_waits_for_nobody(shop: Shop, ho
         out = host.update(code=BUSY)
         assert f"pid {first.pid}" in out
         assert host.status()["state"] == "updating"
-        first.communicate(timeout=240)
-    assert first.returncode == 0
+        said, _ = first.communicate(timeout=240)
+    assert first.returncode == 0, said
     host.assert_runs(NEXT)
 
 
@@ -133,8 +134,8 @@ def test_a_capture_in_flight_is_waited_for(shop: Shop, host: Host) -> None:
         assert host.container("redis") == redis
         assert not (host.root / "state/pending.json").exists()
         host.docker("exec", redis, "redis-cli", "XDEL", "visant:commands", entry)
-        update.communicate(timeout=240)
-    assert update.returncode == 0
+        said, _ = update.communicate(timeout=240)
+    assert update.returncode == 0, said
     host.assert_runs(NEXT)
 
 
