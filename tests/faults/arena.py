@@ -64,7 +64,7 @@ class Arena:
             await asyncio.sleep(began + number * every - loop.time())
             target, at = self.target, time.monotonic()
             key = f"{self.scenario.name}-{at:.6f}-{number}"
-            trigger = await target.trigger(DEVICE, key, patience=120.0)
+            trigger = await target.trigger(DEVICE, key, patience=600.0)
             self.ledger.append(Posted(trigger, at, time.monotonic()))
 
         await asyncio.gather(*(one(number) for number in range(count)))
