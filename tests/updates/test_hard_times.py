@@ -30,6 +30,7 @@ def forget_images(version: str) -> None:
             subprocess.run(["docker", "rmi", name], capture_output=True, check=False)
 
 
+@pytest.mark.long
 def test_no_release_source(shop: Shop, host: Host, website: Website) -> None:
     shop.offer(NEXT, host.channel)
     website.down()
@@ -43,6 +44,7 @@ def test_no_release_source(shop: Shop, host: Host, website: Website) -> None:
     host.assert_runs(NEXT)
 
 
+@pytest.mark.long
 def test_a_registry_that_is_down_before_the_pull(shop: Shop, host: Host, relay: Relay) -> None:
     shop.offer(NEXT, host.channel)
     forget_images(NEXT)
@@ -123,6 +125,7 @@ def test_of_two_updates_at_once_one_says_that_it_waits_for_nobody(shop: Shop, ho
     host.assert_runs(NEXT)
 
 
+@pytest.mark.long
 def test_a_capture_in_flight_is_waited_for(shop: Shop, host: Host) -> None:
     shop.offer(NEXT, host.channel)
     redis = host.container("redis")
@@ -159,6 +162,7 @@ def test_an_archive_updates_a_host_without_a_registry(shop: Shop, host: Host, re
     host.assert_runs(OFFLINE)
 
 
+@pytest.mark.long
 def test_images_that_somebody_deleted_or_retagged_are_put_right_at_the_next_start(host: Host) -> None:
     tag = f"visant/uploader:{GOOD}"
     host.docker("rm", "--force", host.container("uploader"), host.container("camera"))

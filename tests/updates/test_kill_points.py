@@ -83,6 +83,7 @@ def test_kill_in_a_rollback(to_and_fro: tuple[Host, str, str], step: str) -> Non
     assert host.history()[-1]["result"] == "taken_back"
 
 
+@pytest.mark.long
 def test_interrupted_twice_is_quarantined(shop: Shop, host: Host) -> None:
     shop.offer(NEXT, host.channel)
     for quarantine in ([], [NEXT]):

@@ -92,6 +92,7 @@ def test_a_digest_that_the_registry_does_not_have(shop: Shop, steady: Host) -> N
     assert_refused(host, "the registry does not have")
 
 
+@pytest.mark.long
 def test_an_older_version(shop: Shop, host: Host) -> None:
     shop.need(NEXT)
     host.install(NEXT)
@@ -133,7 +134,10 @@ def test_a_release_whose_own_visantctl_does_not_start(shop: Shop, steady: Host) 
     assert_refused(host, "no_such_module")
 
 
-@pytest.mark.parametrize(("percent", "taken"), [(0, False), (50, None), (100, True)])
+@pytest.mark.parametrize(
+    ("percent", "taken"),
+    [pytest.param(0, False, marks=pytest.mark.long), (50, None), pytest.param(100, True, marks=pytest.mark.long)],
+)
 def test_a_rollout_reaches_its_part_of_the_fleet(shop: Shop, host: Host, percent: int, taken: bool | None) -> None:
     inside = next(f"PI-{n}" for n in range(1000) if bucket(f"PI-{n}", NEXT) < 50)
     outside = next(f"PI-{n}" for n in range(1000) if bucket(f"PI-{n}", NEXT) >= 50)
@@ -147,6 +151,7 @@ def test_a_rollout_reaches_its_part_of_the_fleet(shop: Shop, host: Host, percent
     host.assert_runs(GOOD if percent == 0 else NEXT)
 
 
+@pytest.mark.long
 def test_keys_are_rotated_by_a_release_that_is_kept(shop: Shop, new_host: Callable[[], Host]) -> None:
     shop.need(GOOD)
     host = new_host()

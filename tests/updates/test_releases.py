@@ -37,8 +37,8 @@ def test_a_good_release_is_kept_and_the_one_before_the_previous_is_removed(shop:
         (UNHEALTHY, "unhealthy"),
         (CRASHING, "restart"),
         (NO_START, "no/such/program"),
-        (DEAF, "stream"),
-        (BLIND, "camera"),
+        pytest.param(DEAF, "stream", marks=pytest.mark.long),
+        pytest.param(BLIND, "camera", marks=pytest.mark.long),
     ],
     ids=["unhealthy", "crash-loop-whose-healthcheck-passes", "image-that-cannot-start", "no-stream", "no-picture"],
 )
@@ -85,6 +85,7 @@ def test_a_cloud_that_goes_away_in_the_middle_is_not_blamed_on_the_release(shop:
     host.assert_runs(NEXT)
 
 
+@pytest.mark.long
 def test_an_operator_goes_back_and_the_device_stays_there(shop: Shop, host: Host) -> None:
     shop.offer(NEXT, host.channel)
     host.update()
@@ -98,6 +99,7 @@ def test_an_operator_goes_back_and_the_device_stays_there(shop: Shop, host: Host
     assert host.quarantined() == []
 
 
+@pytest.mark.long
 def test_a_first_installation_that_fails_leaves_nothing_behind(shop: Shop, new_host: Callable[[], Host]) -> None:
     host = new_host()
     shop.offer(UNHEALTHY, host.channel)

@@ -64,6 +64,7 @@ def test_it_shows_the_services_logs_and_stops_them_with_itself(host: Host) -> No
     assert {one["status"] for one in value["services"].values()} == {"exited"}
 
 
+@pytest.mark.long
 def test_a_restart_picks_up_an_edited_env_device(host: Host) -> None:
     host.configure(UPDATE_WINDOW="86400", DEVICE_ID="RENAMED-1")
     before = host.container("camera")
@@ -103,6 +104,7 @@ def test_an_update_that_was_killed_is_repaired_by_the_running_service(shop: Shop
         host.assert_runs(GOOD)
 
 
+@pytest.mark.long
 def test_it_ends_when_the_services_were_stopped_behind_its_back(host: Host) -> None:
     host.configure(UPDATE_WINDOW="86400")
     with running(host) as service:
