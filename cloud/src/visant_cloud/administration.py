@@ -136,7 +136,7 @@ async def _revoke_token(database: Database, given: argparse.Namespace) -> None:
 
 async def _revoke_device(database: Database, given: argparse.Namespace) -> None:
     await _set_revoked(database, given.device_id, True)
-    print(f"device {given.device_id}: token revoked; an open stream ends within one ping")
+    print(f"device {given.device_id}: token revoked; an open stream ends within PING_EVERY")
 
 
 async def _restore_device(database: Database, given: argparse.Namespace) -> None:

@@ -8,12 +8,14 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from visant_cloud.store.devices import Device
+
 
 class Subscription:
-    """One open stream."""
+    """One open stream of a device, as the device was when it came in."""
 
-    def __init__(self, device_id: str, duplicate: bool) -> None:
-        self.device_id = device_id
+    def __init__(self, device: Device, duplicate: bool) -> None:
+        self.device = device
         self.duplicate = duplicate
         self.closed = False
         self._nudge = asyncio.Event()
@@ -46,10 +48,11 @@ class CommandHub:
         self._closed = False
 
     @contextmanager
-    def subscribe(self, device_id: str) -> Iterator[Subscription]:
+    def subscribe(self, device: Device) -> Iterator[Subscription]:
         """An open stream of this device, for the length of the block."""
+        device_id = device.device_id
         streams = self._streams.setdefault(device_id, set())
-        subscription = Subscription(device_id, duplicate=bool(streams))
+        subscription = Subscription(device, duplicate=bool(streams))
         if self._closed:
             subscription.close()
         streams.add(subscription)
@@ -79,6 +82,10 @@ class CommandHub:
     def subscribers(self, device_id: str) -> int:
         """Open streams of one device."""
         return len(self._streams.get(device_id, ()))
+
+    def subscriptions(self) -> list[Subscription]:
+        """Every open stream."""
+        return [one for streams in self._streams.values() for one in streams]
 
     def connected(self) -> dict[str, int]:
         """device_id -> open streams, for every device that has one."""

@@ -12,7 +12,7 @@ import structlog
 import uvloop
 from sqlalchemy.exc import SQLAlchemyError
 
-from visant_cloud import housekeeping, server
+from visant_cloud import gatekeeper, housekeeping, server
 from visant_cloud.app import create_app
 from visant_cloud.command_hub import CommandHub
 from visant_cloud.context import Cloud, wall
@@ -104,6 +104,7 @@ async def _main(chosen: CloudSettings, cloud_id: str, listener: socket.socket, s
             tasks.create_task(TriggerScheduler(database, hub, wall, chosen.scheduled_ttl_max).run(stop, heartbeat))
             tasks.create_task(SilenceSweeper(database, wall, chosen.silence_grace).run(stop, heartbeat))
             tasks.create_task(housekeeping.run(cloud, stop, heartbeat))
+            tasks.create_task(gatekeeper.run(cloud, stop, heartbeat))
             await server.serve(create_app(cloud), hub, listener, chosen, stop)
             if not stop.is_set():
                 raise RuntimeError("the web server ended by itself")

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from visant_cloud import secrets_made
+from visant_cloud import gatekeeper, secrets_made
 from visant_cloud.store import access, devices
 
 PASSWORD = "correct horse battery"
@@ -113,14 +113,18 @@ async def test_a_revoked_token_ends_the_stream_and_works_again_when_restored(sta
     assert await status_of_stream(cloud, "D1", token) == 200
 
 
-async def test_a_change_by_another_process_ends_the_stream_at_the_next_ping(start: Any) -> None:
-    cloud, api = await closed(start, ping_every=0.2)
-    token = await device(cloud, api, "D1")
-    async with cloud.stream("D1", token) as stream:
+async def test_a_change_by_another_process_ends_the_stream_at_the_next_look(start: Any) -> None:
+    cloud, api = await closed(start)
+    token, other = await device(cloud, api, "D1"), await device(cloud, api, "D2")
+    async with cloud.stream("D1", token) as stream, cloud.stream("D2", other) as untouched:
         await stream.next()
+        await untouched.next()
+        await gatekeeper.look(cloud.cloud)
         async with cloud.cloud.database.writing() as connection:
             await devices.change(connection, "D1", token_revoked=True)
+        await gatekeeper.look(cloud.cloud)
         assert await stream.ended()
+        assert (await cloud.client.get("/v1/devices/connected", headers=api)).json()["count"] == 1
 
 
 async def test_a_barred_device_is_told_403_and_its_triggers_are_refused(start: Any) -> None:

@@ -16,11 +16,15 @@ from visant_cloud.routes.stream import event
 from visant_cloud.settings import database_url
 from visant_cloud.sign_in import safe_target
 from visant_cloud.store.database import to_json
+from visant_cloud.store.devices import Device
 from visant_cloud.trigger_scheduler import catch_up, first_firing
 from visant_cloud.views import size, span, with_code
 from visant_contract.command import CaptureCommand, parse_message
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+D1 = Device(
+    **dict.fromkeys(Device.__dataclass_fields__) | {"device_id": "D1", "active": True}  # type: ignore[arg-type]
+)
 
 
 @given(st.floats(1, 2_678_400), st.floats(0, 100_000_000))
@@ -139,7 +143,7 @@ def test_back_ticks_become_code_and_nothing_else_becomes_markup() -> None:
 
 async def test_a_nudge_between_two_waits_is_not_lost() -> None:
     hub = CommandHub()
-    with hub.subscribe("D1") as stream:
+    with hub.subscribe(D1) as stream:
         hub.nudge("D1")
         assert await stream.wait(5) is True
         assert await stream.wait(0.01) is False
@@ -147,11 +151,11 @@ async def test_a_nudge_between_two_waits_is_not_lost() -> None:
 
 async def test_closing_the_hub_ends_streams_open_now_and_later() -> None:
     hub = CommandHub()
-    with hub.subscribe("D1") as one:
+    with hub.subscribe(D1) as one:
         waiting = asyncio.create_task(one.wait(30))
         await asyncio.sleep(0)
         hub.close()
         assert await waiting is True and one.closed
-        with hub.subscribe("D1") as two:
+        with hub.subscribe(D1) as two:
             assert two.closed and two.duplicate
     assert hub.connected() == {}

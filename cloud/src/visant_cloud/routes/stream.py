@@ -43,7 +43,7 @@ class CommandStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         device_id = self._device.device_id
-        with self._cloud.hub.subscribe(device_id) as subscription:
+        with self._cloud.hub.subscribe(self._device) as subscription:
             log.info("stream opened", device_id=device_id, duplicate=subscription.duplicate)
             self._cloud.notes.seen(device_id)
             try:
@@ -107,9 +107,6 @@ async def events(cloud: Cloud, device: Device, subscription: Subscription) -> As
             continue
         if await subscription.wait(next_ping - time.monotonic()) or subscription.closed:
             continue
-        async with cloud.database.reading() as connection:
-            if not auth.still_welcome(device, await devices.find(connection, device.device_id), cloud.settings.auth):
-                return
         yield event(Ping(server_time=cloud.now(), last_id=str(last_seq) if last_seq else None, sent=commands))
         next_ping = time.monotonic() + ping_every
 
