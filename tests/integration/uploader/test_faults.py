@@ -277,8 +277,8 @@ def test_without_redis_what_is_on_the_disk_is_still_delivered(
     redis_process.start()
 
 
-def test_six_hundred_old_pictures_let_a_new_one_go_first(device: Device, cloud: FakeCloud) -> None:
-    count = 600
+def test_a_hundred_and_fifty_old_pictures_let_a_new_one_go_first(device: Device, cloud: FakeCloud) -> None:
+    count = 150
     device.confirm_stream()
     device.start()
     until(lambda: "delivering to this cloud" in device.log())
