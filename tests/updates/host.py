@@ -133,18 +133,15 @@ class Host:
         env = {"DOCKER_HOST": self.docker_host} if self.docker_host else {}
         return docker(*words, env=env)
 
+    def containers(self, service: str) -> list[str]:
+        """Ids of the service's containers; two for a moment while one replaces the other."""
+        label = "label=com.docker.compose"
+        filters = ("--filter", f"{label}.project={self.project}", "--filter", f"{label}.service={service}")
+        return self.docker("ps", "--all", "--quiet", *filters).split()
+
     def container(self, service: str) -> str:
         """Id of the service's only container."""
-        label = "label=com.docker.compose"
-        ids = self.docker(
-            "ps",
-            "--all",
-            "--quiet",
-            "--filter",
-            f"{label}.project={self.project}",
-            "--filter",
-            f"{label}.service={service}",
-        ).split()
+        ids = self.containers(service)
         assert len(ids) == 1, f"{service} has {len(ids)} containers"
         return ids[0]
 

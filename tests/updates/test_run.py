@@ -69,7 +69,8 @@ def test_a_restart_picks_up_an_edited_env_device(host: Host) -> None:
     host.configure(UPDATE_WINDOW="86400", DEVICE_ID="RENAMED-1")
     before = host.container("camera")
     with running(host):
-        wait_for(lambda: host.container("camera") != before, 60, "a new container")
+        wait_for(lambda: host.containers("camera") not in ([], [before]), 60, "a new container")
+        wait_for(lambda: len(host.containers("camera")) == 1, 60, "the old one to go")
         assert "DEVICE_ID=RENAMED-1" in host.docker("inspect", "--format", "{{.Config.Env}}", host.container("camera"))
 
 
