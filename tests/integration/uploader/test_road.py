@@ -142,3 +142,14 @@ def test_health_goes_to_the_cloud_soon_after_the_start(device: Device, cloud: Fa
     assert told["spool"]["limit_bytes"] == 8 << 30
     assert told["state"] == "ok"
     json.dumps(told)
+
+
+def test_a_spool_that_cannot_be_had_is_said_in_one_line(device: Device) -> None:
+    ended = device.run("run", SPOOL_DIR="/proc/nowhere")
+    assert ended.returncode == 78
+    assert ended.stderr.startswith("[ERROR] SPOOL_DIR=/proc/nowhere cannot be used")
+    assert (ended.stdout + ended.stderr).count("\n") == 1
+    device.start()
+    until(lambda: "uploader ready" in device.log())
+    second = device.run("run")
+    assert second.returncode == 78 and "in use by another uploader" in second.stderr

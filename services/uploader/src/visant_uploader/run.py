@@ -1,6 +1,7 @@
 """The wiring of `visant-uploader run`, and its end."""
 
 import asyncio
+import time
 from importlib.metadata import version
 from random import Random
 
@@ -50,21 +51,23 @@ def run() -> int:
     except SettingsError as error:
         fail(str(error))
     counters.publish()
-    return lifecycle.run(lambda stop: _work(settings, counters, stop))
-
-
-async def _work(settings: UploaderSettings, counters: Counters, stop: Stop) -> None:
-    device_version = version("visant-uploader")
-    clock = Clock()
-    heartbeat = Heartbeat(default_path("uploader"))
     spool = Spool(
         settings.spool_dir,
         max_bytes=settings.spool_max_bytes,
         min_free_bytes=settings.spool_min_free_bytes,
         counters=counters,
     )
-    if not await _open(spool, stop):
-        return
+    _open(spool)
+    try:
+        return lifecycle.run(lambda stop: _work(settings, spool, counters, stop))
+    finally:
+        spool.close()
+
+
+async def _work(settings: UploaderSettings, spool: Spool, counters: Counters, stop: Stop) -> None:
+    device_version = version("visant-uploader")
+    clock = Clock()
+    heartbeat = Heartbeat(default_path("uploader"))
     queue = CommandQueue(settings.redis_url)
     camera = CameraClient(settings.camera_url)
     token = settings.device_token
@@ -126,19 +129,18 @@ async def _work(settings: UploaderSettings, counters: Counters, stop: Stop) -> N
             tasks.create_task(network.run(stop))
     finally:
         await asyncio.gather(queue.close(), camera.close(), cloud.close())
-        spool.close()
 
 
-async def _open(spool: Spool, stop: Stop) -> bool:
-    """False where the stop came first. Ends the process with one line where the spool cannot be had."""
+def _open(spool: Spool) -> None:
+    """Ends the process with one line where the spool cannot be had. SIGTERM ends it too: nothing has begun."""
     for attempt in range(int(LOCK_PATIENCE)):
-        if attempt and await stop.sleep(1.0):
-            return False
+        if attempt:
+            time.sleep(1.0)
         try:
-            await asyncio.to_thread(spool.open)
+            spool.open()
         except SpoolInUse:
             continue
         except OSError as error:
             fail(f"SPOOL_DIR={spool.folders.root} cannot be used ({error.strerror}): name a writable folder")
-        return True
-    return fail(f"SPOOL_DIR={spool.folders.root} is in use by another uploader: run one uploader a spool")
+        return
+    fail(f"SPOOL_DIR={spool.folders.root} is in use by another uploader: run one uploader a spool")
