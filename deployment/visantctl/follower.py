@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import subprocess
+import sys
+import threading
 import time
+from typing import IO
 
 from visantctl.device import Device
 
+_CONTROL = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]|\r")
+"""Compose clears lines even without a terminal, and journalctl shows a line with such bytes as a blob."""
 _FIRST_LINES = "50"
 """Old lines a service at a start; what was there before is in the journal already."""
 
@@ -36,8 +43,11 @@ class Follower:
         self._process = subprocess.Popen(
             ["docker", *stack.arguments, "logs", "--follow", "--no-color", *which],
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             env=self._device.engine.environment(stack.environment),
         )
+        threading.Thread(target=_copy, args=(self._process.stdout,), daemon=True).start()
 
     def end(self) -> None:
         """Stop following."""
@@ -49,3 +59,12 @@ class Follower:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+
+
+def _copy(source: IO[bytes]) -> None:
+    """Line by line, until it ends; when our own output is gone the lines are still read, so that nothing blocks."""
+    with source:
+        for line in source:
+            with contextlib.suppress(OSError):
+                sys.stdout.buffer.write(_CONTROL.sub(b"", line))
+                sys.stdout.buffer.flush()
