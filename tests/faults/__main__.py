@@ -88,8 +88,13 @@ def prepare_machine() -> None:
 async def _run(scenarios: list[Scenario], base: Path, parallel: int) -> list[Row]:
     task = asyncio.current_task()
     assert task is not None
+
+    def end(number: signal.Signals) -> None:
+        print(f"ended by {number.name}: every process is being ended", file=sys.stderr, flush=True)
+        task.cancel()
+
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        asyncio.get_running_loop().add_signal_handler(number, end, number)
     places = Places(parallel)
 
     async def one(scenario: Scenario) -> Row:
