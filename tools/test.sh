@@ -21,7 +21,14 @@ step() { # step NAME COMMAND...: silent where it passes
   fi
 }
 
+use_machine_redis() { # the distribution's, nearer to what ships than the wheel in .venv, which is first on PATH
+  local found
+  found=${REDIS_SERVER:-$(tools/machine_redis.sh)}
+  [ -z "$found" ] || export REDIS_SERVER=$found
+}
+
 if [ $# -gt 0 ]; then
+  use_machine_redis
   exec pytest "$@"
 fi
 mapfile -t scripts < <(git ls-files -co --exclude-standard '*.sh' '.ci/run' | while read -r f; do [ -f "$f" ] && echo "$f"; done)
@@ -34,7 +41,8 @@ step "hadolint" hadolint "${dockerfiles[@]}"
 step "zizmor (offline)" zizmor --offline --quiet .github/workflows/*.yml
 step "locks are current" tools/lock.sh --check
 step "test tools of the machine" tools/test_needs.sh
-# two workers: the tests wait for processes more than they compute
+use_machine_redis
+# three workers: the tests wait for processes more than they compute
 from=$SECONDS
 pytest -n "${TEST_WORKERS:-3}" --dist loadgroup -rs
 printf '%-34s ok   %3d s\n' "pytest" $((SECONDS - from))

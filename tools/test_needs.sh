@@ -3,7 +3,7 @@
 # not, the tests that need them skip and say why. Redis and PostgreSQL also come as wheels, so nothing else is vital.
 set -euo pipefail
 wanted=()
-command -v redis-server >/dev/null || wanted+=(redis-server)
+[ -n "$(tools/machine_redis.sh)" ] || wanted+=(redis-server)
 command -v chromium >/dev/null || wanted+=(chromium)
 rtsp=tests/integration/camera/rtsp_source.py
 # Debian's own interpreter: its GStreamer binding is no PyPI package

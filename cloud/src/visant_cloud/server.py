@@ -16,6 +16,8 @@ from visant_runtime.settings import SettingsError
 
 log = structlog.get_logger()
 
+_BACKLOG = 2048
+"""Connections that the kernel holds while the process is busy: a whole fleet returns at once after a restart."""
 _FINISH = 5
 """Seconds that uploads in progress have after the signal."""
 
@@ -33,6 +35,7 @@ def listen(settings: CloudSettings) -> socket.socket:
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         listener.bind((host, port))
+        listener.listen(_BACKLOG)  # before the log says so: who reads "ready" connects
     except OSError as error:
         listener.close()
         raise SettingsError(

@@ -1,5 +1,6 @@
 """The door to the device's queue in Redis: a command goes in once, durably, or the caller hears why not."""
 
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 from importlib import resources
@@ -136,9 +137,13 @@ def _verdict(answer: object) -> Verdict | RedisRefused:
     return RedisRefused(f"Redis answered {answer!r} to the admission script")
 
 
+_INSIDE_A_SCRIPT = re.compile(r"^Error running script .*?: -(?=[A-Z]+ )", re.DOTALL)
+"""Redis before 7 wraps the error of a command that a script called; the command's own follows the dash."""
+
+
 def why(error: Exception) -> str:
     """One line with the remedy."""
-    text = str(error)
+    text = _INSIDE_A_SCRIPT.sub("", str(error))
     if isinstance(error, OutOfMemoryError) or text.startswith("OOM"):
         return "Redis is full: the uploader empties it; if it does not, look at its log, or raise maxmemory"
     if isinstance(error, BusyLoadingError) or text.startswith("LOADING"):
