@@ -136,7 +136,7 @@ plan() {
 # One reading of the package lists for everything: on a slow card it takes longer than the packages.
 install_what_is_missing() {
     local wanted=() name
-    for name in v4l-utils openssh-client ca-certificates; do
+    for name in v4l-utils openssh-client ca-certificates qrencode; do
         dpkg-query -W -f '${db:Status-Abbrev}' "$name" 2>/dev/null | grep -q '^ii' || wanted+=("$name")
     done
     if engine_is_new_enough && compose_is_new_enough; then
