@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import json
-import ssl
 import urllib.error
 import urllib.request
 from typing import Any
 
 from visantctl.errors import Misconfigured, Problem, Refused, Unreachable
 from visantctl.settings import Settings
+from visantctl.uplink import opener
 
 _TIMEOUT = 30.0
-
-
-def opener(settings: Settings) -> urllib.request.OpenerDirector:
-    """Through the site's proxy and with its CA file, where .env.device names them."""
-    given = settings.proxies or {}
-    context = ssl.create_default_context()
-    if "SSL_CERT_FILE" in given:  # in addition to the system's own
-        context.load_verify_locations(given["SSL_CERT_FILE"])
-    handlers: list[urllib.request.BaseHandler] = [urllib.request.HTTPSHandler(context=context)]
-    named = {name.split("_")[0].lower(): given[name] for name in ("HTTPS_PROXY", "HTTP_PROXY") if name in given}
-    if named:  # else urllib's default: the environment
-        handlers.append(urllib.request.ProxyHandler(named))
-    return urllib.request.build_opener(*handlers)
 
 
 def exchange(settings: Settings, api_url: str, code: str, *, replace: bool) -> tuple[str, str]:
@@ -38,7 +25,7 @@ def exchange(settings: Settings, api_url: str, code: str, *, replace: bool) -> t
         f"{api_url}/v1/enrol", json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
     )
     try:
-        with opener(settings).open(request, timeout=_TIMEOUT) as answer:
+        with opener(settings.proxies).open(request, timeout=_TIMEOUT) as answer:
             found = json.loads(answer.read(100_000))
         return str(found["device_id"]), str(found["token"])
     except urllib.error.HTTPError as error:

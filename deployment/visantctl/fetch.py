@@ -6,12 +6,12 @@ import hashlib
 import http.client
 import ssl
 import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
 from visantctl.errors import Refused, Unreachable
 from visantctl.manifest import Blob
+from visantctl.uplink import opener
 
 TIMEOUT = 30.0
 """Seconds without a byte before a download counts as dead."""
@@ -21,7 +21,7 @@ _CHUNK = 1 << 16
 def small(url: str, limit: int, proxies: Mapping[str, str] | None = None) -> bytes:
     """Body of `url`; Unreachable when it cannot be had, Refused when it is larger than `limit` bytes."""
     try:
-        with _opener(proxies).open(url, timeout=TIMEOUT) as answer:
+        with opener(proxies).open(url, timeout=TIMEOUT) as answer:
             body: bytes = answer.read(limit + 1)
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise Unreachable(f"{url}: {_reason(error)}") from None
@@ -34,7 +34,7 @@ def blob(url: str, wanted: Blob, to: Path, proxies: Mapping[str, str] | None = N
     """Download `wanted` into the file `to`; Refused when size or SHA-256 differ from the manifest's."""
     digest, size = hashlib.sha256(), 0
     try:
-        with _opener(proxies).open(url, timeout=TIMEOUT) as answer, to.open("wb") as file:
+        with opener(proxies).open(url, timeout=TIMEOUT) as answer, to.open("wb") as file:
             while chunk := answer.read(_CHUNK):
                 size += len(chunk)
                 if size > wanted.bytes:
@@ -50,20 +50,6 @@ def check(wanted: Blob, size: int, sha256: str) -> None:
     """Refused unless size and digest are those of the manifest."""
     if size != wanted.bytes or sha256 != wanted.sha256:
         raise Refused(f"{wanted.name} is not what the manifest names (size {size} of {wanted.bytes}, or its SHA-256)")
-
-
-def _opener(proxies: Mapping[str, str] | None) -> urllib.request.OpenerDirector:
-    given = proxies or {}
-    context = ssl.create_default_context()
-    if given.get("SSL_CERT_FILE"):
-        context.load_verify_locations(given["SSL_CERT_FILE"])
-    named = {
-        scheme: given[f"{scheme.upper()}_PROXY"] for scheme in ("http", "https") if given.get(f"{scheme.upper()}_PROXY")
-    }
-    handlers: list[urllib.request.BaseHandler] = [urllib.request.HTTPSHandler(context=context)]
-    if named:  # otherwise urllib's own default: the environment
-        handlers.append(urllib.request.ProxyHandler(named))
-    return urllib.request.build_opener(*handlers)
 
 
 def _reason(error: Exception) -> str:

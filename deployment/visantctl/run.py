@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 
-from visantctl import lock
+from visantctl import engine_uplink, lock
 from visantctl.boot import boot
 from visantctl.device import Device
 from visantctl.errors import Busy, EngineAway, EngineFailed, Problem
@@ -35,6 +35,10 @@ def run(device: Device) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stopping.set())
     device.place.prepare()
+    try:
+        engine_uplink.apply(device.place, device.settings.proxies, device.log)
+    except (Problem, OSError, subprocess.SubprocessError) as error:  # what is here must start all the same
+        device.log.warning(f"the Docker Engine could not be given the proxy and CA file of .env.device: {error}")
     took_over = os.environ.pop(_SUCCESSOR, "")
     version = _start(device, stopping)
     if version is None:

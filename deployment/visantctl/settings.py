@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from visantctl import uplink
 from visantctl.errors import Misconfigured
 from visantctl.version import is_version
 
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)")
-_PROXY_KEYS = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_FILE")
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -94,7 +94,10 @@ class Settings:
         project = values.get("VISANT_PROJECT") or cls.project
         if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,60}", project):
             raise Misconfigured(f"VISANT_PROJECT={project!r} must be lower-case letters, digits, - and _")
-        proxies = {key: values[key] for key in _PROXY_KEYS if values.get(key)}
+        proxies = {key: values[key] for key in uplink.KEYS if values.get(key)}
+        for key in uplink.PROXY_KEYS:
+            if key in proxies:
+                uplink.checked_proxy(key, proxies[key])
         if certificates := proxies.get("SSL_CERT_FILE"):
             # Written for the containers, which see the folder `secrets` as /run/secrets.
             inside = Path(certificates)

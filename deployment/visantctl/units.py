@@ -9,7 +9,13 @@ from visantctl import durable
 from visantctl.log import Log
 from visantctl.place import Place
 
-NAMES = ("visant-device-v2.service", "visant-update.service", "visant-update.timer")
+NAMES = (
+    "visant-device-v2.service",
+    "visant-update.service",
+    "visant-update.timer",
+    "visant-clock.service",
+    "visant-clock.timer",
+)
 
 
 def refresh(place: Place, version: str, log: Log) -> None:

@@ -22,6 +22,7 @@ from visant_contract.errors import BrokenMessage, Misconfigured, Retryable
 from visant_contract.sse import MAX_EVENT_BYTES, Connected, Ping
 from visant_runtime.clock import Clock
 from visant_runtime.settings import SettingsError
+from visant_runtime.tls import with_site_authorities
 
 _CONNECT = 10.0  # seconds for DNS, TCP and TLS
 _DETAIL_BYTES = 4096
@@ -166,12 +167,11 @@ class CloudStream:
 
 def _client() -> httpx.AsyncClient:
     """Raises SettingsError where a proxy or certificate variable of the environment cannot be used."""
+    trusted = with_site_authorities(httpx.create_ssl_context(trust_env=False))
     try:
-        return httpx.AsyncClient(follow_redirects=False, limits=httpx.Limits(max_keepalive_connections=0))
-    except OSError as error:  # ssl.SSLError is one
-        raise SettingsError(
-            f"SSL_CERT_FILE or SSL_CERT_DIR cannot be used ({error.strerror or error}): name a PEM file, or unset it"
-        ) from None
+        return httpx.AsyncClient(
+            verify=trusted, follow_redirects=False, limits=httpx.Limits(max_keepalive_connections=0)
+        )
     except (ValueError, ImportError, httpx.InvalidURL) as error:
         raise SettingsError(
             f"a proxy variable cannot be used ({error}): HTTP_PROXY, HTTPS_PROXY and ALL_PROXY take http://host:port"

@@ -13,6 +13,8 @@ from visant_contract.capture import IDEMPOTENCY_KEY, MEANT_FOR, CaptureTime, tri
 from visant_contract.errors import Retryable
 from visant_contract.outcome import OutcomeReport
 from visant_contract.telemetry import Telemetry
+from visant_runtime.settings import SettingsError
+from visant_runtime.tls import with_site_authorities
 from visant_uploader.counters import Counters
 from visant_uploader.retry_policy import verdict
 from visant_uploader.spool_file import Outcome, SpoolHeader
@@ -33,7 +35,10 @@ class _Receipt(BaseModel):
 
 
 class CloudClient:
-    """`timeout`: seconds for one request in all. `transport` is for tests."""
+    """`timeout`: seconds for one request in all. `transport` is for tests.
+
+    Raises SettingsError where a proxy or certificate variable of the environment cannot be used.
+    """
 
     def __init__(
         self,
@@ -53,14 +58,21 @@ class CloudClient:
         self._counters = counters
         self._version = device_version
         self._device = f"/v1/devices/{quote(device_id, safe='')}"
-        self._http = httpx.AsyncClient(
-            base_url=api_url,
-            headers=headers,
-            transport=transport,
-            follow_redirects=False,
-            timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
-            limits=httpx.Limits(max_connections=8, max_keepalive_connections=2, keepalive_expiry=KEEP_ALIVE),
-        )
+        trusted = with_site_authorities(httpx.create_ssl_context(trust_env=False))
+        try:
+            self._http = httpx.AsyncClient(
+                base_url=api_url,
+                headers=headers,
+                transport=transport,
+                verify=trusted,
+                follow_redirects=False,
+                timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
+                limits=httpx.Limits(max_connections=8, max_keepalive_connections=2, keepalive_expiry=KEEP_ALIVE),
+            )
+        except (ValueError, ImportError, httpx.InvalidURL) as error:
+            raise SettingsError(
+                f"a proxy variable cannot be used ({error}): HTTP_PROXY, HTTPS_PROXY and ALL_PROXY take http://host:port"
+            ) from None
 
     async def close(self) -> None:
         """Closes the connections."""

@@ -48,6 +48,7 @@ def run() -> int:
     counters = Counters()
     try:
         serve_metrics(settings.http_host, settings.http_port)
+        cloud = _cloud(settings, counters)
     except SettingsError as error:
         fail(str(error))
     counters.publish()
@@ -59,26 +60,29 @@ def run() -> int:
     )
     _open(spool)
     try:
-        return lifecycle.run(lambda stop: _work(settings, spool, counters, stop))
+        return lifecycle.run(lambda stop: _work(settings, spool, cloud, counters, stop))
     finally:
         spool.close()
 
 
-async def _work(settings: UploaderSettings, spool: Spool, counters: Counters, stop: Stop) -> None:
-    device_version = version("visant-uploader")
-    clock = Clock()
-    heartbeat = Heartbeat(default_path("uploader"))
-    queue = CommandQueue(settings.redis_url)
-    camera = CameraClient(settings.camera_url)
+def _cloud(settings: UploaderSettings, counters: Counters) -> CloudClient:
     token = settings.device_token
-    cloud = CloudClient(
+    return CloudClient(
         settings.api_url,
         settings.device_id,
         token.get_secret_value() if token else None,
         timeout=settings.upload_timeout,
         counters=counters,
-        device_version=device_version,
+        device_version=version("visant-uploader"),
     )
+
+
+async def _work(settings: UploaderSettings, spool: Spool, cloud: CloudClient, counters: Counters, stop: Stop) -> None:
+    device_version = version("visant-uploader")
+    clock = Clock()
+    heartbeat = Heartbeat(default_path("uploader"))
+    queue = CommandQueue(settings.redis_url)
+    camera = CameraClient(settings.camera_url)
     watch = CloudWatch(queue, settings.api_url, spool.folders.root / FILE_NAME, clock)
     watch.recall()
     outcomes = Outcomes(settings.device_id, settings.api_url, device_version, watch)

@@ -1,0 +1,25 @@
+"""visantctl uplink."""
+
+from __future__ import annotations
+
+import argparse
+
+from visantctl import engine_uplink
+from visantctl.device import Device
+from visantctl.uplink import context
+
+HELP = "give the Docker Engine the proxy and CA file of .env.device (each start of the service does it too)"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """None."""
+
+
+def main(options: argparse.Namespace) -> int:
+    """0; restarts the Engine where something changed."""
+    device = Device.here()
+    context(device.settings.proxies)  # a CA file without a certificate is named before anything is written
+    device.place.prepare()
+    if not engine_uplink.apply(device.place, device.settings.proxies, device.log):
+        print("nothing to change")
+    return 0

@@ -1,0 +1,92 @@
+"""The way out of the site: through its proxy where it has one, trusting its own authorities beside the public ones.
+
+One setting each in `.env.device`, for everything: HTTPS_PROXY (HTTP_PROXY, NO_PROXY) and SSL_CERT_FILE reach the
+services by Compose, visantctl by `opener`, and the Docker Engine by `engine_environment` (see `engine_uplink`).
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+import urllib.request
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from visantctl.errors import Misconfigured
+
+PROXY_KEYS = ("HTTPS_PROXY", "HTTP_PROXY")
+KEYS = (*PROXY_KEYS, "NO_PROXY", "SSL_CERT_FILE")
+
+
+def checked_proxy(key: str, value: str) -> str:
+    """The value; Misconfigured without its password. The form that services, Engine and visantctl all understand."""
+    parts = urlsplit(value)
+    try:
+        fits = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0 and parts.path in ("", "/")
+    except ValueError:  # a port that is no number
+        fits = False
+    if not fits or re.search(r"\s", value):
+        shown = re.sub(r"//\S*@", "//****@", value)
+        raise Misconfigured(
+            f"{key}={shown!r} must look like http://proxy.example:3128 or http://user:password@host:port"
+        )
+    return value
+
+
+def context(given: Mapping[str, str] | None) -> ssl.SSLContext:
+    """Trusts the system's authorities and those of SSL_CERT_FILE; Misconfigured where that file is none."""
+    trusted = ssl.create_default_context()
+    file = (given or {}).get("SSL_CERT_FILE")
+    if file:
+        try:
+            trusted.load_verify_locations(file)
+        except OSError as error:  # ssl.SSLError is one
+            raise Misconfigured(
+                f"SSL_CERT_FILE: {file} holds no certificate ({error.strerror or error}): put the site's CA there (PEM)"
+            ) from None
+    return trusted
+
+
+def opener(
+    given: Mapping[str, str] | None, trusted: ssl.SSLContext | None = None, *, follow: bool = True
+) -> urllib.request.OpenerDirector:
+    """For http(s) and file addresses. `follow` False: a redirection is an HTTPError, as any other refusal."""
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.HTTPSHandler(context=trusted or context(given))]
+    if any((given or {}).get(key) for key in PROXY_KEYS):  # otherwise urllib's own default: the environment
+        handlers.append(_Proxy(given or {}))
+    if not follow:
+        handlers.append(_Stay())
+    return urllib.request.build_opener(*handlers)
+
+
+def goes_through_proxy(given: Mapping[str, str] | None, url: str) -> str | None:
+    """Address of the proxy that a request for `url` takes; None: it goes straight."""
+    parts, settings = urlsplit(url), given or {}
+    proxy = settings.get(f"{parts.scheme.upper()}_PROXY")
+    if not proxy or _bypassed(parts.netloc, settings.get("NO_PROXY", "")):
+        return None
+    return proxy
+
+
+class _Proxy(urllib.request.ProxyHandler):
+    """urllib's, with NO_PROXY from the settings: its own looks into the environment."""
+
+    def __init__(self, given: Mapping[str, str]) -> None:
+        self._none_for = given.get("NO_PROXY", "")
+        super().__init__({key.split("_")[0].lower(): given[key] for key in PROXY_KEYS if given.get(key)})
+
+    def proxy_open(self, request: urllib.request.Request, proxy: str, type: str) -> object:
+        if _bypassed(request.host or "", self._none_for):
+            return None
+        return super().proxy_open(request, proxy, type)  # type: ignore[misc]
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+def _bypassed(host: str, none_for: str) -> bool:
+    return bool(
+        none_for and urllib.request.proxy_bypass_environment(host, {"no": none_for})  # type: ignore[attr-defined]
+    )
