@@ -5,6 +5,9 @@ set -euo pipefail
 wanted=()
 [ -n "$(tools/machine_redis.sh)" ] || wanted+=(redis-server)
 command -v chromium >/dev/null || wanted+=(chromium)
+command -v openssl >/dev/null || wanted+=(openssl)
+command -v faketime >/dev/null || wanted+=(faketime)
+command -v qrencode >/dev/null || wanted+=(qrencode)
 rtsp=tests/integration/camera/rtsp_source.py
 # Debian's own interpreter: its GStreamer binding is no PyPI package
 /usr/bin/python3 "$rtsp" --check 2>/dev/null || mapfile -t -O "${#wanted[@]}" wanted < <(.venv/bin/python "$rtsp" --packages | xargs -n 1)
