@@ -18,6 +18,8 @@ export VISANT_ROOT="$ROOT" VISANT_UNIT_DIR="$UNITS"
 . "$HERE/install/checks.sh"
 # shellcheck source=deployment/install/engine.sh
 . "$HERE/install/engine.sh"
+# shellcheck source=deployment/install/uplink.sh
+. "$HERE/install/uplink.sh"
 
 usage() {
     cat <<'HELP'
@@ -34,6 +36,8 @@ sudo ./install_device.sh [FLAGS]
   --update-url URL        where releases are published; kept in .env.device
   --allowed-signers F     keys that may sign releases (default: allowed_signers beside this script)
   --channel NAME          stable or beta (--branch main|dev is its old name)
+  --proxy URL             the site's proxy, http://host:port (one with a password: into .env.device, before)
+  --ca-file F             the site's own authorities (PEM), trusted beside the public ones; kept in /opt/visant/secrets
   --camera SOURCE         0, /dev/v4l/by-id/..., rtsp://..., fake
   --skip-wifi             does not put addwifi.sh into the user's home folder
   --skip-tailscale        accepted from old command lines; nothing here sets up Tailscale
@@ -45,11 +49,11 @@ HELP
 
 need_value() { [ $# -ge 2 ] && [ -n "$2" ] || wrong_flag "$1 needs a value"; }
 
-DEVICE_ID="" API_URL="" TOKEN_FILE="" ENROL="" REPLACE="" ARCHIVE="" UPDATE_URL="" SIGNERS="" CHANNEL="" CAMERA=""
+DEVICE_ID="" API_URL="" TOKEN_FILE="" ENROL="" REPLACE="" ARCHIVE="" UPDATE_URL="" SIGNERS="" CHANNEL="" CAMERA="" PROXY="" CA_FILE=""
 SKIP_WIFI="" YES="" DRY_RUN="" FIX_CMDLINE="" WORDS=("$@")
 while [ $# -gt 0 ]; do
     case "$1" in
-    --device-id | --api-url | --token-file | --enrol | --from | --update-url | --allowed-signers | --channel | --branch | --camera) need_value "$@" ;;
+    --device-id | --api-url | --token-file | --enrol | --from | --update-url | --allowed-signers | --channel | --branch | --camera | --proxy | --ca-file) need_value "$@" ;;
     esac
     case "$1" in
     --device-id) DEVICE_ID=$2 && shift ;;
@@ -69,6 +73,8 @@ while [ $# -gt 0 ]; do
         shift
         ;;
     --camera) CAMERA=$2 && shift ;;
+    --proxy) PROXY=$2 && shift ;;
+    --ca-file) CA_FILE=$2 && shift ;;
     --replace) REPLACE=yes ;;
     --skip-wifi) SKIP_WIFI=yes ;;
     --skip-tailscale) ;;
@@ -96,6 +102,7 @@ check_flags() {
     [ -z "$REPLACE" ] || [ -n "$ENROL" ] || wrong_flag "--replace belongs to --enrol"
     [ -z "$ARCHIVE" ] || [ -r "$ARCHIVE" ] || wrong_flag "--from $ARCHIVE: no such file"
     [ -z "$SIGNERS" ] || [ -r "$SIGNERS" ] || wrong_flag "--allowed-signers $SIGNERS: no such file"
+    [ -z "$CA_FILE" ] || [ -r "$CA_FILE" ] || wrong_flag "--ca-file $CA_FILE: no such file"
     [ "${TOKEN_FILE:--}" = - ] || [ -r "$TOKEN_FILE" ] || wrong_flag "--token-file $TOKEN_FILE: no such file"
     [ -n "$(setting API_URL "$API_URL")" ] || wrong_flag "--api-url is needed: $ROOT/.env.device does not name one"
     [ -n "$ENROL" ] || [ -n "$(setting DEVICE_ID "$DEVICE_ID")" ] || wrong_flag "--device-id is needed: $ROOT/.env.device does not name one"
@@ -165,6 +172,8 @@ write_settings() {
     [ -z "$DEVICE_ID" ] || values+=("DEVICE_ID=$DEVICE_ID")
     [ -z "$API_URL" ] || values+=("API_URL=$API_URL")
     [ -z "$CAMERA" ] || values+=("CAMERA_SOURCE=$CAMERA")
+    [ -z "$PROXY" ] || values+=("HTTPS_PROXY=$PROXY")
+    [ -z "$CA_FILE" ] || values+=("SSL_CERT_FILE=/run/secrets/ca.pem")
     [ -z "$UPDATE_URL" ] || values+=("UPDATE_URL=$UPDATE_URL")
     [ -z "$CHANNEL" ] || values+=("UPDATE_CHANNEL=$CHANNEL")
     if [ ! -f "$ROOT/.env.device" ]; then
@@ -174,6 +183,7 @@ write_settings() {
     install -d -m 755 "$ROOT"
     install -d -m 750 -o 10001 -g 10001 "$ROOT/debug_captures"
     install -d -m 750 -o 0 -g 10001 "$ROOT/secrets"
+    store_ca
     ctl configure "${values[@]}" ${TOKEN_FILE:+--token-file "$TOKEN_FILE"}
     if [ -n "$SIGNERS" ] || [ ! -s "$ROOT/allowed_signers" ]; then
         install -m 644 "${SIGNERS:-$HERE/allowed_signers}" "$ROOT/allowed_signers"
@@ -202,7 +212,7 @@ install_release() {
 
 install_units() {
     local offered=$ROOT/current/deployment name
-    for name in visant-device-v2.service visant-update.service visant-update.timer; do
+    for name in visant-device-v2.service visant-update.service visant-update.timer visant-clock.service visant-clock.timer; do
         remember file "$UNITS/$name"
         install -m 644 "$offered/systemd/$name" "$UNITS/$name"
     done
@@ -211,8 +221,8 @@ install_units() {
     remember file /usr/local/bin/visantctl
     install -m 755 "$offered/bin/visantctl-launcher" /usr/local/bin/visantctl
     systemctl daemon-reload
-    systemctl enable --quiet visant-device-v2.service visant-update.timer
-    systemctl start visant-update.timer
+    systemctl enable --quiet visant-device-v2.service visant-update.timer visant-clock.timer
+    systemctl start visant-update.timer visant-clock.timer
     # Picks up an edited .env.device; a service that runs with it already is left alone by Compose.
     systemctl restart visant-device-v2.service || die "the service did not start: journalctl -u visant-device-v2 -n 50"
 }
@@ -234,9 +244,9 @@ apply() {
     flock -n 8 || die "another installation runs on this host: tail -f $LOG"
     CODENAME=$(sed -n 's/^VERSION_CODENAME=//p' "$OS_RELEASE" | tr -d '"')
     # A daemon started below must not inherit the lock.
-    { install_what_is_missing; ensure_address_pools; } 8>&-
-    fix_cmdline
     write_settings
+    { use_uplink; install_what_is_missing; ensure_address_pools; } 8>&-
+    fix_cmdline
     enrol
     install_release 8>&-
     install_units 8>&-
@@ -278,7 +288,7 @@ check_disk
 check_memory_limits
 check_clock
 check_camera "$(setting CAMERA_SOURCE "$CAMERA")"
-check_network "$(setting API_URL "$API_URL")"
+check_network "$(setting API_URL "$API_URL")" "$(setting HTTPS_PROXY "$PROXY")"
 check_release
 [ "$FAILED" = 0 ] || die "$FAILED of these checks failed, nothing was changed"
 plan

@@ -71,12 +71,13 @@ check() {
 
 remove_units() {
     local name
-    for name in visant-update.timer visant-update.service visant-device-v2.service; do
+    for name in visant-clock.timer visant-clock.service visant-update.timer visant-update.service visant-device-v2.service; do
         systemctl disable --quiet --now "$name" 2>/dev/null || true
         rm -f "$UNITS/$name"
         rm -rf "$UNITS/$name.d"
     done
-    rm -f /var/lib/systemd/timers/stamp-visant-update.timer
+    rm -f /var/lib/systemd/timers/stamp-visant-update.timer "$UNITS/docker.service.d/visant-uplink.conf"
+    rmdir --ignore-fail-on-non-empty "$UNITS/docker.service.d" 2>/dev/null || true
     systemctl daemon-reload
 }
 

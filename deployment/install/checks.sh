@@ -74,14 +74,12 @@ check_memory_limits() {
 }
 
 check_clock() {
-    local year
-    year=$(date +%Y)
-    if [ "$year" -lt 2025 ]; then
-        bad "the clock says $(date +%F), and nothing can be downloaded safely: sudo date -s 'YYYY-MM-DD HH:MM'"
+    if ! clock_is_plausible; then
+        warn "the clock says $(date +%F): it is set by the cloud's answer before anything is downloaded"
     elif [ "$(timedatectl show -p NTPSynchronized --value 2>/dev/null)" = yes ]; then
         ok "clock synchronised, $(date '+%F %R %Z')"
     else
-        warn "clock not synchronised ($(date '+%F %R %Z')): is NTP blocked here?"
+        warn "clock not synchronised ($(date '+%F %R %Z')): is NTP blocked here? The cloud's answers set it then"
     fi
 }
 
@@ -100,14 +98,16 @@ check_camera() {
     esac
 }
 
-# reach URL: opens a connection to its host, nothing more. A proxy is used by the services, not by this look.
+# reach URL: opens a connection to its host, nothing more.
 reach() {
-    python3 - "$1" <<'PYTHON'
+    # By the environment: a proxy's address may hold a password, and arguments are for all to see.
+    VISANT_REACH=$1 python3 - <<'PYTHON'
+import os
 import socket
 import sys
 import urllib.parse
 
-parts = urllib.parse.urlsplit(sys.argv[1])
+parts = urllib.parse.urlsplit(os.environ["VISANT_REACH"])
 try:
     socket.create_connection((parts.hostname or "", parts.port or {"http": 80}.get(parts.scheme, 443)), 8).close()
 except (OSError, ValueError) as error:
@@ -116,9 +116,13 @@ PYTHON
 }
 
 check_network() {
-    local url=$1 why
+    local url=$1 proxy=$2 why
     [ -n "$url" ] || return 0
-    if why=$(reach "$url" 2>&1); then
+    if [ -n "$proxy" ]; then
+        # What lies behind a proxy is for visantctl to try, with its password and CA.
+        why=$(reach "$proxy" 2>&1) && ok "the proxy can be reached" && return 0
+        bad "the proxy of --proxy or HTTPS_PROXY cannot be reached ($why)"
+    elif why=$(reach "$url" 2>&1); then
         ok "$url can be reached"
     elif [ -n "$ENROL" ]; then
         bad "$url cannot be reached ($why), and enrolment needs it: check cable, WiFi and --api-url"

@@ -57,7 +57,7 @@ def look(url: str, given: Mapping[str, str] | None, *, dates: bool) -> Seen:
     """
     trusted = context(given)
     if not dates:
-        trusted.verify_flags |= _NO_CHECK_TIME  # type: ignore[assignment]
+        trusted.verify_flags |= _NO_CHECK_TIME
     request = urllib.request.Request(url, method="HEAD", headers={"Cache-Control": "no-cache"})
     asked = time.monotonic()
     try:
@@ -120,7 +120,9 @@ def correct(
             look(url, given, dates=True)
         except (ssl.SSLCertVerificationError, Unreachable) as error:
             set_to(before + time.monotonic() - began)
-            raise Problem(f"set by {url}, and set back: at that time its certificate is not accepted ({error})") from None
+            raise Problem(
+                f"set by {url}, and set back: at that time its certificate is not accepted ({error})"
+            ) from None
     return f"was {abs(off):.0f} s {'ahead' if off > 0 else 'behind'}; set to {_shown(time.time())} by {url}"
 
 

@@ -57,12 +57,17 @@ def apply(place: Place, given: Mapping[str, str] | None, log: Log) -> bool:
 def _restart() -> None:
     if not shutil.which("systemctl"):
         return
-    for command in (["systemctl", "daemon-reload"], ["systemctl", "try-restart", "docker.service"]):
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120
-        )
-        if done.returncode != 0:
-            raise Problem(f"{' '.join(command)}: {done.stderr.strip() or f'exit {done.returncode}'}")
+    _systemctl("daemon-reload")
+    if subprocess.run(["systemctl", "is-active", "--quiet", "docker.service"], check=False, timeout=20).returncode == 0:
+        _systemctl("restart", "docker.service")
+
+
+def _systemctl(*words: str) -> None:
+    done = subprocess.run(
+        ["systemctl", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120
+    )
+    if done.returncode != 0:
+        raise Problem(f"systemctl {' '.join(words)}: {done.stderr.strip() or f'exit {done.returncode}'}")
 
 
 def _escaped(value: str) -> str:

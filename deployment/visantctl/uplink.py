@@ -78,7 +78,7 @@ class _Proxy(urllib.request.ProxyHandler):
     def proxy_open(self, request: urllib.request.Request, proxy: str, type: str) -> object:
         if _bypassed(request.host or "", self._none_for):
             return None
-        return super().proxy_open(request, proxy, type)  # type: ignore[misc]
+        return super().proxy_open(request, proxy, type)
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):

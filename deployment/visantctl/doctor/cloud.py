@@ -15,8 +15,8 @@ from visantctl.device import Device
 from visantctl.doctor.finding import Finding, fail, good, warn
 from visantctl.doctor.services import heartbeat
 from visantctl.doctor.shell import ask
-from visantctl.enrolment import opener
 from visantctl.settings import read_env_file
+from visantctl.uplink import opener
 
 _SKEW = 30.0
 """Seconds between this clock and the cloud's that are worth a line."""
@@ -47,7 +47,7 @@ def network(device: Device) -> Iterator[Finding]:
             )
             return
     try:
-        with opener(device.settings).open(url, timeout=10) as answer:
+        with opener(device.settings.proxies).open(url, timeout=10) as answer:
             date = answer.headers.get("Date")
     except urllib.error.HTTPError as error:  # it answered: that is what was asked
         date = error.headers.get("Date")
