@@ -90,6 +90,7 @@ class CaptureLoop:
                     await self._start_due(tasks, stop)
                     await self._read(tasks, stop)
                 except RedisError as error:
+                    self._queue.read_again()  # a batch may have been left in the middle
                     self._conditions.redis(str(error) or type(error).__name__)
                     await stop.sleep(RETRY)
                 else:

@@ -1,7 +1,8 @@
 """The command stream as its one consumer sees it: what was taken and not acknowledged first, then what is new.
 
 No XAUTOCLAIM: there is one consumer with one name, and what it once took is listed by reading from id 0. After
-every error the list is read again, since an answer may have been lost on its way; the caller skips what it has.
+every error the list is read again, since an answer may have been lost on its way, or the caller may not have got to
+the end of it; the caller skips what it has.
 """
 
 import asyncio
@@ -56,6 +57,10 @@ class CommandQueue:
         """Whether everything taken earlier has been handed out since the last error."""
         return self._cursor is None
 
+    def read_again(self) -> None:
+        """What was taken and not acknowledged is handed out once more: the caller did not get to the end of it."""
+        self._cursor = "0"
+
     async def close(self) -> None:
         """Closes the connections."""
         await self._redis.aclose()
@@ -76,7 +81,7 @@ class CommandQueue:
                 block=None if cursor else max(1, int(block * 1000)),
             )
         except RedisError as error:
-            self._cursor = "0"
+            self.read_again()
             self._grouped = self._grouped and not isinstance(error, ResponseError)  # NOGROUP: a Redis born anew
             raise
         rows = _rows(answer)
