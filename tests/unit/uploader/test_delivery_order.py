@@ -1,5 +1,6 @@
 """Which outcome next?"""
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -35,6 +36,22 @@ def test_a_new_outcome_is_the_newest_even_when_the_clock_went_back() -> None:
     order.fill([(2**62, "from-the-future")])
     order.add("now", now=0.0)
     assert order.take(0.0) == "now"
+
+
+@pytest.mark.parametrize("accepted", [1, 2, 3, 5])
+def test_a_cloud_that_takes_a_few_and_refuses_one_gets_newest_and_oldest_alike(accepted: int) -> None:
+    order = DeliveryOrder()
+    order.fill([(number, f"n{number:03}") for number in range(100)])
+    delivered: list[str] = []
+    for now in range(60):  # each second some are taken, then one is told to come again a moment later
+        for _ in range(accepted):
+            if (name := order.take(now)) is not None:
+                delivered.append(name)
+                order.done(name)
+        if (refused := order.take(now)) is not None:
+            order.later(refused, now + 0.9)
+    newest = sum(name >= "n050" for name in delivered[:40])
+    assert newest in range(18, 23), delivered[:40]
 
 
 def test_it_is_new_for_a_minute_only() -> None:

@@ -20,6 +20,8 @@ class DeliveryOrder:
         self._orders: dict[str, int] = {}
         self._fresh_until: dict[str, float] = {}
         self._newest_turn = True
+        self._turn_of: dict[str, bool] = {}
+        """Taken by turns and not ended yet: whether it was the newest's turn."""
         self._highest = 0
 
     def __len__(self) -> int:
@@ -38,7 +40,7 @@ class DeliveryOrder:
     def clear(self) -> None:
         """Another folder is looked at from now on."""
         self._ready, self._later = [], []
-        self._orders, self._fresh_until = {}, {}
+        self._orders, self._fresh_until, self._turn_of = {}, {}, {}
 
     def add(self, name: str, now: float) -> None:
         """A new outcome, newer than all others whatever the wall clock says."""
@@ -59,19 +61,23 @@ class DeliveryOrder:
             fresh = self._fresh_until.get(self._ready[-1][1], now) > now
             newest = fresh or self._newest_turn
             _, name = self._ready.pop(-1 if newest else 0)
-            if not fresh:
-                self._newest_turn = not self._newest_turn
             self._fresh_until.pop(name, None)
-            if name in self._orders:
-                return name
+            if name not in self._orders:
+                continue
+            if not fresh:
+                self._turn_of[name] = self._newest_turn
+                self._newest_turn = not self._newest_turn
+            return name
         return None
 
     def later(self, name: str, until: float) -> None:
-        """A taken name waits until then."""
+        """A taken name waits until then. Its turn was not had: a cloud that takes every second one gets both ends."""
+        self._newest_turn = self._turn_of.pop(name, self._newest_turn)
         heapq.heappush(self._later, (until, self._orders[name], name))
 
     def done(self, name: str) -> None:
         """A taken name is delivered or gone."""
+        self._turn_of.pop(name, None)
         self._orders.pop(name, None)
         self._fresh_until.pop(name, None)
 
