@@ -214,14 +214,32 @@ def test_a_stream_that_was_lost_does_not_leave_the_device_deaf_for_what_it_held(
     assert door.take() == "a"
 
 
+@pytest.mark.parametrize("damage", ["gone", "of another type"])
+def test_a_lost_stream_is_noticed_once_while_nothing_comes_and_its_commands_enter_again(
+    door: Door, damage: str
+) -> None:
+    seen = CloudSeen(api_url="http://c", cloud_id="c", plain=False, boot_id="boot-1", connected_boottime=1.0)
+    door.prepare()
+    door.runner.run(door.admission.cloud_seen(seen))
+    door.admit(capture("a"))
+    assert door.prepare()
+    door.redis.delete(STREAM)
+    if damage == "of another type":
+        door.redis.set(STREAM, "damage")
+    assert not door.prepare()
+    assert door.prepare()
+    assert door.admit(capture("a")) == ["admitted"]
+    assert door.take() == "a"
+
+
 def test_twenty_thousand_triggers_are_remembered_and_no_more(door: Door) -> None:
+    door.prepare()
     with door.redis.pipeline(transaction=False) as fill:  # as 19,900 admissions would have left it
         for n in range(19_900):
             key = trigger_key("cloud-1", f"t{n}")
             fill.zadd(ADMITTED, {key: n + 1})
             fill.hset(ADMITTED_ENTRY, key, f"{n + 1}-0")
         fill.execute()
-    door.prepare()
     for start in range(19_900, 20_400, 100):
         assert set(door.admit(*(capture(f"t{n}") for n in range(start, start + 100)))) == {Verdict.ADMITTED}
         door.redis.xtrim(STREAM, maxlen=0)  # all of them done
@@ -317,6 +335,20 @@ class AdmissionMachine(RuleBasedStateMachine):
     def redis_loses_everything(self) -> None:
         self.door.redis.flushall()
         self.queue, self.gone, self.longest = [], [], 0
+
+    @rule(ping=st.booleans())
+    def redis_loses_the_stream(self, ping: bool) -> None:
+        self.door.redis.delete(STREAM)
+        lost = [trigger for trigger in self.queue if trigger]
+        self.queue, self.gone = [], []
+        if ping:
+            self.door.prepare()
+        if lost:  # the cloud has no outcome of them and sends them again
+            self.admit(lost[:5], "boot-1", 500, True)
+
+    @rule()
+    def the_cloud_pings(self) -> None:
+        self.door.prepare()
 
     @rule()
     def redis_is_full_for_a_moment(self) -> None:

@@ -78,17 +78,35 @@ class Admission:
     async def prepare(self) -> bool:
         """Makes stream and consumer group where they are missing; also tells whether Redis takes writes.
 
-        Returns whether Redis remembers what `cloud_seen` wrote: False after it lost its memory.
+        Returns whether Redis remembers what was said to it: False after it lost its memory, or the stream alone.
         """
         try:
-            await self._redis.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
-        except (RedisError, OSError) as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise RedisRefused(why(error)) from None
-        try:
+            kind = await self._redis.type(STREAM)
+            if kind != b"stream":
+                return await self._begin_anew(damaged=kind != b"none")
+            await self._make_group()
             return bool(await self._redis.exists(CLOUD))
         except (RedisError, OSError) as error:
             raise RedisRefused(why(error)) from None
+
+    async def _make_group(self) -> None:
+        try:
+            await self._redis.xgroup_create(STREAM, GROUP, id="0")
+        except ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+
+    async def _begin_anew(self, *, damaged: bool) -> bool:
+        """A stream that is gone took commands with it that have no outcome: nothing may count as admitted before."""
+        lost = bool(await self._redis.exists(ADMITTED, ADMITTED_ENTRY))
+        remembers = bool(await self._redis.exists(CLOUD))
+        async with self._redis.pipeline(transaction=True) as steps:
+            if damaged:
+                steps.rename(STREAM, f"{STREAM}:damaged")
+            steps.delete(ADMITTED, ADMITTED_ENTRY, DEADLINES)
+            steps.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
+            await steps.execute()
+        return remembers and not lost
 
     async def admit(self, batch: Sequence[Admittable]) -> list[Verdict | RedisRefused]:
         """One verdict for each of `batch`, in its order; they share one flush to the card."""
