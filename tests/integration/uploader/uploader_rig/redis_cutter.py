@@ -1,4 +1,4 @@
-"""A proxy before a real Redis that cuts one connection at a chosen command: before Redis has it, or before it answers."""
+"""A proxy before a real Redis that cuts one connection at a command: before Redis has it, or before it answers."""
 
 import contextlib
 import socket
