@@ -9,13 +9,18 @@ from visant_camera.frame import Frame
 from visant_camera.jpeg import encode
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Moment:
-    """When a picture was exposed, on three clocks."""
+    """When a picture was exposed, on three clocks, in seconds; `unix_time` since 1970."""
 
     monotonic: float
     boottime: float
-    wall: datetime
+    unix_time: float
+
+    @property
+    def wall(self) -> datetime:
+        """The wall clock's reading, UTC."""
+        return datetime.fromtimestamp(self.unix_time, UTC)
 
 
 class Picture:
@@ -47,4 +52,4 @@ class Picture:
 def moment(exposed_at: float, *, monotonic: float, boottime: float, wall: float) -> Moment:
     """The other clocks' readings at `exposed_at`, from one reading of all three now (`wall`: seconds since 1970)."""
     age = monotonic - exposed_at
-    return Moment(exposed_at, boottime - age, datetime.fromtimestamp(wall - age, UTC))
+    return Moment(exposed_at, boottime - age, wall - age)

@@ -64,6 +64,7 @@ async def serve(app: ASGIApp, listening: socket.socket, stop: Stop) -> None:
         log_config=None,
         log_level="warning",
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
         limit_concurrency=_CONNECTIONS,

@@ -3,12 +3,11 @@
 import asyncio
 import math
 import time
-from datetime import UTC
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
 
 from prometheus_client import Counter, Histogram
-from starlette.datastructures import QueryParams
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from visant_camera.condition import Condition
 from visant_camera.drivers import BadFrame
@@ -22,6 +21,7 @@ MAX_TIMEOUT_MS = 30_000
 MAX_AGE_MS = 60_000
 
 _ANSWERS = Counter("visant_camera_snapshots", "Answers to /snapshot by outcome", ["outcome"])
+_PICTURES = _ANSWERS.labels("picture")
 _WAIT = Histogram(
     "visant_camera_snapshot_seconds",
     "From the request to its picture",
@@ -71,15 +71,16 @@ class Snapshots:
                 reason, detail = self._condition.why_no_frame(began, f"no frame {age} within {timeout:.3f} s")
                 raise NoPicture(reason, detail) from None
 
-    async def answer(self, request: Request) -> Response:
-        """The HTTP side of `take`."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The HTTP side of `take`: an ASGI application of its own, nothing between the server and a picture."""
+        began = time.monotonic()
         try:
-            timeout = _milliseconds(request.query_params, "timeout_ms", 1, MAX_TIMEOUT_MS)
-            max_age = _milliseconds(request.query_params, "max_age_ms", 0, MAX_AGE_MS)
+            query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+            timeout = _milliseconds(query, "timeout_ms", 1, MAX_TIMEOUT_MS)
+            max_age = _milliseconds(query, "max_age_ms", 0, MAX_AGE_MS)
         except ValueError as error:
             _ANSWERS.labels("refused").inc()
-            return problem(422, str(error))
-        began = time.monotonic()
+            return await problem(422, str(error))(scope, receive, send)
         try:
             picture, jpeg = await self.take(
                 max_age=max_age, timeout=DEFAULT_TIMEOUT_MS / 1000 if timeout is None else timeout
@@ -87,22 +88,30 @@ class Snapshots:
         except NoPicture as error:
             _ANSWERS.labels(error.reason).inc()
             detail = f"{error.detail}. {REMEDY.get(error.reason, '')}".strip()  # type: ignore[call-overload]
-            return problem(503, detail, reason=error.reason, headers={"Retry-After": "1"})
-        _ANSWERS.labels("picture").inc()
+            answer = problem(503, detail, reason=error.reason, headers={"Retry-After": "1"})
+            return await answer(scope, receive, send)
+        _PICTURES.inc()
         _WAIT.observe(time.monotonic() - began)
-        return Response(jpeg, headers=_headers(picture), media_type="image/jpeg")
+        await send({"type": "http.response.start", "status": 200, "headers": _headers(picture, len(jpeg))})
+        await send({"type": "http.response.body", "body": jpeg})
+        return None
 
 
-def _headers(picture: Picture) -> dict[str, str]:
+def _headers(picture: Picture, length: int) -> list[tuple[bytes, bytes]]:
     frame = picture.frame
     info = SnapshotInfo(
         captured_boottime=picture.exposed.boottime, sequence=frame.sequence, width=frame.width, height=frame.height
     )
-    wall = picture.exposed.wall.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return {**info.headers(), CAPTURED_AT: wall, "Cache-Control": "no-store"}
+    wall = picture.exposed.wall.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    fields = {**info.headers(), CAPTURED_AT: wall, "Cache-Control": "no-store"}
+    return [
+        (b"content-type", b"image/jpeg"),
+        (b"content-length", b"%d" % length),
+        *((name.lower().encode(), value.encode()) for name, value in fields.items()),
+    ]
 
 
-def _milliseconds(query: QueryParams, name: str, low: int, high: int) -> float | None:
+def _milliseconds(query: Mapping[str, str], name: str, low: int, high: int) -> float | None:
     """The value in seconds; None where it is absent. ValueError names the range."""
     text = query.get(name)
     if text is None:

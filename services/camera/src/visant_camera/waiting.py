@@ -32,13 +32,13 @@ class Waiting:
 
         `keep`: who asks takes older pictures and will ask again; from now on each frame is copied, for a while.
         """
-        loop = asyncio.get_running_loop()
-        waiter = _Waiter(since, loop.create_future(), loop)
         with self._lock:
             if keep:
                 self._old_ones_until = time.monotonic() + self._idle_after
             if self._newest is not None and self._newest.exposed.monotonic >= since:
                 return self._newest
+            loop = asyncio.get_running_loop()
+            waiter = _Waiter(since, loop.create_future(), loop)
             self._waiters.add(waiter)
         try:
             async with asyncio.timeout(timeout):
