@@ -24,18 +24,19 @@ wrong() {
     exit 2
 }
 
-SSID="" PASSWORD="" GIVEN="" PRIORITY="" HIDDEN=no LIST=""
+SSID="" PASSWORD="" GIVEN="" PRIORITY="" HIDDEN=no LIST="" FLAGS=yes
 while [ $# -gt 0 ]; do
-    case "$1" in
-    --priority)
+    case "$FLAGS$1" in
+    yes--) FLAGS="" ;; # what follows is a name, whatever it begins with
+    yes--priority)
         [[ "${2:-}" =~ ^[0-9]{1,3}$ ]] || wrong "--priority ${2:-} must be a number from 0 to 999"
         PRIORITY=$2
         shift
         ;;
-    --hidden) HIDDEN=yes ;;
-    --list) LIST=yes ;;
-    --help | -h) usage && exit 0 ;;
-    --*) wrong "$1 is no flag of this script" ;;
+    yes--hidden) HIDDEN=yes ;;
+    yes--list) LIST=yes ;;
+    yes--help | yes-h) usage && exit 0 ;;
+    yes--*) wrong "$1 is no flag of this script" ;;
     *)
         if [ -z "$SSID" ]; then SSID=$1; elif [ -z "$GIVEN" ]; then PASSWORD=$1 GIVEN=yes; else wrong "too many words: put a name with spaces between quotes"; fi
         ;;

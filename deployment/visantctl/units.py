@@ -15,6 +15,7 @@ NAMES = (
     "visant-update.timer",
     "visant-clock.service",
     "visant-clock.timer",
+    "visant-firstboot.service",
 )
 
 

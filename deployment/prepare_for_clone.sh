@@ -1,0 +1,3 @@
+#!/bin/sh
+# The old name of `visantctl prepare-clone`.
+exec visantctl prepare-clone "$@"
