@@ -10,7 +10,7 @@ PLATFORM ?=
 
 export ONLY SHORT PLATFORM
 
-.PHONY: help setup emulate smoke test lock lock-check lab up down smoke-containers test-containers images \
+.PHONY: help setup emulate smoke test lock lock-check lab up down smoke-containers test-containers images release-key \
 	camera-rig bench-camera bench faults test-updates pi-host full
 
 help: ## this list
@@ -38,6 +38,9 @@ lab: ## a Docker Engine and base images from Debian's packages, on a machine tha
 
 images: setup ## build all images (PLATFORM=linux/arm64)
 	@tests/containers/images.sh
+
+release-key: ## the key that signs releases, once for each fork (KEY=file outside the checkout)
+	@KEY="$(KEY)" NAME="$(NAME)" deployment/release/new_key.sh
 
 up: setup ## the stack in containers with the fake camera and a cloud
 	@tests/containers/up.sh

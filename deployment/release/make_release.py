@@ -4,8 +4,8 @@
     make_release.py build --version 1.2.0 --image camera=REG/NAME@sha256:... [--image ...] --key KEY --out dist
     make_release.py offer --version 1.2.0 --channel stable --rollout 20 --key KEY --out dist
 
-`dist` then is the folder that UPDATE_URL names. The key is an SSH key (`ssh-keygen -t ed25519`); its public half
-stands in the devices' allowed_signers.
+`dist` then is the folder that UPDATE_URL names. `make release-key` makes the key, and writes its public half into
+deployment/allowed_signers: the list that the installer puts on a device and that every release carries.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from release import host_bundle, image_archive
 from visantctl import UPDATER_VERSION, manifest
 from visantctl.errors import Problem
-from visantctl.signature import NAMESPACE
+from visantctl.signature import NAMESPACE, verify_own_list
 from visantctl.version import is_version
 
 TREE = Path(__file__).resolve().parent.parent.parent
@@ -37,7 +37,7 @@ def main() -> int:
     if not is_version(options.version):
         raise SystemExit(f"--version {options.version!r} must be of the form 1.2.3 or 1.2.3-beta.1")
     if not options.key.is_file():
-        raise SystemExit(f"--key {options.key}: no such file; make one with ssh-keygen -t ed25519")
+        raise SystemExit(f"--key {options.key}: no such file; `make release-key` makes one")
     try:
         return build(options) if options.action == "build" else offer(options)
     except Problem as problem:
@@ -46,6 +46,9 @@ def main() -> int:
 
 def build(options: argparse.Namespace) -> int:
     """Write `<out>/<version>/`."""
+    list_of_keys = options.allowed_signers or options.tree / "deployment/allowed_signers"
+    if not list_of_keys.is_file():
+        raise SystemExit(f"{list_of_keys} is missing, devices would trust nobody: `make release-key` writes it")
     folder = options.out / options.version
     folder.mkdir(parents=True, exist_ok=True)
     if wrong := [one for one in options.image if "=" not in one]:
@@ -74,9 +77,8 @@ def build(options: argparse.Namespace) -> int:
         },
         "host": _blob(host),
         "archives": archives,
+        "allowed_signers": list_of_keys.read_text(),
     }
-    if options.allowed_signers:
-        value["allowed_signers"] = options.allowed_signers.read_text()
     _write_signed(folder / "release.json", value, options.key)
     for architecture, blob in archives.items():
         _offline(folder, folder / f"visant-{options.version}-{architecture}.tar", host.name, blob["name"])
@@ -111,6 +113,13 @@ def _write_signed(path: Path, value: dict[str, Any], key: Path) -> None:
         ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(path)], check=True,
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
+    if "allowed_signers" in value:
+        try:
+            verify_own_list(raw, signature.read_bytes(), value["allowed_signers"])
+        except Problem:
+            path.unlink()
+            signature.unlink()
+            raise
     print(path)
 
 
@@ -145,7 +154,11 @@ def _arguments() -> argparse.Namespace:
         action.add_argument("--compose", type=Path, help="another Compose file than the tree's")
         action.add_argument("--revision", help="default: the checkout's commit")
         action.add_argument("--minimum-updater", default=UPDATER_VERSION, type=int)
-        action.add_argument("--allowed-signers", type=Path, help="key list that devices take over with this release")
+        action.add_argument(
+            "--allowed-signers",
+            type=Path,
+            help="keys that devices trust from this release on (default: deployment/allowed_signers of --tree)",
+        )
     return parser.parse_args()
 
 

@@ -38,8 +38,10 @@ class Follower:
         if self.follows:
             return
         stack = self._device.stack(self._device.place.linked_version(self._device.place.current) or "")
-        which = ["--since", self.since] if self.since else ["--tail", _FIRST_LINES]
-        self.since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        # A moment that lies ahead, because the clock was set back, would silence the log until it comes.
+        which = ["--since", self.since] if "" < self.since <= now else ["--tail", _FIRST_LINES]
+        self.since = now
         self._process = subprocess.Popen(
             ["docker", *stack.arguments, "logs", "--follow", "--no-color", *which],
             stdin=subprocess.DEVNULL,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from visantctl import durable
 from visantctl.log import now
+from visantctl.pending import Pending
 from visantctl.place import Place
+from visantctl.version import is_version
 
 _HISTORY_KEPT = 300
 
@@ -24,9 +25,16 @@ class Ledger:
 
     @property
     def good(self) -> str | None:
-        """The version that was kept last: what a boot starts and a failed update returns to."""
+        """The version that was kept last: what a boot starts and a failed update returns to.
+
+        Where the card has damaged the file that says so: what an open update goes back to, else what `current` names.
+        """
         value = durable.read_json(self._place.state / "good.json")
-        return value.get("version") if isinstance(value, dict) else None
+        version = value.get("version") if isinstance(value, dict) else None
+        if isinstance(version, str) and is_version(version):
+            return version
+        pending = Pending.read(self._place.state)
+        return pending.good if pending else self._place.linked_version(self._place.current)
 
     @good.setter
     def good(self, version: str) -> None:
@@ -36,7 +44,8 @@ class Ledger:
     def quarantine(self) -> dict[str, dict[str, str]]:
         """Version to `{"reason", "at"}`: releases that this device will not take again by itself."""
         value = durable.read_json(self._place.state / "quarantine.json")
-        return value if isinstance(value, dict) else {}
+        found = value.items() if isinstance(value, dict) else ()
+        return {version: entry for version, entry in found if isinstance(entry, dict)}
 
     def put_in_quarantine(self, version: str, reason: str) -> None:
         """Refuse `version` from now on, unless forced."""
@@ -99,7 +108,7 @@ class Ledger:
         for line in _lines(self._history):
             with contextlib.suppress(ValueError):
                 events.append(json.loads(line))
-        return events
+        return [event for event in events if isinstance(event, dict)]
 
 
 def _lines(path: Path) -> list[str]:
@@ -107,11 +116,3 @@ def _lines(path: Path) -> list[str]:
         return path.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         return []
-
-
-def boot_id() -> str:
-    """The kernel's id of this boot."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return f"unknown-{os.getpid()}"

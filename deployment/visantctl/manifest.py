@@ -80,7 +80,7 @@ def parse(raw: bytes) -> Release:
     """Check a manifest's form; Refused says which key is wrong. Unknown keys are ignored."""
     try:
         value = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refused(f"release manifest is not JSON: {error}") from None
     if not isinstance(value, dict):
         raise Refused("release manifest is not a JSON object")

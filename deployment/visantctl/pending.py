@@ -8,6 +8,12 @@ from typing import Any, Literal
 
 from visantctl import durable
 from visantctl.log import now
+from visantctl.version import is_version
+
+
+def _named(version: object) -> bool:
+    return isinstance(version, str) and is_version(version)
+
 
 Phase = Literal["switching", "soaking", "committing", "rolling_back"]
 Blame = Literal["if_better", "yes", "no"]
@@ -59,13 +65,12 @@ class Pending:
     def read(cls, state: Path) -> Pending | None:
         """The one that is open, if any."""
         value = durable.read_json(state / "pending.json")
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or not _named(value.get("candidate")):
             return None
-        try:
-            return cls(**value)
-        except TypeError:  # written by another version of this file: its main fields decide
-            known = {key: value[key] for key in cls.__dataclass_fields__ if key in value}
-            return cls(**{"good": None, "older": None, "baseline": {}, **known})
+        # Written by another version of this file: its main fields decide.
+        known = {key: value[key] for key in cls.__dataclass_fields__ if key in value}
+        releases = {key: value[key] if _named(value.get(key)) else None for key in ("good", "older")}
+        return cls(**{"baseline": {}, **known, **releases})
 
     @staticmethod
     def close(state: Path) -> None:

@@ -19,11 +19,14 @@ def read_env_file(path: Path) -> dict[str, str]:
     """KEY=VALUE lines; quotes around a value and a ` # comment` after it are taken off, as Compose does."""
     values: dict[str, str] = {}
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        # With or without the mark that some editors put first; a wrong byte in a comment stops nothing.
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
     except FileNotFoundError:
         return values
     except PermissionError:
         raise Misconfigured(f"{path} cannot be read: run as root (sudo)") from None
+    if "\0" in text:
+        raise Misconfigured(f"{path} is not plain text (UTF-16?): save it as UTF-8")
     for line in text.splitlines():
         match = _LINE.fullmatch(line)
         if match is None or line.lstrip().startswith("#"):

@@ -12,7 +12,7 @@ from visantctl import fetch
 from visantctl.errors import Misconfigured, Refused
 from visantctl.manifest import MAX_BYTES, Blob, Release, parse
 from visantctl.settings import Settings
-from visantctl.signature import verify
+from visantctl.signature import verify, verify_own_list
 
 _SIGNATURE_BYTES = 20_000
 _T = TypeVar("_T")
@@ -66,8 +66,8 @@ class Archive:
 
     def signed_manifest(self) -> tuple[bytes, bytes]:
         return (
-            self._member("release.json", lambda file: file.read(MAX_BYTES)),
-            self._member("release.json.sig", lambda file: file.read(_SIGNATURE_BYTES)),
+            self._small("release.json", MAX_BYTES),
+            self._small("release.json.sig", _SIGNATURE_BYTES),
         )
 
     def fetch(self, release: Release, wanted: Blob, to: Path) -> None:
@@ -81,6 +81,12 @@ class Archive:
             return size, digest.hexdigest()
 
         fetch.check(wanted, *self._member(wanted.name, copy))
+
+    def _small(self, name: str, limit: int) -> bytes:
+        content = self._member(name, lambda file: file.read(limit + 1))
+        if len(content) > limit:
+            raise Refused(f"{self._path}: {name} is larger than {limit} bytes")
+        return content
 
     def _member(self, name: str, read: Callable[[IO[bytes]], _T]) -> _T:
         """Read one plain file of the tar; nothing is ever extracted by the names or modes inside it."""
@@ -103,4 +109,7 @@ def trusted_release(source: Source, allowed_signers: Path) -> tuple[Release, byt
     """The source's release, its signature and signer: nothing of a manifest is read before it is verified."""
     raw, signature = source.signed_manifest()
     signer = verify(raw, signature, allowed_signers)
-    return parse(raw), signature, signer
+    release = parse(raw)
+    if release.allowed_signers is not None:
+        verify_own_list(raw, signature, release.allowed_signers)
+    return release, signature, signer

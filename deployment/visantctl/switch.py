@@ -103,7 +103,7 @@ def commit(device: Device, pending: Pending) -> None:
     step("good-written")
     release = device.release(version)
     if release.allowed_signers and pending.kind == "update":
-        durable.write_file(place.allowed_signers, release.allowed_signers.encode())
+        durable.write_file(place.allowed_signers, release.allowed_signers.encode(errors="replace"))
     step("signers-written")
     units.refresh(place, version, device.log)
     if pending.kind == "rollback" and pending.good:

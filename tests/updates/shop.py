@@ -116,21 +116,29 @@ class Shop:
         *,
         where: str = "",
         payload: int = 0,
-        key: Path | None = None,
-        compose: Path | None = None,
+        keys: tuple[Path, ...] = (),
         more: tuple[str, ...] = (),
     ) -> Path:
-        """Build `dist/<version>/`; `behaviour` is that of the service named `where` (default: all three)."""
+        """Build `dist/<version>/`; `behaviour` is that of the service named `where` (default: all three).
+
+        The first of `keys` signs, all of them stand in the list that the release carries (default: the shop's key).
+        """
         images = {
             service: self.image(service, behaviour if where in ("", service) else "ok", payload) for service in SERVICES
         }
         images["redis"] = self.image("redis", "ok")
         words = [word for service, reference in images.items() for word in ("--image", f"{service}={reference}")]
-        self.make(
-            "build", "--version", version, "--key", str(key or self.key), "--out", str(self.dist),
-            "--compose", str(compose or STANDIN / "compose.yaml"), "--image-bytes", "1000000", *words, *more,
-        )  # fmt: skip
+        self.build(version, *words, "--compose", str(STANDIN / "compose.yaml"), *more, keys=keys)
         return self.dist / version
+
+    def build(self, version: str, *words: str, keys: tuple[Path, ...] = ()) -> None:
+        """make_release.py build."""
+        known = self.folder / "allowed_signers"
+        known.write_text(signers(*(keys or (self.key,))))
+        self.make(
+            "build", "--version", version, "--key", str((keys or (self.key,))[0]), "--allowed-signers", str(known),
+            "--out", str(self.dist), "--image-bytes", "1000000", *words,
+        )  # fmt: skip
 
     def make(self, *words: str) -> None:
         done = subprocess.run([sys.executable, str(MAKE), *words], capture_output=True, text=True, check=False)

@@ -58,7 +58,8 @@ def test_a_manifest_changed_after_signing(shop: Shop, steady: Host) -> None:
 
 def test_a_signature_by_a_key_the_device_does_not_know(shop: Shop, steady: Host) -> None:
     host = steady
-    shop.offer(NEXT, host.channel, key=new_key(host.root, "stranger"))
+    shop.offer(NEXT, host.channel)
+    shop.sign(shop.dist / host.channel / "release.json", key=new_key(host.root, "stranger"))
     assert_refused(host, "not by a key of allowed_signers")
 
 
@@ -152,21 +153,45 @@ def test_a_rollout_reaches_its_part_of_the_fleet(shop: Shop, host: Host, percent
 
 
 @pytest.mark.long
-def test_keys_are_rotated_by_a_release_that_is_kept(shop: Shop, new_host: Callable[[], Host]) -> None:
+def test_keys_are_rotated_by_two_releases_that_are_kept(shop: Shop, new_host: Callable[[], Host]) -> None:
+    both, only_fresh, by_old = numbered(76), numbered(77), numbered(78)
     shop.need(GOOD)
     host = new_host()
     host.install(GOOD)
     fresh = new_key(host.root, "fresh")
-    rotation = host.root / "rotation"
-    rotation.write_text(signers(fresh))
-    shop.release(numbered(76), more=("--allowed-signers", str(rotation)))
-    shop.offer(numbered(76), host.channel)
+    shop.release(both, keys=(shop.key, fresh))
+    shop.offer(both, host.channel)
+    host.update()
+    assert (host.root / "allowed_signers").read_text() == signers(shop.key, fresh)
+
+    shop.release(only_fresh, keys=(fresh,))
+    shop.offer(only_fresh, host.channel, key=fresh)
     host.update()
     assert (host.root / "allowed_signers").read_text() == signers(fresh)
 
-    shop.release(numbered(77))
-    shop.offer(numbered(77), host.channel)
-    assert_refused(host, "not by a key of allowed_signers", version=numbered(76))
-    shop.offer(numbered(77), host.channel, key=fresh)
-    host.update()
-    host.assert_runs(numbered(77))
+    shop.release(by_old)
+    shop.offer(by_old, host.channel)
+    assert_refused(host, "not by a key of allowed_signers", version=only_fresh)
+
+
+def test_a_key_list_that_does_not_know_its_own_release_is_not_taken_over(shop: Shop, steady: Host) -> None:
+    host = steady
+    shop.doctored(NEXT, numbered(79), {"allowed_signers": signers(new_key(host.root, "other"))})
+    host.configure(UPDATE_PIN=numbered(79))
+    assert_refused(host, "list both keys in one release")
+    assert (host.root / "allowed_signers").read_text() == signers(shop.key)
+
+
+def test_a_device_without_a_key_list_says_what_to_do(shop: Shop, steady: Host) -> None:
+    host = steady
+    shop.offer(NEXT, host.channel)
+    known = (host.root / "allowed_signers").read_text()
+    try:
+        for content in (None, "", "\xff\n"):
+            if content is None:
+                (host.root / "allowed_signers").unlink()
+            else:
+                (host.root / "allowed_signers").write_text(content, encoding="latin-1")
+            assert_refused(host, "allowed_signers")
+    finally:
+        (host.root / "allowed_signers").write_text(known)

@@ -122,10 +122,7 @@ def real_release(shop: Shop, version: str, **changed: tuple[str, ...]) -> None:
         for service in services
         for word in ("--image", f"{service}={derive(shop, service, version, *changed.get(service, ()))}")
     ]
-    shop.make(
-        "build", "--version", version, "--key", str(shop.key), "--out", str(shop.dist), "--image-bytes", "1000000",
-        *words,
-    )  # fmt: skip
+    shop.build(version, *words)
 
 
 @pytest.mark.timeout(900)
