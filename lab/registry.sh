@@ -3,6 +3,7 @@
 #
 #   lab/registry.sh start [DIR]   prints 127.0.0.1:PORT; images are kept in DIR (default: the state directory)
 #   lab/registry.sh stop          ends it; what it stores stays
+#   lab/registry.sh forget        ends it, and removes its folder in the state directory
 #   lab/registry.sh address       prints the address of the running one
 #
 # LAB_REGISTRY names one of several (default "registry"). The Engine trusts 127.0.0.0/8 without TLS.
@@ -82,6 +83,10 @@ stop() {
 case "${1:-}" in
 start) start "${2:-}" ;;
 stop) stop ;;
+forget)
+    stop
+    rm -rf "$RUN"
+    ;;
 address) running_pid >/dev/null && cat "$RUN/address" ;;
-*) die "usage: lab/registry.sh start [DIR] | stop | address" ;;
+*) die "usage: lab/registry.sh start [DIR] | stop | forget | address" ;;
 esac

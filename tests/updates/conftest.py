@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.updates.host import Host
+from tests.updates.host import PROJECTS, Host
 from tests.updates.shop import TREE, Shop, docker, new_key, signers
 from tests.updates.wire import Relay, Website
 
@@ -37,20 +37,50 @@ STANDARD: dict[str, dict[str, Any]] = {
 _numbers = itertools.count(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    """On the shared Engine, also when a test has failed: set up first, so this looks after all else was torn down."""
+    yield
+    pid = os.getpid()
+    projects = [f"label=com.docker.compose.project={name}" for name in PROJECTS]
+    left = [
+        (kind, project, found)
+        for project in projects
+        for kind, words in (("container", ("--all",)), ("network", ()), ("volume", ()))
+        if (found := docker(kind, "ls", *words, "--quiet", "--filter", project))
+    ]
+    left += [("image", "tag", name) for name in images_of_this_run(pid)]
+    assert not left
+
+
+def images_of_this_run(pid: int) -> list[str]:
+    """All names, also those by digest alone."""
+    names = []
+    for pattern in (f"*/updates-{pid}/*", f"updates-{pid}/*", f"visant/*:0.*.{pid}*"):
+        listed = docker("images", "--digests", "--format", "{{.Repository}} {{.Tag}} {{.Digest}}", pattern)
+        for line in listed.splitlines():
+            repository, tag, digest = line.split()
+            names.append(f"{repository}@{digest}" if tag == "<none>" else f"{repository}:{tag}")
+    return sorted(set(names))
+
+
 @pytest.fixture(scope="session")
-def registry() -> Iterator[tuple[str, int]]:
-    """A real registry on loopback. One that runs already is used and left running; its blobs stay for the next run."""
-    env = {**os.environ, "LAB_REGISTRY": "updates"}
+def registry_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the registry keeps its blobs."""
+    return tmp_path_factory.mktemp("registry")
+
+
+@pytest.fixture(scope="session")
+def registry(registry_data: Path) -> Iterator[tuple[str, int]]:
+    """A real registry on loopback, of this run alone."""
+    env = {**os.environ, "LAB_REGISTRY": f"updates-{os.getpid()}"}
     script = str(TREE / "lab/registry.sh")
-    before = subprocess.run([script, "address"], env=env, capture_output=True, text=True, check=False)
-    out = (
-        before.stdout
-        or subprocess.run([script, "start"], env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
-    )
+    out = subprocess.run(
+        [script, "start", str(registry_data)], env=env, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
     host, port = out.strip().splitlines()[-1].split(":")
     yield host, int(port)
-    if not before.stdout:
-        subprocess.run([script, "stop"], env=env, check=True)
+    subprocess.run([script, "forget"], env=env, check=True)
 
 
 @pytest.fixture(scope="session")
@@ -75,11 +105,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory, registry: tuple[str, int], re
         standard=STANDARD,
     )
     yield made
-    names = docker("images", "--format", "{{.Repository}}:{{.Tag}}", f"*/{made.run}/*").split()
-    names += docker("images", "--format", "{{.Repository}}:{{.Tag}}", f"{made.run}/*").split()
-    mine = docker("images", "--format", "{{.Repository}}:{{.Tag}}", f"visant/*:0.*.{os.getpid()}*").split()
-    if names + mine:
-        docker("rmi", "--force", *[name for name in names + mine if "<none>" not in name])
+    if names := images_of_this_run(os.getpid()):
+        docker("rmi", "--force", *names)
 
 
 @pytest.fixture(scope="session")
@@ -106,13 +133,12 @@ def new_host(shop: Shop, website: Website, relay: Relay, tmp_path: Path) -> Iter
 
     def new(**fields: object) -> Host:
         number = next(_numbers)
+        usual: dict[str, Any] = {"root": tmp_path / f"device{number}", "url": website.url}
         host = Host(
-            root=tmp_path / f"device{number}",
             project=f"vu{os.getpid()}-{number}",
-            url=website.url,
             signers=signers(shop.key),
             channel=f"channel{number}",
-            **fields,  # type: ignore[arg-type]
+            **{**usual, **fields},
         )
         made.append(host)
         return host

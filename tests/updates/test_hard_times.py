@@ -1,12 +1,9 @@
-"""No registry, half a registry, no disk, two at once, no network at all: the last good release keeps running."""
+"""No registry, half a registry, two at once, no network at all: the last good release keeps running."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +14,7 @@ from tests.updates.wire import Relay, Website
 
 OFFLINE = numbered(9)
 MINE = f"*/updates-{os.getpid()}/*"
-UNREACHABLE, NO_SPACE, BUSY = 3, 5, 75
+UNREACHABLE, BUSY = 3, 75
 
 
 def forget_images(version: str) -> None:
@@ -66,51 +63,6 @@ def test_a_registry_that_dies_in_the_middle_of_a_pull(shop: Shop, host: Host, re
     relay.mend()
     host.update()
     host.assert_runs(NEXT)
-
-
-def test_a_disk_too_full_for_the_release(shop: Shop, host: Host) -> None:
-    shop.offer(NEXT, host.channel)
-    host.configure(UPDATE_MIN_FREE_BYTES=str(10**14))
-    out = host.update(code=NO_SPACE)
-    assert "MB free" in out
-    host.assert_runs(GOOD)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 3 MB."""
-    where = tmp_path / "device1"
-    where.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "small", str(where)], check=True)
-    yield where
-    subprocess.run(["umount", str(where)], check=True)
-
-
-def fill(ballast: Path) -> None:
-    """Until the file system is full."""
-    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while file.write(b"\0" * 4096):
-            pass
-
-
-def test_a_disk_that_fills_up_while_the_release_is_stored(
-    shop: Shop, small_disk: Path, new_host: Callable[..., Host]
-) -> None:
-    host = new_host()
-    host.root = small_disk / "visant"
-    host.__post_init__()
-    shop.need(GOOD)
-    host.configure(UPDATE_MIN_FREE_BYTES="0")
-    host.install(GOOD)
-    shop.offer(NEXT, host.channel)
-    ballast = small_disk / "ballast"
-    fill(ballast)
-    host.update(code=NO_SPACE)
-    ballast.unlink()
-    host.assert_runs(GOOD)
-    host.update()
-    host.assert_runs(NEXT)
-    host.remove()
 
 
 def test_of_two_updates_at_once_one_says_that_it_waits_for_nobody(shop: Shop, host: Host) -> None:
