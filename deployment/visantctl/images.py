@@ -102,5 +102,6 @@ def _explain(error: EngineFailed, what: str) -> Problem:
     if any(word in said for word in ("manifest unknown", "not found", "no matching manifest", "mismatch")):
         return Refused(f"the registry does not have {what}: {error}")
     if any(word in said for word in ("denied", "unauthorized", "no basic auth", "forbidden")):
-        return Misconfigured(f"the registry wants credentials (visantctl login REGISTRY): {error}")
+        registry = what.partition("/")[0]
+        return Misconfigured(f"the registry wants credentials (visantctl login {registry} --username NAME): {error}")
     return Unreachable(f"{what}: {error}")

@@ -25,7 +25,10 @@ while True:
 
 
 class PrivateEngine:
-    """`host` is what DOCKER_HOST is set to; `enter` leads a command into its network."""
+    """`host` is what DOCKER_HOST is set to; `enter` leads a command into its network.
+
+    The path of its folder must be short: sockets below it may have 108 characters.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -45,7 +48,12 @@ class PrivateEngine:
         wait_for(lambda: b"os.wait" in Path(f"/proc/{inside}/cmdline").read_bytes(), 10, "the namespaces")
         subprocess.run([*self.enter, "ip", "link", "set", "lo", "up"], check=True)
         self._daemon: subprocess.Popen[bytes] | None = None
-        self.start()
+        try:
+            self.start()
+        except AssertionError:
+            print((folder / "dockerd.log").read_text()[-3000:])
+            self.close()
+            raise
 
     def start(self) -> None:
         """Start dockerd and wait until it answers."""

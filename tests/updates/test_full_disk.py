@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,13 +20,13 @@ NO_SPACE = 5
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+def small_disk(request: pytest.FixtureRequest) -> Iterator[Path]:
     """A file system of `param` MB."""
-    where = tmp_path / "small"
-    where.mkdir()
+    where = Path(tempfile.mkdtemp(prefix="small"))
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={request.param}m", "small", str(where)], check=True)
     yield where
     subprocess.run(["umount", str(where)], check=True)
+    where.rmdir()
 
 
 def fill(ballast: Path) -> None:
