@@ -8,6 +8,6 @@ docker version --format '{{.Server.Version}}' >/dev/null 2>&1 || lab/up.sh
 eval "$(lab/env.sh)"
 # The real services' images, for the test under traffic.
 if [[ -z "${ONLY:-}" || "${ONLY:-}" == *traffic* ]]; then
-    docker image inspect visant/{redis,camera,connector,uploader,cloud}:2.0.0 >/dev/null 2>&1 || tests/containers/images.sh
+    PROGRESS=plain tests/containers/images.sh >/dev/null 2>&1 || { echo "make images fails: it says why" >&2; exit 1; }
 fi
 exec .venv/bin/python -m pytest -c tests/updates/pytest.ini --rootdir . ${ONLY:+-k "$ONLY"} "${@:-tests/updates}"

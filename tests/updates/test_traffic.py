@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import html
 import json
 import os
 import subprocess
 import sys
 import threading
 import time
+import tomllib
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +24,8 @@ from tests.updates.shop import TREE, Shop, docker, signers
 from tests.updates.test_run import running
 from tests.updates.wire import Website
 
+PRODUCT = tomllib.loads((TREE / "pyproject.toml").read_text())["project"]["version"]
+"""Of the images that `make images` has built."""
 ONE_ZERO, ONE_ONE, ONE_TWO = numbered(21), numbered(22), numbered(23)
 
 
@@ -85,6 +89,14 @@ class Watcher:
                     last = now
 
 
+def shown_by_the_cloud(url: str) -> tuple[dict[str, Any], str]:
+    """(the device's newest telemetry of its updates, the page that people see)."""
+    with urllib.request.urlopen(f"{url}/v1/devices/EMULATED-1", timeout=10) as answer:
+        telemetry = json.load(answer)["telemetry"] or {}
+    with urllib.request.urlopen(f"{url}/devices/EMULATED-1", timeout=10) as answer:
+        return telemetry.get("update") or {}, answer.read().decode()
+
+
 @pytest.fixture
 def cloud() -> Iterator[tuple[str, str]]:
     """(URL on this host, name of the network in which it is called `cloud`)."""
@@ -93,7 +105,7 @@ def cloud() -> Iterator[tuple[str, str]]:
     docker(
         "run", "--detach", "--name", name, "--network", name, "--network-alias", "cloud",
         "--publish", "127.0.0.1::8000", "--env", "AUTH=open", "--env", "PORT=8000",
-        "--env", "DATA_DIR=/var/lib/visant/cloud", "visant/cloud:2.0.0",
+        "--env", "DATA_DIR=/var/lib/visant/cloud", f"visant/cloud:{PRODUCT}",
     )  # fmt: skip
     port = docker("port", name, "8000/tcp").splitlines()[0].rsplit(":", 1)[1]
     wait_for(
@@ -107,7 +119,7 @@ def cloud() -> Iterator[tuple[str, str]]:
 def derive(shop: Shop, service: str, version: str, *lines: str) -> str:
     """The real service's image with one thing changed, in the registry."""
     tag = f"{shop.registry}/{shop.run}/real-{service}:{version}"
-    text = "\n".join((f"FROM visant/{service}:2.0.0", f"LABEL test.version={version}", *lines))
+    text = "\n".join((f"FROM visant/{service}:{PRODUCT}", f"LABEL test.version={version}", *lines))
     subprocess.run(
         ["docker", "build", "--quiet", "--tag", tag, "-"], input=text, text=True, check=True, capture_output=True
     )
@@ -139,7 +151,7 @@ def test_no_trigger_is_lost_while_a_device_goes_through_a_bad_and_a_good_release
     host = Host(root=tmp_path / "device", project=f"vt{os.getpid()}", url=website.url, signers=signers(shop.key))
     host.configure(
         DEVICE_ID="EMULATED-1", API_URL="http://cloud:8000", CAMERA_SOURCE="fake", CAMERA_PORT=str(free_port),
-        NO_PROXY="cloud", UPDATE_SETTLE="45", UPDATE_START_TIMEOUT="120",
+        NO_PROXY="cloud", TELEMETRY_INTERVAL="5", UPDATE_SETTLE="45", UPDATE_START_TIMEOUT="120",
     )  # fmt: skip
     (host.root / "secrets").mkdir()
     (host.root / "compose.override.yaml").write_text(
@@ -155,11 +167,19 @@ def test_no_trigger_is_lost_while_a_device_goes_through_a_bad_and_a_good_release
                 wait_for(lambda: host.history()[-1]["result"] == "taken_back", 240, "the bad release to be taken back")
                 host.assert_runs(ONE_ZERO)
                 assert host.quarantined() == [ONE_ONE]
+                wait_for(
+                    lambda: shown_by_the_cloud(url)[0].get("result") == "taken_back", 60, "the cloud to know of it"
+                )
+                told, page = shown_by_the_cloud(url)
+                assert (told["version"], told["quarantined_releases"]) == (ONE_ZERO, [ONE_ONE])
+                assert ONE_ONE in page
+                assert told["reason"] in html.unescape(page)
                 after_bad = len(traffic.rounds)
                 shop.offer(ONE_TWO, host.channel)
                 host.update()  # as the timer would
                 host.assert_runs(ONE_TWO)
                 wait_for(lambda: service.said(f"visantctl of {ONE_TWO} takes over"), 60, "the new visantctl")
+                wait_for(lambda: shown_by_the_cloud(url)[0].get("version") == ONE_TWO, 60, "the cloud to know of it")
                 rounds = len(traffic.rounds)
                 wait_for(lambda: len(traffic.rounds) > rounds + 1, 180, "a round on the new release")
                 traffic.finish()  # before the service stops everything
