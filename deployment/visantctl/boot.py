@@ -36,6 +36,13 @@ def repair(device: Device) -> None:
         _repair_links(device)
         return
     version = pending.candidate
+    if damaged := _damaged(device, version):
+        device.log.error(f"the update to {version} was cut short and cannot be finished: {damaged}")
+        if device.ledger.good == version:
+            Pending.close(device.place.state)  # a start falls back to the previous release
+        else:
+            roll_back(device, pending, damaged, blame="no")
+        return
     if pending.phase == "committing" or device.ledger.good == version:
         device.log.info(f"the update to {version} was cut short after its verdict: finishing it")
         commit(device, pending)
@@ -97,6 +104,14 @@ def _instead(device: Device, unusable: Problem) -> str:
     durable.point(device.place.current, f"releases/{previous}")
     device.ledger.good = previous
     return previous
+
+
+def _damaged(device: Device, version: str) -> str | None:
+    try:
+        device.release(version)
+    except Refused as damaged:
+        return str(damaged)
+    return None
 
 
 def _repair_links(device: Device) -> None:

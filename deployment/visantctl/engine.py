@@ -20,6 +20,7 @@ _AWAY = (
     "unexpected eof",
 )
 _GOING = ("connection reset by peer", "broken pipe", "connection refused", " eof", "docker.sock: connect")
+_WITH_VALUE = ("--ansi", "--project-name", "--project-directory", "--file", "--env-file", "--format", "--filter")
 _libc = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 _GLANCE_EVERY = 3.0
@@ -144,7 +145,12 @@ def _wait(process: subprocess.Popen[str], timeout: float, meanwhile: Callable[[]
 
 
 def _short(arguments: tuple[str, ...]) -> str:
-    plain = [word for word in arguments if not word.startswith(("-", "/"))]
+    """The command without its options: those of Compose come first and have their value in a word of its own."""
+    plain, skip = [], False
+    for word in arguments:
+        if not skip and not word.startswith(("-", "/")):
+            plain.append(word)
+        skip = not skip and word in _WITH_VALUE
     return " ".join(plain[:4])
 
 

@@ -123,7 +123,7 @@ def read(path: Path) -> Release:
     try:
         return parse(path.read_bytes())
     except FileNotFoundError:
-        raise Refused(f"{path} is missing: this release is not complete on this host") from None
+        raise Refused(f"{path} is missing: this release is not complete here, visantctl update gets it again") from None
 
 
 def _text(value: dict[str, Any], key: str) -> str:

@@ -92,8 +92,10 @@ class Settings:
         if pin and not is_version(pin):
             raise Misconfigured(f"UPDATE_PIN={pin!r} must be a version such as 1.2.0, or empty: edit {env_file}")
         url = values.get("UPDATE_URL", "").rstrip("/")
-        if url and not re.match(r"(https?|file)://", url):
-            raise Misconfigured(f"UPDATE_URL={url!r} must start with https://, http:// or file://: edit {env_file}")
+        if url and not re.fullmatch(r"(https?|file)://[ -~]+", url):
+            raise Misconfigured(
+                f"UPDATE_URL={url!r} must start with https://, http:// or file://, and be ASCII: edit {env_file}"
+            )
         project = values.get("VISANT_PROJECT") or cls.project
         if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,60}", project):
             raise Misconfigured(f"VISANT_PROJECT={project!r} must be lower-case letters, digits, - and _")

@@ -61,7 +61,7 @@ class Archive:
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
-            raise Misconfigured(f"--from {path}: no such file")
+            raise Misconfigured(f"--from {path}: {'this is not a file' if path.exists() else 'no such file'}")
         self._path = path
 
     def signed_manifest(self) -> tuple[bytes, bytes]:

@@ -47,7 +47,8 @@ class Stack:
         self._engine = engine
         self._project = project
         self._version = version
-        files = [place.release(version) / "compose.yaml"]
+        self._file = place.release(version) / "compose.yaml"
+        files = [self._file]
         if place.compose_override.is_file():
             files.append(place.compose_override)
         self.arguments = [
@@ -95,8 +96,11 @@ class Stack:
         self._compose("stop", timeout=300)
 
     def down(self) -> None:
-        """Remove containers and networks; volumes stay."""
-        self._compose("down", "--remove-orphans", timeout=300)
+        """Remove containers and networks, also where the Compose file is gone; volumes stay."""
+        if self._file.is_file():
+            self._compose("down", "--remove-orphans", timeout=300)
+        else:
+            self._engine.run("compose", "--project-name", self._project, "down", "--remove-orphans", timeout=300)
 
     def last_words(self, lines: int = 200) -> str:
         """The newest log lines of each service."""

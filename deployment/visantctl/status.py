@@ -6,7 +6,7 @@ from typing import Any
 
 from visantctl import lock
 from visantctl.device import Device
-from visantctl.errors import Problem
+from visantctl.errors import EngineFailed, Problem
 from visantctl.pending import Pending
 from visantctl.stack import Container, containers
 
@@ -38,11 +38,11 @@ def status(device: Device) -> dict[str, Any]:
     }
     try:
         found = containers(device.engine, device.settings.project)
-        expected = device.stack(good).check() if good else []
+        expected, unusable = _expected(device, good)
     except Problem as error:
         return {**value, "state": "no_engine", "detail": str(error)}
     value["services"] = {one.service: _service(one) for one in found}
-    faults = _faults(good, expected, found)
+    faults = [unusable] if unusable else _faults(good, expected, found)
     if pending is not None:
         state = "updating" if lock.is_held(place.state) else "unrepaired"
     elif good is None:
@@ -52,6 +52,16 @@ def status(device: Device) -> dict[str, Any]:
     else:
         state = "wrong" if faults else "ok"
     return {**value, "state": state, "faults": faults}
+
+
+def _expected(device: Device, good: str | None) -> tuple[list[str], str | None]:
+    """(services of the good release, why its Compose file cannot be used)."""
+    if good is None:
+        return [], None
+    try:
+        return device.stack(good).check(), None
+    except EngineFailed as error:
+        return [], f"the Compose file of {good} does not work here: {error}"
 
 
 def _service(one: Container) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from visantctl.place import Place
 from visantctl.prepare import unpack
 from visantctl.settings import Settings, read_env_file
 from visantctl.signature import verify
-from visantctl.source import Archive
+from visantctl.source import Archive, Channel
 
 
 @pytest.fixture
@@ -37,11 +37,21 @@ def test_an_env_file_is_read_as_compose_reads_it(tmp_path: Path) -> None:
     assert read_env_file(file) == {"DEVICE_ID": "PI-1", "A": "x # y", "B": "q", "C": "a#b", "D": ""}
 
 
+def test_an_env_file_from_another_system(tmp_path: Path) -> None:
+    file = tmp_path / ".env.device"
+    file.write_bytes(b"\xef\xbb\xbfDEVICE_ID=PI-1\r\n# B\xfcro\r\nA=1\r\n")
+    assert read_env_file(file) == {"DEVICE_ID": "PI-1", "A": "1"}
+    file.write_text("DEVICE_ID=PI-1\n", encoding="utf-16")
+    with pytest.raises(Misconfigured, match="save it as UTF-8"):
+        read_env_file(file)
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
         ("UPDATE_SOAK", "soon"), ("UPDATE_SOAK", "-1"), ("UPDATE_SOAK", "nan"), ("UPDATE_PIN", "latest"),
-        ("UPDATE_CHANNEL", "../beta"), ("UPDATE_URL", "ftp://x"), ("VISANT_PROJECT", "A B"),
+        ("UPDATE_CHANNEL", "../beta"), ("UPDATE_URL", "ftp://x"),
+        ("UPDATE_URL", "https://ü"), ("UPDATE_PIN", "١.٢.٣"), ("VISANT_PROJECT", "A B"),
         ("SSL_CERT_FILE", "/run/secrets/absent.pem"),
     ],
 )  # fmt: skip
@@ -85,6 +95,35 @@ def test_a_pending_update_survives_a_newer_and_an_older_reader(place: Place) -> 
     assert Pending.read(place.state) == pending
     (place.state / "pending.json").write_text('{"candidate": ')
     assert Pending.read(place.state) is None
+
+
+@pytest.mark.parametrize("damage", ["", "null", "[]", '{"candidate": 5}', '{"candidate": "../x"}', "{", "\0\0\0"])
+def test_a_pending_update_that_names_no_release_is_none(place: Place, damage: str) -> None:
+    (place.state / "pending.json").write_text(damage)
+    assert Pending.read(place.state) is None
+
+
+@pytest.mark.parametrize("damage", ["", "null", "[]", '{"version": 5}', '{"version": "../x"}', "{", "\0\0\0"])
+def test_a_device_whose_note_of_the_good_release_is_damaged_still_has_one(place: Place, damage: str) -> None:
+    ledger = Ledger(place)
+    for version in ("1.0.0", "1.1.0"):
+        place.release(version).mkdir()
+        (place.release(version) / "release.json").write_text("{}")
+        durable.point(place.current, f"releases/{version}")
+    (place.state / "good.json").write_text(damage)
+    assert ledger.good == "1.1.0", "what current names"
+    Pending.begin(place.state, candidate="1.1.0", good="1.0.0", older=None, baseline={})
+    assert ledger.good == "1.0.0", "what an open update goes back to"
+    Pending.begin(place.state, candidate="1.1.0", good=None, older=None, baseline={})
+    assert ledger.good is None, "a first installation has not been kept yet"
+
+
+def test_damaged_records_do_not_stop_anything(place: Place) -> None:
+    (place.state / "quarantine.json").write_text('{"1.0.0": 5, "1.1.0": {"reason": "r", "at": "t"}}')
+    (place.state / "history.jsonl").write_bytes(b'[1]\n"x"\nnull\n\xff\xfe\n{"result": "updated"}\n')
+    ledger = Ledger(place)
+    assert list(ledger.quarantine) == ["1.1.0"]
+    assert ledger.history() == [{"result": "updated"}]
 
 
 def test_the_ledger_survives_damage_and_writes_an_update_down_once(place: Place) -> None:
@@ -176,7 +215,22 @@ def test_an_archive_cannot_bring_links(tmp_path: Path) -> None:
         unpack(bundle, tmp_path / "to")
 
 
+def test_a_manifest_of_a_hundred_megabytes_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    big = tmp_path / "stable/release.json"
+    big.parent.mkdir()
+    with big.open("wb") as file:
+        file.truncate(100_000_000)
+    with pytest.raises(Refused, match="larger than 1000000 bytes"):
+        Channel(Settings(update_url=f"file://{tmp_path}")).signed_manifest()
+    with tarfile.open(tmp_path / "big.tar", "w") as tar:
+        tar.add(big, arcname="release.json")
+    with pytest.raises(Refused, match="larger than 1000000 bytes"):
+        Archive(tmp_path / "big.tar").signed_manifest()
+
+
 def test_an_archive_that_is_none_says_so(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="not a file"):
+        Archive(tmp_path)
     with pytest.raises(Misconfigured, match="no such file"):
         Archive(tmp_path / "absent.tar")
     (tmp_path / "x.tar").write_bytes(b"not a tar")
