@@ -20,8 +20,6 @@ export VISANT_ROOT="$ROOT" VISANT_UNIT_DIR="$UNITS"
 . "$HERE/install/engine.sh"
 # shellcheck source=deployment/install/uplink.sh
 . "$HERE/install/uplink.sh"
-# shellcheck source=deployment/install/access.sh
-. "$HERE/install/access.sh"
 
 usage() {
     cat <<'HELP'
@@ -41,10 +39,8 @@ sudo ./install_device.sh [FLAGS]
   --proxy URL             the site's proxy, http://host:port (one with a password: into .env.device, before)
   --ca-file F             the site's own authorities (PEM), trusted beside the public ones; kept in /opt/visant/secrets
   --camera SOURCE         0, /dev/v4l/by-id/..., rtsp://..., fake
-  --skip-wifi             neither addwifi.sh in the user's home folder nor a hotspot
-  --hotspot-open          the hotspot has no password (without this flag it gets one, which is printed)
-  --tailscale-key K       remote access: a file that holds an auth key, - for standard input, or the key
-  --skip-tailscale        no remote access, as without a key
+  --skip-wifi             does not put addwifi.sh into the user's home folder
+  --skip-tailscale        accepted from old command lines; nothing here sets up Tailscale
 
   --yes                   asks nothing. Without a terminal nothing is asked either
   --dry-run               checks, says what it would do, changes nothing
@@ -54,10 +50,10 @@ HELP
 need_value() { [ $# -ge 2 ] && [ -n "$2" ] || wrong_flag "$1 needs a value"; }
 
 DEVICE_ID="" API_URL="" TOKEN_FILE="" ENROL="" REPLACE="" ARCHIVE="" UPDATE_URL="" SIGNERS="" CHANNEL="" CAMERA="" PROXY="" CA_FILE=""
-SKIP_WIFI="" HOTSPOT_OPEN="" TAILSCALE_KEY="" SKIP_TAILSCALE="" YES="" DRY_RUN="" FIX_CMDLINE="" WORDS=("$@")
+SKIP_WIFI="" YES="" DRY_RUN="" FIX_CMDLINE="" WORDS=("$@")
 while [ $# -gt 0 ]; do
     case "$1" in
-    --device-id | --api-url | --token-file | --enrol | --from | --update-url | --allowed-signers | --channel | --branch | --camera | --proxy | --ca-file | --tailscale-key) need_value "$@" ;;
+    --device-id | --api-url | --token-file | --enrol | --from | --update-url | --allowed-signers | --channel | --branch | --camera | --proxy | --ca-file) need_value "$@" ;;
     esac
     case "$1" in
     --device-id) DEVICE_ID=$2 && shift ;;
@@ -81,9 +77,7 @@ while [ $# -gt 0 ]; do
     --ca-file) CA_FILE=$2 && shift ;;
     --replace) REPLACE=yes ;;
     --skip-wifi) SKIP_WIFI=yes ;;
-    --hotspot-open) HOTSPOT_OPEN=yes ;;
-    --tailscale-key) TAILSCALE_KEY=$2 && shift ;;
-    --skip-tailscale) SKIP_TAILSCALE=yes ;;
+    --skip-tailscale) ;;
     --yes | -y) YES=yes ;;
     --dry-run) DRY_RUN=yes ;;
     --help | -h) usage && exit 0 ;;
@@ -110,8 +104,6 @@ check_flags() {
     [ -z "$SIGNERS" ] || [ -r "$SIGNERS" ] || wrong_flag "--allowed-signers $SIGNERS: no such file"
     [ -z "$CA_FILE" ] || [ -r "$CA_FILE" ] || wrong_flag "--ca-file $CA_FILE: no such file"
     [ "${TOKEN_FILE:--}" = - ] || [ -r "$TOKEN_FILE" ] || wrong_flag "--token-file $TOKEN_FILE: no such file"
-    [ -z "$HOTSPOT_OPEN" ] || [ -z "$SKIP_WIFI" ] || wrong_flag "--hotspot-open and --skip-wifi: give one"
-    check_tailscale_key
     [ -n "$(setting API_URL "$API_URL")" ] || wrong_flag "--api-url is needed: $ROOT/.env.device does not name one"
     [ -n "$ENROL" ] || [ -n "$(setting DEVICE_ID "$DEVICE_ID")" ] || wrong_flag "--device-id is needed: $ROOT/.env.device does not name one"
 }
@@ -145,8 +137,6 @@ plan() {
     [ -z "$ENROL" ] || say "  - exchange the enrolment code for this device's token"
     if [ -n "$ARCHIVE" ] || ! release_installed; then say "  - install the release and start it"; fi
     say "  - add visant-device-v2.service, visant-update.service, visant-update.timer, /usr/local/bin/visantctl"
-    if wants_hotspot; then say "  - set up a hotspot${HOTSPOT_OPEN:+ without a password} for giving this device its WiFi (Comitup)"; fi
-    [ -z "$TAILSCALE_KEY" ] || say "  - install Tailscale where it is missing, and join with the key"
     say "  - check everything (visantctl doctor)"
 }
 
@@ -222,7 +212,7 @@ install_release() {
 
 install_units() {
     local offered=$ROOT/current/deployment name
-    for name in visant-{device-v2,update,clock,firstboot}.service visant-{update,clock}.timer; do
+    for name in visant-device-v2.service visant-update.service visant-update.timer visant-clock.service visant-clock.timer; do
         remember file "$UNITS/$name"
         install -m 644 "$offered/systemd/$name" "$UNITS/$name"
     done
@@ -235,6 +225,16 @@ install_units() {
     systemctl start visant-update.timer visant-clock.timer
     # Picks up an edited .env.device; a service that runs with it already is left alone by Compose.
     systemctl restart visant-device-v2.service || die "the service did not start: journalctl -u visant-device-v2 -n 50"
+}
+
+install_addwifi() {
+    local user home
+    [ -z "$SKIP_WIFI" ] && [ -f "$ROOT/current/deployment/addwifi.sh" ] || return 0
+    user=${SUDO_USER:-root}
+    home=$(getent passwd "$user" | cut -d: -f6)
+    [ -d "$home" ] || return 0
+    remember file "$home/addwifi.sh"
+    ln -sfn "$ROOT/current/deployment/addwifi.sh" "$home/addwifi.sh"
 }
 
 apply() {
@@ -251,8 +251,6 @@ apply() {
     install_release 8>&-
     install_units 8>&-
     install_addwifi
-    install_hotspot 8>&-
-    install_tailscale 8>&-
     say "installed in $((SECONDS - started)) s"
     "$ROOT/current/deployment/verify_deployment.sh" --wait 60 || die "installed, and something needs attention: see above"
     [ -z "$REBOOT" ] || say "reboot once, so that memory limits work: sudo reboot"
@@ -296,7 +294,6 @@ check_release
 plan
 [ -z "$DRY_RUN" ] || exit 0
 confirm "Go on?" || die "nothing was changed"
-take_tailscale_key
 exec 3</dev/null
 [ "$TOKEN_FILE" != - ] || exec 3<&0
 mkdir -p "$(dirname "$LOG")"

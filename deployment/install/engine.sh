@@ -74,7 +74,7 @@ install_packages() {
 }
 
 note_new_packages() {
-    packages_now | comm -13 "$1" - | while read -r name; do remember "${PACKAGE_KIND:-package}" "$name"; done
+    packages_now | comm -13 "$1" - | while read -r name; do remember package "$name"; done
     rm -f "$1"
 }
 
