@@ -137,6 +137,14 @@ class TlsFront(_Server):
                 _pump(secured, inner)
 
 
+class NoTls(_Server):
+    """Speaks plain http and wants none of what a TLS client says."""
+
+    def _serve(self, client: socket.socket) -> None:
+        client.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        client.recv(65536)
+
+
 class ConnectProxy(_Server):
     """An HTTP proxy: CONNECT, and plain requests with a whole address; with a password where one is given."""
 

@@ -7,9 +7,10 @@ import subprocess
 from pathlib import Path
 
 from visantctl.device import Device
+from visantctl.doctor.services import running
 from visantctl.errors import Problem
-from visantctl.stack import containers
 
+_PATIENCE = 60.0
 HELP = "probe: which cameras there are and what they can do; snapshot: one picture into a file"
 
 
@@ -22,16 +23,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """What the camera service's own command says, in its container."""
     device = Device.here()
-    found = [one for one in containers(device.engine, device.settings.project) if one.service == "camera"]
-    if len(found) != 1 or found[0].status != "running":
+    camera = running(device, "camera")
+    if camera is None:
         raise Problem("the camera service does not run: sudo systemctl start visant-device-v2")
-    inside = ["docker", "exec", found[0].id, "visant-camera"]
-    if options.action == "probe":
-        return subprocess.run([*inside, "probe"], stdin=subprocess.DEVNULL, check=False, timeout=60).returncode
-    done = subprocess.run(
-        [*inside, "snapshot", "--out", "-"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False, timeout=60
-    )
-    if done.returncode == 0:
+    inside = ["docker", "exec", camera, "visant-camera"]
+    words, kept = (["probe"], None) if options.action == "probe" else (["snapshot", "--out", "-"], subprocess.PIPE)
+    try:
+        done = subprocess.run(
+            [*inside, *words], stdin=subprocess.DEVNULL, stdout=kept, check=False, timeout=_PATIENCE,
+            env=device.engine.environment(),
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise Problem(f"no answer within {_PATIENCE:g} s: sudo systemctl restart visant-device-v2") from None
+    if kept and done.returncode == 0:
         options.out.write_bytes(done.stdout)
         print(f"{options.out}: {len(done.stdout) / 1000:.0f} kB")
     return done.returncode

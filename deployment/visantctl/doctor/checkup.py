@@ -6,10 +6,12 @@ import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from visantctl import fetch
 from visantctl.device import Device
-from visantctl.doctor import cloud, configuration, host, picture, services
+from visantctl.doctor import card, cloud, configuration, host, network, picture, radio, services
 from visantctl.doctor.finding import Finding, fail, warn
 from visantctl.errors import Problem
+from visantctl.manifest import MAX_BYTES
 from visantctl.settings import read_env_file
 
 
@@ -21,23 +23,23 @@ def checkup(device: Device) -> Iterator[Finding]:
         ("release", partial(services.stack, device)),
         ("units", services.units),
         ("camera", partial(picture.check, device)),
-        ("network", partial(cloud.network, device)),
+        ("network", partial(network.check, device)),
         ("stream", partial(cloud.stream, device)),
         ("spool", partial(cloud.spool, device)),
         ("updates", partial(updates, device)),
-        ("disk", partial(host.disk, device)),
+        ("disk", partial(card.check, device)),
         ("power", host.power),
         ("heat", host.heat),
         ("memory", host.memory),
-        ("wifi", host.wifi),
-        ("tailscale", host.tailscale),
+        ("wifi", radio.wifi),
+        ("tailscale", radio.tailscale),
     ]
     for name, check in checks:
         try:
             yield from check()
         except Problem as problem:
             yield fail(name, str(problem), "the checks above say why, or: journalctl -u visant-device-v2")
-        except (OSError, ValueError, LookupError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:  # another program's odd answer
             yield warn(name, f"could not be checked: {error}", "run it as root (sudo visantctl doctor)")
 
 
@@ -50,6 +52,8 @@ def updates(device: Device) -> Iterator[Finding]:
             "UPDATE_URL is not set: releases come by file only",
             "sudo visantctl configure UPDATE_URL=https://...; or leave it, and use visantctl update --from",
         )
+    elif trouble := _source(device):
+        yield warn("updates", trouble, "is UPDATE_URL right, and open in the firewall? The device works without it")
     if last and last.get("result") in ("taken_back", "not_taken"):
         yield warn(
             "updates",
@@ -58,8 +62,22 @@ def updates(device: Device) -> Iterator[Finding]:
         )
 
 
+def _source(device: Device) -> str | None:
+    """Why no release could be had now; None: one could."""
+    url = f"{device.settings.update_url}/{device.settings.channel}/release.json"
+    try:
+        fetch.small(url, MAX_BYTES, device.settings.proxies)
+    except Problem as problem:
+        return str(problem)
+    return None
+
+
 def repair(finding: Finding) -> bool:
     """Run the finding's own command; True when it went well."""
     if not finding.fix:
         return False
-    return subprocess.run(finding.fix, stdin=subprocess.DEVNULL, check=False, timeout=120).returncode == 0
+    try:
+        done = subprocess.run(finding.fix, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=300)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return done.returncode == 0

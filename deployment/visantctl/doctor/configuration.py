@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from visantctl.device import Device
@@ -43,14 +45,35 @@ def check(device: Device) -> Iterator[Finding]:
     troubles = list(_wrong(values, file)) + list(_exposed(file)) + list(_token(values, file))
     example = device.place.current / ".env.device.example"
     if example.is_file():
-        unknown = sorted(set(values) - known_keys(example.read_text(encoding="utf-8")))
-        if unknown:
-            troubles.append(
-                warn("settings", f"unknown: {', '.join(unknown)}", f"a typing error? See {example}; edit {file}")
-            )
+        troubles += unknown(values, known_keys(example.read_text(encoding="utf-8")), file)
+    troubles += _unread(file)
     if not troubles:
         yield good("settings", f"{file}: DEVICE_ID={values['DEVICE_ID']}, API_URL={values['API_URL']}")
     yield from troubles
+
+
+def unknown(values: Mapping[str, str], known: set[str], file: Path) -> Iterator[Finding]:
+    """A key that nothing reads does nothing, whatever it was meant to do."""
+    for key in sorted(set(values) - known):
+        meant = difflib.get_close_matches(key.upper(), sorted(known), 1, 0.75)
+        hint = f"{meant[0]} is meant? " if meant else "a typing error? "
+        yield warn("settings", f"{key} is no setting: it does nothing", f"{hint}Edit {file}; see .env.device.example")
+
+
+def _unread(file: Path) -> Iterator[Finding]:
+    """Lines that are neither KEY=VALUE nor a comment, and keys that stand there twice."""
+    keys: Counter[str] = Counter()
+    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        key = text.removeprefix("export ").partition("=")[0].strip()
+        if "=" not in text or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
+            yield warn("settings", f"line {number} is not KEY=VALUE: it does nothing", f"edit {file}")
+            continue
+        keys[key] += 1
+    for key in sorted(one for one, count in keys.items() if count > 1):
+        yield warn("settings", f"{key} is set {keys[key]} times: the last one counts", f"edit {file}")
 
 
 def _wrong(values: dict[str, str], file: Path) -> Iterator[Finding]:

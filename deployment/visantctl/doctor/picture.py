@@ -8,8 +8,8 @@ from typing import Any
 
 from visantctl.device import Device
 from visantctl.doctor.finding import Finding, fail, good, warn
+from visantctl.doctor.services import running
 from visantctl.errors import Problem
-from visantctl.stack import containers
 
 _DARK = 8
 """Mean brightness of 255 below which a picture shows nothing."""
@@ -32,12 +32,12 @@ else:
 
 def check(device: Device) -> Iterator[Finding]:
     """Taken by the camera service and judged beside it, where OpenCV is."""
-    found = [one for one in containers(device.engine, device.settings.project) if one.service == "camera"]
-    if len(found) != 1 or found[0].status != "running":
+    camera = running(device, "camera")
+    if camera is None:
         yield fail("camera", "the camera service does not run", "sudo systemctl restart visant-device-v2")
         return
     try:
-        answer = device.engine.run("exec", found[0].id, "python3", "-c", _LOOK, timeout=40)
+        answer = device.engine.run("exec", camera, "python3", "-c", _LOOK, timeout=40)
         yield finding(json.loads(answer))
     except (Problem, ValueError) as error:
         yield fail("camera", f"the camera service gives no answer: {error}", "visantctl logs camera")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from visantctl import address_pools
+from visantctl import address_pools, engine_uplink
 from visantctl.device import Device
 from visantctl.doctor.finding import Finding, fail, good, warn
 from visantctl.doctor.shell import ask
@@ -46,6 +47,42 @@ def engine(device: Device) -> Iterator[Finding]:
             f"Docker's network {found[0]} of this site: one of them cannot be reached",
             "sudo visantctl address-pools --write, then sudo reboot",
         )
+    yield from pools(Path("/etc/docker/daemon.json"))
+    yield from uplink(device)
+
+
+def pools(file: Path) -> Iterator[Finding]:
+    """Whether the addresses that Docker will give away next keep away from the site's routes."""
+    try:
+        settings = json.loads(file.read_text()) if file.exists() else {}
+        fits = address_pools.daemon_settings(settings, address_pools.site_routes()) == settings
+    except (ValueError, AttributeError) as error:
+        yield fail("docker", f"{file}: {error}", f"edit {file}: it must be one JSON object")
+        return
+    if fits:
+        yield good("docker", "its address pools overlap no network of this site")
+    else:
+        yield warn(
+            "docker",
+            "new networks of Docker may take addresses of this site's networks",
+            "sudo visantctl address-pools --write (good from the Engine's next start on)",
+            *("visantctl", "address-pools", "--write"),
+        )
+
+
+def uplink(device: Device) -> Iterator[Finding]:
+    """The Engine pulls images the way that `.env.device` names."""
+    wanted = engine_uplink.environment(device.settings.proxies)
+    drop_in, file = engine_uplink.files(device.place)
+    there = file.read_text() if file.is_file() and drop_in.is_file() else ""
+    remedy = "sudo visantctl uplink (restarts the Engine and the services)"
+    if wanted != there:
+        yield warn("docker", "the Engine does not use the proxy and CA file of .env.device", remedy)
+    elif (device.settings.proxies or {}).get("HTTPS_PROXY"):
+        if device.engine.run("info", "--format", "{{.HTTPSProxy}}").strip():
+            yield good("docker", "the Engine uses the site's proxy")
+        else:
+            yield warn("docker", "the Engine was not restarted since it was given the proxy", remedy)
 
 
 def stack(device: Device) -> Iterator[Finding]:
@@ -75,7 +112,11 @@ def stack(device: Device) -> Iterator[Finding]:
 
 def units() -> Iterator[Finding]:
     """What systemd starts at boot and at night."""
-    for name, what in (("visant-device-v2.service", "the device"), ("visant-update.timer", "the update timer")):
+    for name, what in (
+        ("visant-device-v2.service", "the device"),
+        ("visant-update.timer", "the update timer"),
+        ("visant-clock.timer", "the clock's fallback"),
+    ):
         enabled, active = ask("systemctl", "is-enabled", name), ask("systemctl", "is-active", name)
         if enabled is None and active is None:
             yield warn("units", "systemd does not answer", "boot the device normally")
@@ -94,15 +135,19 @@ def units() -> Iterator[Finding]:
             yield good("units", f"{name} is enabled and {active}")
 
 
+def running(device: Device, service: str) -> str | None:
+    """Id of the service's container; None where it does not run."""
+    found = [one for one in containers(device.engine, device.settings.project) if one.service == service]
+    return found[0].id if len(found) == 1 and found[0].status == "running" else None
+
+
 def heartbeat(device: Device, service: str) -> dict[str, Any] | None:
     """What the service's process says of itself (`facts`, `degraded`); None where it does not run."""
     try:
-        found = [one for one in containers(device.engine, device.settings.project) if one.service == service]
-        if len(found) != 1 or found[0].status != "running":
+        container = running(device, service)
+        if container is None:
             return None
-        value = json.loads(
-            device.engine.run("exec", found[0].id, "cat", f"/run/visant/{service}.heartbeat", timeout=15)
-        )
+        value = json.loads(device.engine.run("exec", container, "cat", f"/run/visant/{service}.heartbeat", timeout=15))
     except (Problem, ValueError):
         return None
     return value if isinstance(value, dict) else None
