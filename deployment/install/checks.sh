@@ -124,9 +124,23 @@ check_network() {
         bad "the proxy of --proxy or HTTPS_PROXY cannot be reached ($why)"
     elif why=$(reach "$url" 2>&1); then
         ok "$url can be reached"
-    elif [ -n "$ENROL" ]; then
+    elif [ -n "$ENROL_FILE" ]; then
         bad "$url cannot be reached ($why), and enrolment needs it: check cable, WiFi and --api-url"
     else
         warn "$url cannot be reached now ($why): the device connects when it can"
     fi
+}
+
+fix_cmdline() {
+    local file
+    [ -n "$FIX_CMDLINE" ] || return 0
+    file=$(cmdline_file)
+    grep -q 'cgroup_enable=memory' "$file" && return 0
+    cp -p "$file" "$file.before-visant"
+    remember cmdline "$file"
+    # One line, whatever its end: the firmware reads only the first.
+    sed -i '1 s/[[:space:]]*$/ cgroup_enable=memory/' "$file"
+    sync "$file"
+    # shellcheck disable=SC2034  # install_device.sh reads it
+    REBOOT=yes
 }

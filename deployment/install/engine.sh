@@ -18,35 +18,11 @@ at_least() {
 engine_is_new_enough() { at_least "$(docker version --format '{{.Server.Version}}' 2>/dev/null)" "$MIN_ENGINE"; }
 compose_is_new_enough() { at_least "$(docker compose version --short 2>/dev/null)" "$MIN_COMPOSE"; }
 
-# Waits for another apt (a fresh Pi updates itself), finishes what a power cut interrupted, tries three times.
-apt() {
-    local attempt
-    for attempt in 1 2 3; do
-        if DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 \
-            -o Dpkg::Use-Pty=0 -o APT::Install-Recommends=false "$@" </dev/null; then
-            return 0
-        fi
-        [ "$attempt" = 3 ] || {
-            say "apt-get $1 failed, trying again in $((attempt * 5)) s"
-            sleep $((attempt * 5))
-            mend_packages
-        }
-    done
-    return 1
-}
-
-mend_packages() {
-    DEBIAN_FRONTEND=noninteractive dpkg --force-confdef --configure -a </dev/null || true
-}
-
-# Lists that an interrupted update left half-read would miss packages: they are always read anew.
-update_lists() { apt update || die "the package lists cannot be read: check the network, then run the same command again"; }
-
-# The Debian archive that this host uses already: a site's own mirror stays in use.
+# The Debian archive that this host uses already: a site's own mirror stays in use. Asks what an update would read:
+# a fresh card has no lists yet.
 debian_archive() {
-    # shellcheck disable=SC2016  # apt expands these, not the shell
-    apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 2>/dev/null |
-        grep -E '/debian/?$' | sort | uniq -c | sort -rn | awk 'NR == 1 { print $2 }'
+    apt-get update --print-uris 2>/dev/null | sed -n "s#^'\([^']*/debian\)/dists/.*#\1#p" |
+        sort | uniq -c | sort -rn | awk 'NR == 1 { print $2 }'
 }
 
 add_trixie() {
@@ -59,29 +35,24 @@ add_trixie() {
     printf 'Package: *\nPin: release n=trixie\nPin-Priority: 100\n' >"$APT_PIN"
 }
 
-packages_now() { dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' | awk '$1 == "ii" { print $2 }' | sort; }
-
-# Installs packages and remembers those that were not there before, so that uninstall.sh takes back these alone.
-install_packages() {
-    local before
-    before=$(mktemp)
-    packages_now >"$before"
-    apt install -y "$@" || {
-        note_new_packages "$before"
-        die "packages did not install: is the network up? Run the same command again, it goes on where it stopped"
-    }
-    note_new_packages "$before"
-}
-
-note_new_packages() {
-    packages_now | comm -13 "$1" - | while read -r name; do remember package "$name"; done
-    rm -f "$1"
+# One reading of the package lists for everything: on a slow card it takes longer than the packages.
+install_what_is_missing() {
+    local wanted=() name
+    mend_packages
+    for name in v4l-utils openssh-client ca-certificates qrencode; do
+        dpkg-query -W -f '${db:Status-Abbrev}' "$name" 2>/dev/null | grep -q '^ii' || wanted+=("$name")
+    done
+    if engine_is_new_enough && compose_is_new_enough; then
+        [ ${#wanted[@]} = 0 ] || { update_lists && install_packages "${wanted[@]}"; }
+    else
+        install_engine "${wanted[@]}"
+    fi
+    ok "Docker $(docker version --format '{{.Server.Version}}'), Compose $(docker compose version --short)"
 }
 
 # install_engine [OTHER-PACKAGE...]
 install_engine() {
     local from=""
-    mend_packages
     if [ "$CODENAME" = bookworm ]; then
         add_trixie
         from=/trixie

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from visantctl import durable
 from visantctl.errors import Misconfigured
 from visantctl.place import Place
+from visantctl.settings import read_env_file
 
 SERVICE_ID = 10001
 """User and group that the services run as (compose.yaml)."""
@@ -104,3 +105,18 @@ def _for_services(path: Path, mode: int) -> None:
     with contextlib.suppress(PermissionError):  # a test that is not root
         os.chown(path, 0 if os.geteuid() == 0 else -1, SERVICE_ID)
     path.chmod(mode)
+
+
+def names(place: Place) -> list[str]:
+    """Keys that the device's file sets to something."""
+    return [key for key, value in read_env_file(place.env_file).items() if value]
+
+
+def comment_out(place: Place, keys: Iterable[str], why: str) -> None:
+    """Keep the lines of these keys as comments."""
+    wanted = set(keys)
+    lines = []
+    for line in place.env_file.read_text(encoding="utf-8", errors="replace").splitlines():
+        key = line.partition("=")[0].strip().removeprefix("export ").strip()
+        lines.append(f"# {line}  ({why})" if key in wanted else line)
+    durable.write_file(place.env_file, ("\n".join(lines) + "\n").encode(), mode=0o600)

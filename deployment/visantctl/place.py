@@ -24,6 +24,10 @@ class Place:
             units=Path(os.environ.get("VISANT_UNIT_DIR") or "/etc/systemd/system"),
         )
 
+    def outside(self, path: str) -> Path:
+        """A file of the host outside the root: `etc/...`. Below VISANT_HOST_ROOT where that is set (tests)."""
+        return Path(os.environ.get("VISANT_HOST_ROOT") or "/") / path
+
     @property
     def env_file(self) -> Path:
         """The device's settings, written at installation and by hand."""

@@ -64,6 +64,8 @@ class Settings:
     """How long an Engine that went away in the middle is waited for."""
     min_free_bytes: int = 500_000_000
     """Free bytes that must remain after a release is unpacked."""
+    migration_patience: float = 600.0
+    """How long a take-over from the git-based version waits for the stream before the old service comes back."""
     project: str = "visant"
     """Compose project name."""
     proxies: Mapping[str, str] | None = None
@@ -123,6 +125,7 @@ class Settings:
             start_timeout=number("UPDATE_START_TIMEOUT", cls.start_timeout, 5, 1800),
             engine_patience=number("UPDATE_ENGINE_PATIENCE", cls.engine_patience, 1, 3600),
             min_free_bytes=int(number("UPDATE_MIN_FREE_BYTES", cls.min_free_bytes, 0, 1e15)),
+            migration_patience=number("MIGRATION_PATIENCE", cls.migration_patience, 1, 86400),
             project=project,
             proxies=proxies,
         )

@@ -1,22 +1,22 @@
-"""systemd's files follow the release that is kept; drop-ins beside them are the site's own and stay."""
+"""systemd's files and the others outside /opt/visant follow the release; drop-ins beside them are the site's own."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+from pathlib import Path
 
 from visantctl import durable
 from visantctl.log import Log
 from visantctl.place import Place
 
-NAMES = (
-    "visant-device-v2.service",
-    "visant-update.service",
-    "visant-update.timer",
-    "visant-clock.service",
-    "visant-clock.timer",
-    "visant-firstboot.service",
-)
+DEVICE, UPDATE, TIMER = "visant-device-v2.service", "visant-update.service", "visant-update.timer"
+INSTALLED = (DEVICE, UPDATE, TIMER, "visant-clock.service", "visant-clock.timer")
+NAMES = (*INSTALLED, "visant-firstboot.service")
+"""The last is put in place by prepare-clone."""
+STARTED = (DEVICE, TIMER, "visant-clock.timer")
+"""What is enabled and started; the others are started by these."""
 
 
 def refresh(place: Place, version: str, log: Log) -> None:
@@ -33,5 +33,53 @@ def refresh(place: Place, version: str, log: Log) -> None:
             changed.append(name)
     if changed:
         log.info(f"replaced {', '.join(changed)}")
-        if shutil.which("systemctl"):
-            subprocess.run(["systemctl", "daemon-reload"], check=False, timeout=60)
+        systemctl("daemon-reload")
+
+
+def install(place: Place, version: str) -> list[Path]:
+    """Put all of them in place; returns those that were new or different. Remembered for uninstall.sh, each before it
+    is written. `deployment` below the root is the old name of the scripts' folder.
+    """
+    offered = place.release(version) / "deployment"
+    wanted = [(place.units / name, offered / "systemd" / name, 0o644) for name in INSTALLED]
+    wanted.append((place.outside("etc/logrotate.d/visant-update"), offered / "systemd/visant-update.logrotate", 0o644))
+    wanted.append((place.outside("usr/local/bin/visantctl"), offered / "bin/visantctl-launcher", 0o755))
+    changed = []
+    for path, source, mode in wanted:
+        content = source.read_bytes()
+        if path.is_file() and path.read_bytes() == content:
+            continue
+        _remember(place, path)
+        durable.write_file(path, content, mode=mode)
+        path.chmod(mode)
+        changed.append(path)
+    link = place.root / "deployment"
+    if not link.exists() and not link.is_symlink():
+        _remember(place, link)
+        durable.point(link, "current/deployment")
+        changed.append(link)
+    if changed:
+        systemctl("daemon-reload")
+    return changed
+
+
+def systemctl(*words: str, timeout: float = 120) -> bool:
+    """True when it went well; False also where there is no systemd."""
+    if not shutil.which("systemctl"):
+        return False
+    done = subprocess.run(["systemctl", *words], check=False, timeout=timeout, stdin=subprocess.DEVNULL)
+    return done.returncode == 0
+
+
+def _remember(place: Place, path: Path) -> None:
+    """A line for uninstall.sh (install/memory.sh reads them), unless the file was there before us."""
+    memory = place.state / "install/added"
+    line = f"file {path}"
+    lines = memory.read_text().splitlines() if memory.is_file() else []
+    if path.exists() or line in lines:
+        return
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    with memory.open("a") as file:
+        file.write(f"{line}\n")
+        file.flush()
+        os.fsync(file.fileno())

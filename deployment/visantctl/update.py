@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from visantctl import manifest
+from visantctl import durable, manifest
 from visantctl.boot import repair
 from visantctl.crash import step
 from visantctl.decide import reason_to_wait
@@ -16,11 +16,11 @@ from visantctl.source import Source, trusted_release
 from visantctl.switch import switch
 
 
-def update(device: Device, source: Source, *, now: bool = False, force: bool = False) -> str:
+def update(device: Device, source: Source, *, now: bool = False, force: bool = False, fetch_only: bool = False) -> str:
     """Take the source's release if this device should; returns what was done in one line.
 
-    `now` does not wait for a capture in flight; `force` see `decide`. Problem: nothing changed, or it was taken back;
-    the history says which.
+    `fetch_only` ends when all of it is on this host and nothing that runs has changed; `now` does not wait for a
+    capture in flight; `force` see `decide`. Problem: nothing changed, or it was taken back; the history says which.
     """
     device.place.prepare()
     with update_lock(device.place.state) as lock:
@@ -47,6 +47,9 @@ def update(device: Device, source: Source, *, now: bool = False, force: bool = F
         if wait is not None:
             _note(device, "checked", wait)
             return wait
+        if fetch_only:
+            durable.write_json(device.place.state / "fetched.json", {"version": release.version})
+            return f"{release.version} is here, and nothing else was changed"
         if not now and not _idle(device):
             device.log.warning(
                 f"a capture is in flight after {device.settings.idle_wait:g} s: going on, it is not lost"

@@ -1,16 +1,26 @@
-"""One host, one cloud, one release for all tests, which run in the order of a device's life."""
+"""One release, one network and one cloud a run; hosts as tests need them.
+
+`pi`         a fresh host for one test file, with the kit and nothing installed
+`installed`  one working device that all files share: leave it as you found it
+`new_pi`     another fresh host; `engine=True`: with Docker there already, which saves a minute
+Tests with the mark `short` are run by SHORT=1.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.pi_host.pi import Cloud, Pi
-from tests.pi_host.release import TREE, Release, docker, make
+from tests.pi_host.cloud import Cloud
+from tests.pi_host.pi import LABEL, Pi
+from tests.pi_host.ready import engine_image
+from tests.pi_host.release import Release, docker, make
+from tests.pi_host.ways import install
 
-DEVICE = "PI-HOST-1"
+NewPi = Callable[..., Pi]
+RUN = os.environ.get("PI_HOST_RUN") or str(os.getpid())
 
 
 @pytest.fixture(scope="session")
@@ -20,15 +30,15 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
 
 @pytest.fixture(scope="session")
 def network() -> Iterator[str]:
-    name = f"visant-pi-{os.getpid()}"
-    docker("network", "create", name)
+    name = f"visant-pi-{RUN}"
+    docker("network", "create", f"--label={LABEL}={RUN}", name)
     yield name
     docker("network", "rm", name, check=False)
 
 
 @pytest.fixture(scope="session")
 def cloud(network: str) -> Iterator[Cloud]:
-    cloud = Cloud(f"{network}-cloud", network)
+    cloud = Cloud(f"{network}-cloud", network, RUN)
     try:
         cloud.create()
         yield cloud
@@ -37,16 +47,32 @@ def cloud(network: str) -> Iterator[Cloud]:
 
 
 @pytest.fixture(scope="session")
-def pi(network: str, release: Release) -> Iterator[Pi]:
-    """A fresh host with what a technician copies onto it: the folder `deployment`, the archive, the keys."""
-    pi = Pi(f"{network}-host", network)
-    try:
+def new_pi(network: str, release: Release) -> Iterator[NewPi]:
+    """Makes a host by the name it shall have in the cloud."""
+    made: list[Pi] = []
+
+    def new(device: str, *, engine: bool = False) -> Pi:
+        pi = Pi(f"{network}-{device.lower()}", network, RUN, device)
+        if engine:
+            pi.image = engine_image(network, RUN)
+        made.append(pi)
         pi.create()
-        pi.sh("mkdir -p /root/visant")
-        for what in (TREE / "deployment", TREE / ".env.device.example", release.archive, release.signers):
-            pi.put(what, f"/root/visant/{what.name}" if what != release.archive else "/root/visant/release.tar")
-        pi.sh("rm -rf /root/visant/deployment/release")
-        yield pi
-    finally:
+        pi.take_kit(release)
+        return pi
+
+    yield new
+    for pi in made:
         if not os.environ.get("KEEP"):
             pi.remove()
+
+
+@pytest.fixture(scope="module")
+def pi(new_pi: NewPi, request: pytest.FixtureRequest) -> Pi:
+    return new_pi(request.module.__name__.rsplit("test_", 1)[-1].replace("_", "-").upper())
+
+
+@pytest.fixture(scope="session")
+def installed(new_pi: NewPi, cloud: Cloud) -> Pi:
+    pi = new_pi("SHARED", engine=True)
+    install(pi, cloud)
+    return pi

@@ -47,6 +47,7 @@ build() {
 
 need_root
 docker image inspect "$IMAGE" >/dev/null 2>&1 && exit 0
+command -v debootstrap >/dev/null || die "debootstrap is missing: apt-get install debootstrap (make lab does it)"
 [ -s "$ARCHIVE" ] || build
 docker import -c 'CMD ["/sbin/init"]' -c 'ENV container=docker' "$ARCHIVE" "$IMAGE" >/dev/null
 say "$IMAGE is ready"

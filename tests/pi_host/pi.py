@@ -1,32 +1,36 @@
-"""The Pi-like host of the tests and the cloud it talks to."""
+"""A Pi-like host: a container with systemd, NetworkManager and a Docker Engine of its own."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
-import time
-import urllib.request
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.pi_host.release import STATE, docker
+from tests.pi_host.release import STATE, TREE, Release, docker
+from tests.pi_host.wait import wait_for
 
-IMAGE = f"visant-lab/pi-host:{os.environ.get('PI_HOST_SUITE', 'bookworm')}"
+SUITE = os.environ.get("PI_HOST_SUITE", "bookworm")
+IMAGE = f"visant-lab/pi-host:{SUITE}"
+LABEL = "visant.pi-host"
+"""Everything a run makes carries it, with the run's number, so that an ended run can be swept away."""
+KIT = "/root/visant"
+"""What a technician copied onto the host: the folder `deployment`, `release.tar`, `allowed_signers`."""
+INSTALL = f"{KIT}/deployment/install_device.sh"
+FROM_KIT = f"--from {KIT}/release.tar --allowed-signers {KIT}/allowed_signers"
 _LEFT_OUT = ("proc", "sys", "run", "dev", "tmp", "var/cache", "var/log", "var/lib/apt", "var/lib/dpkg", "var/tmp")
 """What apt, the kernel and the journal write by themselves."""
-
-
-def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    """The condition's first true value."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.5)
-    raise AssertionError(f"{what}: not within {seconds:g} s")
+_DEBS = STATE / f"debs-{SUITE}"
+_OPTIONS = (
+    "--cap-add=ALL", "--security-opt=seccomp=unconfined", "--security-opt=systempaths=unconfined",
+    "--security-opt=apparmor=unconfined", "--device-cgroup-rule=a *:* rwm", "--cgroupns=host",
+    "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw", "--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp",
+    "--stop-signal=SIGRTMIN+3", "--hostname=raspberrypi",
+)  # fmt: skip
 
 
 @dataclass
@@ -39,57 +43,27 @@ class Done:
 
 @dataclass
 class Pi:
-    """A container with systemd as process 1 and an Engine of its own."""
+    """One host, and the id under which the cloud shall know it."""
 
     name: str
     network: str
-    env: dict[str, str] = field(default_factory=dict)
+    run: str
+    device: str = ""
+    image: str = IMAGE
 
     def create(self) -> None:
         """First boot."""
-        archives = STATE / "apt-archives"
-        (archives / "partial").mkdir(parents=True, exist_ok=True)
         docker(
-            "run",
-            "--detach",
-            "--name",
-            self.name,
-            "--hostname",
-            "raspberrypi",
-            "--network",
-            self.network,
-            "--cap-add",
-            "ALL",
-            "--security-opt",
-            "seccomp=unconfined",
-            "--security-opt",
-            "systempaths=unconfined",
-            "--security-opt",
-            "apparmor=unconfined",
-            "--device-cgroup-rule",
-            "a *:* rwm",
-            "--cgroupns=host",
-            "--volume",
-            "/sys/fs/cgroup:/sys/fs/cgroup:rw",
-            "--tmpfs",
-            "/run",
-            "--tmpfs",
-            "/run/lock",
-            "--tmpfs",
-            "/tmp",
-            "--volume",
-            f"{self.name}-docker:/var/lib/docker",
-            "--volume",
-            f"{archives}:/var/cache/apt/archives",
-            "--stop-signal",
-            "SIGRTMIN+3",
-            IMAGE,
-            "/sbin/init",
-        )
+            "run", "--detach", f"--name={self.name}", f"--network={self.network}", f"--label={LABEL}={self.run}",
+            *_OPTIONS, f"--volume={self.name}-docker:/var/lib/docker", self.image, "/sbin/init",
+        )  # fmt: skip
         self.booted()
         bundle = Path("/etc/ssl/certs/ca-certificates.crt")
         if bundle.is_file():  # a site with an inspecting proxy has its CA on every host
             docker("cp", "--follow-link", str(bundle), f"{self.name}:/etc/ssl/certs/ca-certificates.crt")
+        # Packages that an earlier run downloaded; apt checks them against its lists.
+        _DEBS.mkdir(parents=True, exist_ok=True)
+        self.put(_DEBS, "/var/cache/apt/archives", contents=True)
 
     def booted(self) -> None:
         """systemd has started what it should."""
@@ -99,8 +73,20 @@ class Pi:
             "the host's boot",
         )
 
-    def sh(self, script: str, *, check: bool = True, stdin: str | None = None, timeout: float = 400) -> Done:
-        """Run on the host as root, without a terminal."""
+    def take_kit(self, release: Release) -> None:
+        """Copy onto it what a technician brings along."""
+        self.sh(f"mkdir -p {KIT}")
+        for what in (TREE / "deployment", TREE / ".env.device.example", release.signers):
+            self.put(what, f"{KIT}/{what.name}")
+        self.put(release.archive, f"{KIT}/release.tar")
+        self.sh(f"rm -rf {KIT}/deployment/release; find {KIT} -name __pycache__ -prune -exec rm -rf {{}} +")
+
+    def sh(
+        self, script: str, *, check: bool = True, stdin: str | None = None, timeout: float = 400, terminal: bool = False
+    ) -> Done:
+        """Run on the host as root, without a terminal unless asked for one (then stderr and stdout are one)."""
+        if terminal:
+            script = f"script --quiet --return --command {_quoted(script)} /dev/null"
         done = subprocess.run(
             ["docker", "exec", *(["--interactive"] if stdin is not None else []), self.name, "bash", "-c", script],
             input=stdin,
@@ -114,17 +100,42 @@ class Pi:
         assert done.returncode == 0 or not check, f"{script}: exit {done.returncode}\n{done.stdout}"
         return Done(done.returncode, done.stdout)
 
-    def put(self, what: Path, to: str) -> None:
-        """Copy a file or folder onto the host, as scp would."""
-        docker("cp", str(what), f"{self.name}:{to}")
+    def start(self, script: str) -> subprocess.Popen[str]:
+        """As `sh`, without waiting for it; end what it starts on the host there."""
+        words = ["docker", "exec", self.name, "bash", "-c", script]
+        return subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def put(self, what: Path, to: str, *, contents: bool = False) -> None:
+        """Copy a file or folder onto the host, as scp would; `contents`: what is in the folder."""
+        docker("cp", f"{what}/." if contents else str(what), f"{self.name}:{to}")
+
+    def write(self, path: str, text: str, mode: str = "644") -> None:
+        """A file with this text."""
+        self.sh(f"install -D -m {mode} /dev/stdin {_quoted(path)}", stdin=text)
+
+    def wait_for_line(self, file: str, line: str, seconds: float, *, after_last: str = "") -> None:
+        """Until a file says `line`; with `after_last`, after the last line that has this text."""
+        script = f"tac {file} | sed '/{after_last}/q'" if after_last else f"cat {file}"
+        wait_for(lambda: line in self.sh(script, check=False).out, seconds, f"{line!r} in {file}")
 
     def power_cut(self) -> None:
         """Everything stops in the middle."""
         docker("kill", self.name)
 
     def power_on(self) -> None:
+        """Boot after a power cut."""
         docker("start", self.name)
         self.booted()
+
+    def cut_network(self) -> None:
+        """Pull the cable."""
+        docker("network", "disconnect", self.network, self.name)
+
+    def join_network(self) -> None:
+        """Plug it in again."""
+        docker("network", "connect", self.network, self.name)
 
     def files(self) -> set[str]:
         """Every path that an installation could leave behind."""
@@ -142,67 +153,20 @@ class Pi:
         return worst
 
     def remove(self) -> None:
+        """It and its disk; the packages it downloaded are kept for the next."""
+        self.keep_packages()
         docker("rm", "--force", "--volumes", self.name, check=False)
         docker("volume", "rm", f"{self.name}-docker", check=False)
 
+    def keep_packages(self) -> None:
+        """Copy what apt downloaded here to where the next host finds it."""
+        mine = _DEBS.with_name(f".{_DEBS.name}-{os.getpid()}-{threading.get_ident()}")
+        docker("cp", f"{self.name}:/var/cache/apt/archives/.", str(mine), check=False)
+        for one in mine.glob("*.deb"):
+            if not (_DEBS / one.name).exists():
+                one.rename(_DEBS / one.name)
+        shutil.rmtree(mine, ignore_errors=True)
 
-@dataclass
-class Cloud:
-    """A real cloud on the same network, asked as an operator's program would."""
 
-    name: str
-    network: str
-    token: str = ""
-
-    def create(self) -> None:
-        docker(
-            "run",
-            "--detach",
-            "--name",
-            self.name,
-            "--network",
-            self.network,
-            "--env",
-            "PORT=8000",
-            "--env",
-            "DATA_DIR=/var/lib/visant/cloud",
-            "--publish",
-            "127.0.0.1::8000",
-            "visant/cloud:2.0.0",
-        )
-        wait_for(
-            lambda: docker("inspect", "--format", "{{.State.Health.Status}}", self.name) == "healthy", 240, "the cloud"
-        )
-        self.token = self.run("create-token", "tests").splitlines()[-1]
-
-    def run(self, *words: str) -> str:
-        """visant-cloud WORDS, beside the running one; standard output."""
-        return docker("exec", self.name, "visant-cloud", *words)
-
-    @property
-    def url(self) -> str:
-        """As a device sees it."""
-        address = docker(
-            "inspect", "--format", f'{{{{(index .NetworkSettings.Networks "{self.network}").IPAddress}}}}', self.name
-        )
-        return f"http://{address}:8000"
-
-    def ask(self, path: str, method: str = "GET", body: dict[str, Any] | None = None) -> Any:
-        port = docker("port", self.name, "8000/tcp").splitlines()[0].rsplit(":", 1)[1]
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port}{path}",
-            None if body is None else json.dumps(body).encode(),
-            {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
-            method=method,
-        )
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return json.loads(answer.read())
-
-    def connected(self) -> list[str]:
-        return [one["device_id"] for one in self.ask("/v1/devices/connected")["devices"]]
-
-    def trigger(self, device: str) -> str:
-        return str(self.ask(f"/v1/devices/{device}/trigger", "POST", {})["trigger_id"])
-
-    def remove(self) -> None:
-        docker("rm", "--force", "--volumes", self.name, check=False)
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"

@@ -1,12 +1,29 @@
 #!/usr/bin/env bash
-# `make pi-host`: a device's life on a host with systemd, NetworkManager and a Docker of its own, inside a container of
-# this machine's Engine. ONLY=word for the tests whose name has it (the installation comes along).
+# `make pi-host`: a device's life on hosts with systemd, NetworkManager and a Docker of their own, inside containers of
+# this machine's Engine. ONLY=word for the tests whose name has it, SHORT=1 for a part of at most ten minutes,
+# PI_HOST_SUITE=trixie for hosts of that Debian, KEEP=1 leaves the hosts running.
 set -euo pipefail
 # shellcheck source=tests/containers/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../containers/lib.sh"
 
 docker version --format '{{.Server.Version}}' >/dev/null 2>&1 || lab/up.sh
 [ -x .venv/bin/pytest ] || tools/setup.sh
+from=$SECONDS
 build_images
 tests/pi_host/image.sh
-exec .venv/bin/python -m pytest -c tests/pi_host/pytest.ini --rootdir . ${ONLY:+-k "$ONLY"} -s "${@:-tests/pi_host}"
+echo "images of the device and of the host: $((SECONDS - from)) s"
+
+export PI_HOST_RUN=${PI_HOST_RUN:-$$}
+sweep() { # what a run that was killed leaves; pytest itself takes away the rest
+    [ -z "${KEEP:-}" ] || return 0
+    local label="label=visant.pi-host=$PI_HOST_RUN"
+    docker ps --all --quiet --filter "$label" | xargs -r docker rm --force --volumes >/dev/null
+    docker volume ls --quiet --filter "name=^visant-pi-$PI_HOST_RUN-" | xargs -r docker volume rm >/dev/null
+    docker network ls --quiet --filter "$label" | xargs -r docker network rm >/dev/null
+}
+trap sweep EXIT
+trap 'exit 130' INT TERM
+marks=()
+[ -z "${SHORT:-}" ] || marks=(-m short)
+.venv/bin/python -m pytest -c tests/pi_host/pytest.ini --rootdir . "${marks[@]}" ${ONLY:+-k "$ONLY"} -s "${@:-tests/pi_host}" &
+wait $!

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import getpass
+import sys
 
 from visantctl import device_settings, enrolment
+from visantctl.errors import Misconfigured
 from visantctl.place import Place
 from visantctl.settings import Settings, read_env_file
 
@@ -13,7 +16,11 @@ HELP = "exchange a one-time code (visant-cloud enrol-code) for this device's own
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Flags."""
-    parser.add_argument("code", metavar="CODE", help="what `visant-cloud enrol-code` printed")
+    parser.add_argument(
+        "code", nargs="?", metavar="CODE",
+        help="what `visant-cloud enrol-code` printed; - reads it from standard input, without it you are asked: "
+        "arguments can be seen by every user of this host",
+    )  # fmt: skip
     parser.add_argument("--replace", action="store_true", help="take over the id of a device that died")
 
 
@@ -22,9 +29,15 @@ def main(options: argparse.Namespace) -> int:
     place = Place.from_environment()
     settings = Settings.load(place.env_file)
     api_url = device_settings.checked("API_URL", read_env_file(place.env_file).get("API_URL", ""))
+    code = options.code or ("-" if not sys.stdin.isatty() else getpass.getpass("Enrolment code: "))
+    if code == "-":
+        code = sys.stdin.readline(1000)
+    code = code.strip()
+    if not code:
+        raise Misconfigured("no enrolment code was given: make one with visant-cloud enrol-code")
     # Before the code is spent: a host that cannot store the token keeps its code.
     device_settings.write(place, {})
-    device_id, token = enrolment.exchange(settings, api_url, options.code, replace=options.replace)
+    device_id, token = enrolment.exchange(settings, api_url, code, replace=options.replace)
     device_settings.store_token(place, token)
     device_settings.write(place, {"DEVICE_ID": device_id})
     print(f"enrolled as {device_id}; the token is in {place.root}/secrets/device_token")

@@ -18,6 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--force", action="store_true", help="even when it is older, quarantined, or not rolled out to this device"
     )
+    parser.add_argument("--fetch-only", action="store_true", help="bring it here and change nothing that runs")
     parser.add_argument("--from", dest="archive", metavar="RELEASE.TAR", type=Path, help="an offline release archive")
 
 
@@ -28,5 +29,5 @@ def main(options: argparse.Namespace) -> int:
         device.log.info("UPDATE_URL is not set in .env.device: this device takes releases only by --from FILE")
         return 0
     source: Source = Archive(options.archive) if options.archive else Channel(device.settings)
-    device.log.info(update(device, source, now=options.now, force=options.force))
+    device.log.info(update(device, source, now=options.now, force=options.force, fetch_only=options.fetch_only))
     return 0

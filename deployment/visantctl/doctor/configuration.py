@@ -22,6 +22,7 @@ _ALSO_KNOWN = {
     "UPDATE_START_TIMEOUT",
     "UPDATE_ENGINE_PATIENCE",
     "UPDATE_MIN_FREE_BYTES",
+    "MIGRATION_PATIENCE",
     "VISANT_PROJECT",
     "UPDATE_STATUS_FILE",
     "HEARTBEAT_FILE",
@@ -105,7 +106,7 @@ def _token(values: dict[str, str], file: Path) -> Iterator[Finding]:
             yield fail(
                 "settings",
                 f"DEVICE_TOKEN_FILE={named}: {token} is not there",
-                "sudo visantctl configure --token-file F, or sudo visantctl enrol CODE",
+                "sudo visantctl configure --token-file F, or sudo visantctl enrol",
             )
         elif token.stat().st_gid != 10001 and token.stat().st_uid != 10001:
             yield fail(
@@ -120,5 +121,5 @@ def _token(values: dict[str, str], file: Path) -> Iterator[Finding]:
         yield warn(
             "settings",
             "no token: anybody who knows this id can speak for this device",
-            "visant-cloud enrol-code, then: sudo visantctl enrol CODE (clouds without tokens need none)",
+            "visant-cloud enrol-code, then: sudo visantctl enrol (clouds without tokens need none)",
         )

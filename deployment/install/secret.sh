@@ -1,0 +1,44 @@
+# shellcheck shell=bash  # sourced by install_device.sh; needs bash
+# The device's token or one-time code: read once, never an argument of any process, never in a log.
+
+SECRET=""
+
+# The code of `--enrol CODE` goes to a pipe and this script begins anew without it: arguments can be read by every
+# user of the host (ps), descriptors cannot. Returns where there is none.
+hide_code() {
+    local words=() code="" word
+    while [ $# -gt 0 ]; do
+        word=$1
+        shift
+        case "$word" in
+        --enrol)
+            [ $# -gt 0 ] && [ -n "$1" ] || wrong_flag "--enrol needs a value"
+            if [ "$1" = - ]; then words+=("$word" -); else
+                code=$1
+                words+=(--enrol-file /dev/fd/4)
+            fi
+            shift
+            ;;
+        *) words+=("$word") ;;
+        esac
+    done
+    [ -n "$code" ] || return 0
+    exec 4<<<"$code"
+    unset code
+    VISANT_CODE_SHOWN=yes exec bash "$HERE/install_device.sh" "${words[@]}"
+}
+
+# Into SECRET, before anything is changed: a file on a stick may be gone later, a pipe is read once.
+read_secret() {
+    local file=${ENROL_FILE:-$TOKEN_FILE}
+    [ -n "$file" ] || return 0
+    [ "$file" = - ] && file=/dev/stdin
+    SECRET=$(head -c 4096 "$file" | tr -d '\0' | tr -s '[:space:]' ' ' | sed 's/^ //; s/ $//') || die "$file cannot be read"
+    case "$SECRET" in
+    "") die "$file holds no ${ENROL_FILE:+enrolment code}${TOKEN_FILE:+token}" ;;
+    *' '*) die "$file must hold the ${ENROL_FILE:+enrolment code}${TOKEN_FILE:+token} alone, as one word" ;;
+    esac
+    if [ -n "${VISANT_CODE_SHOWN:-}" ]; then
+        warn "the code stood on the command line, where ps and the shell's history show it; it works once. --enrol-file keeps it out"
+    fi
+}

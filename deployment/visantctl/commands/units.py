@@ -1,0 +1,26 @@
+"""visantctl units."""
+
+from __future__ import annotations
+
+import argparse
+
+from visantctl import units
+from visantctl.device import Device
+from visantctl.errors import Problem
+
+HELP = "put the release's systemd units, log rotation and the visantctl command where the host looks for them"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """None."""
+
+
+def main(options: argparse.Namespace) -> int:
+    """0; names what changed."""
+    device = Device.here()
+    version = device.place.linked_version(device.place.current)
+    if version is None:
+        raise Problem("no release is installed here: run install_device.sh")
+    for path in units.install(device.place, version):
+        print(f"wrote {path}")
+    return 0
