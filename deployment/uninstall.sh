@@ -11,13 +11,15 @@ export VISANT_ROOT="$ROOT"
 . "$HERE/install/say.sh"
 # shellcheck source=deployment/install/memory.sh
 . "$HERE/install/memory.sh"
+# shellcheck source=deployment/install/packages.sh
+. "$HERE/install/packages.sh"
 
 usage() {
     cat <<'HELP'
 sudo /opt/visant/current/deployment/uninstall.sh [FLAGS]
   --keep-data            keeps the Docker volumes and /opt/visant/debug_captures
   --keep-config          keeps /opt/visant/.env.device, the token and the keys that releases are checked with
-  --keep-docker          keeps Docker, even where the installation brought it
+  --keep-docker          keeps Docker, even where the installation brought it (--keep-packages is its old name)
   --delete-undelivered   deletes pictures that the cloud has not got yet
   --yes                  asks nothing
 WiFi profiles and Tailscale stay as they are.
@@ -29,7 +31,7 @@ while [ $# -gt 0 ]; do
     case "$1" in
     --keep-data) KEEP_DATA=yes ;;
     --keep-config) KEEP_CONFIG=yes ;;
-    --keep-docker) KEEP_DOCKER=yes ;;
+    --keep-docker | --keep-packages) KEEP_DOCKER=yes ;;
     --delete-undelivered) DELETE_UNDELIVERED=yes ;;
     --yes | -y) YES=yes ;;
     --help | -h) usage && exit 0 ;;
@@ -90,23 +92,24 @@ remove_containers() {
         volumes=$(ours volume)
         [ -z "$volumes" ] || xargs docker volume rm >/dev/null <<<"$volumes"
     fi
-    docker images --format '{{.Repository}}:{{.Tag}}' | grep '^visant/' | xargs -r docker rmi --force >/dev/null || true
+    # By their ids: a pulled image has the registry's name as well.
+    docker images --quiet --no-trunc --filter 'reference=visant/*' | sort -u | xargs -r docker rmi --force >/dev/null || true
 }
 
-# Only where the installation brought it, and nobody else's containers use it by now.
-remove_docker() {
-    local packages
-    [ -z "$KEEP_DOCKER" ] && [ "$(remembered engine)" = installed ] || return 0
-    if docker_answers && [ -n "$(docker ps --all --quiet)" ]; then
+# Docker goes only where the installation brought it and nobody else's containers use it by now; v4l-utils and the
+# like go in any case, unless something else on this host needs them.
+remove_docker_and_packages() {
+    if [ -z "$KEEP_DOCKER" ] && [ "$(remembered engine)" != installed ]; then KEEP_DOCKER=yes; fi
+    if [ -z "$KEEP_DOCKER" ] && docker_answers && [ -n "$(docker ps --all --quiet)" ]; then
         warn "Docker stays: other containers use it"
+        KEEP_DOCKER=yes
+    fi
+    if [ -n "$KEEP_DOCKER" ]; then
+        remove_packages docker.io docker-cli containerd docker-compose iptables
         return 0
     fi
-    mapfile -t packages < <(remembered package)
     systemctl stop docker.socket docker.service containerd.service 2>/dev/null || true
-    if [ ${#packages[@]} -gt 0 ]; then
-        DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 purge -y "${packages[@]}" </dev/null ||
-            die "the packages were not removed: run the same command again"
-    fi
+    remove_packages
     rm -rf /var/lib/docker /var/lib/containerd /etc/docker /run/docker /run/containerd
     ip link delete docker0 2>/dev/null || true
     if getent group docker >/dev/null; then groupdel docker 2>/dev/null || true; fi
@@ -132,7 +135,7 @@ remove_files() {
     else
         rm -rf "$ROOT/state"
     fi
-    rm -rf "$ROOT/current" "$ROOT/previous" "$ROOT/releases" "$ROOT/shared"
+    rm -rf "$ROOT/current" "$ROOT/previous" "$ROOT/releases" "$ROOT/shared" "$ROOT/old"
     [ -n "$KEEP_DATA" ] || rm -rf "$ROOT/debug_captures" "$ROOT/spool"
     [ -n "$KEEP_CONFIG" ] || rm -rf "$ROOT/.env.device" "$ROOT/secrets" "$ROOT/registry" "$ROOT/allowed_signers" "$ROOT/compose.override.yaml"
     rmdir --ignore-fail-on-non-empty "$ROOT" 2>/dev/null || true
@@ -145,7 +148,7 @@ confirm "Go on?" || die "nothing was changed"
 {
     remove_units
     remove_containers
-    remove_docker
+    remove_docker_and_packages
     remove_files
     if [ -d "$ROOT" ]; then say "removed; kept in $ROOT: $(find "$ROOT" -mindepth 1 -maxdepth 1 -printf '%f ')"; else say "removed"; fi
     exit 0

@@ -30,13 +30,18 @@ hide_code() {
 
 # Into SECRET, before anything is changed: a file on a stick may be gone later, a pipe is read once.
 read_secret() {
-    local file=${ENROL_FILE:-$TOKEN_FILE}
+    local file=${ENROL_FILE:-$TOKEN_FILE} what=${ENROL_FILE:+enrolment code}${TOKEN_FILE:+token}
     [ -n "$file" ] || return 0
-    [ "$file" = - ] && file=/dev/stdin
-    SECRET=$(head -c 4096 "$file" | tr -d '\0' | tr -s '[:space:]' ' ' | sed 's/^ //; s/ $//') || die "$file cannot be read"
+    if [ "$file" = - ] && [ -t 0 ]; then
+        read -r -s -p "The $what (it is not shown): " SECRET
+        echo
+    else
+        [ "$file" != - ] || file=/dev/stdin
+        SECRET=$(head -c 4096 "$file" | tr -d '\0' | tr -s '[:space:]' ' ' | sed 's/^ //; s/ $//') || die "$file cannot be read"
+    fi
     case "$SECRET" in
-    "") die "$file holds no ${ENROL_FILE:+enrolment code}${TOKEN_FILE:+token}" ;;
-    *' '*) die "$file must hold the ${ENROL_FILE:+enrolment code}${TOKEN_FILE:+token} alone, as one word" ;;
+    "") die "$file holds no $what" ;;
+    *' '*) die "$file must hold the $what alone, as one word" ;;
     esac
     if [ -n "${VISANT_CODE_SHOWN:-}" ]; then
         warn "the code stood on the command line, where ps and the shell's history show it; it works once. --enrol-file keeps it out"

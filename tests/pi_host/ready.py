@@ -9,7 +9,7 @@ from tests.pi_host.release import TREE, docker
 
 _PREPARE = f"""
 set -euo pipefail
-HERE={KIT}/deployment ROOT=/opt/visant OS_RELEASE=/etc/os-release CODENAME={SUITE}
+HERE={KIT}/deployment UNITS=/etc/systemd/system ROOT=/opt/visant OS_RELEASE=/etc/os-release CODENAME={SUITE}
 for part in say memory checks packages engine; do . $HERE/install/$part.sh; done
 ctl() {{ python3 -B "$HERE/bin/visantctl" "$@"; }}
 install_what_is_missing
