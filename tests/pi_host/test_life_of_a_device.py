@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.pi_host.cloud import Cloud
 from tests.pi_host.pi import FROM_KIT, INSTALL, Pi
+from tests.pi_host.release import Release, make_bad
 from tests.pi_host.wait import wait_for
 from tests.pi_host.ways import connected, install, picture
 
@@ -105,6 +108,38 @@ def test_a_boot_without_network_connects_when_the_network_comes(pi: Pi, cloud: C
     assert pi.doctor()["network"]["level"] == "FAIL"
     pi.join_network()
     picture(pi, cloud, 90)
+
+
+def test_a_camera_that_comes_later_is_opened_without_a_restart(pi: Pi) -> None:
+    """A node without a driver behind it: to be allowed and to find nobody (ENXIO) is what can be had here."""
+    pi.sh("visantctl configure CAMERA_SOURCE=0 && systemctl restart visant-device-v2.service")
+    wait_for(lambda: pi.doctor()["camera"]["level"] == "FAIL", 60, "doctor's word")
+    started = pi.sh("docker inspect --format '{{.State.StartedAt}}' visant-camera-1").out
+    pi.sh("mknod -m 660 /dev/video0 c 81 0; chgrp video /dev/video0; mknod -m 666 /dev/other c 1 8")
+    look = "import os,sys; os.open(sys.argv[1], os.O_RDWR)"
+    for node, error in (("/dev/video0", "No such device or address"), ("/dev/other", "Operation not permitted")):
+        done = pi.sh(f"docker exec visant-camera-1 python -c '{look}' {node}", check=False)
+        assert error in done.out, done.out
+    assert pi.sh("docker inspect --format '{{.State.StartedAt}}' visant-camera-1").out == started
+    pi.sh(
+        "rm /dev/video0 /dev/other; visantctl configure CAMERA_SOURCE=fake; systemctl restart visant-device-v2.service"
+    )
+
+
+def test_a_bad_release_is_taken_back_and_pictures_go_on(pi: Pi, cloud: Cloud, release: Release, tmp_path: Path) -> None:
+    picture(pi, cloud, 90)
+    version, archive = make_bad(release, tmp_path)
+    pi.put(archive, "/root/bad.tar")
+    done = pi.sh("visantctl update --now --from /root/bad.tar", check=False)
+    assert done.code == 1, done.out
+    assert f"{version} was taken back" in done.out
+    status = json.loads(pi.sh("visantctl status --json", check=False).out)
+    assert status["version"] == "2.0.0"
+    assert version in status["quarantined"]
+    picture(pi, cloud, 90)
+    again = pi.sh("visantctl update --now --from /root/bad.tar")
+    assert "in quarantine here" in again.out
+    pi.sh("rm /root/bad.tar")
 
 
 def test_wifi_networks_are_added_changed_and_listed(pi: Pi) -> None:
