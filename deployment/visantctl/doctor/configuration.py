@@ -16,7 +16,6 @@ from visantctl.settings import read_env_file
 
 _ALSO_KNOWN = {
     "HTTP_PROXY",
-    "NO_PROXY",
     "UPDATE_SETTLE",
     "UPDATE_IDLE_WAIT",
     "UPDATE_START_TIMEOUT",
