@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.faults import bursts, camera, clocks, clouds, kills, network, storage, uplink  # noqa: F401 - each adds its own
+from tests.faults import backlog, bursts, camera, clocks, clouds, kills, network, storage, uplink  # noqa: F401 - each adds its own
 from tests.faults.runner import Places, Row, run_scenario
 from tests.faults.scenario import SCENARIOS, Scenario
 
@@ -107,7 +107,12 @@ async def _run(scenarios: list[Scenario], base: Path, parallel: int) -> list[Row
         return row
 
     # the long ones first, so that the last to end is a short one
-    order = sorted(scenarios, key=lambda one: not one.name.startswith(("random_kills", "network_gone", "cloud_reset")))
+    order = sorted(
+        scenarios,
+        key=lambda one: (
+            not one.name.startswith(("random_kills", "burst_10000", "backlog", "network_gone", "cloud_reset"))
+        ),
+    )
     async with asyncio.TaskGroup() as group:
         rows = [group.create_task(one(scenario)) for scenario in order]
     return [row.result() for row in rows]

@@ -69,6 +69,13 @@ class Arena:
 
         await asyncio.gather(*(one(number) for number in range(count)))
 
+    def counter(self, service: str, name: str) -> int:
+        """What `service` of the device says in its heartbeat under `name`; 0 where it does not say."""
+        try:
+            return int(json.loads(self.device.heartbeat(service).read_text())["facts"][name])
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0
+
     async def camera_fault(self, fault: str) -> None:
         """Sets a fault of the fake camera (`none` ends it)."""
         body = json.dumps({"fault": fault}).encode()
