@@ -24,6 +24,10 @@ ADMITTED_KEPT = 20_000
 """Dedupe entries kept, by count: a TTL would end with a clock that jumps."""
 
 
+REPLAY_WITHIN = 10.0
+"""Seconds after `connected` in which a cloud has replayed what it still wants."""
+
+
 class Deadline(BaseModel):
     """Until when a command may be executed, on CLOCK_BOOTTIME of one boot. Seconds."""
 
@@ -71,3 +75,5 @@ class CloudSeen(BaseModel):
     """CLOCK_BOOTTIME of the confirmation, seconds."""
     clock_offset: float | None = None
     """Cloud's epoch seconds minus CLOCK_BOOTTIME, by the smallest lag seen; None where no server_time came."""
+    cut_short: bool = False
+    """This stream ended before a replay can be counted on to have come whole; the next one replays again."""

@@ -130,6 +130,23 @@ async def test_a_server_that_closes_every_stream_is_not_stormed(device: Any, unt
         assert one.triggers() == ["a"]
 
 
+async def test_the_uploader_is_told_of_a_stream_too_short_for_a_whole_replay(device: Any, until: Any) -> None:
+    async def closes(stream: Stream) -> None:
+        await stream.connected()
+
+    async def stays(stream: Stream) -> None:
+        await go_on.wait()
+        await stream.connected()
+        await asyncio.sleep(3600)
+
+    go_on = asyncio.Event()
+    async with ScriptedCloud(closes, stays) as cloud:
+        one = await device(cloud.url)
+        await until(lambda: one.cloud() is not None and one.cloud().cut_short)
+        go_on.set()
+        await until(lambda: not one.cloud().cut_short)
+
+
 async def test_a_stream_cut_in_the_middle_of_an_event_yields_no_half_command(device: Any, until: Any) -> None:
     async def cut(stream: Stream) -> None:
         await stream.connected()

@@ -1,5 +1,6 @@
 """kill -9 at every durable step: after the restart the trigger has one outcome, and what was kept is not done again."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from uploader_rig.http_server import Answer, Request
 
 BEFORE_THE_OUTCOME = ("capture.taken", "spool.written", "spool.synced")
 AFTER_THE_OUTCOME = ("spool.renamed", "spool.dir_synced", "queue.acked", "spool.released", "deliver.sent")
+
+STARTED_WITHIN = 20.0
+"""Seconds from the start of a process to its first command, on a machine with much else to do."""
 
 
 def killed_at(device: Device, point: str) -> None:
@@ -80,3 +84,18 @@ def damage(file: Path) -> None:
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
+
+
+@pytest.mark.parametrize("point", [*BEFORE_THE_OUTCOME, *AFTER_THE_OUTCOME, "deliver.unlinked"])
+def test_asked_to_end_at_any_step_it_does_within_ten_seconds_and_takes_nothing_twice(
+    device: Device, camera: FakeCamera, cloud: FakeCloud, point: str
+) -> None:
+    device.confirm_stream()
+    device.admit("t-1")
+    device.start(VISANT_KILL_POINT=f"{point}:1:TERM")
+    began = time.monotonic()
+    assert device.ended() == 0, device.log()
+    assert time.monotonic() - began < 10 + STARTED_WITHIN
+    device.start()
+    until(lambda: cloud.captures() == ["t-1"] and all_is_done(device))
+    assert camera.served == 1 and cloud.outcomes == {}

@@ -331,6 +331,37 @@ def test_a_command_of_an_earlier_boot_waits_for_its_replay_and_newer_ones_pass(
     assert sorted(cloud.captures()) == ["t-new", "t-old"]
 
 
+def test_a_stream_cut_short_is_no_replay_and_the_next_one_renews(device: Device, cloud: FakeCloud) -> None:
+    device.start()
+    until(lambda: "uploader ready" in device.log())
+    old = device.admit("t-old", boot_id="boot-before")
+    device.confirm_stream(at=boottime() - 20, cut_short=True)
+    device.admit("t-new")
+    until(lambda: cloud.captures() == ["t-new"])
+    time.sleep(3)  # parked commands are looked at each second
+    assert cloud.reports("t-old") == [] and device.queue_length() == 1
+    device.confirm_stream()
+    device.renew(old)
+    until(lambda: cloud.captures() == ["t-new", "t-old"])
+
+
+def test_a_replay_that_takes_longer_than_ten_seconds_is_waited_for_while_it_goes_on(
+    device: Device, cloud: FakeCloud
+) -> None:
+    device.start()
+    until(lambda: "uploader ready" in device.log())
+    first, last = (device.admit(name, boot_id="boot-before") for name in ("t-first", "t-last"))
+    device.admit("t-lost", boot_id="boot-before")
+    device.confirm_stream(at=boottime() - 7)
+    device.renew(first)
+    until(lambda: cloud.captures() == ["t-first"])
+    time.sleep(5)
+    assert cloud.reports("t-last") == []
+    device.renew(last)
+    until(lambda: cloud.captures() == ["t-first", "t-last"])
+    until(lambda: cloud.reports("t-lost") == [("expired", "rebooted")])
+
+
 def test_a_late_command_expires_without_a_picture(device: Device, camera: FakeCamera, cloud: FakeCloud) -> None:
     device.confirm_stream()
     device.admit("t-1", ttl=-5)

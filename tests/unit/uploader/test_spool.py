@@ -11,7 +11,7 @@ from visant_uploader import spool_write
 from visant_uploader.counters import Counters
 from visant_uploader.spool import SpoolFull, SpoolInUse
 from visant_uploader.spool_file import decode, encode
-from visant_uploader.spool_folders import Destination
+from visant_uploader.spool_folders import Destination, outcome_files
 
 HERE = Destination("cloud-1", "FLOOR1")
 
@@ -33,6 +33,45 @@ def again(spool, make):
 
 def find(spool, trigger_id: str = "t-1") -> str | None:
     return spool.find("cloud-1", "FLOOR1", trigger_id)
+
+
+def test_a_folder_that_cannot_be_synced_leaves_no_outcome_behind(make, spool, monkeypatch) -> None:
+    def broken(folder: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(spool_write, "sync_folder", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        spool.put(make.picture(), b"jpeg")
+    assert find(spool) is None
+    monkeypatch.undo()
+    assert spool.put(make.picture(), b"jpeg") == find(spool)
+
+
+def test_a_delivered_file_whose_folder_cannot_be_synced_is_counted_once(make, spool, monkeypatch) -> None:
+    name = spool.put(make.picture(), b"jpeg")
+    spool.release(HERE, name)
+
+    def broken(folder: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("visant_uploader.spool.sync_folder", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        spool.delivered(HERE, name)
+    spool.delivered(HERE, name)
+    assert spool.contents().picture_bytes() == 0
+
+
+def test_a_file_delivered_while_the_outbox_is_read_is_left_out(make, spool, monkeypatch) -> None:
+    for trigger in ("t-1", "t-2"):
+        spool.release(HERE, spool.put(make.picture(trigger), b"jpeg"))
+
+    def with_one_gone(folder: Path):
+        found = list(outcome_files(folder))
+        os.unlink(found[0].path)
+        return iter(found)
+
+    monkeypatch.setattr("visant_uploader.spool.outcome_files", with_one_gone)
+    assert len(spool.outbox(HERE)) == 1
 
 
 def test_an_outcome_is_found_wherever_it_lies(make, spool) -> None:

@@ -17,7 +17,7 @@ from visant_connector.settings import ConnectorSettings
 from visant_contract.command import Command, UnknownEvent, UpdateConfigCommand
 from visant_contract.errors import BrokenMessage, Retryable
 from visant_contract.sse import Connected, Ping
-from visant_contract.stream import CloudSeen
+from visant_contract.stream import REPLAY_WITHIN, CloudSeen
 from visant_runtime.clock import Clock
 from visant_runtime.kill_point import kill_point
 
@@ -77,6 +77,15 @@ class Conversation:
                     if entry is not None:
                         waiting.append(entry)
         await self._admit(waiting)
+
+    async def over(self) -> None:
+        """The stream has ended. Where it was too short for a whole replay, the uploader must not count on one."""
+        if self._seen is None or self._clock.boottime() - self._seen.connected_boottime >= REPLAY_WITHIN:
+            return
+        try:
+            await self._admission.cloud_seen(self._seen.model_copy(update={"cut_short": True}))
+        except RedisRefused as refusal:
+            self._patience.refused(refusal)
 
     def _entry(self, command: Command | BrokenMessage, one: Received) -> Admittable | None:
         if isinstance(command, BrokenMessage):

@@ -84,6 +84,7 @@ class Relay:
                 inbox.start(tasks)
                 error = await self._follow(inbox, talk, stop)
                 inbox.close()
+            await talk.over()
         finally:
             self._figures.lost()
         return error

@@ -72,6 +72,9 @@ class CaptureLoop:
         self._triggers: set[tuple[str, str]] = set()
         self._parked: dict[str, Waiting] = {}
         self._due: dict[str, Waiting] = {}
+        self._renewed: set[str] = set()
+        self._renewed_at = 0.0
+        """CLOCK_BOOTTIME at which a replay was last seen to go on: a long one on a slow card takes its time."""
         self._ended = asyncio.Event()
 
     async def run(self, stop: Stop) -> None:
@@ -166,6 +169,9 @@ class CaptureLoop:
         renewed = {}
         if self._watch.latest_connected is not None:
             renewed = await self._queue.renewals(list(self._parked))
+            if not renewed.keys() <= self._renewed:
+                self._renewed_at = now.boottime
+            self._renewed = set(renewed)
         for parked in list(self._parked.values()):
             deadline = renewed.get(parked.id)
             if not self._is_running(parked.command) and not isinstance(
@@ -187,11 +193,12 @@ class CaptureLoop:
         return command.trigger_id is not None and (command.cloud_id, command.trigger_id) in self._triggers
 
     def _verdict(self, command: CommandEntry, renewed: Deadline | None, now: Moment) -> Verdict:
+        latest = self._watch.latest_connected
         return judge(
             command,
             renewed,
             now,
-            latest_connected=self._watch.latest_connected,
+            latest_connected=None if latest is None else max(latest, self._renewed_at),
             first_connected=self._watch.first_connected,
             ttl=self._ttl,
         )

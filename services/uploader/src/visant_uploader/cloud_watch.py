@@ -39,7 +39,7 @@ class CloudWatch:
         self.cloud: KnownCloud | None = None
         self.seen: CloudSeen | None = None
         self.latest_connected: float | None = None
-        """CLOCK_BOOTTIME of the newest confirmation of this boot."""
+        """CLOCK_BOOTTIME of the newest confirmation of this boot; None where that stream ended at once."""
         self.first_connected: float | None = None
 
     def moment(self) -> Moment:
@@ -84,7 +84,7 @@ class CloudWatch:
         if seen.boot_id != self._boot_id:
             return
         confirmed = before is None or before.connected_boottime != seen.connected_boottime
-        self.latest_connected = seen.connected_boottime
+        self.latest_connected = None if seen.cut_short else seen.connected_boottime
         if self.first_connected is None:
             self.first_connected = seen.connected_boottime
         if confirmed:

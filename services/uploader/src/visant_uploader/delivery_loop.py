@@ -143,7 +143,12 @@ class DeliveryLoop:
         self._destination = wanted
         self._attempts.clear()
         self._order.clear()
-        found = [] if wanted is None else await asyncio.to_thread(self._spool.outbox, wanted)
+        try:
+            found = [] if wanted is None else await asyncio.to_thread(self._spool.outbox, wanted)
+        except OSError as error:  # a full disk may have no block for a new cloud's folder
+            self._destination = None
+            log.error("the outbox cannot be read, tried again", error=error.strerror)
+            return
         self._order.fill(found)
         if found:
             log.info("outcomes wait for delivery", count=len(found))

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from visant_contract.outcome import Reason
-from visant_contract.stream import CommandEntry, Deadline
+from visant_contract.stream import REPLAY_WITHIN, CommandEntry, Deadline
 
-REPLAY_WAIT = 10.0
-"""Seconds after `connected` in which a cloud has replayed what it still wants."""
 REPLAY_WAIT_FLAPPING = 60.0
-"""Seconds after the first `connected` of this boot, for a stream that never stays for REPLAY_WAIT."""
+"""Seconds after the first `connected` of this boot, for streams that never stay and replays that never end."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +58,9 @@ def judge(
 ) -> Verdict:
     """The verdict on `entry`.
 
-    `renewed`: the deadline that a replay left, if any. `latest_connected`, `first_connected`: CLOCK_BOOTTIME of
-    the newest and the oldest confirmed stream of this boot, None where there was none. `ttl`: seconds that a
-    command of a plain cloud stays valid.
+    `renewed`: the deadline that a replay left, if any. `latest_connected`: CLOCK_BOOTTIME since when a replay runs
+    or has nothing more to renew, None where none does; `first_connected`: of the oldest confirmed stream of this
+    boot. `ttl`: seconds that a command of a plain cloud stays valid.
     """
     deadline = renewed if renewed is not None and renewed.boot_id == now.boot_id else entry.deadline
     if deadline.boot_id == now.boot_id:
@@ -85,6 +83,6 @@ def judge(
 
 
 def _replayed(now: Moment, latest: float | None, first: float | None) -> bool:
-    if latest is not None and now.boottime - latest >= REPLAY_WAIT:
+    if latest is not None and now.boottime - latest >= REPLAY_WITHIN:
         return True
     return first is not None and now.boottime - first >= REPLAY_WAIT_FLAPPING

@@ -7,6 +7,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -140,8 +141,11 @@ class Spool:
 
     def outbox(self, destination: Destination) -> list[tuple[int, str]]:
         """(time of writing in nanoseconds of the wall clock, name) of all that waits for this destination."""
-        place = self.folders.place(destination)
-        return [(entry.stat().st_mtime_ns, entry.name) for entry in outcome_files(place)]
+        found = []
+        for entry in outcome_files(self.folders.place(destination)):
+            with suppress(FileNotFoundError):  # delivered while we look
+                found.append((entry.stat().st_mtime_ns, entry.name))
+        return found
 
     def read(self, destination: Destination, name: str) -> bytes:
         """The file's bytes. Raises FileNotFoundError, OSError."""
@@ -242,9 +246,9 @@ class Spool:
             path.unlink()
         except FileNotFoundError:
             return
-        sync_folder(path.parent)
         with self._guard:
             self._contents.place(destination.place).count(name, size, -1)
+        sync_folder(path.parent)
 
     def _counting_damage(self, result: tuple[list[tuple[Destination, str]], int]) -> list[tuple[Destination, str]]:
         found, damaged = result

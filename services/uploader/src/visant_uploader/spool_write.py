@@ -17,7 +17,10 @@ DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def write_durably(pieces: Sequence[bytes], draft: Path, target: Path) -> None:
-    """`target` holds the pieces when this returns, whatever happens to the power. Raises OSError, leaving nothing."""
+    """`target` holds the pieces when this returns, whatever happens to the power. Raises OSError, leaving nothing.
+
+    A folder that cannot be synced leaves nothing either: the caller decides anew, and two outcomes would be there.
+    """
     try:
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
         try:
@@ -36,7 +39,12 @@ def write_durably(pieces: Sequence[bytes], draft: Path, target: Path) -> None:
             draft.unlink(missing_ok=True)
         raise
     kill_point("spool.renamed")
-    sync_folder(target.parent)
+    try:
+        sync_folder(target.parent)
+    except OSError:
+        with suppress(OSError):
+            target.unlink(missing_ok=True)
+        raise
     kill_point("spool.dir_synced")
 
 
