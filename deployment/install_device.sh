@@ -30,6 +30,8 @@ FIX_CMDLINE=${FIX_CMDLINE:-}
 . "$HERE/install/uplink.sh"
 # shellcheck source=deployment/install/release.sh
 . "$HERE/install/release.sh"
+# shellcheck source=deployment/install/access.sh
+. "$HERE/install/access.sh"
 # shellcheck source=deployment/install/take_over.sh
 . "$HERE/install/take_over.sh"
 # shellcheck source=deployment/install/detach.sh
@@ -53,6 +55,8 @@ plan() {
     plan_take_over
     if [ -n "$ARCHIVE" ] || ! release_installed; then say "  - install the release and start it"; fi
     say "  - add visant-device-v2.service, visant-update.service, visant-update.timer, /usr/local/bin/visantctl"
+    if wants_hotspot; then say "  - set up a hotspot${HOTSPOT_OPEN:+ without a password} for giving this device its WiFi (Comitup)"; fi
+    [ -z "$TAILSCALE_KEY" ] || say "  - install Tailscale where it is missing, and join with the key"
     say "  - check everything (visantctl doctor)"
 }
 
@@ -72,6 +76,8 @@ apply() {
     if taking_over; then take_over 8>&-; else install_release 8>&-; fi
     install_units 8>&-
     install_addwifi
+    install_hotspot 8>&-
+    install_tailscale 8>&-
     say "installed in $((SECONDS - started)) s"
     "$ROOT/current/deployment/verify_deployment.sh" --wait 60 || die "installed, and something needs attention: see above"
     [ -z "$REBOOT" ] || say "reboot once, so that memory limits work: sudo reboot"
@@ -104,4 +110,7 @@ plan
 [ -z "$DRY_RUN" ] || exit 0
 confirm "Go on?" || die "nothing was changed"
 read_secret
+read_tailscale_key
 run_detached "$@"
+# Here and not in the log: the password is for the person at the terminal.
+if wants_hotspot && [ -f /etc/comitup.conf ]; then ctl hotspot show; fi

@@ -11,6 +11,8 @@ export VISANT_ROOT="$ROOT"
 . "$HERE/install/say.sh"
 # shellcheck source=deployment/install/memory.sh
 . "$HERE/install/memory.sh"
+# shellcheck source=deployment/install/access.sh
+. "$HERE/install/access.sh"
 # shellcheck source=deployment/install/packages.sh
 . "$HERE/install/packages.sh"
 
@@ -73,7 +75,7 @@ check() {
 
 remove_units() {
     local name
-    for name in visant-clock.timer visant-clock.service visant-update.timer visant-update.service visant-device-v2.service; do
+    for name in visant-firstboot.service visant-clock.timer visant-clock.service visant-update.timer visant-update.service visant-device-v2.service; do
         systemctl disable --quiet --now "$name" 2>/dev/null || true
         rm -f "$UNITS/$name"
         rm -rf "$UNITS/$name.d"
@@ -148,6 +150,7 @@ confirm "Go on?" || die "nothing was changed"
 {
     remove_units
     remove_containers
+    remove_hotspot
     remove_docker_and_packages
     remove_files
     if [ -d "$ROOT" ]; then say "removed; kept in $ROOT: $(find "$ROOT" -mindepth 1 -maxdepth 1 -printf '%f ')"; else say "removed"; fi

@@ -21,8 +21,10 @@ sudo ./install_device.sh [FLAGS]
   --proxy URL             the site's proxy, http://host:port (one with a password: into .env.device, before)
   --ca-file F             the site's own authorities (PEM), trusted beside the public ones; kept in /opt/visant/secrets
   --camera SOURCE         0, /dev/v4l/by-id/..., rtsp://..., fake
-  --skip-wifi             does not put addwifi.sh into the user's home folder
-  --skip-tailscale        accepted from old command lines; nothing here sets up Tailscale
+  --skip-wifi             neither addwifi.sh in the user's home folder nor a hotspot
+  --hotspot-open          the hotspot has no password (without this flag it gets one, which is printed)
+  --tailscale-key K       remote access: a file that holds an auth key, - for standard input, or the key
+  --skip-tailscale        no remote access, as without a key
 
   --yes                   asks nothing. Without a terminal nothing is asked either
   --dry-run               checks, says what it would do, changes nothing
@@ -31,7 +33,7 @@ HELP
 
 DEVICE_ID="" API_URL="" TOKEN_FILE="" ENROL_FILE="" REPLACE="" ARCHIVE="" UPDATE_URL="" SIGNERS="" CHANNEL="" CAMERA=""
 PROXY="" CA_FILE=""
-SKIP_WIFI="" YES="" DRY_RUN=""
+SKIP_WIFI="" HOTSPOT_OPEN="" TAILSCALE_KEY="" SKIP_TAILSCALE="" YES="" DRY_RUN=""
 
 need_value() { [ $# -ge 2 ] && [ -n "$2" ] || wrong_flag "$1 needs a value"; }
 
@@ -39,7 +41,7 @@ parse_flags() {
     while [ $# -gt 0 ]; do
         case "$1" in
         --device-id | --api-url | --token-file | --enrol | --enrol-file | --from | --update-url | --allowed-signers | \
-            --channel | --branch | --camera | --proxy | --ca-file) need_value "$@" ;;
+            --channel | --branch | --camera | --proxy | --ca-file | --tailscale-key) need_value "$@" ;;
         esac
         case "$1" in
         --device-id) DEVICE_ID=$2 && shift ;;
@@ -66,7 +68,9 @@ parse_flags() {
         --ca-file) CA_FILE=$2 && shift ;;
         --replace) REPLACE=yes ;;
         --skip-wifi) SKIP_WIFI=yes ;;
-        --skip-tailscale) ;;
+        --hotspot-open) HOTSPOT_OPEN=yes ;;
+        --tailscale-key) TAILSCALE_KEY=$2 && shift ;;
+        --skip-tailscale) SKIP_TAILSCALE=yes ;;
         --yes | -y) YES=yes ;;
         --dry-run) DRY_RUN=yes ;;
         --help | -h) usage && exit 0 ;;
@@ -98,6 +102,7 @@ check_flags() {
     readable --ca-file "$CA_FILE"
     [ "$TOKEN_FILE" = - ] || readable --token-file "$TOKEN_FILE"
     [ "$ENROL_FILE" = - ] || readable --enrol-file "$ENROL_FILE"
+    check_access_flags
     case "$CHANNEL" in *[!a-z0-9-]* | -* | [0-9]*) wrong_flag "--channel $CHANNEL: a word such as stable or beta" ;; esac
     url=$(setting API_URL "$API_URL")
     [ -n "$url" ] || wrong_flag "--api-url is needed: $ROOT/.env.device does not name one"

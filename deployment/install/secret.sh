@@ -3,10 +3,10 @@
 
 SECRET=""
 
-# The code of `--enrol CODE` goes to a pipe and this script begins anew without it: arguments can be read by every
-# user of the host (ps), descriptors cannot. Returns where there is none.
+# The code of `--enrol CODE`, or a key for Tailscale, goes to a pipe and this script begins anew without it: arguments
+# can be read by every user of the host (ps), descriptors cannot. Returns where there is none.
 hide_code() {
-    local words=() code="" word
+    local words=() code="" key="" word
     while [ $# -gt 0 ]; do
         word=$1
         shift
@@ -19,13 +19,24 @@ hide_code() {
             fi
             shift
             ;;
+        --tailscale-key)
+            words+=("$word")
+            case "${1:-}" in tskey-*)
+                key=$1
+                words+=(/dev/fd/5)
+                shift
+                ;;
+            esac
+            ;;
         *) words+=("$word") ;;
         esac
     done
-    [ -n "$code" ] || return 0
-    exec 4<<<"$code"
-    unset code
-    VISANT_CODE_SHOWN=yes exec bash "$HERE/install_device.sh" "${words[@]}"
+    [ -n "$code$key" ] || return 0
+    exec 4<<<"$code" 5<<<"$key"
+    [ -z "$key" ] || export VISANT_KEY_SHOWN=yes
+    [ -z "$code" ] || export VISANT_CODE_SHOWN=yes
+    unset code key
+    exec bash "$HERE/install_device.sh" "${words[@]}"
 }
 
 # Into SECRET, before anything is changed: a file on a stick may be gone later, a pipe is read once.

@@ -41,8 +41,9 @@ def prepare(device: Device, root: Path) -> list[str]:
     """Do it; returns what somebody should know. Problem leaves the device armed: the same command goes on."""
     if not device.ledger.good:
         raise Problem("no release is installed here: an image without one is none; run install_device.sh first")
-    if not (device.place.units / FIRST_BOOT).is_file():
-        raise Problem(f"{FIRST_BOOT} is not installed: run install_device.sh of this release again")
+    offered = device.place.current / "deployment/systemd" / FIRST_BOOT
+    if not offered.is_file():
+        raise Problem(f"{offered} is missing: this release is damaged, or too old for images")
     device.place.prepare()
     with update_lock(device.place.state, patience=60.0) as lock:
         device = device.holding(lock)
@@ -57,6 +58,8 @@ def prepare(device: Device, root: Path) -> list[str]:
         is_open = before.get("open", False) if isinstance(before, dict) else bool(opened and not opened.password)
         state = {"complete": False, "on": was_on, "open": is_open}
         durable.write_json(marker(device), state)
+        durable.write_file(device.place.units / FIRST_BOOT, offered.read_bytes())
+        _systemctl("daemon-reload")
         _systemctl("enable", FIRST_BOOT)
         _remove_data(device)
         _remove_settings(device)

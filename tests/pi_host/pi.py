@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,12 +53,18 @@ class Pi:
     device: str = ""
     image: str = IMAGE
 
-    def create(self) -> None:
-        """First boot."""
+    def create(self, card: Mapping[str, str] | None = None) -> None:
+        """First boot; `card`: path and text of files that were written onto its card before."""
         docker(
-            "run", "--detach", f"--name={self.name}", f"--network={self.network}", f"--label={LABEL}={self.run}",
+            "create", f"--name={self.name}", f"--network={self.network}", f"--label={LABEL}={self.run}",
             *_OPTIONS, f"--volume={self.name}-docker:/var/lib/docker", self.image, "/sbin/init",
         )  # fmt: skip
+        for path, text in (card or {}).items():
+            with tempfile.NamedTemporaryFile("w", newline="") as file:
+                file.write(text)
+                file.flush()
+                docker("cp", file.name, f"{self.name}:{path}")
+        docker("start", self.name)
         self.booted()
         bundle = Path("/etc/ssl/certs/ca-certificates.crt")
         if bundle.is_file():  # a site with an inspecting proxy has its CA on every host

@@ -20,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    """0. The password is printed: a technician needs it, and only root gets here."""
+    """0. Only `show` prints the password, so that the others' output may go to a log."""
     if os.geteuid():
         raise Misconfigured(f"not root: sudo visantctl hotspot {options.action}")
     if options.action == "off":
@@ -28,7 +28,10 @@ def main(options: argparse.Namespace) -> int:
         print("the hotspot is off, also after a reboot; on again: sudo visantctl hotspot setup")
         return 0
     if options.action == "setup":
-        print(hotspot_service.setup(_wanted(options)))
+        wanted = _wanted(options)
+        print(hotspot_service.setup(wanted))
+        print(f"hotspot {wanted.ssid}, {'password: sudo visantctl hotspot show' if wanted.password else 'open'}")
+        return 0
     found = hotspot.read(hotspot_service.CONF)
     if found is None:
         raise Problem("no hotspot is set up: sudo visantctl hotspot setup")

@@ -76,3 +76,33 @@ def test_settings_in_place_need_no_flags(tmp_path: Path) -> None:
     _, out = run("install_device.sh", "--dry-run", root=tmp_path)
     assert "http://127.0.0.1:9 cannot be reached" in out
     assert "--api-url is needed" not in out
+
+
+@pytest.mark.parametrize(
+    ("flags", "word"),
+    [
+        (("--tailscale-key",), "needs a value"),
+        (("--tailscale-key", "neither"), "neither a key (tskey-...) nor a file"),
+        (("--tailscale-key", "-", "--token-file", "-"), "only one secret"),
+        (("--tailscale-key", "-", "--skip-tailscale"), "give one"),
+        (("--hotspot-open", "--skip-wifi"), "give one"),
+    ],
+)
+def test_flags_for_ways_in_that_contradict_each_other(tmp_path: Path, flags: tuple[str, ...], word: str) -> None:
+    code, out = run("install_device.sh", *FITTING, *flags, root=tmp_path)
+    assert code == 2, out
+    assert word in out
+    assert len(out.strip().splitlines()) == 1
+
+
+def test_a_key_on_the_command_line_is_taken_off_it_and_not_repeated(tmp_path: Path) -> None:
+    _, out = run("install_device.sh", *FITTING, "--tailscale-key", "tskey-auth-s3cret", root=tmp_path)
+    assert "Checking this host" in out
+    assert "s3cret" not in out
+
+
+def test_prepare_for_clone_is_the_old_name_of_prepare_clone(tmp_path: Path) -> None:
+    (tmp_path / "visantctl").write_text('#!/bin/sh\necho visantctl "$@"\n')
+    (tmp_path / "visantctl").chmod(0o755)
+    code, out = run("prepare_for_clone.sh", "--yes", root=tmp_path, PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert (code, out) == (0, "visantctl prepare-clone --yes\n")
