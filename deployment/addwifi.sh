@@ -24,7 +24,7 @@ wrong() {
     exit 2
 }
 
-SSID="" PASSWORD="" GIVEN="" PRIORITY="" HIDDEN=no LIST="" FLAGS=yes
+SSID="" PASSWORD="" GIVEN="" PRIORITY="" HIDDEN="" LIST="" FLAGS=yes
 while [ $# -gt 0 ]; do
     case "$FLAGS$1" in
     yes--) FLAGS="" ;; # what follows is a name, whatever it begins with
@@ -91,19 +91,21 @@ if [ -z "$uuid" ]; then
     nmcli connection add type wifi con-name "$SSID" ssid "$SSID" connection.uuid "$uuid" >/dev/null ||
         die "NetworkManager did not take the profile"
 fi
-# The password goes through a pipe: no other user sees it among the running programs.
+# The password goes through a pipe: no other user sees it among the running programs. And nmcli keeps a history of
+# what it is told, in the user's home folder: here it has none.
 {
     printf 'set connection.autoconnect yes\n'
     [ -z "$PRIORITY" ] || printf 'set connection.autoconnect-priority %s\n' "$PRIORITY"
     # For ever: the access point that is away for a night must be found again.
-    printf 'set connection.autoconnect-retries 0\nset 802-11-wireless.hidden %s\n' "$HIDDEN"
+    printf 'set connection.autoconnect-retries 0\n'
+    [ -z "$HIDDEN" ] || printf 'set 802-11-wireless.hidden yes\n'
     if [ -n "$PASSWORD" ]; then
         printf 'set 802-11-wireless-security.key-mgmt wpa-psk\nset 802-11-wireless-security.psk %s\n' "$PASSWORD"
     else
         printf 'remove 802-11-wireless-security\n'
     fi
     printf 'save persistent\nquit\n'
-} | nmcli connection edit uuid "$uuid" >/dev/null 2>&1 || true
+} | HOME=/nonexistent nmcli connection edit uuid "$uuid" >/dev/null 2>&1 || true
 
 security=$(nmcli -g 802-11-wireless-security.key-mgmt connection show "$uuid" 2>/dev/null || true)
 if [ -n "$PASSWORD" ] && [ "$security" != wpa-psk ]; then

@@ -66,6 +66,7 @@ apply() {
     exec 8>"$MEMORY/lock"
     flock -n 8 || die "another installation runs on this host: tail -f $LOG"
     IFS= read -r SECRET || true
+    remember folder "$(getent passwd root | cut -d: -f6)/.ssh" # ssh-keygen makes it when it checks a signature
     CODENAME=$(sed -n 's/^VERSION_CODENAME=//p' "$OS_RELEASE" | tr -d '"')
     prepare_take_over
     write_settings

@@ -101,6 +101,7 @@ remove_containers() {
 # Docker goes only where the installation brought it and nobody else's containers use it by now; v4l-utils and the
 # like go in any case, unless something else on this host needs them.
 remove_docker_and_packages() {
+    local folder
     if [ -z "$KEEP_DOCKER" ] && [ "$(remembered engine)" != installed ]; then KEEP_DOCKER=yes; fi
     if [ -z "$KEEP_DOCKER" ] && docker_answers && [ -n "$(docker ps --all --quiet)" ]; then
         warn "Docker stays: other containers use it"
@@ -112,7 +113,12 @@ remove_docker_and_packages() {
     fi
     systemctl stop docker.socket docker.service containerd.service 2>/dev/null || true
     remove_packages
-    rm -rf /var/lib/docker /var/lib/containerd /etc/docker /run/docker /run/containerd
+    rm -rf /etc/docker /etc/containerd /run/docker /run/containerd
+    for folder in /var/lib/docker /var/lib/containerd; do
+        [ -d "$folder" ] || continue
+        find "$folder" -mindepth 1 -delete
+        rmdir "$folder" 2>/dev/null || true # a disk of its own stays, empty
+    done
     ip link delete docker0 2>/dev/null || true
     if getent group docker >/dev/null; then groupdel docker 2>/dev/null || true; fi
 }
@@ -128,6 +134,7 @@ remove_files() {
         esac
         rm -f "$name"
     done
+    remembered folder | while read -r name; do rmdir "$name" 2>/dev/null || true; done
     rmdir --ignore-fail-on-non-empty -p /usr/local/lib/docker/cli-plugins 2>/dev/null || true
     if [ -f "$MEMORY/daemon.json.before" ] && [ -d /etc/docker ]; then cp -p "$MEMORY/daemon.json.before" /etc/docker/daemon.json; fi
     rm -f /var/log/visant-update.log* /var/log/visant-install.log

@@ -59,6 +59,9 @@ install_engine() {
     fi
     update_lists
     command -v dockerd >/dev/null || remember engine installed
+    # containerd makes these and no package owns them.
+    remember folder /etc/cni
+    remember folder /etc/cni/net.d
     # Before Docker's first start, so that its bridge never takes the site's addresses.
     ensure_address_pools
     # Debian 12's own runc: trixie's wants a newer libc, and this one serves.

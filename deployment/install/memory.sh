@@ -8,7 +8,7 @@ remember() {
     mkdir -p "$MEMORY"
     grep -qxF "$1 $2" "$MEMORY/added" 2>/dev/null && return 0
     # What was there before us is not ours to remove.
-    if [ "$1" = file ] && [ -e "$2" ]; then return 0; fi
+    if { [ "$1" = file ] || [ "$1" = folder ]; } && [ -e "$2" ]; then return 0; fi
     printf '%s %s\n' "$1" "$2" >>"$MEMORY/added"
     sync "$MEMORY/added"
 }

@@ -5,6 +5,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../../lab/lib.sh"
 
 SUITE="${PI_HOST_SUITE:-bookworm}"
+BASE="visant-lab/pi-host-base:$SUITE"
 IMAGE="visant-lab/pi-host:$SUITE"
 ARCHIVE="$LAB_STATE/rootfs/pi-host-$SUITE.tar.gz"
 PACKAGES=(systemd-sysv dbus network-manager sudo python3 openssh-client openssh-server ca-certificates iproute2 kmod
@@ -45,9 +46,27 @@ build() {
     trap - EXIT
 }
 
+# Where a Pi differs from a container of this machine's Engine.
+dockerfile() {
+    cat <<DOCKERFILE
+FROM $BASE
+# The wired network is set up from outside here, by this machine's Engine, and there is no udev to tell NetworkManager
+# which interfaces are a Docker's: it would ask them all for an address by DHCP, and take away the one they have.
+RUN printf '[keyfile]\\nunmanaged-devices=interface-name:eth*;interface-name:veth*;interface-name:br-*;interface-name:docker*\\n' \
+    >/etc/NetworkManager/conf.d/lab.conf
+LABEL visant.pi-host.made-by=$KEY
+DOCKERFILE
+}
+
 need_root
-docker image inspect "$IMAGE" >/dev/null 2>&1 && exit 0
+KEY=$(sha256sum "${BASH_SOURCE[0]}" | cut -c1-16)
+[ "$(docker image inspect --format '{{index .Config.Labels "visant.pi-host.made-by"}}' "$IMAGE" 2>/dev/null)" != "$KEY" ] || exit 0
 command -v debootstrap >/dev/null || die "debootstrap is missing: apt-get install debootstrap (make lab does it)"
 [ -s "$ARCHIVE" ] || build
-docker import -c 'CMD ["/sbin/init"]' -c 'ENV container=docker' "$ARCHIVE" "$IMAGE" >/dev/null
+docker image inspect "$BASE" >/dev/null 2>&1 ||
+    docker import -c 'CMD ["/sbin/init"]' -c 'ENV container=docker' "$ARCHIVE" "$BASE" >/dev/null
+work=$(mktemp -d)
+dockerfile >"$work/Dockerfile"
+quietly pi-host-image docker build --tag "$IMAGE" "$work" || die "the image was not built: look at $LAB_STATE/log/pi-host-image.log"
+rm -rf "$work"
 say "$IMAGE is ready"
