@@ -79,8 +79,10 @@ def _line(kind: type[Settings], problem: Any) -> str:
 
 
 def _without_userinfo(value: str) -> str:
-    """A URL's user name and password must not appear in the line that refuses it."""
-    return re.sub(r"//\S*@", "//****@", value)
+    """A URL's user name, password and query must not appear in the line that refuses it."""
+    if "://" not in value:
+        return value
+    return re.sub(r"//.*@", "//****@", re.sub(r"(?s)\?[^@]*$", "?****", value), flags=re.DOTALL)
 
 
 def show(settings: Settings) -> str:

@@ -7,7 +7,6 @@ import signal
 import socket
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -28,23 +27,27 @@ def test_a_picture_is_newer_than_its_request_by_its_own_word(start):
         assert found[1].decode() == answer.headers["x-sequence"]
 
 
-def test_the_end_comes_in_time_with_viewers_and_requests_under_way(start):
+def test_the_end_comes_in_time_with_viewers_and_requests_under_way(start, until):
     service = start(CAMERA_SOURCE="fake")
     service.until("ok")
     service.http.post("/fake/faults", json={"fault": "stalled"})
     service.until("camera_stalled")
     with httpx.Client(base_url=service.url, trust_env=False) as other, other.stream("GET", "/stream"):
-        asking = threading.Thread(target=_ask, args=(service.url,))
+        answers = []
+        asking = threading.Thread(target=_ask, args=(service.url, answers))
         asking.start()
+        until(lambda: len(service.connections()) >= 3)
         began = time.monotonic()
         assert service.stop() == 0
         assert time.monotonic() - began < 8
         asking.join()
+    assert [(one.status_code, one.json()["reason"]) for one in answers] == [(503, "camera_starting")]
+    assert "Traceback" not in service.log
+    assert "[ERROR]" not in service.log
 
 
-def _ask(url):
-    with suppress(httpx.HTTPError):
-        httpx.get(f"{url}/snapshot?timeout_ms=30000", timeout=40, trust_env=False)
+def _ask(url, answers):
+    answers.append(httpx.get(f"{url}/snapshot?timeout_ms=30000", timeout=40, trust_env=False))
 
 
 def test_health_says_healthy_degraded_or_not_running(start, until):
@@ -85,6 +88,34 @@ def test_a_taken_port_is_one_line(start):
     assert found.returncode == 78
     assert (found.stderr + found.stdout).count("\n") == 1
     assert found.stderr.startswith(f"[ERROR] HTTP_PORT={service.env['HTTP_PORT']}: cannot listen")
+
+
+def test_a_heartbeat_that_cannot_be_written_is_one_line(start, tmp_path):
+    service = start(CAMERA_SOURCE="fake")
+    place = tmp_path / "nowhere" / "heartbeat"
+    found = service.command("run", HTTP_PORT="0", HEARTBEAT_FILE=str(place))
+    assert found.returncode == 78
+    assert found.stderr.startswith(f"[ERROR] HEARTBEAT_FILE={place} cannot be written (No such file or directory)")
+    assert (found.stderr + found.stdout).count("\n") == 1
+
+
+def test_fifty_requests_at_once_are_all_served(start):
+    service = start(CAMERA_SOURCE="fake")
+    service.until("ok")
+    answers = []
+    threads = [threading.Thread(target=_ask, args=(service.url, answers)) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [one.status_code for one in answers] == [200] * 50
+
+
+def test_an_empty_video_is_an_absent_camera(start, tmp_path):
+    (tmp_path / "clip.mp4").touch()
+    service = start(CAMERA_SOURCE=str(tmp_path / "clip.mp4"))
+    service.until("camera_absent")
+    assert service.state()["detail"].endswith("clip.mp4: it is no video that can be read")
 
 
 def test_a_source_that_names_nothing_is_one_line(start):

@@ -70,6 +70,25 @@ async def test_no_frame_in_time_is_503_with_the_reason_and_never_a_picture(web, 
     assert "unplugged" in answer.json()["detail"]
 
 
+async def test_who_only_asks_for_the_head_gets_the_head(web):
+    answer = await web.head("/snapshot")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
+    assert int(answer.headers["content-length"]) > 0
+
+
+async def test_who_waits_when_the_service_ends_is_told_at_once(web, rig, driver):
+    driver.sending = False
+    asking = asyncio.create_task(web.get("/snapshot?timeout_ms=30000"))
+    await asyncio.sleep(0.1)
+    began = time.monotonic()
+    rig.waiting.end()
+    answer = await asking
+    assert time.monotonic() - began < 1
+    assert (answer.status_code, answer.json()["reason"]) == (503, "camera_starting")
+    assert "being stopped" in answer.json()["detail"]
+    assert (await web.get("/snapshot?timeout_ms=30000")).status_code == 503, "and nobody waits anew"
+
+
 async def test_the_state_says_what_was_negotiated(web):
     state = (await web.get("/state")).json()
     assert state["state"] == "ok"

@@ -82,3 +82,39 @@ def test_the_default_size_is_full_hd_and_smaller_for_the_fake(monkeypatch):
     assert load(CameraSettings).size == (1280, 720)
     monkeypatch.setenv("CAMERA_RESOLUTION", "640X480")
     assert load(CameraSettings).size == (640, 480)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "rtsp://eve:s3c#ret@camera/x",
+        "rtsp://eve:s3c?ret@camera/x",
+        "rtsp://eve:s3c/ret@camera/x",
+        "rtsp://eve:s3c ret@camera:port/x",
+        "rtsp://eve:ok@camera:port/x?token=s3cret",
+        "http://eve:s3cret@camera/x",
+    ],
+)
+def test_an_address_that_is_refused_shows_nothing_of_its_password(source, monkeypatch, capsys):
+    monkeypatch.setenv("CAMERA_SOURCE", source)
+    with pytest.raises(SystemExit):
+        load(CameraSettings)
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1
+    assert "s3c" not in line
+    assert "ret" not in line.partition("is not valid")[0]
+
+
+def test_blanks_around_a_source_are_no_part_of_it(monkeypatch):
+    monkeypatch.setenv("CAMERA_SOURCE", " 0 ")
+    assert load(CameraSettings).camera_source == "0"
+
+
+@pytest.mark.parametrize(
+    "resolution", ["00x00", "15x720", "99999x99999", "1920", "1920*1080", "\uff11\uff19\uff12\uff10x1080"]
+)
+def test_a_size_that_no_camera_has_ends_the_start(resolution, monkeypatch, capsys):
+    monkeypatch.setenv("CAMERA_RESOLUTION", resolution)
+    with pytest.raises(SystemExit):
+        load(CameraSettings)
+    assert "WIDTHxHEIGHT, each from 16 to 8192" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Which control values are allowed, in which order they are set, and where they are kept. Nothing here waits."""
 
+import contextlib
 import json
 import os
 import threading
@@ -28,8 +29,9 @@ def read_wish(body: bytes) -> dict[str, int | None]:
         found = _WISH.validate_json(body)
     except ValidationError as error:
         first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "the body"
-        raise NotAllowed(f"{name}: it must be a JSON object of control names and whole numbers") from None
+        if first["loc"]:
+            raise NotAllowed(f"{first['loc'][0]}: it must be a whole number, true, false or null") from None
+        raise NotAllowed('the body must be one JSON object, like {"brightness": 10}') from None
     return {name: int(value) if isinstance(value, bool) else value for name, value in found.items()}
 
 
@@ -94,10 +96,14 @@ class SavedValues:
             return _SAVED.validate_json(self._path.read_bytes())
         except FileNotFoundError:
             return {}
-        except (OSError, ValidationError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is damaged"
-            log.warning("saved controls are ignored", file=str(self._path), error=why)
-            return {}
+        except OSError as error:
+            log.warning("saved controls are ignored", file=str(self._path), error=error.strerror)
+        except ValidationError:
+            kept = self._path.with_suffix(".damaged")
+            with contextlib.suppress(OSError):
+                self._path.replace(kept)
+            log.warning("saved controls are ignored", file=str(self._path), error=f"it is damaged; kept as {kept.name}")
+        return {}
 
     def _write(self) -> None:
         """A power cut leaves the old file or the new one."""

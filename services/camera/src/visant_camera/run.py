@@ -1,6 +1,7 @@
 """`visant-camera run`: the camera, the web server and the watchdog, until the process is told to end."""
 
 import asyncio
+from pathlib import Path
 
 import structlog
 
@@ -30,7 +31,7 @@ def run() -> int:
         listening = bind(settings.http_host, settings.http_port)
     except SettingsError as error:
         fail(str(error))
-    heartbeat = Heartbeat(default_path("camera"))
+    heartbeat = _heartbeat(default_path("camera"))
     saved = SavedValues(settings.camera_state_dir)
     camera = assemble(settings, saved, heartbeat)
 
@@ -44,6 +45,8 @@ def run() -> int:
             async with asyncio.TaskGroup() as group:
                 group.create_task(serve(app, listening, stop))
                 group.create_task(_watch(camera.grabber, heartbeat, stop))
+                await stop.wait()
+                camera.waiting.end()
         finally:
             await asyncio.to_thread(camera.grabber.stop)
 
@@ -51,9 +54,18 @@ def run() -> int:
     return lifecycle.run(work)
 
 
+def _heartbeat(path: Path) -> Heartbeat:
+    """Written once, so that a folder that is not there or not ours ends the start with one line."""
+    heartbeat = Heartbeat(path)
+    try:
+        heartbeat.expect("web", 30.0)
+    except OSError as error:
+        fail(f"HEARTBEAT_FILE={path} cannot be written ({error.strerror}): name a file in a folder this user may write")
+    return heartbeat
+
+
 async def _watch(grabber: Grabber, heartbeat: Heartbeat, stop: Stop) -> None:
     """The watchdog of the grabber's thread, and the event loop's own beat."""
-    heartbeat.expect("web", 30.0)
     while not await stop.sleep(_CHECK_EVERY):
         grabber.check()
         heartbeat.beat("web")

@@ -26,7 +26,10 @@ def source_kind(source: str) -> SourceKind:
         parts = urlsplit(source)
         if parts.scheme not in STREAMS or not parts.hostname:
             raise ValueError("an address must begin with rtsp:// or rtsps:// and name a host")
-        _ = parts.port  # raises ValueError where it is no number
+        try:
+            _ = parts.port
+        except ValueError:  # its text would quote what may be the begin of a password
+            raise ValueError("the port is no number; in a password write / as %2F, # as %23, ? as %3F") from None
         return "stream"
     suffix = Path(source).suffix.lower()
     if suffix in IMAGES:
@@ -48,14 +51,14 @@ def without_credentials(source: str) -> str:
 
 
 def _source(value: str) -> str:
-    source_kind(value)
-    return value
+    source_kind(value.strip())
+    return value.strip()
 
 
 def _resolution(value: str) -> str:
-    found = re.fullmatch(r"(\d{2,5})x(\d{2,5})", value.strip().lower())
-    if found is None:
-        raise ValueError("it is not WIDTHxHEIGHT")
+    found = re.fullmatch(r"([0-9]{2,4})x([0-9]{2,4})", value.strip().lower())
+    if found is None or not all(16 <= int(side) <= 8192 for side in found.groups()):
+        raise ValueError("it is not WIDTHxHEIGHT, each from 16 to 8192")
     return found[0]
 
 
@@ -81,7 +84,7 @@ class CameraSettings(Settings):
         Field(description="set it like 1920x1080; the nearest size the camera has is taken"),
     ] = None
     """Unset: 1920x1080, and 1280x720 for the fake camera."""
-    camera_fps: Annotated[float, Field(gt=0, le=240, description="frames a second to ask for, like 30")] = 30.0
+    camera_fps: Annotated[float, Field(ge=0.1, le=240, description="frames a second to ask for, like 30")] = 30.0
     camera_warmup: Annotated[int, Field(ge=0, le=300, description="a number of frames from 0 to 300")] = 2
     """Frames discarded after each open: the first ones of many webcams are dark or broken."""
     camera_freshness_margin: Annotated[

@@ -14,7 +14,7 @@ from visant_camera.drivers import BadFrame
 from visant_camera.picture import Picture
 from visant_camera.problems import problem
 from visant_camera.waiting import Waiting
-from visant_contract.outcome import REMEDY
+from visant_contract.outcome import REMEDY, Reason
 from visant_contract.snapshot import CAPTURED_AT, DEFAULT_TIMEOUT_MS, SnapshotInfo
 
 MAX_TIMEOUT_MS = 30_000
@@ -67,6 +67,8 @@ class Snapshots:
                 self._condition.bad_frame(error)
                 after_bad = math.nextafter(picture.exposed.monotonic, math.inf)
             except TimeoutError:
+                if self._waiting.ended:
+                    raise NoPicture(Reason.CAMERA_STARTING, "the camera service is being stopped") from None
                 age = "after the request" if max_age is None else f"at most {max_age:.3f} s before it"
                 reason, detail = self._condition.why_no_frame(began, f"no frame {age} within {timeout:.3f} s")
                 raise NoPicture(reason, detail) from None

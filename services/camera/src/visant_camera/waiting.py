@@ -26,6 +26,8 @@ class Waiting:
         self._waiters: set[_Waiter] = set()
         self._newest: Picture | None = None
         self._old_ones_until = 0.0
+        self.ended = False
+        """Whether the service is on its way out: nobody waits any more."""
 
     async def picture(self, since: float, timeout: float, *, keep: bool = False) -> Picture:
         """The first picture stamped at `since` (CLOCK_MONOTONIC, seconds) or later. TimeoutError after `timeout`.
@@ -37,6 +39,8 @@ class Waiting:
                 self._old_ones_until = time.monotonic() + self._idle_after
             if self._newest is not None and self._newest.exposed.monotonic >= since:
                 return self._newest
+            if self.ended:
+                raise TimeoutError
             loop = asyncio.get_running_loop()
             waiter = _Waiter(since, loop.create_future(), loop)
             self._waiters.add(waiter)
@@ -46,6 +50,15 @@ class Waiting:
         finally:
             with self._lock:
                 self._waiters.discard(waiter)
+
+    def end(self) -> None:
+        """Lets everybody who waits go now, with a TimeoutError."""
+        with self._lock:
+            self.ended = True
+            waiters, self._waiters = self._waiters, set()
+        for one in waiters:
+            if not one.future.done():
+                one.future.set_exception(TimeoutError())
 
     def wanted(self) -> bool:
         """Whether the next frame is worth its copy."""

@@ -63,6 +63,7 @@ def _play(cv2: Any, order: Order) -> None:
     width, height = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
     _send(OPENED, Playing(width, height, capture.get(cv2.CAP_PROP_FPS)).body())
     wanted = False
+    image = None  # one buffer for all pictures
     sequence = 0
     while True:
         exposed = pace.next()
@@ -71,7 +72,7 @@ def _play(cv2: Any, order: Order) -> None:
         if not wanted:
             _send(DRAINED, b"")
             continue
-        done, image = capture.retrieve()
+        done, image = capture.retrieve(image)
         if done:
             done, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, order.quality])
         if not done:

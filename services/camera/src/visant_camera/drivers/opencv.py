@@ -32,6 +32,9 @@ _REACH = 3.0  # seconds until a TCP connection must stand
 _PORTS = {"rtsp": 554, "rtsps": 322}
 STREAM_LATE = 0.5
 """Seconds that a network frame may be old on arrival, at best (encoder, network, decoder): CAMERA_FRESHNESS_MARGIN."""
+_SMALL = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "131072"}
+"""Keeps the child small: no threads for a linear algebra it never does, and pictures that are let go of go back to the
+kernel. glibc would otherwise keep room for the largest ones: 12 MB at 1920x1080."""
 _LIVE_OPTIONS = "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay"  # FFmpeg's, as OpenCV passes them on
 
 
@@ -61,6 +64,7 @@ class OpenCvDriver:
                 **os.environ,
                 "OPENCV_FFMPEG_CAPTURE_OPTIONS": _LIVE_OPTIONS if self._live else "",
                 "OPENCV_FFMPEG_THREADS": "1",  # threads that share out whole frames delay each of them
+                **_SMALL,
             },
         )
         order = Order(self._source, self._live, self._quality, self._open_timeout, self._open_timeout)

@@ -85,8 +85,19 @@ class Node:
         ]
 
     def controls(self) -> list[Control]:
-        """Every control with a single value that can be set, in the driver's order."""
-        return [self._control(query) for query in self._control_queries()]
+        """Every control with a single value that can be read and set, in the driver's order.
+
+        One that cannot be read is left out: some are for writing only (uvcvideo's relative pan), and some cameras
+        answer a question about one control with an error and work well otherwise.
+        """
+        found = []
+        for query in self._control_queries():
+            try:
+                found.append(self._control(query))
+            except OSError as error:
+                if error.errno == errno.ENODEV:
+                    raise
+        return found
 
     def set_control(self, name: str, value: int) -> None:
         """Raises KeyError for a name it has not, OSError for a value it cannot take now."""
