@@ -1,6 +1,7 @@
 """`visant-uploader spool`, as a technician uses it."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from visant_contract.outcome import Reason
 from visant_uploader.known_cloud import FILE_NAME, KnownCloud, recall, remember
 from visant_uploader.spool_command import spool_command
+from visant_uploader.spool_file import encode
 from visant_uploader.spool_folders import Destination
 
 HERE = Destination("cloud-1", "FLOOR1")
@@ -107,6 +109,73 @@ def test_the_spool_of_a_dead_device_is_taken_over(make, spool, tmp_path, capsys)
     assert len(dead.outbox(HERE)) == 2  # the card keeps what it has
     assert spool_command(["import", str(dead.folders.root), "--here"]) == 1
     assert "3 taken over, 1 not" in capsys.readouterr().out
+
+
+def test_an_import_that_finds_nothing_or_may_not_read_says_so(spool, tmp_path, capsys, monkeypatch) -> None:
+    (tmp_path / "card" / "outbox").mkdir(parents=True)
+    assert spool_command(["import", str(tmp_path / "card")]) == 1
+    assert "holds no outcome" in capsys.readouterr().err
+    walk = os.walk
+
+    def locked(root, onerror):
+        onerror(PermissionError(13, "Permission denied", str(root / "outbox")))
+        return walk(root / "nothing")
+
+    monkeypatch.setattr(os, "walk", locked)
+    assert spool_command(["import", str(tmp_path / "card")]) == 1
+    assert "card/outbox: Permission denied" in capsys.readouterr().err
+
+
+def test_an_import_keeps_to_the_limits_and_goes_on_later(make, spool, tmp_path, capsys, monkeypatch) -> None:
+    dead = make.spool(tmp_path / "dead-card")
+    dead.open()
+    for number in range(4):
+        dead.release(HERE, dead.put(make.picture(f"t-dead-{number}"), bytes(500_000)))
+    monkeypatch.setenv("SPOOL_MAX_BYTES", str(1 << 20))
+    monkeypatch.setenv("SPOOL_MIN_FREE_BYTES", "0")
+    assert spool_command(["import", str(dead.folders.root)]) == 1
+    said = capsys.readouterr()
+    assert "2 taken over, 1 not" in said.out and "no room" in said.err
+    monkeypatch.setenv("SPOOL_MAX_BYTES", str(1 << 24))
+    assert spool_command(["import", str(dead.folders.root)]) == 0
+    assert "4 taken over" in capsys.readouterr().out
+    assert len(spool.take_incoming()) == 4
+
+
+def test_a_damaged_file_of_a_dead_card_is_named_with_its_trigger(make, spool, tmp_path, capsys) -> None:
+    card = tmp_path / "card"
+    card.mkdir()
+    whole = b"".join(encode(make.picture("t-half"), bytes(5000))[1])
+    (card / "half.picture").write_bytes(whole[:3000])
+    (card / "empty.picture").write_bytes(b"")
+    assert spool_command(["import", str(card)]) == 1
+    said = capsys.readouterr().err
+    assert "half.picture: damaged" in said and "t-half" in said and "empty.picture" in said
+
+
+def test_a_file_that_the_uploader_may_not_read_holds_up_no_other(make, spool, tmp_path, capsys, monkeypatch) -> None:
+    assert spool_command(["export", str(tmp_path / "stick")]) == 0
+    assert spool_command(["import", str(tmp_path / "stick")]) == 0
+    first = next(spool.folders.incoming.iterdir()).name
+    read = Path.read_bytes
+
+    def not_that_one(path: Path) -> bytes:
+        if path.name == first:
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", not_that_one)
+    assert len(spool.take_incoming()) == 3
+    with pytest.raises(PermissionError):
+        spool.take_incoming()
+    monkeypatch.undo()
+    assert len(spool.take_incoming()) == 1
+
+
+def test_an_export_into_the_spool_itself_is_refused(spool, capsys) -> None:
+    assert spool_command(["export", str(spool.folders.outbox / "copy")]) == 1
+    assert "spool itself" in capsys.readouterr().err
+    assert not (spool.folders.outbox / "copy").exists()
 
 
 def test_an_export_can_be_imported_or_looked_at(spool, tmp_path, capsys) -> None:

@@ -58,6 +58,7 @@ class DeliveryLoop:
         self._running: dict[asyncio.Task[None], int] = {}
         self._wakes = 0
         self._bell = asyncio.Event()
+        self._incoming_trouble = ""
 
     def released(self, destination: Destination, name: str) -> None:
         """A new outcome may go."""
@@ -157,8 +158,13 @@ class DeliveryLoop:
         try:
             taken = await asyncio.to_thread(self._spool.take_incoming)
         except OSError as error:
-            log.error("files put back cannot be taken in, tried again", error=error.strerror)
+            if self._incoming_trouble != (trouble := f"{error.filename}: {error.strerror}"):
+                log.error(
+                    "files put back cannot be taken in, tried again: may the uploader read them?", problem=trouble
+                )
+            self._incoming_trouble = trouble
             return
+        self._incoming_trouble = ""
         for destination, name in taken:
             log.info("taken back into the outbox", file=name)
             self.released(destination, name)

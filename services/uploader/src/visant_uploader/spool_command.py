@@ -59,7 +59,7 @@ def _ls(folders: Folders, settings: SpoolSettings, asked: argparse.Namespace) ->
     print(f"{'KEY':12}  {'STATE':14}  {'KIND':7}  {'BYTES':>9}  {'TAKEN (UTC)':19}  TRIGGER")
     for one in listing(folders, own):
         print(_row(one))
-    left = "unknown" if health.days_left is None else f"{health.days_left:.1f}"
+    left = "unknown (told after ten minutes of pictures)" if health.days_left is None else f"{health.days_left:.1f}"
     age = "" if health.oldest_age is None else f", the oldest for {health.oldest_age / 3600:.1f} h"
     print(
         f"{health.pictures} pictures and {health.reports} reports wait{age}; {health.held} held, "
@@ -91,7 +91,7 @@ def _requeue(folders: Folders, settings: SpoolSettings, asked: argparse.Namespac
 
 
 def _export(folders: Folders, settings: SpoolSettings, asked: argparse.Namespace) -> int:
-    copied, skipped = export(listing(folders, _own_place(folders)), asked.folder, jpeg=asked.jpeg)
+    copied, skipped = export(folders, listing(folders, _own_place(folders)), asked.folder, jpeg=asked.jpeg)
     print(f"{copied} copied to {asked.folder}; {skipped} skipped, damaged or delivered meanwhile")
     return 0
 
@@ -102,9 +102,11 @@ def _import(folders: Folders, settings: SpoolSettings, asked: argparse.Namespace
     if asked.folder.resolve() == folders.root.resolve():
         raise Refused(f"{asked.folder} is this device's own spool")
     here = _here(folders) if asked.here else None
-    taken, refused = take_over(folders, asked.folder, _device_id(), here)
+    taken, refused = take_over(folders, asked.folder, _device_id(), here, _room(folders, settings))
     for line in refused:
         print(f"[WARNING] {line}", file=sys.stderr)
+    if not taken and not refused:
+        raise Refused(f"{asked.folder} holds no outcome (*.picture, *.report): name a spool, or an export")
     print(f"{taken} taken over, {len(refused)} not")
     return 1 if refused else 0
 
@@ -156,6 +158,13 @@ def _here(folders: Folders) -> Here:
     if known is None:
         raise Refused(f"API_URL={api_url!r} has never been reached: start the device, wait for its first connection")
     return Here(known.cloud_id, known.plain, api_url, _device_id())
+
+
+def _room(folders: Folders, settings: SpoolSettings) -> int:
+    """Bytes of pictures that the limits still allow; what waits in `incoming` counts."""
+    coming = sum(one.stat().st_size for one in folders.incoming.iterdir())
+    used = count(folders).picture_bytes() + coming
+    return min(settings.spool_max_bytes - used, disk_free(folders.root) - settings.spool_min_free_bytes)
 
 
 def _rate() -> float | None:

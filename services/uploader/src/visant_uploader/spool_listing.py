@@ -1,7 +1,7 @@
 """Outcome files, wherever they lie, as a technician sees them. Reads beside a running uploader. Blocking."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,9 +49,9 @@ def listing(folders: Folders, own_place: str | None) -> Iterator[Found]:
     yield from _in(folders.quarantine, "quarantine")
 
 
-def strays(root: Path) -> Iterator[Path]:
-    """Outcome files anywhere below `root`: another spool, or an export."""
-    for folder, _, names in os.walk(root):
+def strays(root: Path, unreadable: Callable[[OSError], None]) -> Iterator[Path]:
+    """Outcome files anywhere below `root`: another spool, or an export. Hears of each folder that cannot be read."""
+    for folder, _, names in os.walk(root, onerror=unreadable):
         if Path(folder).name != "draft":
             yield from (Path(folder) / name for name in sorted(names) if name.endswith((PICTURE, REPORT)))
 

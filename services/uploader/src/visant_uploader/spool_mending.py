@@ -55,11 +55,13 @@ def requeue(folders: Folders, found: Found, here: Here | None) -> None:
     found.path.unlink(missing_ok=True)
 
 
-def export(found: Iterable[Found], target: Path, *, jpeg: bool) -> tuple[int, int]:
+def export(folders: Folders, found: Iterable[Found], target: Path, *, jpeg: bool) -> tuple[int, int]:
     """Copies files into `target`: as they are, for `import`, or as pictures for people with --jpeg.
 
-    Returns (copied, skipped as damaged or gone meanwhile). Raises OSError.
+    Returns (copied, skipped as damaged or gone meanwhile). Raises Refused, OSError.
     """
+    if target.resolve().is_relative_to(folders.root.resolve()):
+        raise Refused(f"{target} lies in the spool itself: name a folder elsewhere, e.g. on a stick")
     target.mkdir(parents=True, exist_ok=True)
     copied = skipped = 0
     for one in found:
@@ -76,19 +78,34 @@ def export(found: Iterable[Found], target: Path, *, jpeg: bool) -> tuple[int, in
     return copied, skipped
 
 
-def take_over(folders: Folders, source: Path, device_id: str, here: Here | None) -> tuple[int, list[str]]:
-    """Copies the outcomes of another spool or an export into this one. Returns (taken, a line for each refused)."""
+def take_over(folders: Folders, source: Path, device_id: str, here: Here | None, room: int) -> tuple[int, list[str]]:
+    """Copies the outcomes of another spool or an export into this one, as long as pictures of `room` bytes fit.
+
+    Returns (taken, a line for each refused). Raises OSError.
+    """
     taken, refused = 0, []
-    for path in strays(source):
+
+    def unreadable(error: OSError) -> None:
+        refused.append(f"{error.filename}: {error.strerror}: run this as a user who may read it")
+
+    for path in strays(source, unreadable):
         try:
             outcome = decode(path.read_bytes())
-        except (CorruptFile, OSError) as error:
-            refused.append(f"{path.name}: {error}")
+        except CorruptFile as corrupt:
+            trigger = "" if corrupt.header is None else f", of trigger {corrupt.header.trigger_id}"
+            refused.append(f"{path.name}: damaged ({corrupt.reason}){trigger}")
+            continue
+        except OSError as error:
+            refused.append(f"{path.name}: {error.strerror}")
             continue
         header = outcome.header if here is None else here.address(outcome.header)
         if header.device_id != device_id:
             refused.append(f"{path.name}: of device {header.device_id}, this is {device_id}: add --here to adopt it")
             continue
+        room -= len(outcome.body)
+        if room < 0:
+            refused.append(f"{path.name} and what follows: no room; wait until some are delivered, then import again")
+            break
         _write(folders, header, bytes(outcome.body))
         taken += 1
     return taken, refused
@@ -97,8 +114,12 @@ def take_over(folders: Folders, source: Path, device_id: str, here: Here | None)
 def _write(folders: Folders, header: SpoolHeader, body: bytes) -> None:
     """Drafts lie beside their target under a name that nobody takes for an outcome."""
     sealed, pieces = encode(header, body)
-    target = folders.incoming / sealed.file_name()
-    write_durably(pieces, folders.incoming / f".{sealed.file_name()}.{os.getpid()}", target)
+    draft = folders.incoming / f".{sealed.file_name()}.{os.getpid()}"
+    if os.geteuid() == 0:  # the uploader runs as another user, and must be able to read it and to take it away
+        owner = folders.incoming.stat()
+        draft.touch()
+        os.chown(draft, owner.st_uid, owner.st_gid)
+    write_durably(pieces, draft, folders.incoming / sealed.file_name())
 
 
 def _export_jpeg(path: Path, target: Path) -> bool:

@@ -54,13 +54,20 @@ def sort_unreleased(folders: Folders) -> Found:
 
 
 def take_incoming(folders: Folders) -> Found:
-    """Into the outboxes, AT_ONCE. A picture replaces the report that said why there was none."""
+    """Into the outboxes, AT_ONCE. A picture replaces the report that said why there was none.
+
+    Raises PermissionError for files of another user, after all others were taken in.
+    """
     taken, damaged = [], 0
+    foreign: PermissionError | None = None
     for entry in list(islice(outcome_files(folders.incoming), AT_ONCE)):
         path = Path(entry.path)
         try:
             header = decode(path.read_bytes()).header
         except FileNotFoundError:
+            continue
+        except PermissionError as error:
+            foreign = error
             continue
         except CorruptFile:
             move_durably(path, folders.quarantine / entry.name)
@@ -75,4 +82,6 @@ def take_incoming(folders: Folders) -> Found:
             continue
         move_durably(path, place / header.file_name())
         taken.append((destination, header.file_name()))
+    if foreign is not None and not taken and not damaged:
+        raise foreign
     return taken, damaged
