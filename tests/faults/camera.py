@@ -36,5 +36,6 @@ add(
         "the camera is unplugged for 30 s, longer than CAPTURE_PATIENCE",
         allowed={"camera_absent": "the camera was away longer than CAPTURE_PATIENCE (15 s)"},
         proxied=False,
+        short=False,
     )
 )

@@ -38,7 +38,7 @@ for _service in SERVICES:
                 f"kill -9 of {_service}, " + (f"back after {_down:.0f} s" if _down else "back at once"),
                 allowed=REASONS_OF_A_DEAD_CAMERA if (_service, _down) == ("camera", 10.0) else {},
                 proxied=False,
-                short=not _down or _service in ("redis", "cloud"),
+                short=not _down or _service == "cloud",
             )
         )
 
@@ -50,7 +50,10 @@ async def _power_cut(arena: Arena) -> None:
         await asyncio.sleep(0.05)
 
 
-add(Scenario("power_cut", _power_cut, "kill -9 of the whole device at once, back after 3 s", proxied=False))
+# in the short form: power cuts with a clock set back, with a reboot, and with the cloud
+add(
+    Scenario("power_cut", _power_cut, "kill -9 of the whole device at once, back after 3 s", proxied=False, short=False)
+)
 
 
 async def _blackout(arena: Arena) -> None:

@@ -37,7 +37,7 @@ async def _refused(arena: Arena) -> None:
     arena.struck(arena.proxy.faults.counts.get("refused", 0) > 0, "connections refused")
 
 
-add(Scenario("uplink_refused", _refused, "every connection to the cloud refused for 10 s"))
+add(Scenario("uplink_refused", _refused, "every connection to the cloud refused for 10 s", short=False))
 
 
 async def _cut(arena: Arena, *, times: int, every: float) -> None:
@@ -60,8 +60,8 @@ async def _vanish(arena: Arena, *, what: str, seconds: float) -> None:
     arena.struck(any("stream bytes" in name for name in arena.proxy.faults.counts), "bytes of the stream vanished")
 
 
-def _stream_scenario(name: str, fault: Callable[[Arena], Awaitable[None]], about: str) -> None:
-    add(Scenario(name, fault, about))
+def _stream_scenario(name: str, fault: Callable[[Arena], Awaitable[None]], about: str, short: bool = True) -> None:
+    add(Scenario(name, fault, about, short=short))
 
 
 _stream_scenario(
@@ -73,4 +73,5 @@ _stream_scenario(
     "sse_buffered",
     partial(_vanish, what="buffer_stream", seconds=10.0),
     "a proxy holds the command stream's bytes back for 10 s",
+    short=False,
 )
