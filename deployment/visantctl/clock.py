@@ -83,8 +83,11 @@ def look(url: str, given: Mapping[str, str] | None, *, dates: bool) -> Seen:
 
 
 def set_clock(epoch: float) -> None:
-    """Needs CAP_SYS_TIME."""
-    time.clock_settime(time.CLOCK_REALTIME, epoch)
+    """Problem without CAP_SYS_TIME."""
+    try:
+        time.clock_settime(time.CLOCK_REALTIME, epoch)
+    except PermissionError:
+        raise Problem(f"the clock is wrong, it is {_shown(epoch)}, and may not be set: sudo visantctl clock") from None
 
 
 def correct(

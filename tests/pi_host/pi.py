@@ -28,7 +28,9 @@ _LEFT_OUT = ("proc", "sys", "run", "dev", "tmp", "var/cache", "var/log", "var/li
 """What apt, the kernel and the journal write by themselves."""
 _DEBS = STATE / f"debs-{SUITE}"
 _OPTIONS = (
-    "--cap-add=ALL", "--security-opt=seccomp=unconfined", "--security-opt=systempaths=unconfined",
+    # A test's host must never set the clock of the machine that it shares.
+    "--cap-add=ALL", "--cap-drop=SYS_TIME",
+    "--security-opt=seccomp=unconfined", "--security-opt=systempaths=unconfined",
     "--security-opt=apparmor=unconfined", "--device-cgroup-rule=a *:* rwm", "--cgroupns=host",
     "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw", "--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp",
     "--stop-signal=SIGRTMIN+3", "--hostname=raspberrypi",

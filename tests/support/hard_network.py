@@ -1,6 +1,6 @@
 """What stands between a device and its cloud at difficult sites: an own authority, a TLS front, a proxy.
 
-Each server listens on loopback, runs in threads of its own and is a context manager.
+Each server listens on loopback unless told otherwise, runs in threads of its own and is a context manager.
 """
 
 import base64
@@ -34,15 +34,17 @@ class Authority:
             when="-5y",
         )
 
-    def certificate(self, name: str, *, address: str = "127.0.0.1", days: int = 90, when: str = "-1d") -> Path:
-        """A PEM file with key and chain for `address` and localhost, valid for `days` from `when` on."""
+    def certificate(
+        self, name: str, *, address: str = "127.0.0.1", host: str = "localhost", days: int = 90, when: str = "-1d"
+    ) -> Path:
+        """A PEM file with key and chain for `address` and `host`, valid for `days` from `when` on."""
         stem = self._folder / name
         self._openssl(
             *("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={name}"),
             *("-keyout", f"{stem}.key", "-out", f"{stem}.csr"),
         )
         extension = stem.with_suffix(".ext")
-        extension.write_text(f"subjectAltName=IP:{address},DNS:localhost\nbasicConstraints=CA:FALSE\n")
+        extension.write_text(f"subjectAltName=IP:{address},DNS:{host}\nbasicConstraints=CA:FALSE\n")
         self._openssl(
             *("x509", "-req", "-in", f"{stem}.csr", "-CA", str(self.file), "-CAkey", str(self._folder / "ca.key")),
             *("-CAcreateserial", "-days", str(days), "-extfile", str(extension), "-out", f"{stem}.crt"),
@@ -61,10 +63,10 @@ class Authority:
 
 
 class _Server:
-    """Accepts on loopback and hands each connection to `_serve` in a thread."""
+    """Accepts on `host` and hands each connection to `_serve` in a thread."""
 
-    def __init__(self) -> None:
-        self._listening = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self._listening = socket.create_server((host, 0))
         self.port = int(self._listening.getsockname()[1])
         self._open: set[socket.socket] = set()
         self._closing = False
@@ -103,15 +105,17 @@ class _Server:
 
 
 class TlsFront(_Server):
-    """TLS before a server that speaks http on `target`, as a reverse proxy is.
+    """TLS (without a certificate: none) before a server that speaks http on `target`, as a reverse proxy is.
 
-    `target` may also be a function that makes the whole answer from nothing: a server of one sentence.
+    `target` is a port of loopback, an address, or a function that makes the whole answer from nothing.
     """
 
-    def __init__(self, certificate: Path, target: int | Callable[[], bytes]) -> None:
+    def __init__(self, certificate: Path | None, target: int | tuple[str, int] | Callable[[], bytes]) -> None:
         self._target = target
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(certificate)
+        self._context = None
+        if certificate is not None:
+            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._context.load_cert_chain(certificate)
         self.refused = 0
         """Handshakes that came to nothing: what a client does that does not accept the certificate."""
         super().__init__()
@@ -119,21 +123,22 @@ class TlsFront(_Server):
     @property
     def url(self) -> str:
         """What a device takes as API_URL."""
-        return f"https://127.0.0.1:{self.port}"
+        return f"{'http' if self._context is None else 'https'}://127.0.0.1:{self.port}"
 
     def _serve(self, client: socket.socket) -> None:
         client.settimeout(10)
         try:
-            secured = self._context.wrap_socket(client, server_side=True)
+            secured = client if self._context is None else self._context.wrap_socket(client, server_side=True)
         except OSError:
             self.refused += 1
             raise
         with secured:
-            if not isinstance(self._target, int):
+            if callable(self._target):
                 _head(secured)
                 secured.sendall(self._target())
                 return
-            with socket.create_connection(("127.0.0.1", self._target)) as inner:
+            address = ("127.0.0.1", self._target) if isinstance(self._target, int) else self._target
+            with socket.create_connection(address) as inner:
                 _pump(secured, inner)
 
 
@@ -146,19 +151,26 @@ class NoTls(_Server):
 
 
 class ConnectProxy(_Server):
-    """An HTTP proxy: CONNECT, and plain requests with a whole address; with a password where one is given."""
+    """An HTTP proxy: CONNECT, and plain requests with a whole address; with a password where one is given.
 
-    def __init__(self, user: str = "", password: str = "") -> None:
+    `names`: what only the proxy resolves, as proxies of sites do.
+    """
+
+    def __init__(
+        self, user: str = "", password: str = "", *, host: str = "127.0.0.1", names: dict[str, str] | None = None
+    ) -> None:
+        self._host = host
+        self._names = names or {}
         self._wanted = base64.b64encode(f"{user}:{password}".encode()).decode() if user else ""
         self._userinfo = f"{user}:{password}@" if user else ""
         self.asked: list[str] = []
         """`CONNECT host:port` and `GET http://...`, as they came."""
-        super().__init__()
+        super().__init__(host)
 
     @property
     def url(self) -> str:
         """What goes into HTTPS_PROXY."""
-        return f"http://{self._userinfo}127.0.0.1:{self.port}"
+        return f"http://{self._userinfo}{self._host}:{self.port}"
 
     def _serve(self, client: socket.socket) -> None:
         head = _head(client)
@@ -169,7 +181,7 @@ class ConnectProxy(_Server):
             return
         plain = target.removeprefix("http://").split("/", 1)[0]
         host, _, port = plain.partition(":")
-        with socket.create_connection((host, int(port or 80)), timeout=10) as inner:
+        with socket.create_connection((self._names.get(host, host), int(port or 80)), timeout=10) as inner:
             if method == "CONNECT":
                 client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             else:

@@ -159,7 +159,7 @@ class _Visit(BaseHTTPRequestHandler):
         try:
             camera.request(self.command, f"{path}?{query}" if query else path, body or None, headers)
             answer = camera.getresponse()
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:  # ValueError: a query that is no text
             camera.close()
             self._refuse(502, f"The camera service does not answer ({error}): sudo systemctl restart visant-device-v2")
             return

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from visantctl.device import Device
-from visantctl.device_settings import checked
+from visantctl.device_settings import SERVICE_ID, checked
 from visantctl.doctor.finding import Finding, fail, good, warn
 from visantctl.errors import Misconfigured
 from visantctl.settings import read_env_file
@@ -42,7 +42,7 @@ def check(device: Device) -> Iterator[Finding]:
         yield fail("settings", f"{file} is not there", "run install_device.sh with --device-id and --api-url")
         return
     values = read_env_file(file)
-    troubles = list(_wrong(values, file)) + list(_exposed(file)) + list(_token(values, file))
+    troubles = [*_wrong(values, file), *_exposed(file), *_token(values, file), *_authorities(values, file)]
     example = device.place.current / ".env.device.example"
     if example.is_file():
         troubles += unknown(values, known_keys(example.read_text(encoding="utf-8")), file)
@@ -95,6 +95,29 @@ def _exposed(file: Path) -> Iterator[Finding]:
             "600",
             str(file),
         )
+
+
+def _authorities(values: dict[str, str], file: Path) -> Iterator[Finding]:
+    """That the services can read the CA file; that it is there and one, `Settings` and `uplink.context` say."""
+    named = values.get("SSL_CERT_FILE", "")
+    if named and not named.startswith("/run/secrets/"):
+        yield fail(
+            "settings",
+            f"SSL_CERT_FILE={named}: the services see only /opt/visant/secrets, as /run/secrets",
+            f"put the file into {file.parent}/secrets and set SSL_CERT_FILE=/run/secrets/NAME",
+        )
+    elif named:
+        path = file.parent / "secrets" / named.removeprefix("/run/secrets/")
+        status = path.stat()
+        if not (status.st_mode & 0o004 or (status.st_gid == SERVICE_ID and status.st_mode & 0o040)):
+            yield fail(
+                "settings",
+                f"{path} cannot be read by the services (group {SERVICE_ID})",
+                f"sudo chmod 644 {path}",
+                "chmod",
+                "644",
+                str(path),
+            )
 
 
 def _token(values: dict[str, str], file: Path) -> Iterator[Finding]:

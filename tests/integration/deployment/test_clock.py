@@ -209,6 +209,15 @@ def test_an_answer_that_a_proxy_kept_is_as_old_as_it_says(authority: Authority, 
     assert abs(found.off) < 3
 
 
+def test_a_cloud_that_speaks_plain_http_is_believed_within_bounds(correct: Correct) -> None:
+    with TlsFront(None, says()) as front:
+        found = correct(front.url)
+        assert found.believed, found.said
+        assert abs(found.off) < 3
+    with TlsFront(None, says(time.time() - 700 * 86400)) as front:
+        assert not correct(front.url).believed
+
+
 def test_nobody_there(correct: Correct) -> None:
     found = correct("https://127.0.0.1:9")
     assert not found.believed
