@@ -43,6 +43,33 @@ for _service in SERVICES:
         )
 
 
+async def _redis_forgets(arena: Arena) -> None:
+    """Commands wait for a camera that is away; Redis dies, its file is set aside as `redis/start.sh` does with damage."""
+    await arena.camera_fault("absent")
+    await asyncio.sleep(5.0)
+    redis, uploader = arena.device.redis, arena.device.uploader
+    starts, lives = redis.starts, uploader.starts
+    await asyncio.gather(redis.kill(down=3.0), uploader.kill(down=3.0))  # what it had in hand is forgotten as well
+    folder = Path(redis.argv[redis.argv.index("--dir") + 1])
+    files = [*folder.glob("appendonly*")]
+    arena.struck(bool(files), f"an append-only file in {folder}")
+    for file in files:
+        file.rename(folder / f"set-aside-{file.name}")
+    while redis.starts == starts or uploader.starts == lives:
+        await asyncio.sleep(0.02)
+    await arena.camera_fault("none")
+
+
+add(
+    Scenario(
+        "redis_forgets",
+        _redis_forgets,
+        "Redis loses its damaged file while commands wait in it, and the uploader dies with it",
+        proxied=False,
+    )
+)
+
+
 async def _power_cut(arena: Arena) -> None:
     starts = {name: child.starts for name, child in arena.device.children.items()}
     await asyncio.gather(*(child.kill(down=3.0) for child in arena.device.children.values()))
