@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import pkgutil
 import sys
 from collections.abc import Sequence
@@ -61,6 +62,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except PermissionError as error:
         print(f"visantctl: {error.filename} may not be written: run as root (sudo visantctl ...)", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # `visantctl doctor | head`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # or Python complains once more at its end
+        return 141
     except OSError as error:
         print(f"visantctl: {error.filename or 'this host'}: {error.strerror or error}", file=sys.stderr)
         return 1

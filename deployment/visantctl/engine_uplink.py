@@ -16,6 +16,7 @@ from visantctl import durable
 from visantctl.errors import Problem
 from visantctl.log import Log
 from visantctl.place import Place
+from visantctl.settings import Settings
 from visantctl.uplink import KEYS
 
 
@@ -33,10 +34,15 @@ def files(place: Place) -> tuple[Path, Path]:
     return place.units / "docker.service.d/visant-uplink.conf", place.state / "engine.env"
 
 
-def apply(place: Place, given: Mapping[str, str] | None, log: Log) -> bool:
+def wanted_environment(place: Place) -> str:
+    """By `.env.device` alone: what the caller's shell happens to have set must not stay in the Engine."""
+    return environment(Settings.load(place.env_file, {}).proxies)
+
+
+def apply(place: Place, log: Log) -> bool:
     """Write or remove both files; restart the Engine where that changed something. True when it did."""
     drop_in, file = files(place)
-    text = environment(given)
+    text = wanted_environment(place)
     # `-`: an Engine must start also where the file is gone.
     wanted = {drop_in: f"[Service]\nEnvironmentFile=-{file}\n" if text else "", file: text}
     changed = False
@@ -55,8 +61,8 @@ def apply(place: Place, given: Mapping[str, str] | None, log: Log) -> bool:
 
 
 def _restart() -> None:
-    if not shutil.which("systemctl"):
-        return
+    if not shutil.which("systemctl") or not Path("/run/systemd/system").is_dir():
+        return  # no systemd here: whoever starts the Engine does it
     _systemctl("daemon-reload")
     if subprocess.run(["systemctl", "is-active", "--quiet", "docker.service"], check=False, timeout=20).returncode == 0:
         _systemctl("restart", "docker.service")

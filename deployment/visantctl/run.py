@@ -36,7 +36,7 @@ def run(device: Device) -> int:
         signal.signal(number, lambda _number, _frame: stopping.set())
     device.place.prepare()
     try:
-        engine_uplink.apply(device.place, device.settings.proxies, device.log)
+        engine_uplink.apply(device.place, device.log)
     except (Problem, OSError, subprocess.SubprocessError) as error:  # what is here must start all the same
         device.log.warning(f"the Docker Engine could not be given the proxy and CA file of .env.device: {error}")
     took_over = os.environ.pop(_SUCCESSOR, "")

@@ -20,6 +20,6 @@ def main(options: argparse.Namespace) -> int:
     device = Device.here()
     context(device.settings.proxies)  # a CA file without a certificate is named before anything is written
     device.place.prepare()
-    if not engine_uplink.apply(device.place, device.settings.proxies, device.log):
+    if not engine_uplink.apply(device.place, device.log):
         print("nothing to change")
     return 0

@@ -72,13 +72,13 @@ def pools(file: Path) -> Iterator[Finding]:
 
 def uplink(device: Device) -> Iterator[Finding]:
     """The Engine pulls images the way that `.env.device` names."""
-    wanted = engine_uplink.environment(device.settings.proxies)
+    wanted = engine_uplink.wanted_environment(device.place)
     drop_in, file = engine_uplink.files(device.place)
     there = file.read_text() if file.is_file() and drop_in.is_file() else ""
     remedy = "sudo visantctl uplink (restarts the Engine and the services)"
     if wanted != there:
         yield warn("docker", "the Engine does not use the proxy and CA file of .env.device", remedy)
-    elif (device.settings.proxies or {}).get("HTTPS_PROXY"):
+    elif "HTTPS_PROXY=" in wanted:
         if device.engine.run("info", "--format", "{{.HTTPSProxy}}").strip():
             yield good("docker", "the Engine uses the site's proxy")
         else:
