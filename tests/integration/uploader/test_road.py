@@ -2,9 +2,11 @@
 
 import json
 
-from uploader_rig.device import Device, until
-from uploader_rig.fake_camera import FakeCamera
+from uploader_rig.device import BOOT_ID, Device, until
+from uploader_rig.fake_camera import FakeCamera, boottime
 from uploader_rig.fake_cloud import FakeCloud
+
+from visant_contract.stream import ENTRY_FIELD, STREAM
 
 
 def test_an_admitted_command_becomes_one_picture_at_the_cloud(
@@ -122,6 +124,19 @@ def test_settings_without_an_id_are_applied_and_never_answered(
     device.admit(None, kind="update_config", cmd="update_config", config={"brightness": 9})
     until(lambda: camera.controls["brightness"] == 9 and device.queue_length() == 0)
     assert cloud.outcomes == {} and device.files() == []
+
+
+def test_a_queued_command_of_another_version_is_answered(device: Device, camera: FakeCamera, cloud: FakeCloud) -> None:
+    device.confirm_stream()
+    later = {"cloud_id": device.cloud_id, "trigger_id": "t-later", "kind": "panorama", "cmd": "panorama"}
+    deadline = {"boot_id": BOOT_ID, "boottime": boottime() + 60}
+    with device.redis as connection:
+        connection.xadd(STREAM, {ENTRY_FIELD: json.dumps({**later, "deadline": deadline})})
+        connection.xadd(STREAM, {ENTRY_FIELD: json.dumps({**later, "trigger_id": 7, "deadline": "soon"})})
+    device.start()
+    until(lambda: cloud.reports("t-later") == [("failed", "broken_command")])
+    until(lambda: device.queue_length() == 0 and device.files() == [])
+    assert camera.asked == 0
 
 
 def test_a_command_that_nobody_can_read_is_dropped_and_the_next_one_runs(device: Device, cloud: FakeCloud) -> None:

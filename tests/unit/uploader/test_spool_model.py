@@ -107,6 +107,13 @@ class Model(RuleBasedStateMachine):
         for destination, name in self.spool.unreleased():
             self.spool.release(destination, name)
 
+    @rule()
+    def redis_forgets_and_the_cloud_replays(self) -> None:
+        """Whatever the cloud has no outcome of is in the queue once more."""
+        again = self.acknowledged - self.at_cloud.keys()
+        self.in_queue |= again
+        self.acknowledged -= again
+
     @precondition(lambda self: self.spool.outbox(HERE))
     @rule(
         cut_at=st.none() | st.integers(0, 8),

@@ -6,8 +6,10 @@ the end of it; the caller skips what it has.
 """
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -26,7 +28,7 @@ TIMEOUT = 5.0
 
 @dataclass(frozen=True)
 class Queued:
-    """An entry in the queue. `command` is None where it cannot be read; `problem` then says why."""
+    """An entry in the queue. `command` is None where nothing of it can be read; `problem` then says why."""
 
     id: str
     command: CommandEntry | None
@@ -144,4 +146,26 @@ def _queued(entry_id: str, fields: dict[str, str]) -> Queued:
         return Queued(entry_id, CommandEntry.model_validate_json(text))
     except ValidationError as error:
         first = error.errors()[0]
-        return Queued(entry_id, None, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+        problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        return Queued(entry_id, _answerable(text, problem), problem)
+
+
+def _answerable(text: str, problem: str) -> CommandEntry | None:
+    """What can be answered as broken: an entry of another version (an update was taken back) names its trigger."""
+    try:
+        found = json.loads(text)
+        deadline = found.get("deadline") or {"boot_id": "unknown", "boottime": 0.0}  # then its replay decides
+        return CommandEntry(
+            cloud_id=found["cloud_id"],
+            plain=found.get("plain") is True,
+            kind="unknown",
+            cmd=str(found.get("cmd", "")),
+            trigger_id=str(found["trigger_id"]) if found["trigger_id"] else None,
+            trigger_type=str(found.get("trigger_type", "manual")),
+            admitted_wall=datetime.now(UTC),
+            admitted_synchronised=False,
+            deadline=deadline,
+            broken=problem,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
