@@ -16,12 +16,13 @@ from typing import BinaryIO
 
 from tests.camera_rig.rig import TREE, wait_for
 from tests.camera_rig.service import Service
+from tests.camera_rig.warm_start import WarmService
 
 
 class Way:
     """One way: its process and how to ask it. `ask` returns a JPEG, or raises."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], ask: Callable[[], bytes]) -> None:
+    def __init__(self, name: str, process: subprocess.Popen[bytes] | WarmService, ask: Callable[[], bytes]) -> None:
         self.name = name
         self.process = process
         self.ask = ask

@@ -38,7 +38,7 @@ def ask_aside(service: Service, answers: list[Answer], query: str) -> threading.
 def test_300_requests_at_random_times_all_get_a_frame_exposed_after_them(webcam: Webcam) -> None:
     webcam.plug()
     chance = random.Random(1)
-    with Service() as service:
+    with Service(cold=True) as service:
         service.wait_until("ok")
         waits = []
         for _ in range(300):

@@ -5,12 +5,21 @@ from collections.abc import Iterator
 import pytest
 
 from tests.camera_rig.rig import Webcam, load_modules
+from tests.camera_rig.service import Service
+from tests.camera_rig.warm_start import WarmStart
 from visant_camera.drivers.v4l2 import V4l2Driver
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _modules() -> None:
     load_modules()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm() -> Iterator[None]:
+    Service.warm = WarmStart()
+    yield
+    Service.warm.close()
 
 
 @pytest.fixture
