@@ -8,6 +8,8 @@ if ! command -v ustreamer >/dev/null; then
 fi
 # shellcheck source=tests/camera_rig/prepare.sh
 . "$here/prepare.sh"
+echo "host: $(nproc) cores, load $(cut -d' ' -f1-3 /proc/loadavg), $(date -u +%F)"
 RIG_TIMEOUT=${RIG_TIMEOUT:-2400} "$here/boot.sh" "$results" "$python" -m tests.camera_rig.bench "${1:-300}"
+echo "host: load afterwards $(cut -d' ' -f1-3 /proc/loadavg)"
 cat "$results/bench.json"
 echo

@@ -272,6 +272,19 @@ def test_controls_are_listed_set_and_refused(webcam: Webcam, driver: V4l2Driver)
     next_bytes(driver)  # the stream went on
 
 
+@pytest.mark.long
+def test_a_control_that_cannot_be_read_costs_neither_the_others_nor_the_pictures(driver: V4l2Driver) -> None:
+    with Webcam("Rig Mute", "M1", 0, "--broken-control", "contrast") as camera:
+        camera.plug()
+        driver.open()
+        names = [one.name for one in driver.controls()]
+        assert "brightness" in names
+        assert "sharpness" in names
+        assert "contrast" not in names
+        driver.set_control("brightness", 5)
+        next_bytes(driver)
+
+
 def test_of_two_cameras_the_neighbour_is_never_taken(webcam: Webcam, driver: V4l2Driver) -> None:
     node = webcam.plug()
     with Webcam("Rig Neighbour", "N1", 1) as neighbour:

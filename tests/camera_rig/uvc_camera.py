@@ -226,10 +226,13 @@ def main() -> None:
     options.add_argument("--product", default=Camera.product)
     options.add_argument("--serial", default=Camera.serial)
     options.add_argument("--only-yuyv", action="store_true")
+    options.add_argument("--broken-control", help="name of a control whose value cannot be read")
     options.add_argument("--exposure", type=float, default=0.0, help="seconds between start of exposure and first byte")
     chosen = options.parse_args()
     formats = (Format("YUYV", ((320, 240),)),) if chosen.only_yuyv else Camera.formats
     requests = Requests(Camera(chosen.product, chosen.serial, formats))
+    for control in requests.controls.values():
+        control.broken = control.name == chosen.broken_control
     cable = Cable(socket.socket(fileno=chosen.link_fd), requests)
     sensor = Sensor(cable, requests, chosen.pictures, chosen.exposure)
     steering = socket.socket(fileno=chosen.steering_fd)

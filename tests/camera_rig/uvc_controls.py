@@ -27,6 +27,8 @@ class Control:
     default: int
     step: int = 1
     value: int = 0
+    broken: bool = False
+    """Its current value cannot be read, as with some cameras' firmware."""
 
     def __post_init__(self) -> None:
         self.value = self.default
@@ -36,6 +38,8 @@ class Control:
             return self.width.to_bytes(2, "little")
         if request == GET_INFO:
             return b"\x03"  # can be read, can be set
+        if self.broken and request == GET_CUR:
+            return None
         number = {
             GET_CUR: self.value,
             GET_MIN: self.minimum,
