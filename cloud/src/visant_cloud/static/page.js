@@ -102,10 +102,30 @@ async function refresh() {
   if (!answer.ok) return;
   tag = answer.headers.get("ETag");
   const scrolled = part.querySelector(".scroll")?.scrollLeft;
+  const pressed = document.activeElement?.dataset?.trigger;
   part.innerHTML = await answer.text();
   if (scrolled) part.querySelector(".scroll").scrollLeft = scrolled;
+  if (pressed) part.querySelector(`[data-trigger="${CSS.escape(pressed)}"]`)?.focus({ preventScroll: true });
   localTimes(part);
+  sift();
 }
+
+// Among many devices: those whose id holds the words and that are of the kind. A few need no search.
+const find = document.getElementById("find");
+function sift() {
+  if (!find) return;
+  const cards = [...document.querySelectorAll(".card")];
+  find.hidden = cards.length < 9;
+  const words = find.hidden ? [] : find.elements.words.value.toLowerCase().split(/\s+/);
+  const kind = find.hidden ? "" : find.elements.kind.value;
+  for (const card of cards) {
+    card.hidden = !(words.every((word) => card.dataset.id.includes(word)) && (!kind || card.dataset.kinds.split(" ").includes(kind)));
+  }
+  const shown = cards.filter((card) => !card.hidden).length;
+  document.getElementById("found").textContent = shown === cards.length ? "" : `${shown} of ${cards.length}`;
+}
+find?.addEventListener("input", sift);
+find?.addEventListener("submit", (event) => event.preventDefault());
 
 async function keepCurrent() {
   if (!document.hidden && !getSelection().toString()) {
@@ -121,5 +141,6 @@ async function keepCurrent() {
 }
 
 localTimes(document);
+sift();
 if (document.querySelector("[data-part]")) setTimeout(keepCurrent, 2000);
 else if (live) live.remove();
