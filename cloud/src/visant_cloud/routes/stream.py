@@ -93,8 +93,10 @@ async def events(cloud: Cloud, device: Device, subscription: Subscription) -> As
     commands = 0
     next_ping = time.monotonic() + ping_every
     while not subscription.closed:
-        async with cloud.database.reading() as connection:
-            batch = await triggers.waiting(connection, device.device_id, last_seq, cloud.now(), _BATCH)
+        # finished even where the device has gone: cut off in the middle, it would leave half a connection in the pool
+        with anyio.CancelScope(shield=True):
+            async with cloud.database.reading() as connection:
+                batch = await triggers.waiting(connection, device.device_id, last_seq, cloud.now(), _BATCH)
         for row in batch:
             yield command(row)
             last_seq = row.seq
