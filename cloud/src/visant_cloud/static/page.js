@@ -54,9 +54,9 @@ async function act(work) {
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-trigger]");
-  if (!button) return;
-  button.disabled = true;
-  setTimeout(() => { button.disabled = false; }, 600);
+  if (!button || button.dataset.busy) return;
+  button.dataset.busy = "1"; // a double click is one wish; `disabled` would take the keyboard's place away
+  setTimeout(() => { delete button.dataset.busy; }, 600);
   act(async () => {
     const id = button.dataset.trigger;
     const found = await call("POST", `/v1/devices/${encodeURIComponent(id)}/trigger`);
