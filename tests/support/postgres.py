@@ -66,9 +66,9 @@ class PostgresServer:
                 raise RuntimeError(f"postgres did not start: {(self._dir / 'log').read_text()[-2000:]}")
             time.sleep(0.05)
 
-    def url(self, name: str) -> str:
-        """A new, empty database, as hosting platforms write its URL."""
-        made = self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "visant", name)
+    def url(self, name: str, template: str = "template1") -> str:
+        """A new database, empty or a copy of `template`, as hosting platforms write its URL."""
+        made = self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "visant", "-T", template, name)
         if made.returncode:
             raise RuntimeError(made.stderr)
         return f"postgres://visant@127.0.0.1:{self.port}/{name}"

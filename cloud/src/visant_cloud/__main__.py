@@ -7,9 +7,13 @@ from visant_runtime.entry import Command, dispatch
 
 
 def _run(arguments: Sequence[str]) -> int:
+    from visant_cloud.settings import CloudSettings
+    from visant_runtime import settings
+
+    chosen = settings.load(CloudSettings)  # before the rest is loaded: a mistake is said at once
     from visant_cloud.process import run
 
-    return run()
+    return run(chosen)
 
 
 def _health(arguments: Sequence[str]) -> int:

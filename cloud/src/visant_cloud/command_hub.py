@@ -46,13 +46,15 @@ class CommandHub:
     def __init__(self) -> None:
         self._streams: dict[str, set[Subscription]] = {}
         self._closed = False
+        self.elsewhere: dict[str, int] = {}
+        """device_id -> open streams that other processes on this database hold (siblings.py)."""
 
     @contextmanager
     def subscribe(self, device: Device) -> Iterator[Subscription]:
         """An open stream of this device, for the length of the block."""
         device_id = device.device_id
         streams = self._streams.setdefault(device_id, set())
-        subscription = Subscription(device, duplicate=bool(streams))
+        subscription = Subscription(device, duplicate=self.subscribers(device_id) > 0)
         if self._closed:
             subscription.close()
         streams.add(subscription)
@@ -80,13 +82,17 @@ class CommandHub:
             self.disconnect(device_id)
 
     def subscribers(self, device_id: str) -> int:
-        """Open streams of one device."""
-        return len(self._streams.get(device_id, ()))
+        """Open streams of one device, of every process."""
+        return len(self._streams.get(device_id, ())) + self.elsewhere.get(device_id, 0)
 
     def subscriptions(self) -> list[Subscription]:
-        """Every open stream."""
+        """Every open stream of this process."""
         return [one for streams in self._streams.values() for one in streams]
 
     def connected(self) -> dict[str, int]:
-        """device_id -> open streams, for every device that has one."""
-        return {device_id: len(streams) for device_id, streams in sorted(self._streams.items())}
+        """device_id -> open streams of every process, for every device that has one."""
+        return {device_id: self.subscribers(device_id) for device_id in sorted({*self._streams, *self.elsewhere})}
+
+    def held(self) -> dict[str, int]:
+        """device_id -> open streams of this process alone."""
+        return {device_id: len(streams) for device_id, streams in self._streams.items()}

@@ -45,7 +45,7 @@ async def run(cloud: Cloud, stop: Stop, heartbeat: Heartbeat) -> None:
 
 async def note_connected(cloud: Cloud) -> None:
     """Connected devices were seen just now, should this process die."""
-    connected = cloud.hub.connected()
+    connected = cloud.hub.held()
     if connected:
         async with cloud.database.writing() as connection:
             await devices.seen(connection, connected, cloud.now())

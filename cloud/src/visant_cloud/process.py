@@ -19,6 +19,7 @@ from visant_cloud.context import Cloud, wall
 from visant_cloud.pictures import Pictures
 from visant_cloud.rates import Rates
 from visant_cloud.settings import CloudSettings
+from visant_cloud.siblings import Siblings
 from visant_cloud.silence_sweeper import SilenceSweeper
 from visant_cloud.store.database import Database
 from visant_cloud.store.schema import migrate
@@ -34,9 +35,8 @@ _DATABASE_PATIENCE = 60.0
 """Seconds that a database may take to come up beside this process."""
 
 
-def run() -> int:
+def run(chosen: CloudSettings) -> int:
     """Until SIGTERM. Returns the exit status."""
-    chosen = settings.load(CloudSettings)
     logs.configure(format=chosen.log_format, level=chosen.log_level, secrets=chosen.secrets())
     for chatty in ("alembic", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -77,6 +77,7 @@ async def _main(chosen: CloudSettings, cloud_id: str, listener: socket.socket, s
     database = Database(chosen.engine_url())
     hub = CommandHub()
     notes = StreamNotes(database, wall)
+    siblings = Siblings(database, hub)
     pictures = Pictures(chosen.data_dir / "pictures")
     cloud = Cloud(
         chosen,
@@ -104,12 +105,14 @@ async def _main(chosen: CloudSettings, cloud_id: str, listener: socket.socket, s
             tasks.create_task(TriggerScheduler(database, hub, wall, chosen.scheduled_ttl_max).run(stop, heartbeat))
             tasks.create_task(SilenceSweeper(database, wall, chosen.silence_grace).run(stop, heartbeat))
             tasks.create_task(housekeeping.run(cloud, stop, heartbeat))
+            tasks.create_task(siblings.run(stop, heartbeat))
             tasks.create_task(gatekeeper.run(cloud, stop, heartbeat))
             await server.serve(create_app(cloud), hub, listener, chosen, stop)
             if not stop.is_set():
                 raise RuntimeError("the web server ended by itself")
             marking.cancel()
         await notes.flush()
+        await siblings.leave()
     finally:
         await database.close()
 

@@ -5,6 +5,8 @@ import base64
 import io
 import json
 import secrets
+import shutil
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,6 +17,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from PIL import Image
+from sqlalchemy import delete
 from support.postgres import PostgresServer
 
 from visant_cloud import server
@@ -23,11 +26,15 @@ from visant_cloud.command_hub import CommandHub
 from visant_cloud.context import Cloud
 from visant_cloud.pictures import Pictures
 from visant_cloud.settings import CloudSettings
+from visant_cloud.settings import database_url as engine_url
 from visant_cloud.store import triggers
 from visant_cloud.store.database import Database
 from visant_cloud.store.schema import migrate
+from visant_cloud.store.tables import meta
 from visant_cloud.stream_notes import StreamNotes
 from visant_runtime.lifecycle import Stop
+
+sys.path.insert(0, str(Path(__file__).parent))  # `cloud_process` beside the tests
 
 
 class Time:
@@ -144,19 +151,60 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest) -> str | None:
-    """None: SQLite in the data folder."""
-    if request.param == "sqlite":
+def engine(request: pytest.FixtureRequest) -> str:
+    """Every test runs on both."""
+    return str(request.param)
+
+
+@pytest.fixture
+def database_url(engine: str, request: pytest.FixtureRequest) -> str | None:
+    """An empty database. None: SQLite in the data folder."""
+    if engine == "sqlite":
         return None
     server: PostgresServer = request.getfixturevalue("postgres")
     return server.url(f"t{secrets.token_hex(8)}")
+
+
+async def _migrated(url: str) -> None:
+    """Brings it to the schema, and takes away its identity: each copy gets its own."""
+    database = Database(url)
+    await migrate(database)
+    async with database.writing() as connection:
+        await connection.execute(delete(meta))
+    await database.close()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty database to copy: the migrations run once, not for each test."""
+    path = tmp_path_factory.mktemp("template") / "cloud.db"
+    asyncio.run(_migrated(f"sqlite+aiosqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: PostgresServer) -> str:
+    """The name of the same on PostgreSQL."""
+    asyncio.run(_migrated(engine_url(postgres.url("template"))))
+    return "template"
+
+
+@pytest.fixture
+def migrated_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
+    """An empty database that has the schema. None: SQLite in `tmp_path / "cloud"`."""
+    if engine == "sqlite":
+        (tmp_path / "cloud").mkdir()
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "cloud" / "cloud.db")
+        return None
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.url(f"t{secrets.token_hex(8)}", request.getfixturevalue("postgres_template"))
 
 
 Start = Callable[..., Awaitable[Running]]
 
 
 @pytest.fixture
-async def start(tmp_path: Path, database_url: str | None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Start]:
+async def start(tmp_path: Path, migrated_url: str | None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Start]:
     """`await start(auth="open", ping_every=0.2)`: a cloud with these settings; again: a restart on the same data."""
     for name in CloudSettings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
@@ -168,7 +216,7 @@ async def start(tmp_path: Path, database_url: str | None, monkeypatch: pytest.Mo
 
     async def starting(**chosen: Any) -> Running:
         await end_all()
-        given = {"auth": "open", "data_dir": tmp_path / "cloud", "database_url": database_url}
+        given = {"auth": "open", "data_dir": tmp_path / "cloud", "database_url": migrated_url}
         settings = CloudSettings(**{**given, "port": 0, "http_host": "127.0.0.1", "min_free_bytes": 0, **chosen})
         pictures = Pictures(settings.data_dir / "pictures")
         pictures.prepare()

@@ -1,12 +1,10 @@
 """visant-cloud as a process: it starts, stops, survives kill -9, and its commands work beside it."""
 
 import asyncio
+import io
 import json
-import os
-import re
 import signal
-import subprocess
-import sys
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,57 +12,16 @@ from typing import Any
 
 import httpx
 import pytest
+from cloud_process import Process
 
-PROGRAM = [str(Path(sys.executable).with_name("visant-cloud"))]
-
-
-class Process:
-    """`visant-cloud run` on a free port."""
-
-    def __init__(self, folder: Path, **environment: str) -> None:
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "DATA_DIR": str(folder / "data"),
-            "HEARTBEAT_FILE": str(folder / "heartbeat"),
-            "HTTP_HOST": "127.0.0.1",
-            "PORT": "0",
-            "AUTH": "open",
-            "MIN_FREE_BYTES": "0",
-            **environment,
-        }
-        self.log = folder / "log"
-        self.url = ""
-
-    def start(self, **more: str) -> "Process":
-        self.log.write_text("")
-        with open(self.log, "wb") as log:
-            self.popen = subprocess.Popen([*PROGRAM, "run"], env={**self.environment, **more}, stdout=log, stderr=log)
-        self.url = self.find(r"cloud ready url=(\S+)")
-        return self
-
-    def find(self, pattern: str, timeout: float = 60.0) -> str:
-        deadline = time.monotonic() + timeout
-        while not (found := re.search(pattern, self.log.read_text())):
-            assert self.popen.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.05)
-        return found.group(1)
-
-    def run(self, *words: str, text: str = "") -> "subprocess.CompletedProcess[str]":
-        return subprocess.run([*PROGRAM, *words], env=self.environment, capture_output=True, text=True, input=text)
-
-    def end(self) -> None:
-        if self.popen.poll() is None:
-            self.popen.kill()
-        self.popen.wait(30)
+from visant_cloud import administration
 
 
 @pytest.fixture
 def process(tmp_path: Path, database_url: str | None) -> Iterator[Process]:
     one = Process(tmp_path, **({"DATABASE_URL": database_url} if database_url else {}))
     yield one
-    if hasattr(one, "popen"):
-        one.end()
+    one.end()
 
 
 async def open_streams(url: str, count: int) -> tuple[httpx.AsyncClient, list[Any]]:
@@ -92,6 +49,29 @@ async def test_sigterm_with_100_open_streams_exits_within_3_seconds(process: Pro
     assert status == 0, process.log.read_text()
     assert took < 3.0, f"{took:.1f} s"
     assert "Traceback" not in process.log.read_text()
+
+
+async def test_devices_that_come_and_go_leave_nothing_behind(process: Process) -> None:
+    """A stream is cut at any moment, also in the middle of a read."""
+    process.start()
+    host, port = process.url.removeprefix("http://").split(":")
+
+    async def come_and_go(number: int) -> None:
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(f"GET /v1/devices/D{number % 7}/commands HTTP/1.1\r\nHost: test\r\n\r\n".encode())
+        await writer.drain()
+        await asyncio.sleep(number % 10 * 0.003)
+        writer.transport.abort()
+
+    await asyncio.gather(*(come_and_go(number) for number in range(100)))
+    async with httpx.AsyncClient(base_url=process.url, timeout=30) as client:
+        async with asyncio.timeout(30):
+            while (await client.get("/v1/devices/connected")).json()["count"]:
+                await asyncio.sleep(0.05)
+        assert (await client.get("/healthz")).status_code == 200
+    process.popen.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(process.popen.wait, 30) == 0
+    assert "[ERROR]" not in process.log.read_text(), process.log.read_text()
 
 
 async def test_an_upload_in_progress_is_finished_at_sigterm(process: Process, upload_body: Any, picture: Any) -> None:
@@ -182,12 +162,13 @@ async def test_the_commands_let_people_programs_and_devices_in_beside_a_running_
     assert "FLOOR1\tseen" in process.run("devices").stdout
 
 
-def test_mistakes_at_the_terminal_get_one_line(tmp_path: Path, database_url: str | None) -> None:
-    if database_url is not None:
-        pytest.skip("once is enough")
-    one = Process(tmp_path)
-    assert one.run("create-device", "D1").returncode == 0
-    for words, text, said in (
+def test_mistakes_at_the_terminal_get_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    assert administration.main("create-device", ["D1"]) == 0
+    capsys.readouterr()
+    for (command, *words), text, said in (
         (["create-device", "D1"], "", "exists already"),
         (["create-device", "a/b"], "", "1 to 64 letters"),
         (["create-operator", "Ada"], "short\n", "at least 10 characters"),
@@ -196,9 +177,10 @@ def test_mistakes_at_the_terminal_get_one_line(tmp_path: Path, database_url: str
         (["enrol-code", "--device-id", "a b"], "", "1 to 64 letters"),
         (["enrol-code", "--hours", "-1"], "", "--hours"),
     ):
-        done = one.run(*words, text=text)
-        assert done.returncode == 1 and done.stdout == "", words
-        assert done.stderr.count("\n") == 1 and said in done.stderr, done.stderr
+        monkeypatch.setattr("sys.stdin", io.StringIO(text))
+        assert administration.main(command, words) == 1, words
+        printed = capsys.readouterr()
+        assert printed.out == "" and printed.err.count("\n") == 1 and said in printed.err, printed.err
 
 
 @pytest.mark.parametrize(
@@ -213,20 +195,16 @@ def test_mistakes_at_the_terminal_get_one_line(tmp_path: Path, database_url: str
         ("HTTP_HOST", "203.0.113.1", "cannot listen there"),
     ],
 )
-def test_wrong_settings_end_the_start_with_one_line(
-    tmp_path: Path, database_url: str | None, key: str, value: str, said: str
-) -> None:
-    if database_url is not None:
-        pytest.skip("once is enough")
+def test_wrong_settings_end_the_start_with_one_line(tmp_path: Path, key: str, value: str, said: str) -> None:
     one = Process(tmp_path, **{key: value})
     done = one.run("run")
     assert done.returncode == 78 and said in done.stderr, done.stderr
     assert done.stderr.count("\n") == 1 and "secretword" not in done.stderr
 
 
-async def test_two_clouds_on_one_port_do_not_hide_each_other(process: Process, tmp_path: Path) -> None:
-    process.start()
-    (tmp_path / "b").mkdir()
-    second = Process(tmp_path / "b", PORT=process.url.rsplit(":", 1)[1])
-    done = second.run("run")
+def test_a_port_that_is_taken_ends_the_start_with_one_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = Process(tmp_path, PORT=str(taken.getsockname()[1])).run("run")
     assert done.returncode == 78 and "cannot listen there (Address already in use)" in done.stderr

@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from visant_cloud import housekeeping
 from visant_cloud.rates import Rates
 from visant_cloud.store.database import Database
-from visant_cloud.store.schema import migrate
+from visant_cloud.store.schema import HEAD, MIGRATIONS, migrate
 from visant_cloud.store.tables import metadata
 
 
@@ -101,6 +101,11 @@ async def test_the_migrations_make_the_schema_that_the_code_uses(start: Any) -> 
 def test_every_table_names_its_organisation() -> None:
     for table in metadata.sorted_tables:
         assert "organisation_id" in table.c and not table.c.organisation_id.nullable, table.name
+
+
+def test_the_newest_migration_is_the_one_that_a_start_looks_for() -> None:
+    versions = sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("*.py"))
+    assert versions[-1] == HEAD
 
 
 async def test_two_processes_that_migrate_at_once_agree_on_one_cloud_id(tmp_path: Path, database_url: Any) -> None:

@@ -149,6 +149,15 @@ async def test_a_nudge_between_two_waits_is_not_lost() -> None:
         assert await stream.wait(0.01) is False
 
 
+def test_streams_of_other_processes_count_and_are_not_ours_to_tell() -> None:
+    hub = CommandHub()
+    hub.elsewhere = {"D1": 1, "D2": 2}
+    assert hub.subscribers("D2") == 2 and hub.held() == {}
+    with hub.subscribe(D1) as stream:
+        assert stream.duplicate
+        assert hub.connected() == {"D1": 2, "D2": 2} and hub.held() == {"D1": 1}
+
+
 async def test_closing_the_hub_ends_streams_open_now_and_later() -> None:
     hub = CommandHub()
     with hub.subscribe(D1) as one:

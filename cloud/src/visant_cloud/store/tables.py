@@ -140,6 +140,15 @@ devices = Table(
     Column("telemetry_at", UtcTime),
 )
 
+processes = Table(
+    "processes",
+    metadata,
+    _organisation(),
+    Column("process_id", String(32), primary_key=True),
+    Column("seen_at", UtcTime, nullable=False),
+    Column("streams", JSON(none_as_null=True), nullable=False),
+)
+
 enrol_codes = Table(
     "enrol_codes",
     metadata,

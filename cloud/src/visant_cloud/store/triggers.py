@@ -126,6 +126,12 @@ async def waiting(
     return [_trigger(row) for row in await connection.execute(query)]
 
 
+async def waiting_devices(connection: AsyncConnection, since: datetime) -> list[str]:
+    """Devices with a trigger made since then that no stream has written yet."""
+    query = select(triggers.c.device_id).where(triggers.c.status == "pending", triggers.c.created_at >= since)
+    return list((await connection.execute(query.distinct())).scalars())
+
+
 async def mark_sent(connection: AsyncConnection, seqs: Iterable[int], now: datetime) -> None:
     """These were written to a stream; the first time counts."""
     wanted = sorted(seqs)

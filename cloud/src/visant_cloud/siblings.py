@@ -1,0 +1,80 @@
+"""Other processes of this cloud on the same PostgreSQL: what they queued for our streams, which streams they hold.
+
+A look every half second: devices that have a fresh `pending` trigger are nudged, whoever made it, and the streams of
+the others are counted in, so that each process answers the same. SQLite has one process and needs none of this.
+"""
+
+import secrets
+import time
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from visant_cloud.command_hub import CommandHub
+from visant_cloud.context import wall
+from visant_cloud.store import processes, triggers
+from visant_cloud.store.database import Database
+from visant_runtime.heartbeat import Heartbeat
+from visant_runtime.lifecycle import Stop
+
+log = structlog.get_logger()
+
+TICK = 0.5
+"""Seconds between looks: at most so much later comes a trigger that another process made."""
+LOOP = "siblings"
+_TELL_EVERY = 5.0
+_ALIVE = timedelta(seconds=15)
+"""A process not heard of for so long is dead and holds no streams."""
+_FORGET = timedelta(hours=1)
+_OVERLAP = timedelta(seconds=60)
+"""Looked at again each time: for rows that were committed late, or by a machine whose clock is behind."""
+
+
+class Siblings:
+    """One per process."""
+
+    def __init__(self, database: Database, hub: CommandHub) -> None:
+        self.process_id = secrets.token_hex(8)
+        self._database = database
+        self._hub = hub
+        self._told: dict[str, int] | None = None
+        self._tell_at = 0.0
+        self._since = wall()
+
+    async def run(self, stop: Stop, heartbeat: Heartbeat) -> None:
+        """Until the end."""
+        if self._database.sqlite:
+            return
+        heartbeat.expect(LOOP, 60.0)
+        while not await stop.sleep(TICK):
+            try:
+                await self.look()
+            except (SQLAlchemyError, OSError, TimeoutError) as error:
+                log.warning("other processes not looked at", error=str(error)[:200])
+            heartbeat.beat(LOOP)
+
+    async def look(self) -> None:
+        """One look."""
+        began: datetime = wall()
+        held = self._hub.held()
+        if held != self._told or time.monotonic() >= self._tell_at:
+            async with self._database.writing() as connection:
+                await processes.tell(connection, self.process_id, held, _FORGET)
+            self._told, self._tell_at = held, time.monotonic() + _TELL_EVERY
+        async with self._database.reading() as connection:
+            self._hub.elsewhere = await processes.others(connection, self.process_id, _ALIVE)
+            waiting = await triggers.waiting_devices(connection, self._since - _OVERLAP) if held else []
+        self._since = began
+        for device_id in waiting:
+            self._hub.nudge(device_id)
+
+    async def leave(self) -> None:
+        """Tells the others that the streams of this process are closed; where it cannot, they notice by _ALIVE."""
+        if self._database.sqlite:
+            return
+        try:
+            async with self._database.writing() as connection:
+                await processes.leave(connection, self.process_id)
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            log.warning("could not tell the other processes", error=str(error)[:200])
