@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from visantctl import durable
+from visantctl import durable, uplink
 from visantctl.errors import Misconfigured
 from visantctl.place import Place
 from visantctl.settings import read_env_file
@@ -39,6 +39,8 @@ def checked(key: str, value: str) -> str:
         value = value[: -len("/v1")] if value.endswith("/v1") else value
         if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", value):
             raise Misconfigured(f"API_URL={value!r} must look like https://your-cloud.example")
+    if key in uplink.PROXY_KEYS and value:
+        uplink.checked_proxy(key, value)
     return value
 
 

@@ -15,8 +15,8 @@ import time
 
 from visantctl import qr
 from visantctl.aim import addresses
+from visantctl.aim.door import Door
 from visantctl.aim.gate import TRIES_IN_ALL, Gate, new_pin
-from visantctl.aim.server import Door
 from visantctl.errors import Misconfigured, Problem
 from visantctl.place import Place
 from visantctl.settings import read_env_file

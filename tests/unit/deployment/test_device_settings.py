@@ -42,6 +42,7 @@ def test_what_is_written_is_read_back_as_the_same_value(tmp_path: Path, value: s
         ("DEVICE_ID", "../x"),
         ("API_URL", "cloud.example"),
         ("A-B", "1"),
+        ("HTTPS_PROXY", "proxy.example"),
         ("CAMERA_SOURCE", "0\nDEVICE_ID=other"),
     ],
 )

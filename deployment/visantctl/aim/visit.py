@@ -1,83 +1,33 @@
-"""The page's door: asks the PIN, then hands a few requests on to the camera service on this device's loopback."""
+"""One visitor's requests: the PIN first, then a few are handed on to the camera service on this device's loopback."""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
 import json
-import socket
-import socketserver
-import threading
-from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from string import Template
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from visantctl.aim.gate import TRIES_AN_ADDRESS, Gate
-from visantctl.errors import Problem
+from visantctl.aim.gate import TRIES_AN_ADDRESS
+
+if TYPE_CHECKING:
+    from visantctl.aim.door import Door
 
 PATHS = {"GET": {"/", "/stream", "/snapshot", "/state", "/controls"}, "PATCH": {"/controls"}}
 """What the page needs of the camera service; nothing else of it can be reached from outside."""
 COOKIE = "visant_aim"
 _MAX_BODY = 65_536
-_CONNECTIONS = 32
 _PATIENCE = 20.0
 """Seconds without a byte from either side."""
 _SIGN_IN = Template(Path(__file__).with_name("sign_in.html").read_text(encoding="utf-8"))
 _KEPT = ("Content-Type", "Content-Length", "Cache-Control", "Last-Modified", "ETag")
 
 
-class Door(ThreadingHTTPServer):
-    """Listens on one address until it is closed."""
-
-    daemon_threads = True
-    request_queue_size = 16
-
-    def __init__(self, address: str, port: int, camera_port: int, gate: Gate, say: Callable[[str], None]) -> None:
-        """Problem where the address cannot be had; `say` gets one line an event."""
-        self.camera_port = camera_port
-        self.gate = gate
-        self.say = say
-        self._room = threading.BoundedSemaphore(_CONNECTIONS)
-        try:
-            super().__init__((address, port), _Visit)
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise Problem(
-                f"{address}:{port} cannot be opened ({reason}): does another visantctl aim run? Else: --port N"
-            ) from None
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True).start()
-
-    def server_bind(self) -> None:
-        """Without HTTPServer's look into the DNS."""
-        socketserver.TCPServer.server_bind(self)
-
-    def process_request(self, request: socket.socket, client_address: tuple[str, int]) -> None:  # type: ignore[override]
-        """One thread a connection, at most _CONNECTIONS."""
-        if self._room.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: socket.socket, client_address: tuple[str, int]) -> None:  # type: ignore[override]
-        """The thread."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._room.release()
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A connection that broke is no event."""
-
-    def close(self) -> None:
-        """Nothing listens afterwards."""
-        self.shutdown()
-        self.server_close()
-
-
-class _Visit(BaseHTTPRequestHandler):
+class Visit(BaseHTTPRequestHandler):
     server: Door
     protocol_version = "HTTP/1.1"
     timeout = _PATIENCE
