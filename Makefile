@@ -63,7 +63,7 @@ faults: setup ## break everything, account for every trigger (ONLY=name, SHORT=1
 
 test-updates: setup ## releases good and bad on a real Engine and registry (SHORT=1)
 	@tests/updates/run.sh
-pi-host: setup ## the installer on a host with systemd (young: not part of full yet)
+pi-host: setup ## a device from installer to uninstaller on hosts with systemd (SHORT=1, PI_HOST_SUITE=trixie)
 	@tests/pi_host/run.sh
 
 full: test lab smoke-containers test-containers camera-rig faults test-updates ## every suite in full

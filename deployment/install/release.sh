@@ -31,7 +31,8 @@ write_settings() {
     fi
     [ -n "$(value_in VISANT_DEBUG_CAPTURES "$ROOT/.env.device")" ] || values+=("VISANT_DEBUG_CAPTURES=$ROOT/debug_captures")
     install -d -m 755 "$ROOT"
-    install -d -m 750 -o 10001 -g 10001 "$ROOT/debug_captures"
+    # An old service that still runs writes there as its own user.
+    taking_over || install -d -m 750 -o 10001 -g 10001 "$ROOT/debug_captures"
     install -d -m 750 -o 0 -g 10001 "$ROOT/secrets"
     store_ca
     ctl configure "${values[@]}"

@@ -15,7 +15,7 @@ old_services() { # FLAG...: what visantctl says of them; nothing on a host that 
 plan_take_over() {
     local names
     names=$(old_services --names)
-    [ -z "$names" ] || say "  - take over from $names: its settings are kept; it is stopped when the new images are here, and comes back if there is no stream within ${MIGRATION_PATIENCE:-600} s"
+    [ -z "$names" ] || say "  - take over from $names: its settings are kept; it is stopped when the new images are here, and comes back if there is no stream within $(value_in MIGRATION_PATIENCE "$ROOT/.env.device" | grep . || echo 600) s"
 }
 
 prepare_take_over() { old_services --prepare; }
@@ -24,7 +24,8 @@ prepare_take_over() { old_services --prepare; }
 taking_over() { [ -f "$ROOT/state/take_over.json" ] && ctl take-over --open; }
 
 take_over() {
-    ctl update --fetch-only ${ARCHIVE:+--from "$ARCHIVE"} ||
+    # Begun already, then its unit is at work: nothing may be fetched beside it.
+    grep -q '"phase": "taking_over"' "$ROOT/state/take_over.json" || ctl update --fetch-only ${ARCHIVE:+--from "$ARCHIVE"} ||
         die "the release could not be had (the reason is above); the old service was not touched: run the same command again when that is solved"
     ctl take-over --start || die "the old service runs again, as before: the reason is above; $ROOT/.env.device is the old one"
 }

@@ -67,7 +67,10 @@ def systemctl(*words: str, timeout: float = 120) -> bool:
     """True when it went well; False also where there is no systemd."""
     if not shutil.which("systemctl"):
         return False
-    done = subprocess.run(["systemctl", *words], check=False, timeout=timeout, stdin=subprocess.DEVNULL)
+    try:
+        done = subprocess.run(["systemctl", *words], check=False, timeout=timeout, stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired:
+        return False
     return done.returncode == 0
 
 

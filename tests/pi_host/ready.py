@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 
 from tests.pi_host.pi import IMAGE, KIT, SUITE, Pi
 from tests.pi_host.release import TREE, docker
 
+_PARTS = ("say", "memory", "checks", "packages", "engine")
 _PREPARE = f"""
 set -euo pipefail
 HERE={KIT}/deployment UNITS=/etc/systemd/system ROOT=/opt/visant OS_RELEASE=/etc/os-release CODENAME={SUITE}
-for part in say memory checks packages engine; do . $HERE/install/$part.sh; done
+for part in {" ".join(_PARTS)}; do . $HERE/install/$part.sh; done
 ctl() {{ python3 -B "$HERE/bin/visantctl" "$@"; }}
 install_what_is_missing
 ensure_address_pools
@@ -23,7 +25,7 @@ rm -rf {KIT} /opt/visant/releases
 
 def engine_image(network: str, run: str) -> str:
     """Name of the image; made by the installer's own functions where the tree's differ from the last ones."""
-    parts = sorted((TREE / "deployment/install").glob("*.sh"))
+    parts = [TREE / f"deployment/install/{one}.sh" for one in _PARTS]
     base = docker("image", "inspect", "--format", "{{.Id}}", IMAGE)
     key = hashlib.sha256(b"".join(one.read_bytes() for one in parts) + base.encode() + _PREPARE.encode()).hexdigest()
     name = f"visant-lab/pi-host-engine:{SUITE}-{key[:12]}"
@@ -42,6 +44,7 @@ def engine_image(network: str, run: str) -> str:
     finally:
         pi.remove()
     for old in docker("images", "--format", "{{.Repository}}:{{.Tag}}", "visant-lab/pi-host-engine").splitlines():
-        if old != name and old.split(":")[1].startswith(f"{SUITE}-"):
-            docker("rmi", old, check=False)  # one of an older tree; refused where a host still runs on it
+        created = datetime.fromisoformat(docker("image", "inspect", "--format", "{{.Created}}", old)[:19] + "+00:00")
+        if old != name and datetime.now(UTC) - created > timedelta(days=1):  # of an older tree
+            docker("rmi", old, check=False)
     return name

@@ -55,8 +55,10 @@ def copies(place: Place) -> Path:
     return place.state / "take_over"
 
 
-def keep(place: Place, units: Sequence[OldUnit]) -> Record:
-    """Copy unit files, their drop-ins and the settings, whole or not at all."""
+def keep(place: Place, units: Sequence[OldUnit], captures: Path) -> Record:
+    """Copy unit files, their drop-ins and the settings, whole or not at all; note who owns `captures`, where saved
+    frames go.
+    """
     final = copies(place)
     staged = final.with_name(".take_over.new")
     shutil.rmtree(staged, ignore_errors=True)
@@ -67,9 +69,11 @@ def keep(place: Place, units: Sequence[OldUnit]) -> Record:
             shutil.copytree(place.units / f"{unit.name}.d", staged / f"{unit.name}.d")
     if place.env_file.is_file():
         shutil.copy2(place.env_file, staged / "env.device")
-        durable.write_json(staged / "owners.json", {"env": _owner(place.env_file), **_captures_owner(place)})
-    else:
-        durable.write_json(staged / "owners.json", _captures_owner(place))
+    owners = {
+        "env": _owner(place.env_file) if place.env_file.is_file() else None,
+        "captures": [str(captures), _owner(captures)] if captures.is_dir() else None,
+    }
+    durable.write_json(staged / "owners.json", owners)
     durable.publish_directory(staged, final)
     return Record(tuple(units)).advance(place, "prepared")
 
@@ -77,8 +81,3 @@ def keep(place: Place, units: Sequence[OldUnit]) -> Record:
 def _owner(path: Path) -> list[int]:
     found = path.stat()
     return [found.st_uid, found.st_gid, found.st_mode & 0o7777]
-
-
-def _captures_owner(place: Place) -> dict[str, list[int]]:
-    folder = place.root / "debug_captures"
-    return {"captures": _owner(folder)} if folder.is_dir() else {}

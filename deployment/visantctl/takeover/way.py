@@ -6,13 +6,16 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from visantctl import device_settings, durable, units
 from visantctl.boot import repair
 from visantctl.device import Device
+from visantctl.device_settings import SERVICE_ID
 from visantctl.errors import Problem
 from visantctl.lock import update_lock
+from visantctl.settings import read_env_file
 from visantctl.switch import switch
 from visantctl.takeover import old_tree, old_units, record
 from visantctl.takeover.record import Record
@@ -28,12 +31,10 @@ def prepare(device: Device) -> Record | None:
     if not found:
         return None
     known = record.read(place)
+    carried = settings(device)
     if known is None or known.phase != "taking_over":  # else the copies hold what there was at the beginning
-        known = record.keep(place, found)
-    before = set(device_settings.names(place))
-    carried = {key: value for key, value in settings(device).items() if key not in before}
-    example = Path(__file__).resolve().parents[3] / ".env.device.example"
-    device_settings.write(place, carried, example)
+        known = record.keep(place, found, _captures(device, carried))
+    device_settings.write(place, carried, Path(__file__).resolve().parents[3] / ".env.device.example")
     return known
 
 
@@ -51,9 +52,8 @@ def begin(device: Device) -> None:
     """Arm the unit that does it, also after a power cut, and wait for its verdict; Problem when it went back."""
     place = device.place
     known = record.read(place)
-    fetched = durable.read_json(place.state / "fetched.json")
-    version = fetched.get("version") if isinstance(fetched, dict) else None
-    if known is None or version is None or not place.release(version).is_dir():
+    version = known.version if known is not None and known.phase == "taking_over" else _fetched(device)
+    if known is None or not version:
         raise Problem("nothing to take over with: visantctl take-over --prepare, then visantctl update --fetch-only")
     known.advance(place, "taking_over", version=version)
     script = place.release(version) / "deployment/bin/visantctl"
@@ -64,6 +64,13 @@ def begin(device: Device) -> None:
     verdict = record.read(place)
     if verdict is None or verdict.phase != "done":
         raise Problem(f"not taken over: {verdict.reason if verdict and verdict.reason else f'journalctl -u {UNIT}'}")
+
+
+def _fetched(device: Device) -> str | None:
+    """The release that `update --fetch-only` brought, else the one that was kept before a way back."""
+    value = durable.read_json(device.place.state / "fetched.json")
+    version = value.get("version") if isinstance(value, dict) else None
+    return version if version and device.place.release(version).is_dir() else device.ledger.good
 
 
 def go_on(device: Device) -> bool:
@@ -145,6 +152,7 @@ def _run_new(device: Device, version: str) -> None:
         repair(held)
         if device.ledger.good != version:
             switch(held, version)
+    _own(_captures(device, read_env_file(device.place.env_file)), [SERVICE_ID, SERVICE_ID, 0o750])
     units.install(device.place, version)
     units.systemctl("enable", "--quiet", *units.STARTED)
     units.systemctl("start", *units.STARTED)
@@ -171,13 +179,19 @@ def _settings_back(device: Device, kept: Path) -> None:
         _own(place.env_file, owners.get("env"))
     else:
         place.env_file.unlink(missing_ok=True)
-    _own(place.root / "debug_captures", owners.get("captures"))
+    if captures := owners.get("captures"):
+        _own(Path(captures[0]), captures[1])
 
 
 def _own(path: Path, owner: object) -> None:
     if isinstance(owner, list) and len(owner) == 3 and path.exists():
         os.chown(path, owner[0], owner[1])
         path.chmod(owner[2])
+
+
+def _captures(device: Device, values: Mapping[str, str]) -> Path:
+    """Where saved frames go: the old service writes there as its user, the new one as its own."""
+    return Path(values.get("VISANT_DEBUG_CAPTURES") or device.place.root / "debug_captures")
 
 
 def _disarm(device: Device) -> None:

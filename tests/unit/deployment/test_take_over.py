@@ -83,7 +83,9 @@ def test_copies_are_whole_and_a_record_is_read_back(place: Place) -> None:
     (place.units / "visant-device.service.d/x.conf").write_text("drop-in\n")
     place.env_file.write_text("A=1\n")
     place.prepare()
-    made = record.keep(place, [OldUnit("visant-device.service", enabled=True, active=False)])
+    made = record.keep(
+        place, [OldUnit("visant-device.service", enabled=True, active=False)], place.root / "debug_captures"
+    )
     assert record.read(place) == made
     assert made.open
     kept = record.copies(place)

@@ -1,0 +1,48 @@
+"""What is put outside /opt/visant, and that uninstall.sh hears of it first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from visantctl import units
+from visantctl.place import Place
+
+DEPLOYMENT = Path(__file__).resolve().parents[3] / "deployment"
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A device with one release, on a host without systemd."""
+    monkeypatch.setenv("VISANT_HOST_ROOT", str(tmp_path / "host"))
+    monkeypatch.setattr(units, "systemctl", lambda *_words, **_more: False)
+    place = Place(tmp_path / "visant", tmp_path / "update.log", tmp_path / "host/units")
+    place.prepare()
+    place.release("1.0.0").mkdir()
+    (place.release("1.0.0") / "deployment").symlink_to(DEPLOYMENT)
+    (place.root / "current").symlink_to("releases/1.0.0")
+    return place
+
+
+def added(place: Place) -> list[str]:
+    return (place.state / "install/added").read_text().splitlines()
+
+
+def test_all_files_are_put_in_place_once_and_remembered(place: Place) -> None:
+    changed = units.install(place, "1.0.0")
+    assert {one.name for one in changed} == {*units.INSTALLED, "visant-update", "visantctl", "deployment"}
+    assert added(place) == [f"file {one}" for one in changed]
+    assert place.outside("usr/local/bin/visantctl").stat().st_mode & 0o777 == 0o755
+    assert (place.root / "deployment/install_device.sh").is_file()
+    assert units.install(place, "1.0.0") == []
+
+
+def test_a_changed_file_is_put_right_and_what_was_there_before_us_is_not_called_ours(place: Place) -> None:
+    unit = place.units / units.DEVICE
+    unit.parent.mkdir(parents=True)
+    unit.write_text("somebody else's\n")
+    changed = units.install(place, "1.0.0")
+    assert unit in changed
+    assert f"file {unit}" not in added(place)
+    unit.write_text("edited\n")
+    assert units.install(place, "1.0.0") == [unit]
