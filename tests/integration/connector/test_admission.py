@@ -339,6 +339,16 @@ class AdmissionMachine(RuleBasedStateMachine):
         if done is not None:
             self.gone.add(done)
 
+    @rule(picks=st.lists(st.sampled_from(TRIGGERS), min_size=5, max_size=8, unique=True))
+    def newer_ones_pass_what_is_parked(self, picks: list[str]) -> None:
+        for pick in picks:
+            if pick not in self.queue:
+                self.admit([pick], "boot-1", 1000, True)
+                if pick in self.queue:
+                    self.queue.remove(pick)
+                    self.gone.add(pick)
+                    assert self.door.finish(len(self.queue)) == pick
+
     @rule()
     def redis_forgets_the_script(self) -> None:
         self.door.redis.script_flush()
