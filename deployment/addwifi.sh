@@ -9,7 +9,7 @@ sudo ./addwifi.sh SSID [PASSWORD] [--priority N] [--hidden]
 sudo ./addwifi.sh --list
   PASSWORD       asked for when it is not given; from a pipe, its first line. An empty one means an open network
   --priority N   0 to 999; among networks in range the highest wins (default 10,
-                 or what the network has already)
+                 or what the network has already). Its old form is a third word
   --hidden       the network does not announce its name
   --list         the networks that this device knows, without passwords
 HELP
@@ -38,7 +38,7 @@ while [ $# -gt 0 ]; do
     yes--help | yes-h) usage && exit 0 ;;
     yes--*) wrong "$1 is no flag of this script" ;;
     *)
-        if [ -z "$SSID" ]; then SSID=$1; elif [ -z "$GIVEN" ]; then PASSWORD=$1 GIVEN=yes; else wrong "too many words: put a name with spaces between quotes"; fi
+        if [ -z "$SSID" ]; then SSID=$1; elif [ -z "$GIVEN" ]; then PASSWORD=$1 GIVEN=yes; elif [ -z "$PRIORITY" ] && [[ $1 =~ ^[0-9]{1,3}$ ]]; then PRIORITY=$1; else wrong "too many words: put a name with spaces between quotes"; fi
         ;;
     esac
     shift

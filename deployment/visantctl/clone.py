@@ -1,6 +1,6 @@
 """This device becomes an image for many: nothing that is its own stays, and the next boot asks who it is.
 
-The order makes a power cut harmless: the services are off first, then the first boot is armed, then the identity goes,
+The order makes a power cut harmless: the first boot is armed first, then the services are off, then the identity goes,
 and only then the image counts as complete. Until then, a boot says that the work must be done again.
 """
 
@@ -49,11 +49,6 @@ def prepare(device: Device, root: Path) -> list[str]:
         device = device.holding(lock)
         before = durable.read_json(marker(device))
         was_on = before["on"] if isinstance(before, dict) and "on" in before else _enabled()
-        _systemctl("disable", "--now", *OFF)
-        for unit in was_on:
-            _systemctl("disable", "--now", unit)
-        # Comitup starts its portal itself, and with it down nobody stops it.
-        _systemctl("stop", "comitup-web.service")
         opened = hotspot.read(root / COMITUP)
         is_open = before.get("open", False) if isinstance(before, dict) else bool(opened and not opened.password)
         state = {"complete": False, "on": was_on, "open": is_open}
@@ -61,6 +56,11 @@ def prepare(device: Device, root: Path) -> list[str]:
         durable.write_file(device.place.units / FIRST_BOOT, offered.read_bytes())
         _systemctl("daemon-reload")
         _systemctl("enable", FIRST_BOOT)
+        _systemctl("disable", "--now", *OFF)
+        for unit in was_on:
+            _systemctl("disable", "--now", unit)
+        # Comitup starts its portal itself, and with it down nobody stops it.
+        _systemctl("stop", "comitup-web.service")
         _remove_data(device)
         _remove_settings(device)
         if (root / COMITUP).is_file():
