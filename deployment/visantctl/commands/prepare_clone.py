@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,7 @@ def _image(options: argparse.Namespace) -> int:
     print("It keeps: the release, its settings, Docker, users and their keys, the registry's login.")
     if not options.yes and sys.stdin.isatty() and input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
         raise Problem("nothing was changed")
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the way in may be one that goes: Tailscale, a hotspot
     for note in clone.prepare(device, Path("/")):
         print(f"note: {note}")
     print("This is an image now: switch it off and copy its card. Started again, it waits for visant.env like a copy.")
