@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from visant_contract.errors import Misconfigured, Rejected, Retryable
 from visant_contract.outcome import Reason
-from visant_contract.snapshot import SnapshotInfo
+from visant_contract.snapshot import CAPTURED_BOOTTIME, SnapshotInfo
 from visant_uploader.camera_client import CameraClient, CameraTrouble, ConfigRefused
 from visant_uploader.cloud_client import CloudClient
 from visant_uploader.config_command import apply_config, control_names
@@ -70,6 +70,9 @@ async def test_the_cameras_reason_is_carried_on(reason: str) -> None:
         httpx.Response(200, content=GOOD),
         httpx.Response(200, content=GOOD, headers={**headers(), "X-Sequence": "seven"}),
         httpx.Response(200, content=GOOD, headers=headers(at=99.0)),
+        httpx.Response(200, content=GOOD, headers=headers(at=1e9)),
+        httpx.Response(200, content=GOOD, headers={**headers(), CAPTURED_BOOTTIME: "nan"}),
+        httpx.Response(200, content=GOOD, headers={**headers(), CAPTURED_BOOTTIME: "inf"}),
     ],
 )
 async def test_what_is_no_whole_and_fresh_picture_is_a_bad_frame(answer: httpx.Response) -> None:

@@ -17,6 +17,8 @@ ANSWER_SLACK = 1.0
 """Seconds that the camera may take beyond the wait it was given."""
 STALE_SLACK = 0.05
 """Seconds by which an exposure may seem to precede its request: rounding, never a frame interval."""
+AHEAD = 600.0
+"""Seconds after its request at which no exposure can be: longer than any patience."""
 
 
 class CameraTrouble(Exception):
@@ -118,6 +120,8 @@ def _checked(headers: httpx.Headers, body: bytearray, asked_at: float) -> Snapsh
         )
     except (KeyError, ValueError) as error:
         raise CameraTrouble(Reason.BAD_FRAMES, f"a picture without its headers ({error})") from None
+    if not info.captured_boottime < asked_at + AHEAD:  # nan as well
+        raise CameraTrouble(Reason.BAD_FRAMES, f"exposed at {info.captured_boottime}, which is not now")
     if info.captured_boottime < asked_at - STALE_SLACK:
         raise CameraTrouble(Reason.BAD_FRAMES, f"exposed {asked_at - info.captured_boottime:.3f} s before the request")
     return info
