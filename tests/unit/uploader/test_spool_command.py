@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -170,6 +172,22 @@ def test_a_file_that_the_uploader_may_not_read_holds_up_no_other(make, spool, tm
         spool.take_incoming()
     monkeypatch.undo()
     assert len(spool.take_incoming()) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files to another user")
+def test_what_root_imports_belongs_to_the_uploader(spool, tmp_path) -> None:
+    assert spool_command(["export", str(tmp_path / "stick")]) == 0
+    os.chown(spool.folders.incoming, 65534, 65534)
+    assert spool_command(["import", str(tmp_path / "stick")]) == 0
+    assert {path.stat().st_uid for path in spool.folders.incoming.iterdir()} == {65534}
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(spool) -> None:
+    command = f"{sys.executable} -m visant_uploader spool ls --json"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{command} | true"], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_an_export_into_the_spool_itself_is_refused(spool, capsys) -> None:

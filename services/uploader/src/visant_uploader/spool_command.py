@@ -32,9 +32,14 @@ def spool_command(arguments: Sequence[str]) -> int:
     try:
         if not folders.outbox.is_dir():
             raise Refused(f"SPOOL_DIR={folders.root} holds no spool: name the folder that the uploader writes to")
-        return int(asked.does(folders, settings, asked))
+        status = int(asked.does(folders, settings, asked))
+        sys.stdout.flush()
+        return status
     except Refused as refused:
         print(f"[ERROR] {refused}", file=sys.stderr)
+    except BrokenPipeError:  # `| head` has seen enough; the interpreter must not try to write the rest
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         print(f"[ERROR] {error.filename or folders.root}: {error.strerror}", file=sys.stderr)
     return 1
