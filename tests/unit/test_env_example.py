@@ -14,7 +14,7 @@ from visant_uploader.settings import UploaderSettings
 
 TREE = Path(__file__).resolve().parents[2]
 SERVICES = (CameraSettings, ConnectorSettings, UploaderSettings)
-SET_BY_COMPOSE = {"REDIS_URL", "CAMERA_URL", "SPOOL_DIR", "CAMERA_STATE_DIR", "HTTP_HOST", "HTTP_PORT"}
+OF_SEVERAL_PROCESSES = {"HTTP_HOST", "HTTP_PORT"}  # by hand: the camera's; the others serve only metrics
 NOT_FOR_A_SITE = {"UPDATE_STATUS_FILE"}
 
 
@@ -34,7 +34,7 @@ def test_every_setting_of_a_service_is_in_the_example(kind: type[Settings]) -> N
 def test_a_commented_value_is_the_default(kind: type[Settings]) -> None:
     for key, (shown, commented) in example().items():
         field = kind.model_fields.get(key.lower())
-        if field is None or not commented or not shown or key in SET_BY_COMPOSE:
+        if field is None or not commented or not shown or key in OF_SEVERAL_PROCESSES:
             continue
         default: Any = field.default
         if default is PydanticUndefined or default is None:

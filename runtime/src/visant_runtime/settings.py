@@ -125,7 +125,7 @@ def _base_url(value: str) -> str:
     if parts.username or parts.query or parts.fragment:
         raise ValueError("it must not carry a user name, a query or a fragment")
     _ = parts.port  # raises ValueError where it is no number
-    return value.rstrip("/")
+    return value.rstrip("/").removesuffix("/v1")  # the version belongs to each path; many copy it along
 
 
 BaseUrl = Annotated[str, AfterValidator(_base_url)]

@@ -6,7 +6,7 @@ import json
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -135,14 +135,37 @@ async def test_a_trigger_that_was_answered_is_pushed_after_kill_9(process: Proce
     await client.aclose()
 
 
-async def test_the_commands_let_people_programs_and_devices_in_beside_a_running_cloud(process: Process) -> None:
+Terminal = Callable[..., Awaitable[str]]
+
+
+@pytest.fixture
+def terminal(process: Process, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Terminal:
+    """`await terminal("create-token", "ci")`: what the command prints, beside the process, without a program start."""
+    for key in ("DATA_DIR", "DATABASE_URL"):
+        if key in process.environment:
+            monkeypatch.setenv(key, process.environment[key])
+
+    async def command(name: str, *words: str, text: str = "") -> str:
+        monkeypatch.setattr("sys.stdin", io.StringIO(text))
+        capsys.readouterr()
+        status = await asyncio.to_thread(administration.main, name, words)
+        printed = capsys.readouterr()
+        assert status == 0, printed.err
+        return printed.out.strip()
+
+    return command
+
+
+async def test_the_commands_let_people_programs_and_devices_in_beside_a_running_cloud(
+    process: Process, terminal: Terminal
+) -> None:
     process.environment["AUTH"] = "required"
     process.start()
     made = process.run("create-device", "FLOOR1")
     assert made.returncode == 0 and made.stdout.startswith("vd_") and len(made.stdout.split()) == 1
-    token = process.run("create-token", "ci").stdout.strip()
-    assert process.run("create-operator", "Ada", text="correct horse battery\n").returncode == 0
-    code = process.run("enrol-code", "--device-id", "FLOOR2").stdout.strip()
+    token = await terminal("create-token", "ci")
+    await terminal("create-operator", "Ada", text="correct horse battery\n")
+    code = await terminal("enrol-code", "--device-id", "FLOOR2")
     async with httpx.AsyncClient(base_url=process.url, timeout=30) as client:
         api = {"Authorization": f"Bearer {token}"}
         found = (await client.get("/v1/devices", headers=api)).json()
@@ -153,13 +176,13 @@ async def test_the_commands_let_people_programs_and_devices_in_beside_a_running_
         own = {"Authorization": f"Bearer {made.stdout.strip()}"}
         telemetry = {"device_version": "2"}
         for command, status in (("revoke-device", 401), ("restore-device", 204)):
-            assert process.run(command, "FLOOR1").returncode == 0
+            await terminal(command, "FLOOR1")
             answer = await client.post("/v1/devices/FLOOR1/telemetry", json=telemetry, headers=own)
             assert answer.status_code == status
-        assert process.run("revoke-token", "ci").returncode == 0
+        await terminal("revoke-token", "ci")
         assert (await client.get("/v1/devices", headers=api)).status_code == 401
     assert process.run("health").stdout.startswith("healthy")
-    assert "FLOOR1\tseen" in process.run("devices").stdout
+    assert "FLOOR1\tseen" in await terminal("devices")
 
 
 def test_mistakes_at_the_terminal_get_one_line(

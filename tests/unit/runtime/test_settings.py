@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, TypeAdapter
 
 from visant_runtime.settings import EX_CONFIG, BaseUrl, Settings, SettingsError, load, read_secret_file, show
 
@@ -52,6 +52,13 @@ def test_every_wrong_key_is_named_at_once(monkeypatch: pytest.MonkeyPatch, capsy
     with pytest.raises(SystemExit):
         load(Example)
     assert [line.split()[1].split("=")[0] for line in capsys.readouterr().err.splitlines()] == ["NAME", "URL"]
+
+
+@pytest.mark.parametrize(
+    "typed", ["http://x.example", "http://x.example/", "http://x.example/v1", "http://x.example/v1/"]
+)
+def test_an_address_is_the_same_however_it_is_typed(typed: str) -> None:
+    assert TypeAdapter(BaseUrl).validate_python(typed) == "http://x.example"
 
 
 def test_show_masks_secrets(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,8 +37,8 @@ class UploaderSettings(SpoolSettings):
     api_url: BaseUrl = Field(description="the cloud's address, e.g. https://cloud.example.com")
     device_token: SecretStr | None = Field(default=None, description="printed once by the cloud's create-device")
     device_token_file: Path | None = Field(default=None, description="a file that holds the device's token")
-    redis_url: str = Field(default="redis://redis:6379/0", description="e.g. redis://127.0.0.1:6379/0")
-    camera_url: BaseUrl = Field(default="http://camera:8080", description="e.g. http://127.0.0.1:8080")
+    redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="e.g. redis://127.0.0.1:6379/0")
+    camera_url: BaseUrl = Field(default="http://127.0.0.1:8080", description="e.g. http://127.0.0.1:8080")
     capture_patience: float = Field(
         default=15.0, gt=0, le=600, description="seconds to keep asking an absent camera, 0 to 600"
     )
