@@ -116,18 +116,16 @@ PYTHON
 }
 
 check_network() {
-    local url=$1 proxy=$2 why
+    local url=$1 proxy=$2 what=$1 why
     [ -n "$url" ] || return 0
-    if [ -n "$proxy" ]; then
-        # What lies behind a proxy is for visantctl to try, with its password and CA.
-        why=$(reach "$proxy" 2>&1) && ok "the proxy can be reached" && return 0
-        bad "the proxy of --proxy or HTTPS_PROXY cannot be reached ($why)"
-    elif why=$(reach "$url" 2>&1); then
-        ok "$url can be reached"
+    # What lies behind a proxy is for visantctl to try, with its password and CA.
+    [ -z "$proxy" ] || what="the site's proxy"
+    if why=$(reach "${proxy:-$url}" 2>&1); then
+        ok "$what can be reached"
     elif [ -n "$ENROL_FILE" ]; then
-        bad "$url cannot be reached ($why), and enrolment needs it: check cable, WiFi and --api-url"
+        bad "$what cannot be reached ($why), and enrolment needs it: check cable, WiFi, --api-url and --proxy"
     else
-        warn "$url cannot be reached now ($why): the device connects when it can"
+        warn "$what cannot be reached now ($why): the device connects when it can"
     fi
 }
 
