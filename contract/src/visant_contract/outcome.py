@@ -29,7 +29,8 @@ class Reason(StrEnum):
 
 
 REMEDY: dict[Reason, str] = {
-    Reason.CAMERA_ABSENT: "Plug the camera in, or correct CAMERA_SOURCE; `visant-camera probe` lists what the device sees.",
+    Reason.CAMERA_ABSENT: "Plug the camera in, or correct CAMERA_SOURCE; "
+    "`visant-camera probe` lists what the device sees.",
     Reason.CAMERA_STALLED: "The camera is there but sends nothing: replug it, try another port or a powered hub.",
     Reason.CAMERA_STARTING: "The camera was still opening or warming up; trigger again.",
     Reason.CAMERA_UNREACHABLE: "The camera service did not answer: `docker compose ps`, `docker compose logs camera`.",
