@@ -113,7 +113,7 @@ def _remove_data(device: Device) -> None:
     for path in device.place.state.iterdir():
         if path.name not in _KEPT_STATE:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    (device.place.state / "install/enrolled").unlink(missing_ok=True)
+    (device.place.state / "enrolled.json").unlink(missing_ok=True)
 
 
 def _remove_settings(device: Device) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import urllib.error
 import urllib.request
 from typing import Any
 
+from visantctl import durable
 from visantctl.errors import Misconfigured, Problem, Refused, Unreachable
+from visantctl.place import Place
 from visantctl.settings import Settings
 from visantctl.uplink import opener
 
@@ -49,3 +52,26 @@ def _said(error: urllib.error.HTTPError, api_url: str) -> Problem:
     if error.code in (429, 500, 502, 503, 504):
         return Unreachable(f"{api_url} answered {error.code}: {detail or 'try again in a minute'}")
     return Refused(f"not enrolled ({error.code}): {detail or 'no reason given'}")
+
+
+def remember(place: Place, code: str, device_id: str, token: str) -> None:
+    """A code works once: whoever types the same command again must not stumble over it. Kept as digests."""
+    durable.write_json(
+        place.state / "enrolled.json", {"code": _digest(code), "token": _digest(token), "device_id": device_id}
+    )
+
+
+def used_here(place: Place, code: str) -> str | None:
+    """The device id, when this code gave this device the token that it has now."""
+    value = durable.read_json(place.state / "enrolled.json")
+    try:
+        token = (place.root / "secrets/device_token").read_text().strip()
+    except OSError:
+        return None
+    if not isinstance(value, dict) or (value.get("code"), value.get("token")) != (_digest(code), _digest(token)):
+        return None
+    return str(value.get("device_id") or "") or None
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

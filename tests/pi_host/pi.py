@@ -92,7 +92,7 @@ class Pi:
         self.sh(f"rm -rf {KIT}/deployment/release; find {KIT} -name __pycache__ -prune -exec rm -rf {{}} +")
 
     def sh(
-        self, script: str, *, check: bool = True, stdin: str | None = None, timeout: float = 400, terminal: bool = False
+        self, script: str, *, check: bool = True, stdin: str | None = None, timeout: float = 900, terminal: bool = False
     ) -> Done:
         """Run on the host as root, without a terminal unless asked for one (then stderr and stdout are one)."""
         if terminal:

@@ -35,9 +35,15 @@ def main(options: argparse.Namespace) -> int:
     code = code.strip()
     if not code:
         raise Misconfigured("no enrolment code was given: make one with visant-cloud enrol-code")
+    place.prepare()
+    if device_id := enrolment.used_here(place, code):
+        device_settings.write(place, {"DEVICE_ID": device_id})
+        print(f"this code was used by this device already: it is {device_id}")
+        return 0
     # Before the code is spent: a host that cannot store the token keeps its code.
     device_settings.write(place, {})
     device_id, token = enrolment.exchange(settings, api_url, code, replace=options.replace)
+    enrolment.remember(place, code, device_id, token)
     device_settings.store_token(place, token)
     device_settings.write(place, {"DEVICE_ID": device_id})
     print(f"enrolled as {device_id}; the token is in {place.root}/secrets/device_token")

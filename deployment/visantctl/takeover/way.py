@@ -136,7 +136,8 @@ def go_back(device: Device, reason: str) -> None:
 
 
 def _stop_old(device: Device, known: Record) -> None:
-    for one in known.units:
+    # A timer before the service that says whose it is.
+    for one in sorted(known.units, key=lambda unit: not unit.name.endswith(".timer")):
         if not old_units.is_old(device.place.units / one.name):
             continue
         units.systemctl("disable", "--quiet", "--now", one.name)
