@@ -6,6 +6,7 @@ take the longest, are packed again only when one of them has changed.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import os
@@ -112,13 +113,15 @@ def _packed(ids: list[str]) -> Path:
     folder = STATE / "images"
     folder.mkdir(parents=True, exist_ok=True)
     found = folder / f"{hashlib.sha256(''.join(ids).encode()).hexdigest()[:16]}.tar.gz"
-    if not found.is_file():
-        for old in folder.iterdir():  # of older images; another run may still read the newest
-            if time.time() - old.stat().st_mtime > 7200:
-                old.unlink(missing_ok=True)
-        part = found.with_suffix(f".{os.getpid()}")
-        _save(VERSION, part)
-        part.rename(found)
+    with (folder / "lock").open("w") as lock:  # two runs at a time pack once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not found.is_file():
+            for old in folder.glob("*.tar.gz"):  # of older images; another run may still read the newest
+                if time.time() - old.stat().st_mtime > 7200:
+                    old.unlink(missing_ok=True)
+            part = found.with_suffix(".part")
+            _save(VERSION, part)
+            part.rename(found)
     return found
 
 
