@@ -100,7 +100,8 @@ ensure_address_pools() {
     ctl address-pools --write
     systemctl is-active --quiet docker.service || return 0
     # Networks keep the addresses they were made with: those of the device are made again at its next start.
-    if [ -f "$UNITS/visant-device-v2.service" ]; then systemctl stop visant-device-v2.service; fi
+    # (A service of the git-based version has the same name, no networks, and pictures to take.)
+    if [ -f "$ROOT/current/release.json" ]; then systemctl stop visant-device-v2.service; fi
     systemctl restart docker.service
     docker ps --all --quiet --filter "label=com.docker.compose.project=${VISANT_PROJECT:-visant}" | xargs -r docker rm --force >/dev/null
     docker network ls --quiet --filter "label=com.docker.compose.project=${VISANT_PROJECT:-visant}" | xargs -r docker network rm >/dev/null

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from tests.pi_host.pi import IMAGE, KIT, SUITE, Pi
 from tests.pi_host.release import TREE, docker
 
-_PARTS = ("say", "memory", "checks", "packages", "engine")
+_PARTS = ("say", "memory", "packages", "engine")
 _PREPARE = f"""
 set -euo pipefail
 HERE={KIT}/deployment UNITS=/etc/systemd/system ROOT=/opt/visant OS_RELEASE=/etc/os-release CODENAME={SUITE}
