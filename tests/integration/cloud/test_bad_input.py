@@ -10,8 +10,7 @@ import httpx
 
 async def registered(start: Any, **chosen: Any) -> Any:
     cloud = await start(**chosen)
-    async with cloud.stream("D1") as stream:
-        await stream.next()
+    await cloud.register()
     return cloud
 
 

@@ -5,8 +5,7 @@ from typing import Any
 
 async def registered(start: Any, device_id: str = "D1", **chosen: Any) -> Any:
     cloud = await start(**chosen)
-    async with cloud.stream(device_id) as stream:
-        await stream.next()
+    await cloud.register(device_id)
     return cloud
 
 
@@ -95,8 +94,7 @@ async def test_telemetry_with_every_part_is_shown(start: Any) -> None:
 
 async def test_the_first_page_shows_the_newest_triggers_of_all_devices_with_outcome_and_reason(start: Any) -> None:
     cloud = await registered(start, "A")
-    async with cloud.stream("B") as stream:
-        await stream.next()
+    await cloud.register("B")
     first, second = await cloud.trigger("A"), await cloud.trigger("B")
     said = {"status": "failed", "reason": "spool_full", "detail": "no room"}
     address = f"/v1/devices/B/triggers/{second}/outcome"

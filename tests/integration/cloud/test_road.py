@@ -6,11 +6,6 @@ from typing import Any
 import httpx
 
 
-async def registered(cloud: Any, device_id: str = "D1") -> None:
-    async with cloud.stream(device_id) as stream:
-        await stream.next()
-
-
 async def test_a_trigger_is_pushed_captured_and_shown_as_executed(start: Any, eventually: Any, picture: Any) -> None:
     cloud = await start()
     async with cloud.stream("D1", device_version="2.0.0") as stream:
@@ -44,7 +39,7 @@ async def sent_row(cloud: Any, device_id: str, trigger_id: str) -> Any:
 
 async def test_the_receipt_carries_every_field_of_the_plain_form(start: Any) -> None:
     cloud = await start()
-    await registered(cloud)
+    await cloud.register()
     receipt = (await cloud.capture("D1", await cloud.trigger("D1"))).json()
     expected = "record_id device_id captured_at ingested_at evaluation_status state score reason evaluated_at "
     assert set(receipt) == set((expected + "image_stored thumbnail_stored").split())
@@ -53,7 +48,7 @@ async def test_the_receipt_carries_every_field_of_the_plain_form(start: Any) -> 
 
 async def test_the_same_trigger_delivered_again_gets_the_first_receipt(start: Any) -> None:
     cloud = await start()
-    await registered(cloud)
+    await cloud.register()
     trigger_id = await cloud.trigger("D1")
     first = await cloud.capture("D1", trigger_id)
     second = await cloud.capture("D1", trigger_id)
@@ -64,7 +59,7 @@ async def test_the_same_trigger_delivered_again_gets_the_first_receipt(start: An
 
 async def test_what_is_meant_for_another_cloud_is_refused_and_nothing_is_stored(start: Any) -> None:
     cloud = await start()
-    await registered(cloud)
+    await cloud.register()
     trigger_id = await cloud.trigger("D1")
     body = {"device_id": "D1", "trigger_id": trigger_id, "image_base64": "", "captured_at": "2026-11-22T14:00:00Z"}
     report = {"status": "failed", "reason": "camera_absent"}
@@ -80,7 +75,7 @@ async def test_what_is_meant_for_another_cloud_is_refused_and_nothing_is_stored(
 
 async def test_ten_deliveries_of_one_picture_at_once_leave_one_record_and_one_file(start: Any) -> None:
     cloud = await start()
-    await registered(cloud)
+    await cloud.register()
     trigger_id = await cloud.trigger("D1")
     answers = await asyncio.gather(*(cloud.capture("D1", trigger_id) for _ in range(10)))
     assert sorted(answer.status_code for answer in answers) == [200] * 9 + [201]
@@ -90,7 +85,7 @@ async def test_ten_deliveries_of_one_picture_at_once_leave_one_record_and_one_fi
 
 async def test_captures_without_a_trigger_are_each_a_record(start: Any) -> None:
     cloud = await start()
-    await registered(cloud)
+    await cloud.register()
     answers = [await cloud.capture("D1", None) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [201, 201]
     assert answers[0].json()["record_id"] != answers[1].json()["record_id"]
@@ -98,7 +93,7 @@ async def test_captures_without_a_trigger_are_each_a_record(start: Any) -> None:
 
 async def test_a_capture_of_an_unknown_trigger_makes_its_row(start: Any) -> None:
     cloud = await start()
-    await registered(cloud)
+    await cloud.register()
     for trigger_id in ("manual_D1_20261122_140530_123456", "a/b c?d", "x" * 300):
         assert (await cloud.capture("D1", trigger_id)).status_code == 201
     rows = (await cloud.client.get("/v1/devices/D1/triggers")).json()["triggers"]
@@ -108,8 +103,8 @@ async def test_a_capture_of_an_unknown_trigger_makes_its_row(start: Any) -> None
 
 async def test_the_same_idempotency_key_gives_the_same_trigger(start: Any) -> None:
     cloud = await start()
-    await registered(cloud)
-    await registered(cloud, "D2")
+    await cloud.register()
+    await cloud.register("D2")
 
     async def fire(device_id: str) -> str:
         answer = await cloud.client.post(f"/v1/devices/{device_id}/trigger", headers={"Idempotency-Key": "k"})
@@ -129,7 +124,7 @@ async def test_the_same_idempotency_key_gives_the_same_trigger(start: Any) -> No
 
 async def test_an_offline_device_gets_its_triggers_in_order_when_it_connects(start: Any) -> None:
     cloud = await start()
-    await registered(cloud)
+    await cloud.register()
     answer = (await cloud.client.post("/v1/devices/D1/trigger")).json()
     assert answer["status"] == "queued" and answer["connected"] is False
     wanted = [answer["trigger_id"], *await cloud.triggers("D1", 249)]
@@ -141,7 +136,7 @@ async def test_an_offline_device_gets_its_triggers_in_order_when_it_connects(sta
 
 async def test_every_connection_replays_what_has_no_outcome_and_has_not_expired(start: Any) -> None:
     cloud = await start()
-    await registered(cloud)
+    await cloud.register()
     short = await cloud.trigger("D1", expires_in=30)
     done, failed, left = [await cloud.trigger("D1") for _ in range(3)]
     async with cloud.stream("D1") as stream:
@@ -157,7 +152,7 @@ async def test_every_connection_replays_what_has_no_outcome_and_has_not_expired(
 
 async def test_triggers_survive_a_restart_of_the_cloud_and_its_id_stays(start: Any) -> None:
     cloud = await start()
-    await registered(cloud)
+    await cloud.register()
     trigger_id, cloud_id = await cloud.trigger("D1"), cloud.cloud.cloud_id
     cloud = await start()
     assert cloud.cloud.cloud_id == cloud_id
@@ -167,7 +162,7 @@ async def test_triggers_survive_a_restart_of_the_cloud_and_its_id_stays(start: A
 
 async def test_no_trigger_falls_between_replay_and_live_while_streams_come_and_go(start: Any) -> None:
     cloud = await start()
-    await registered(cloud)
+    await cloud.register()
     fired: list[str] = []
     seen: set[str] = set()
     done = asyncio.Event()
@@ -226,7 +221,7 @@ async def test_two_streams_of_one_id_both_get_commands_and_the_second_is_told(st
 
 async def test_a_burst_of_600_triggers_reaches_a_device_whole_and_in_order(start: Any) -> None:
     cloud = await start()
-    await registered(cloud)
+    await cloud.register()
     async with cloud.stream("D1") as stream:
         await stream.next()
         wanted = await cloud.triggers("D1", 600)
@@ -235,7 +230,7 @@ async def test_a_burst_of_600_triggers_reaches_a_device_whole_and_in_order(start
 
 async def test_the_history_pages_through_everything(start: Any) -> None:
     cloud = await start()
-    await registered(cloud)
+    await cloud.register()
     wanted = [await cloud.trigger("D1") for _ in range(7)]
     got: list[str] = []
     before: int | None = None
@@ -251,7 +246,7 @@ async def test_the_history_pages_through_everything(start: Any) -> None:
 
 async def test_settings_reach_a_connected_device_now_and_others_at_their_connection(start: Any) -> None:
     cloud = await start()
-    await registered(cloud)
+    await cloud.register()
     answer = (await cloud.client.put("/v1/devices/D1/config", json={"brightness": 7})).json()
     assert answer["connected"] is False and answer["trigger_id"] is None
     async with cloud.stream("D1") as stream:

@@ -8,8 +8,7 @@ from visant_cloud.trigger_scheduler import TriggerScheduler, first_firing
 
 async def registered(start: Any, **chosen: Any) -> Any:
     cloud = await start(**chosen)
-    async with cloud.stream("D1") as stream:
-        await stream.next()
+    await cloud.register()
     return cloud
 
 

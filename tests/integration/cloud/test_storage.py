@@ -18,8 +18,7 @@ from visant_cloud.store.tables import metadata
 
 async def registered(start: Any, **chosen: Any) -> Any:
     cloud = await start(**chosen)
-    async with cloud.stream("D1") as stream:
-        await stream.next()
+    await cloud.register()
     return cloud
 
 
