@@ -8,19 +8,8 @@ tests/camera_rig/setup.sh
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 "$python" -m tests.camera_rig.make_pictures "$results/pictures"
-# Compiled once here: the machine is slow and cannot write into the tree.
-"$python" - <<'PYTHON'
-import compileall
-import pathlib
-import sysconfig
-
-packages = pathlib.Path(sysconfig.get_paths()["purelib"])
-for name in ("pytest", "_pytest", "pluggy", "iniconfig", "pygments", "packaging", "uvicorn", "starlette", "anyio",
-             "pydantic", "pydantic_settings", "pydantic_core", "dotenv", "structlog", "prometheus_client", "numpy",
-             "cv2", "h11", "click", "idna", "uvloop", "httptools", "annotated_types", "typing_inspection"):
-    compileall.compile_dir(packages / name, quiet=2)
-compileall.compile_file(packages / "typing_extensions.py", quiet=2)
-compileall.compile_file(packages / "pytest_timeout.py", quiet=2)
-for path in ("contract/src", "runtime/src", "services/camera/src", "tests/camera_rig"):
-    compileall.compile_dir(path, quiet=2)
-PYTHON
+# Imported once here, so that all is compiled: the machine is slow and cannot write into the tree.
+PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 "$python" -m pytest -q -c tests/camera_rig/pytest.ini --rootdir tests/camera_rig \
+  -p pytest_timeout --collect-only tests/camera_rig >/dev/null
+"$python" -c 'import cv2, tests.camera_rig.bench, visant_camera.probe, visant_camera.run, visant_camera.take'
+for part in uvc_camera warm_start; do "$python" -m py_compile "tests/camera_rig/$part.py"; done
