@@ -33,15 +33,19 @@ if [ $# -gt 0 ]; then
 fi
 mapfile -t scripts < <(git ls-files -co --exclude-standard '*.sh' '.ci/run' | while read -r f; do [ -f "$f" ] && echo "$f"; done)
 mapfile -t dockerfiles < <(git ls-files -co --exclude-standard '*Dockerfile')
+# it keeps one core for half a minute; what follows mostly waits
+step "mypy (strict)" mypy contract/src runtime/src services/camera/src services/connector/src services/uploader/src cloud/src emulation deployment/visantctl &
+types=$!
+trap wait EXIT
 step "ruff check" ruff check .
 step "ruff format" ruff format --check .
-step "mypy (strict)" mypy contract/src runtime/src services/camera/src services/connector/src services/uploader/src cloud/src emulation deployment/visantctl
 step "shellcheck" shellcheck -x "${scripts[@]}"
 step "hadolint" hadolint "${dockerfiles[@]}"
 step "zizmor (offline)" zizmor --offline --quiet .github/workflows/*.yml
 step "locks are current" tools/lock.sh --check
 step "test tools of the machine" tools/test_needs.sh
 use_machine_redis
+wait $types
 # three workers: the tests wait for processes more than they compute
 from=$SECONDS
 pytest -n "${TEST_WORKERS:-3}" --dist loadgroup -rs
