@@ -52,6 +52,7 @@ def test_it_is_written_so(device_config: dict[str, Any], service: str) -> None:
     assert found["restart"] == "unless-stopped"
     assert found["init"] is True
     assert found["ipc"] == "none"
+    assert found["logging"]["driver"] == "local"
     assert {"max-size", "max-file"} <= set(found["logging"]["options"])
     assert found["stop_grace_period"]
     assert all("size=" in line and "noexec" in line for line in found["tmpfs"])
