@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.updates.host import PROJECTS, Host
-from tests.updates.shop import TREE, Shop, docker, new_key, signers
+from tests.updates import leftovers
+from tests.updates.host import Host
+from tests.updates.shop import TREE, Shop, new_key, signers
 from tests.updates.wire import Relay, Website
 
 
@@ -40,28 +41,9 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="session", autouse=True)
 def nothing_is_left_behind() -> Iterator[None]:
     """On the shared Engine, also when a test has failed: set up first, so this looks after all else was torn down."""
+    leftovers.sweep()
     yield
-    pid = os.getpid()
-    projects = [f"label=com.docker.compose.project={name}" for name in PROJECTS]
-    left = [
-        (kind, project, found)
-        for project in projects
-        for kind, words in (("container", ("--all",)), ("network", ()), ("volume", ()))
-        if (found := docker(kind, "ls", *words, "--quiet", "--filter", project))
-    ]
-    left += [("image", "tag", name) for name in images_of_this_run(pid)]
-    assert not left
-
-
-def images_of_this_run(pid: int) -> list[str]:
-    """All names, also those by digest alone."""
-    names = []
-    for pattern in (f"*/updates-{pid}/*", f"updates-{pid}/*", f"visant/*:0.*.{pid}*"):
-        listed = docker("images", "--digests", "--format", "{{.Repository}} {{.Tag}} {{.Digest}}", pattern)
-        for line in listed.splitlines():
-            repository, tag, digest = line.split()
-            names.append(f"{repository}@{digest}" if tag == "<none>" else f"{repository}:{tag}")
-    return sorted(set(names))
+    assert leftovers.of(os.getpid()) == []
 
 
 @pytest.fixture(scope="session")
@@ -105,8 +87,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, registry: tuple[str, int], re
         standard=STANDARD,
     )
     yield made
-    if names := images_of_this_run(os.getpid()):
-        docker("rmi", "--force", *names)
+    leftovers.remove_images(os.getpid())
 
 
 @pytest.fixture(scope="session")
@@ -175,12 +156,3 @@ def pytest_configure(config: pytest.Config) -> None:
     """A run that is told to end takes its containers and its registry along."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     config.pluginmanager.register(Reporter(config))
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """SHORT=1 leaves the long ones out."""
-    if os.environ.get("SHORT"):
-        skip = pytest.mark.skip(reason="long; run without SHORT=1")
-        for item in items:
-            if "long" in item.keywords:
-                item.add_marker(skip)

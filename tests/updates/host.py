@@ -16,8 +16,6 @@ from typing import Any
 from tests.updates.shop import TREE, docker
 
 SOAK = 5
-PROJECTS: set[str] = set()
-"""Compose projects of all devices that this run made."""
 
 
 @dataclass
@@ -35,8 +33,6 @@ class Host:
     settings: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.docker_host:
-            PROJECTS.add(self.project)
         (self.root / "site").mkdir(parents=True)
         self.cloud(True)
         self.camera(True)

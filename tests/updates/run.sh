@@ -7,7 +7,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 docker version --format '{{.Server.Version}}' >/dev/null 2>&1 || lab/up.sh
 eval "$(lab/env.sh)"
 # The real services' images, for the test under traffic.
-if [[ -z "${ONLY:-}" || "${ONLY:-}" == *traffic* ]]; then
+if [[ -z "${SHORT:-}${ONLY:-}" || "${ONLY:-}" == *traffic* ]]; then
     PROGRESS=plain tests/containers/images.sh >/dev/null 2>&1 || { echo "make images fails: it says why" >&2; exit 1; }
 fi
-exec .venv/bin/python -m pytest -c tests/updates/pytest.ini --rootdir . ${ONLY:+-k "$ONLY"} "${@:-tests/updates}"
+# They wait more than they compute; each worker has a registry and releases of its own.
+exec .venv/bin/python -m pytest -c tests/updates/pytest.ini --rootdir . -n "${TEST_WORKERS:-3}" --dist loadfile \
+    ${SHORT:+-m "not long"} ${ONLY:+-k "$ONLY"} "${@:-tests/updates}"

@@ -44,6 +44,7 @@ def test_a_disk_too_full_for_the_release(shop: Shop, host: Host) -> None:
     host.assert_runs(GOOD)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("small_disk", [3], indirect=True)
 def test_a_disk_that_fills_up_while_the_release_is_stored(
     shop: Shop, small_disk: Path, new_host: Callable[..., Host]

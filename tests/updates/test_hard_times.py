@@ -65,6 +65,7 @@ def test_a_registry_that_dies_in_the_middle_of_a_pull(shop: Shop, host: Host, re
     host.assert_runs(NEXT)
 
 
+@pytest.mark.long
 def test_of_two_updates_at_once_one_says_that_it_waits_for_nobody(shop: Shop, host: Host) -> None:
     shop.offer(NEXT, host.channel)
     with host.start("update") as first:

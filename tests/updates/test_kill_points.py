@@ -22,7 +22,7 @@ APPLY = [name for name in STEPS if name not in ROLLBACK]
 FINISHED = ("started", "soak-written", "soaked", *APPLY[APPLY.index("commit-written") :])
 """With both links switched and the candidate's containers running well, a boot finishes what was begun."""
 UNCHANGED = APPLY[: APPLY.index("switch-written")]
-SHORT = {"images-present", "current-linked", "soak-written", "good-written", "rollback-linked"}
+SHORT = {"images-present", "current-linked", "good-written", "rollback-linked"}
 assert len(APPLY) >= 12
 
 

@@ -63,6 +63,7 @@ def test_a_signature_by_a_key_the_device_does_not_know(shop: Shop, steady: Host)
     assert_refused(host, "not by a key of allowed_signers")
 
 
+@pytest.mark.long
 def test_a_signature_made_for_another_purpose(shop: Shop, steady: Host) -> None:
     host = steady
     shop.offer(NEXT, host.channel)
@@ -93,7 +94,6 @@ def test_a_digest_that_the_registry_does_not_have(shop: Shop, steady: Host) -> N
     assert_refused(host, "the registry does not have")
 
 
-@pytest.mark.long
 def test_an_older_version(shop: Shop, host: Host) -> None:
     shop.need(NEXT)
     host.install(NEXT)
@@ -118,6 +118,7 @@ def test_host_files_other_than_the_manifest_names(shop: Shop, steady: Host) -> N
     assert_refused(host, "is not what the manifest names")
 
 
+@pytest.mark.long
 def test_a_release_that_needs_a_newer_updater(shop: Shop, steady: Host) -> None:
     host = steady
     shop.doctored(NEXT, numbered(74), {"minimum_updater": 1000})
@@ -135,9 +136,10 @@ def test_a_release_whose_own_visantctl_does_not_start(shop: Shop, steady: Host) 
     assert_refused(host, "no_such_module")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("percent", "taken"),
-    [pytest.param(0, False, marks=pytest.mark.long), (50, None), pytest.param(100, True, marks=pytest.mark.long)],
+    [(0, False), (50, None), (100, True)],
 )
 def test_a_rollout_reaches_its_part_of_the_fleet(shop: Shop, host: Host, percent: int, taken: bool | None) -> None:
     inside = next(f"PI-{n}" for n in range(1000) if bucket(f"PI-{n}", NEXT) < 50)

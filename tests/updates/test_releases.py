@@ -62,6 +62,7 @@ def test_a_bad_release_is_taken_back_and_quarantined(shop: Shop, host: Host, ver
     assert [event["result"] for event in host.history()] == ["installed", "taken_back", "checked"]
 
 
+@pytest.mark.long
 def test_an_update_while_the_cloud_and_the_camera_are_away_is_kept(shop: Shop, host: Host) -> None:
     host.cloud(False)
     host.camera(False)

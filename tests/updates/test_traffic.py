@@ -101,9 +101,10 @@ def shown_by_the_cloud(url: str) -> tuple[dict[str, Any], str]:
 def cloud() -> Iterator[tuple[str, str]]:
     """(URL on this host, name of the network in which it is called `cloud`)."""
     name = f"visant-updates-{os.getpid()}"
-    docker("network", "create", name)
+    label = f"com.docker.compose.project=vc{os.getpid()}"  # found by leftovers.py
+    docker("network", "create", "--label", label, name)
     docker(
-        "run", "--detach", "--name", name, "--network", name, "--network-alias", "cloud",
+        "run", "--detach", "--label", label, "--name", name, "--network", name, "--network-alias", "cloud",
         "--publish", "127.0.0.1::8000", "--env", "AUTH=open", "--env", "PORT=8000",
         "--env", "DATA_DIR=/var/lib/visant/cloud", f"visant/cloud:{PRODUCT}",
     )  # fmt: skip
@@ -137,6 +138,7 @@ def real_release(shop: Shop, version: str, **changed: tuple[str, ...]) -> None:
     shop.build(version, *words)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_no_trigger_is_lost_while_a_device_goes_through_a_bad_and_a_good_release(
     shop: Shop, website: Website, cloud: tuple[str, str], tmp_path: Path, free_port: int
