@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Base images for linux/arm64 on an x86 machine, and the means to run them: qemu-user from Debian's packages.
-# About five minutes for each of the two images, once; the archives in the state directory are used afterwards.
+# About a minute for each of the two images, once; the archives in the state directory are used afterwards.
 #
 #   lab/arm64.sh run    only makes arm64 programs run on this machine (seconds)
 #   lab/arm64.sh        that, and the base images

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The device's images for linux/arm64, built here without emulation, and the camera's run under qemu-user: it must
-# take a picture. On a machine without arm64 base images they are made first (lab/arm64.sh: some minutes, once).
+# take a picture. On a machine without arm64 base images they are made first (lab/arm64.sh: two minutes, once).
 # shellcheck source=tests/containers/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
