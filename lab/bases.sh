@@ -39,6 +39,15 @@ unpack_all() {
     done
 }
 
+# A debootstrap that was cut short leaves its /proc mounted: that of this machine.
+discard() {
+    local mounted
+    awk -v below="$1/" 'index($2, below) == 1 { print $2 }' /proc/mounts | sort -r | while read -r mounted; do
+        umount "$mounted"
+    done
+    rm -rf --one-file-system "$1"
+}
+
 # build_rootfs NAME PACKAGES: NAME.tar.gz in the state directory. Written aside and renamed, so that an
 # interrupted run is never taken for a finished one.
 build_rootfs() {
@@ -49,12 +58,12 @@ build_rootfs() {
     mkdir -p "$ROOTFS" "$LAB_STATE/debs"
     work=$(mktemp -d "$ROOTFS/.$name.XXXXXX")
     # shellcheck disable=SC2064  # the path of now
-    trap "rm -rf '$work' '$ROOTFS/$name.tar.gz.part'" EXIT
+    trap "discard '$work'; rm -f '$ROOTFS/$name.tar.gz.part'" EXIT
     say "building the $name root file system from Debian $LAB_SUITE"
     try_debootstrap() {
         local foreign=()
         [ "$ARCH" = "$(dpkg --print-architecture)" ] || foreign=(--foreign)
-        rm -rf "$work/root"
+        discard "$work/root"
         nice debootstrap --arch="$ARCH" "${foreign[@]}" --variant=minbase --keyring="$keyring" \
             --cache-dir="$LAB_STATE/debs" --include="$packages" "$LAB_SUITE" "$work/root" "$mirror" || return
         [ ${#foreign[@]} = 0 ] || unpack_all "$work/root"
@@ -67,7 +76,7 @@ build_rootfs() {
     if [ -r "$CA_BUNDLE" ]; then cp -L "$CA_BUNDLE" "$work/root$CA_BUNDLE"; fi
     nice tar -C "$work/root" --numeric-owner --one-file-system -cf - . | nice gzip -1 >"$ROOTFS/$name.tar.gz.part"
     mv "$ROOTFS/$name.tar.gz.part" "$ROOTFS/$name.tar.gz"
-    rm -rf "$work"
+    discard "$work"
     trap - EXIT
 }
 

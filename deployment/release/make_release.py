@@ -82,6 +82,7 @@ def build(options: argparse.Namespace) -> int:
     _write_signed(folder / "release.json", value, options.key)
     for architecture, blob in archives.items():
         _offline(folder, folder / f"visant-{options.version}-{architecture}.tar", host.name, blob["name"])
+        (folder / blob["name"]).unlink()  # devices read it out of the archive only
     return 0
 
 
@@ -109,10 +110,13 @@ def _write_signed(path: Path, value: dict[str, Any], key: Path) -> None:
     path.write_bytes(raw)
     signature = path.with_name(path.name + ".sig")
     signature.unlink(missing_ok=True)
-    subprocess.run(
-        ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(path)], check=True,
-        stdin=subprocess.DEVNULL,
+    done = subprocess.run(
+        ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(path)],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
+    if done.returncode != 0:
+        path.unlink()
+        raise SystemExit(f"--key {key}: ssh-keygen cannot sign with it (is the secret empty?): {done.stderr.strip()}")
     if "allowed_signers" in value:
         try:
             verify_own_list(raw, signature.read_bytes(), value["allowed_signers"])

@@ -92,6 +92,16 @@ def test_a_release_is_not_made_without_a_key_list_or_with_a_key_that_is_not_in_i
     assert not (tmp_path / "dist/1.2.0/release.json").exists()
 
 
+def test_an_empty_secret_is_one_line(tmp_path: Path, key: Path) -> None:
+    assert new_key(tmp_path, key).returncode == 0
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "empty").chmod(0o600)
+    done = build(tmp_path, tmp_path / "empty", tmp_path / "allowed_signers")
+    assert done.returncode == 1
+    assert "cannot sign with it" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_no_private_key_is_in_the_repository() -> None:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=TREE, capture_output=True, text=True, check=False)
     if listed.returncode != 0:
