@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +67,31 @@ def test_a_registry_that_dies_in_the_middle_of_a_pull(shop: Shop, host: Host, re
 
 
 @pytest.mark.long
+def test_an_update_that_is_told_to_end_in_the_middle_of_a_pull(shop: Shop, host: Host, relay: Relay) -> None:
+    shop.offer(NEXT, host.channel)
+    forget_images(NEXT)
+    relay.hold()
+    with host.start("update") as update:
+        pulls = Path(f"/proc/{update.pid}/task/{update.pid}/children")
+        wait_for(lambda: any(b"pull" in command_of(child) for child in pulls.read_text().split()), 60, "the pull")
+        update.terminate()
+        assert update.wait(10) != 0
+    assert not (host.root / "state/pending.json").exists()
+    host.assert_runs(GOOD)
+    relay.mend()
+    host.update()  # nothing holds the lock any more
+    host.assert_runs(NEXT)
+    assert list((host.root / "releases").glob(".incoming-*")) == []
+
+
+def command_of(pid: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+@pytest.mark.long
 def test_of_two_updates_at_once_one_says_that_it_waits_for_nobody(shop: Shop, host: Host) -> None:
     shop.offer(NEXT, host.channel)
     with host.start("update") as first:
@@ -109,8 +135,10 @@ def test_an_archive_updates_a_host_without_a_registry(shop: Shop, host: Host, re
     finally:
         website.up()
     damaged = host.root / "damaged.tar"
-    damaged.write_bytes(archive.read_bytes()[: 20 * 1024])
-    host.update("--from", str(damaged), code=4)
+    whole = archive.read_bytes()
+    for size in (0, 20 * 1024, len(whole) - 100_000):  # nothing, the manifest, all but the end of the images
+        damaged.write_bytes(whole[:size])
+        assert "Traceback" not in host.update("--from", str(damaged), "--force", code=4)
     host.update("--from", str(host.root / "nothing.tar"), code=2)
     host.assert_runs(OFFLINE)
 

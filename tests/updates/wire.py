@@ -20,15 +20,22 @@ class Relay:
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._budget: int | None = None
         self._lock = threading.Lock()
+        self._flows = threading.Event()
+        self._flows.set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut_after(self, answer_bytes: int) -> None:
         with self._lock:
             self._budget = answer_bytes
 
+    def hold(self) -> None:
+        """No answer goes through any more; every connection stays open and hangs."""
+        self._flows.clear()
+
     def mend(self) -> None:
         with self._lock:
             self._budget = None
+        self._flows.set()
 
     @property
     def is_cut(self) -> bool:
@@ -60,6 +67,7 @@ class Relay:
     def _copy(self, source: socket.socket, sink: socket.socket, counted: bool) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(16384):
+                self._flows.wait()
                 if counted and not self._spend(len(data)):
                     break
                 sink.sendall(data)
