@@ -64,6 +64,33 @@ def test_the_memory_of_all_fits_a_small_pi(device_config: dict[str, Any]) -> Non
     assert sum(int(found["mem_limit"]) for found in device_config["services"].values()) <= 1024 * MIB
 
 
+@pytest.mark.parametrize("service", DEVICE)
+def test_a_container_writes_to_these_places_and_no_others(device_config: dict[str, Any], service: str) -> None:
+    found = device_config["services"][service]
+    more = {"/dev/shm"} if service == "camera" else set()
+    assert {line.partition(":")[0] for line in found["tmpfs"]} == {"/tmp", "/run/visant"} | more
+    volumes = {mount["target"]: mount["source"] for mount in found["volumes"] if mount["type"] == "volume"}
+    assert (
+        volumes
+        == {
+            "redis": {"/data": "redis"},
+            "camera": {"/var/lib/visant/camera": "camera"},
+            "connector": {},
+            "uploader": {"/var/lib/visant/spool": "spool", "/opt/visant/debug_captures": "debug_captures"},
+        }[service]
+    )
+    binds = {mount["target"] for mount in found["volumes"] if mount["type"] == "bind"}  # read-only, see below
+    assert (
+        binds
+        == {
+            "redis": set(),
+            "camera": {"/dev"},
+            "connector": {"/run/secrets"},
+            "uploader": {"/run/secrets", "/run/visant-updates"},
+        }[service]
+    )
+
+
 def test_networks_are_as_the_design_says(device_config: dict[str, Any]) -> None:
     networks = {name: set(found["networks"]) for name, found in device_config["services"].items()}
     assert networks == {
