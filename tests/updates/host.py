@@ -31,6 +31,7 @@ class Host:
     """Command that leads into the namespace of another Engine."""
     docker_host: str | None = None
     settings: dict[str, str] = field(default_factory=dict)
+    more_environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         (self.root / "site").mkdir(parents=True)
@@ -77,7 +78,12 @@ class Host:
         }  # fmt: skip
         # INVOCATION_ID would make visantctl ask systemd to start its update unit.
         kept = {key: value for key, value in os.environ.items() if key != "INVOCATION_ID"}
-        return {**kept, **extra, **({"DOCKER_HOST": self.docker_host} if self.docker_host else {})}
+        return {
+            **kept,
+            **extra,
+            **self.more_environment,
+            **({"DOCKER_HOST": self.docker_host} if self.docker_host else {}),
+        }
 
     def start(self, *words: str, kill_at: str = "") -> subprocess.Popen[str]:
         """visantctl of the release that is current, or of the tree at a first installation."""

@@ -7,9 +7,12 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from tests.faults.fake_clock import find_libfaketime, trimmed
+from tests.faults.scenario import Skipped
 from tests.updates.conftest import GOOD, NEXT
 from tests.updates.host import Host, killed, wait_for
 from tests.updates.shop import Shop
@@ -115,3 +118,28 @@ def test_it_ends_when_the_services_were_stopped_behind_its_back(host: Host) -> N
         subprocess.run(["docker", "stop", *names], check=True, capture_output=True)
         assert service.process.wait(90) == 1
         assert service.said("stopped by somebody else")
+
+
+@pytest.mark.long
+def test_a_wall_clock_that_is_a_year_back_changes_nothing(shop: Shop, host: Host, tmp_path: Path) -> None:
+    try:
+        library = trimmed(find_libfaketime(), tmp_path / "libfaketime.so.1")
+    except Skipped as reason:
+        pytest.skip(str(reason))
+    host.more_environment = {
+        "LD_PRELOAD": str(library), "FAKETIME": "-365d", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1",
+    }  # fmt: skip
+    host.configure(UPDATE_WINDOW="86400")
+    shop.offer(NEXT, host.channel)
+    with running(host) as service:
+        wait_for(lambda: service.said("camera ok runs"), 60, "the camera's log line")
+        host.update()
+        host.assert_runs(NEXT)
+        wait_for(lambda: service.said(f"visantctl of {NEXT} takes over"), 60, "the new visantctl")
+        assert service.end() == 0
+    first, last = host.history()[0], host.history()[-1]
+    assert (last["result"], last["to"]) == ("updated", NEXT)
+    assert last["at"] < first["at"], "the clock was indeed back"
+    host.more_environment = {}
+    assert host.ctl("boot")[0] == 0
+    host.assert_runs(NEXT)
