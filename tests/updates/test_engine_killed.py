@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,10 +17,12 @@ from tests.updates.shop import Shop, docker
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[PrivateEngine]:
-    made = PrivateEngine(tmp_path)
+def engine() -> Iterator[PrivateEngine]:
+    folder = Path(tempfile.mkdtemp(prefix="engine"))
+    made = PrivateEngine(folder)
     yield made
     made.close()
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -64,32 +64,38 @@ def test_a_disk_that_fills_up_while_the_release_is_stored(
     host.remove()
 
 
+@pytest.fixture
+def small_engine(small_disk: Path) -> Iterator[PrivateEngine]:
+    made = PrivateEngine(small_disk)
+    yield made
+    made.close()
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("small_disk", [300], indirect=True)
 def test_a_disk_that_fills_up_in_the_middle_of_a_pull(
-    shop: Shop, small_disk: Path, tmp_path: Path, registry_data: Path, new_host: Callable[..., Host]
+    shop: Shop,
+    small_disk: Path,
+    small_engine: PrivateEngine,
+    tmp_path: Path,
+    registry_data: Path,
+    new_host: Callable[..., Host],
 ) -> None:
     for version in (GOOD, NEXT):
         shop.need(version)
-    engine = PrivateEngine(small_disk)
-    try:
-        with registry(registry_data, tmp_path, shop.relay, enter=engine.enter):
-            host = new_host(docker_host=engine.host, enter=engine.enter, url=f"file://{shop.dist}")
-            host.configure(UPDATE_MIN_FREE_BYTES="0")
-            host.install(GOOD)
-            shop.offer(NEXT, host.channel)
-            ballast = small_disk / "ballast"
-            fill(ballast)
-            with ballast.open("r+b") as file:
-                file.truncate(
-                    ballast.stat().st_size - 5_000_000
-                )  # what the manifest says that it needs, not what it does
-            out = host.update(code=NO_SPACE)
-            assert "the disk is full" in out
-            host.assert_runs(GOOD)
-            ballast.unlink()
-            host.update()
-            host.assert_runs(NEXT)
-            host.remove()
-    finally:
-        engine.close()
+    with registry(registry_data, tmp_path, shop.relay, enter=small_engine.enter):
+        host = new_host(docker_host=small_engine.host, enter=small_engine.enter, url=f"file://{shop.dist}")
+        host.configure(UPDATE_MIN_FREE_BYTES="0")
+        host.install(GOOD)
+        shop.offer(NEXT, host.channel)
+        ballast = small_disk / "ballast"
+        fill(ballast)
+        with ballast.open("r+b") as file:
+            # Room for what the manifest says that the images need, and not for what they do need.
+            file.truncate(ballast.stat().st_size - 5_000_000)
+        out = host.update(code=NO_SPACE)
+        assert "the disk is full" in out
+        host.assert_runs(GOOD)
+        ballast.unlink()
+        host.update()
+        host.assert_runs(NEXT)

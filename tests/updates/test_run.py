@@ -38,7 +38,9 @@ class Service:
         return any(words in line for line in self.lines)
 
     def end(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
+        """Its exit code; told to end unless it has ended."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(60)
         self._reader.join(10)
         assert self.process.stdout is not None
@@ -52,8 +54,7 @@ def running(host: Host) -> Iterator[Service]:
     try:
         yield service
     finally:
-        if service.process.poll() is None:
-            service.end()
+        service.end()
 
 
 def test_it_shows_the_services_logs_and_stops_them_with_itself(host: Host) -> None:
