@@ -68,3 +68,7 @@ def _owner(form: re.Pattern[str], name: str) -> int:
 def _quietly(*words: str) -> None:
     """Another run may sweep at the same time."""
     subprocess.run(["docker", *words], capture_output=True, check=False, timeout=120)
+
+
+if __name__ == "__main__":
+    sweep()

@@ -10,6 +10,11 @@ eval "$(lab/env.sh)"
 if [[ -z "${SHORT:-}${ONLY:-}" || "${ONLY:-}" == *traffic* ]]; then
     PROGRESS=plain tests/containers/images.sh >/dev/null 2>&1 || { echo "make images fails: it says why" >&2; exit 1; }
 fi
+# A run that is told to end takes its containers along; what one that was killed had to leave, the last line removes.
+trap : INT TERM
+status=0
 # They wait more than they compute; each worker has a registry and releases of its own.
-exec .venv/bin/python -m pytest -c tests/updates/pytest.ini --rootdir . -n "${TEST_WORKERS:-3}" --dist loadfile \
-    ${SHORT:+-m "not long"} ${ONLY:+-k "$ONLY"} "${@:-tests/updates}"
+.venv/bin/python -m pytest -c tests/updates/pytest.ini --rootdir . -n "${TEST_WORKERS:-3}" --dist loadfile \
+    ${SHORT:+-m "not long"} ${ONLY:+-k "$ONLY"} "${@:-tests/updates}" || status=$?
+PYTHONPATH=. .venv/bin/python -m tests.updates.leftovers
+exit "$status"
