@@ -21,6 +21,24 @@ async def test_a_cloud_without_operators_says_how_to_make_one(start: Any) -> Non
     assert "visant-cloud create-operator" in page and "OPEN" not in page
 
 
+async def test_a_warning_is_for_operators_not_for_strangers(start: Any) -> None:
+    cloud = await start()
+    cloud.cloud.warning = "pictures lie outside a volume"
+    assert cloud.cloud.warning in (await cloud.client.get("/")).text
+    cloud = await start(auth="required")
+    cloud.cloud.warning = "pictures lie outside a volume"
+    assert cloud.cloud.warning not in (await cloud.client.get("/sign-in")).text
+
+
+async def test_two_devices_of_one_id_are_a_trouble(start: Any) -> None:
+    cloud = await start()
+    async with cloud.stream("FINE") as fine, cloud.stream("TWICE") as one, cloud.stream("TWICE") as two:
+        for stream in (fine, one, two):
+            await stream.next()
+        page = (await cloud.client.get("/")).text
+        assert page.index("/devices/TWICE") < page.index("/devices/FINE") and "2 streams" in page
+
+
 async def test_trouble_comes_first(start: Any, eventually: Any) -> None:
     cloud = await registered(start, "A-OFFLINE")
     await cloud.client.post("/v1/devices", json={"device_id": "NEVER"})
