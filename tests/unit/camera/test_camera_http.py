@@ -14,6 +14,7 @@ from visant_camera.control_values import SavedValues
 from visant_camera.controls import Controls, reapply
 from visant_camera.drivers import Control
 from visant_camera.drivers.faults import Faults
+from visant_contract.snapshot import CAPTURED_BOOTTIME, HEIGHT, SEQUENCE, WIDTH, SnapshotInfo
 from visant_runtime.lifecycle import Stop
 
 BRIGHTNESS = Control("brightness", "integer", -64, 64, 1, 0, 0)
@@ -46,6 +47,14 @@ async def test_a_snapshot_tells_its_time_sequence_and_size(web):
     assert (answer.headers["x-width"], answer.headers["x-height"]) == ("4", "2")
     assert abs(datetime.fromisoformat(answer.headers["x-captured-at"]).timestamp() - time.time()) < 2
     assert answer.content.startswith(b"\xff\xd8")
+    read = SnapshotInfo(
+        captured_boottime=answer.headers[CAPTURED_BOOTTIME],
+        sequence=answer.headers[SEQUENCE],
+        width=answer.headers[WIDTH],
+        height=answer.headers[HEIGHT],
+    )
+    written = {name.lower(): value for name, value in read.headers().items()}
+    assert written.items() <= answer.headers.items(), "to the letter as the contract writes it"
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,14 @@ from visant_camera.picture import Picture
 from visant_camera.problems import problem
 from visant_camera.waiting import Waiting
 from visant_contract.outcome import REMEDY, Reason
-from visant_contract.snapshot import CAPTURED_AT, DEFAULT_TIMEOUT_MS, SnapshotInfo
+from visant_contract.snapshot import CAPTURED_AT, CAPTURED_BOOTTIME, DEFAULT_TIMEOUT_MS, HEIGHT, SEQUENCE, WIDTH
 
 MAX_TIMEOUT_MS = 30_000
 MAX_AGE_MS = 60_000
+
+_CAPTURED_AT, _BOOTTIME, _SEQUENCE, _WIDTH, _HEIGHT = (
+    name.lower().encode() for name in (CAPTURED_AT, CAPTURED_BOOTTIME, SEQUENCE, WIDTH, HEIGHT)
+)
 
 _ANSWERS = Counter("visant_camera_snapshots", "Answers to /snapshot by outcome", ["outcome"])
 _PICTURES = _ANSWERS.labels("picture")
@@ -100,16 +104,18 @@ class Snapshots:
 
 
 def _headers(picture: Picture, length: int) -> list[tuple[bytes, bytes]]:
-    frame = picture.frame
-    info = SnapshotInfo(
-        captured_boottime=picture.exposed.boottime, sequence=frame.sequence, width=frame.width, height=frame.height
-    )
-    wall = picture.exposed.wall.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    fields = {**info.headers(), CAPTURED_AT: wall, "Cache-Control": "no-store"}
+    """What SnapshotInfo reads. Written out: a model and a dictionary cost a tenth of the whole answer."""
+    frame, exposed = picture.frame, picture.exposed
+    wall = exposed.wall.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return [
         (b"content-type", b"image/jpeg"),
         (b"content-length", b"%d" % length),
-        *((name.lower().encode(), value.encode()) for name, value in fields.items()),
+        (b"cache-control", b"no-store"),
+        (_CAPTURED_AT, wall.encode()),
+        (_BOOTTIME, b"%.6f" % exposed.boottime),
+        (_SEQUENCE, b"%d" % frame.sequence),
+        (_WIDTH, b"%d" % frame.width),
+        (_HEIGHT, b"%d" % frame.height),
     ]
 
 
