@@ -1,0 +1,38 @@
+"""A device node that cannot be opened is an absent camera, with the remedy in the line."""
+
+import errno
+import os
+
+import pytest
+
+from visant_camera.drivers import CameraAbsent
+from visant_camera.drivers.find_device import Device, Finder
+from visant_camera.drivers.v4l2 import V4l2Driver
+
+NODE = "/dev/video7"
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.EACCES, "put the user into the group that owns it"),
+        (errno.EPERM, "the container lacks the device rule c 81:* rmw"),
+        (errno.ENOENT, "a container needs /dev bound read-only"),
+        (errno.EBUSY, "another process streams from it"),
+        (errno.ENXIO, "No such device or address"),
+    ],
+)
+def test_a_node_that_cannot_be_opened_says_what_to_do(monkeypatch, number, remedy):
+    opened = os.open
+
+    def refuse(path, *rest, **more):
+        if path == NODE:
+            raise OSError(number, os.strerror(number))
+        return opened(path, *rest, **more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    driver = V4l2Driver("0", finder=Finder("0", list_devices=lambda: [Device(NODE, "Webcam", "usb1")]))
+    with pytest.raises(CameraAbsent) as error:
+        driver.open()
+    assert error.value.detail.startswith(f"Webcam ({NODE}): ")
+    assert remedy in error.value.detail
