@@ -24,7 +24,19 @@ KIT = "/root/visant"
 """What a technician copied onto the host: the folder `deployment`, `release.tar`, `allowed_signers`."""
 INSTALL = f"{KIT}/deployment/install_device.sh"
 FROM_KIT = f"--from {KIT}/release.tar --allowed-signers {KIT}/allowed_signers"
-_LEFT_OUT = ("proc", "sys", "run", "dev", "tmp", "var/cache", "var/log", "var/lib/apt", "var/lib/dpkg", "var/tmp")
+_LEFT_OUT = (
+    "proc",
+    "sys",
+    "run",
+    "dev",
+    "tmp",
+    "var/cache",
+    "var/log",
+    "var/lib/apt",
+    "var/lib/dpkg",
+    "var/lib/NetworkManager",
+    "var/tmp",
+)
 """What apt, the kernel and the journal write by themselves."""
 _DEBS = STATE / f"debs-{SUITE}"
 _OPTIONS = (
