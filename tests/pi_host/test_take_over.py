@@ -51,11 +51,10 @@ def make_old(pi: Pi, unit: str, settings: str) -> None:
 def everything(pi: Pi) -> str:
     """What a restored host must have again, to the byte."""
     return pi.sh(
-        "cd /opt/visant; find .git venv deployment debug_captures .env.device /etc/systemd/system/visant-* "
-        "-printf '%p %y %m %u\\n' | sort;"
-        f"cat .env.device /etc/systemd/system/visant-*.*; systemctl is-enabled {V1} {V2} visant-update.timer;"
-        f"systemctl is-active {V1} {V2} visant-update.timer",
-        check=False,
+        "exec 2>/dev/null; cd /opt/visant; find .git venv deployment debug_captures .env.device"
+        " /etc/systemd/system/visant-* -printf '%p %y %m %u\\n' | sort; find /etc/systemd/system/visant-* -type f"
+        f" | sort | xargs cat .env.device; for one in {V1} {V2} visant-update.timer; do"
+        " echo $one $(systemctl is-enabled $one) $(systemctl is-active $one); done"
     ).out
 
 
