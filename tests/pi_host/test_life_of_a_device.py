@@ -132,7 +132,7 @@ def test_a_camera_that_comes_later_is_opened_without_a_restart(pi: Pi) -> None:
     pi.sh("visantctl configure CAMERA_SOURCE=0 && systemctl restart visant-device-v2.service")
     wait_for(lambda: pi.doctor()["camera"]["level"] == "FAIL", 60, "doctor's word")
     started = pi.sh("docker inspect --format '{{.State.StartedAt}}' visant-camera-1").out
-    pi.sh("mknod -m 660 /dev/video0 c 81 0; chgrp video /dev/video0; mknod -m 666 /dev/other c 1 8")
+    pi.sh("mknod -m 660 /dev/video0 c 81 0; chgrp video /dev/video0; mknod -m 666 /dev/other c 1 1")
     look = "import os,sys; os.open(sys.argv[1], os.O_RDWR)"
     try:
         for node, error in (("/dev/video0", "No such device or address"), ("/dev/other", "Operation not permitted")):
