@@ -243,7 +243,7 @@ def test_a_site_with_a_proxy_and_its_own_ca(
 
 def test_the_page_closes_with_its_terminal(installed: Pi) -> None:
     """`script` is the terminal; it is killed as a lost SSH session is."""
-    running = installed.start("script -qc 'visantctl aim --listen all' /tmp/terminal.out")
+    running = installed.start("script -qfc 'visantctl aim --listen all' /tmp/terminal.out")
     wait_for(lambda: "PIN" in installed.sh("cat /tmp/terminal.out", check=False).out, 30, "the page")
     installed.sh("pkill -KILL -x script || true")
     wait_for(lambda: ":8081" not in installed.sh("ss -Hltn").out, 20, "the end of the page")
