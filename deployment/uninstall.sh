@@ -103,8 +103,9 @@ remove_containers() {
 remove_docker_and_packages() {
     local folder
     if [ -z "$KEEP_DOCKER" ] && [ "$(remembered engine)" != installed ]; then KEEP_DOCKER=yes; fi
-    if [ -z "$KEEP_DOCKER" ] && docker_answers && [ -n "$(docker ps --all --quiet)" ]; then
-        warn "Docker stays: other containers use it"
+    # (Its package takes all of /var/lib/docker with it.)
+    if [ -z "$KEEP_DOCKER" ] && docker_answers && [ -n "$(docker ps --all --quiet && docker volume ls --quiet)" ]; then
+        warn "Docker stays: there are containers or volumes of others"
         KEEP_DOCKER=yes
     fi
     if [ -n "$KEEP_DOCKER" ]; then

@@ -33,7 +33,7 @@ retry() { # package downloads fail now and then; a wrong hash fails each time
     exit 2
   }
   retry .venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
-  retry .venv/bin/uv pip install -q --python .venv/bin/python --require-hashes -r requirements/dev.txt
+  retry .venv/bin/uv pip install -q --compile-bytecode --python .venv/bin/python --require-hashes -r requirements/dev.txt
   # uv_build is part of uv: building the workspace's own packages downloads nothing
   .venv/bin/uv pip install -q --python .venv/bin/python --no-deps \
     -e contract -e runtime -e services/camera -e services/connector -e services/uploader -e cloud

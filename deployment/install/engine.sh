@@ -38,13 +38,13 @@ add_trixie() {
 # One reading of the package lists for everything: on a slow card it takes longer than the packages.
 install_what_is_missing() {
     local wanted=() name
-    mend_packages
     for name in v4l-utils openssh-client ca-certificates qrencode; do
         dpkg-query -W -f '${db:Status-Abbrev}' "$name" 2>/dev/null | grep -q '^ii' || wanted+=("$name")
     done
     if engine_is_new_enough && compose_is_new_enough; then
-        [ ${#wanted[@]} = 0 ] || { update_lists && install_packages "${wanted[@]}"; }
+        [ ${#wanted[@]} = 0 ] || { mend_packages && update_lists && install_packages "${wanted[@]}"; }
     else
+        mend_packages
         install_engine "${wanted[@]}"
     fi
     ok "Docker $(docker version --format '{{.Server.Version}}'), Compose $(docker compose version --short)"

@@ -12,8 +12,11 @@ PLATFORM=linux/arm64 PROGRESS=plain tests/containers/images.sh device >/dev/null
 echo "arm64 images built in $((SECONDS - started)) s"
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 started=$SECONDS
+name="visant-arm64-$$"
+trap 'docker rm --force "$name" >/dev/null 2>&1' EXIT
+trap 'exit 130' INT TERM HUP
 # The picture is read back and must decode: a fake that answered nothing would pass otherwise.
-docker run --rm --platform linux/arm64 --read-only --cap-drop ALL --tmpfs /tmp -e CAMERA_SOURCE=fake \
+docker run --rm --name "$name" --no-healthcheck --platform linux/arm64 --read-only --cap-drop ALL --tmpfs /tmp -e CAMERA_SOURCE=fake \
     --entrypoint sh "visant/camera:$version-arm64" -c '
         test "$(uname -m)" = aarch64 && visant-camera snapshot --out /tmp/x.jpg &&
         python3 -c "import cv2; picture = cv2.imread(\"/tmp/x.jpg\"); assert picture.shape == (720, 1280, 3); print(\"it decodes\")"' ||

@@ -24,7 +24,19 @@ KIT = "/root/visant"
 """What a technician copied onto the host: the folder `deployment`, `release.tar`, `allowed_signers`."""
 INSTALL = f"{KIT}/deployment/install_device.sh"
 FROM_KIT = f"--from {KIT}/release.tar --allowed-signers {KIT}/allowed_signers"
-_LEFT_OUT = ("proc", "sys", "run", "dev", "tmp", "var/cache", "var/log", "var/lib/apt", "var/lib/dpkg", "var/tmp")
+_LEFT_OUT = (
+    "proc",
+    "sys",
+    "run",
+    "dev",
+    "tmp",
+    "var/cache",
+    "var/log",
+    "var/lib/apt",
+    "var/lib/dpkg",
+    "var/lib/NetworkManager",
+    "var/tmp",
+)
 """What apt, the kernel and the journal write by themselves."""
 _DEBS = STATE / f"debs-{SUITE}"
 _OPTIONS = (
@@ -125,10 +137,9 @@ class Pi:
         """A file with this text."""
         self.sh(f"install -D -m {mode} /dev/stdin {_quoted(path)}", stdin=text)
 
-    def wait_for_line(self, file: str, line: str, seconds: float, *, after_last: str = "") -> None:
-        """Until a file says `line`; with `after_last`, after the last line that has this text."""
-        script = f"tac {file} | sed '/{after_last}/q'" if after_last else f"cat {file}"
-        wait_for(lambda: line in self.sh(script, check=False).out, seconds, f"{line!r} in {file}")
+    def wait_for_line(self, file: str, line: str, seconds: float) -> None:
+        """Until a file says `line`."""
+        wait_for(lambda: line in self.sh(f"cat {file}", check=False).out, seconds, f"{line!r} in {file}")
 
     def power_cut(self) -> None:
         """Everything stops in the middle."""

@@ -189,7 +189,7 @@ def test_no_two_of_them_share_anything(copies: list[Pi]) -> None:
 
 
 def test_the_original_s_token_is_ended(cloud: Cloud) -> None:
-    assert cloud.status_for("GOLDEN", original["token"]) < 300
+    assert cloud.status_for("GOLDEN", original["token"]) not in (401, 403)
     cloud.run("revoke-device", "GOLDEN")
     assert cloud.status_for("GOLDEN", original["token"]) in (401, 403)
 

@@ -42,10 +42,10 @@ def test_what_is_kept_is_there_and_a_new_installation_goes_on_with_it(new_pi: Ne
 
     pi.sh("docker run -d --name somebody --entrypoint sleep visant/redis:2.0.0 infinity")
     done = pi.sh(f"{UNINSTALL} --yes")
-    assert "Docker stays: other containers use it" in done.out
+    assert "Docker stays: there are containers or volumes of others" in done.out
     assert pi.sh("docker ps --quiet").out
     pi.sh(f"{INSTALL} --device-id {pi.device} --api-url {cloud.url} {FROM_KIT} --camera fake --yes", check=False)
-    pi.sh("docker rm -f somebody")
+    pi.sh("docker rm -f somebody; docker volume rm somebody")
     pi.sh(f"{UNINSTALL} --yes")
     assert (
         pi.sh("command -v dockerd; ls -d /opt/visant /etc/docker /var/lib/containerd", check=False).out.count("No such")

@@ -36,23 +36,32 @@ class PostgresServer:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self._log = open(self._dir / "log", "wb")
+        self._data = data
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Starts it, again after `stop`, and returns once it answers."""
         options = {"port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
         words = [word for key, value in options.items() for word in ("-c", f"{key}={value}")]
         self._process = subprocess.Popen(
-            [str(BIN / "postgres"), "-D", str(data), *words],
+            [str(BIN / "postgres"), "-D", str(self._data), *words],
             stdout=self._log,
             stderr=self._log,
             cwd="/",
             **self._as_user,
         )
         self._wait()
-        return self
+
+    def stop(self) -> None:
+        """Ends it as a crash would; the data stays."""
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(20)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.send_signal(signal.SIGQUIT)  # nothing of it is kept, so it need not tidy up
-        self._process.wait(20)
+        self.stop()
         self._log.close()
         shutil.rmtree(self._dir, ignore_errors=True)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import time
 from pathlib import Path
 
-from tests.updates.shop import docker
+from tests.updates.shop import TREE, docker
 
+_LAB = Path(os.environ.get("LAB_STATE") or Path.home() / ".cache/visant-lab")
 _PROJECT = re.compile(r"v[a-z](\d+)(-\d+)?")
 """Compose projects of the tests' devices."""
 _LABEL = "com.docker.compose.project"
@@ -35,6 +38,27 @@ def sweep() -> None:
     for name in _images():
         if not Path(f"/proc/{_owner(_IMAGE, name)}").exists():
             _quietly("rmi", "--force", name)
+    for folder in _LAB.glob("updates-*"):
+        if not Path(f"/proc/{folder.name.removeprefix('updates-')}").exists():
+            forget = [str(TREE / "lab/registry.sh"), "forget"]
+            subprocess.run(forget, env={**os.environ, "LAB_REGISTRY": folder.name}, check=False, timeout=60)
+
+
+def wait_for_orphans(seconds: float) -> None:
+    """Workers outlive the run that was told to end by the moment that they need to tidy up."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        owners = {owner for _, _, owner in _things()} | {_owner(_IMAGE, name) for name in _images()}
+        if not any(_is_orphan(owner) for owner in owners):
+            return
+        time.sleep(0.5)
+
+
+def _is_orphan(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1] == "1"
+    except FileNotFoundError:
+        return False
 
 
 def _things() -> list[tuple[str, str, int]]:
@@ -71,4 +95,5 @@ def _quietly(*words: str) -> None:
 
 
 if __name__ == "__main__":
+    wait_for_orphans(30)
     sweep()

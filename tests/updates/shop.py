@@ -18,9 +18,14 @@ SERVICES = ("camera", "connector", "uploader")
 MAKE = TREE / "deployment/release/make_release.py"
 
 
-def docker(*words: str, env: Mapping[str, str] | None = None) -> str:
+def docker(*words: str, env: Mapping[str, str] | None = None, timeout: float = 200) -> str:
     done = subprocess.run(
-        ["docker", *words], capture_output=True, text=True, check=False, env={**os.environ, **(env or {})}, timeout=200
+        ["docker", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **(env or {})},
+        timeout=timeout,
     )
     assert done.returncode == 0, f"docker {' '.join(words)}: {done.stderr or done.stdout}"
     return done.stdout.strip()
@@ -74,7 +79,7 @@ class Shop:
 
     def push(self, tag: str) -> str:
         """Its digest."""
-        return docker("push", tag).split("digest: ")[1].split()[0]
+        return docker("push", tag, timeout=800).split("digest: ")[1].split()[0]
 
     def reference(self, tag: str) -> str:
         """How a manifest names a pushed image."""

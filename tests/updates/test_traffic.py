@@ -164,7 +164,7 @@ def test_no_trigger_is_lost_while_a_device_goes_through_a_bad_and_a_good_release
         host.install(ONE_ZERO, UPDATE_SOAK="10", UPDATE_WINDOW="0")
         shop.offer(ONE_ONE, host.channel)
         with Watcher(free_port) as watcher, Traffic(url) as traffic:
-            wait_for(lambda: len(traffic.rounds) > 0, 120, "the first round of triggers")
+            wait_for(lambda: len(traffic.rounds) > 0, 240, "the first round of triggers")
             with running(host) as service:  # what systemd would have started; its check finds 1.1
                 wait_for(lambda: host.history()[-1]["result"] == "taken_back", 240, "the bad release to be taken back")
                 host.assert_runs(ONE_ZERO)

@@ -3,12 +3,20 @@
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy import exc
 from starlette.exceptions import HTTPException
 
 from visant_contract.errors import PROBLEM_JSON, Problem
+
+log = structlog.get_logger()
+
+_AWAY = (exc.TimeoutError, exc.OperationalError, exc.InterfaceError, ConnectionError)
+"""No connection to be had: the pool is exhausted, the server restarts, refuses or broke off."""
+_DATABASE_RETRY = 5
 
 
 class Refusal(HTTPException):
@@ -50,6 +58,14 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> Response:
         return problem(422, validation_line(error.errors()), "invalid")
+
+    async def database_away(request: Request, error: Exception) -> Response:
+        log.warning("the database does not answer", path=request.url.path, error=str(error).splitlines()[0][:200])
+        headers = {"Retry-After": str(_DATABASE_RETRY)}
+        return problem(503, "The database does not answer; nothing was stored, try again", "database", headers)
+
+    for kind in _AWAY:
+        app.add_exception_handler(kind, database_away)
 
     @app.exception_handler(Exception)
     async def broken(request: Request, error: Exception) -> Response:
