@@ -6,6 +6,7 @@ import threading
 import time
 from datetime import UTC, datetime
 
+import pytest
 from support.redis import RedisServer
 from uploader_rig.device import Device, until
 from uploader_rig.fake_camera import FakeCamera, boottime
@@ -345,15 +346,20 @@ def test_a_stream_cut_short_is_no_replay_and_the_next_one_renews(device: Device,
     until(lambda: cloud.captures() == ["t-new", "t-old"])
 
 
+@pytest.mark.parametrize("uploader", ["there before the replay", "started while it goes on"])
 def test_a_replay_that_takes_longer_than_ten_seconds_is_waited_for_while_it_goes_on(
-    device: Device, cloud: FakeCloud
+    device: Device, cloud: FakeCloud, uploader: str
 ) -> None:
-    device.start()
-    until(lambda: "uploader ready" in device.log())
     first, last = (device.admit(name, boot_id="boot-before") for name in ("t-first", "t-last"))
     device.admit("t-lost", boot_id="boot-before")
+    if uploader == "there before the replay":
+        device.start()
+        until(lambda: "uploader ready" in device.log())
+        time.sleep(2)  # all three are parked: they are looked at each second
     device.confirm_stream(at=boottime() - 7)
     device.renew(first)
+    if uploader == "started while it goes on":
+        device.start()
     until(lambda: cloud.captures() == ["t-first"])
     time.sleep(5)
     assert cloud.reports("t-last") == []

@@ -114,6 +114,8 @@ class CaptureLoop:
         queued = await self._queue.read(room, BLOCK / 10 if self._due else BLOCK)
         unknown = [one for one in queued if not self._knows(one.id)]
         renewed = await self._queue.renewals([one.id for one in unknown]) if unknown else {}
+        if renewed:  # the replay got to them before we did
+            self._renewed_at = self._watch.moment().boottime
         for one in unknown:
             await self._consider(one, renewed.get(one.id), tasks, stop)
         if self._queue.pending_read:
