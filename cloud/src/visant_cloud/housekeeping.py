@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from visant_cloud.context import Cloud
-from visant_cloud.pictures import record_of
+from visant_cloud.pictures import WITHOUT_RECORD, record_of
 from visant_cloud.store import captures, devices
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
@@ -31,7 +31,7 @@ async def run(cloud: Cloud, stop: Stop, heartbeat: Heartbeat) -> None:
         try:
             await note_connected(cloud)
             if first:
-                await remove_orphans(cloud)
+                await set_orphans_aside(cloud)
                 first = False
             if time.monotonic() >= next_retention:
                 await remove_old(cloud)
@@ -51,17 +51,17 @@ async def note_connected(cloud: Cloud) -> None:
             await devices.seen(connection, connected, cloud.now())
 
 
-async def remove_orphans(cloud: Cloud) -> int:
-    """Deletes files whose row never came, left by a crash; returns how many."""
+async def set_orphans_aside(cloud: Cloud) -> int:
+    """Files without a row: drafts go, whole pictures are kept in a folder of their own. Returns how many."""
     border = time.time() - _ORPHAN_AGE
     files = [path for path in await asyncio.to_thread(cloud.pictures.files) if path.stat().st_mtime < border]
     async with cloud.database.reading() as connection:
         known = await captures.known(connection, {record_of(path) for path in files})
     orphans = [path for path in files if record_of(path) not in known]
     for path in orphans:
-        path.unlink(missing_ok=True)
+        await asyncio.to_thread(cloud.pictures.set_aside, path)
     if orphans:
-        log.info("files without a record removed", count=len(orphans))
+        log.warning("files without a record set aside", count=len(orphans), folder=WITHOUT_RECORD)
     return len(orphans)
 
 

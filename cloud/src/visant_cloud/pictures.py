@@ -1,7 +1,8 @@
 """Pictures as files: `<root>/<device>/<year-month>/<record>.jpg`, and a thumbnail beside each.
 
 A file is on the disk (fsync of file and folder) before its database row is written, so a row always has its
-picture. A file without a row, left by a crash in between, is removed at the next start.
+picture. A picture without a row, left by a crash in between or by a database that came back from an older backup, is
+set aside into `<root>/.without-record`.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ from PIL import Image
 from visant_runtime.kill_point import kill_point
 
 THUMBNAIL = (320, 320)
+WITHOUT_RECORD = ".without-record"
 _MAX_PIXELS = 200_000_000  # a decompression bomb is a small file that claims more
 
 
@@ -107,6 +109,15 @@ class Pictures:
         """Deletes picture and thumbnail; nothing happens where they are gone."""
         self.path(device_id, received_at, record_id).unlink(missing_ok=True)
         self.thumbnail_path(device_id, received_at, record_id).unlink(missing_ok=True)
+
+    def set_aside(self, path: Path) -> None:
+        """A whole picture goes where a person can look at it; a draft or a thumbnail can be made again and goes."""
+        if path.name.endswith((".new", ".thumb.jpg")):
+            path.unlink(missing_ok=True)
+            return
+        folder = self._root / WITHOUT_RECORD
+        folder.mkdir(exist_ok=True)
+        path.replace(folder / path.name)
 
     def files(self) -> list[Path]:
         """Every file of the folder."""

@@ -26,7 +26,8 @@ from visant_cloud.store.schema import migrate
 from visant_cloud.stream_notes import StreamNotes
 from visant_cloud.trigger_scheduler import TriggerScheduler
 from visant_runtime import lifecycle, logs, settings
-from visant_runtime.heartbeat import Heartbeat, default_path
+from visant_runtime.heartbeat import Heartbeat
+from visant_runtime.heartbeat_start import start_heartbeat
 from visant_runtime.lifecycle import Stop
 
 log = structlog.get_logger()
@@ -49,10 +50,13 @@ def run(chosen: CloudSettings) -> int:
         settings.fail(
             f"DATA_DIR={chosen.data_dir} cannot be used ({error.strerror}): name a folder this user may write"
         )
+    heartbeat = start_heartbeat("cloud")
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each stream is a file; the usual limit is 1,024
     cloud_id = asyncio.run(prepare(chosen))
-    return lifecycle.run(lambda stop: _main(chosen, cloud_id, listener, stop), loop_factory=uvloop.new_event_loop)
+    return lifecycle.run(
+        lambda stop: _main(chosen, cloud_id, listener, heartbeat, stop), loop_factory=uvloop.new_event_loop
+    )
 
 
 async def prepare(chosen: CloudSettings) -> str:
@@ -73,7 +77,9 @@ async def prepare(chosen: CloudSettings) -> str:
         await database.close()
 
 
-async def _main(chosen: CloudSettings, cloud_id: str, listener: socket.socket, stop: Stop) -> None:
+async def _main(
+    chosen: CloudSettings, cloud_id: str, listener: socket.socket, heartbeat: Heartbeat, stop: Stop
+) -> None:
     database = Database(chosen.engine_url())
     hub = CommandHub()
     notes = StreamNotes(database, wall)
@@ -90,7 +96,6 @@ async def _main(chosen: CloudSettings, cloud_id: str, listener: socket.socket, s
     )
     if chosen.delivery_rate is not None:
         cloud.deliveries = Rates(chosen.delivery_rate, max(1.0, chosen.delivery_rate), time.monotonic)
-    heartbeat = Heartbeat(default_path("cloud"))
     heartbeat.fact("port", listener.getsockname()[1])
     if chosen.auth == "open":
         log.warning("AUTH=open: anybody who reaches this address may do everything; for emulation only")

@@ -75,6 +75,10 @@ class Heartbeat:
             self._facts[name] = value
         self._write()
 
+    def write(self) -> None:
+        """Now, whatever was written a moment ago. Raises OSError, as every method that writes."""
+        self._write(force=True)
+
     def _write(self, *, force: bool = False) -> None:
         with self._lock:
             now = time.clock_gettime(time.CLOCK_BOOTTIME)

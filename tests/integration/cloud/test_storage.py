@@ -61,7 +61,7 @@ async def test_pictures_older_than_retention_go_and_the_ledger_stays(start: Any)
     assert "removed" in (await cloud.client.get("/devices/D1")).text
 
 
-async def test_files_without_a_record_are_removed_and_others_are_not(start: Any) -> None:
+async def test_files_without_a_record_are_set_aside_and_others_are_not(start: Any) -> None:
     cloud = await registered(start)
     await cloud.capture("D1", "kept")
     kept = set(cloud.cloud.pictures.files())
@@ -72,8 +72,10 @@ async def test_files_without_a_record_are_removed_and_others_are_not(start: Any)
         path.write_bytes(b"x")
     for path in [*orphans, *kept]:
         os.utime(path, (wall.time() - 7200,) * 2)
-    assert await housekeeping.remove_orphans(cloud.cloud) == 3
+    assert await housekeeping.set_orphans_aside(cloud.cloud) == 3
     assert set(cloud.cloud.pictures.files()) == kept | {young}
+    aside = folder.parent.parent / ".without-record"
+    assert [path.name for path in aside.iterdir()] == ["aaaa.jpg"], "a picture is never deleted, a draft is"
 
 
 async def test_a_record_whose_file_is_gone_says_so(start: Any) -> None:

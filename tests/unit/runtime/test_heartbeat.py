@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from visant_runtime.heartbeat import Heartbeat, default_path, health
+from visant_runtime.heartbeat_start import start_heartbeat
 
 
 @pytest.fixture
@@ -78,3 +79,15 @@ def test_threads_may_beat_together(path: Path) -> None:
 def test_the_environment_may_name_the_file(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
     monkeypatch.setenv("HEARTBEAT_FILE", str(path))
     assert default_path("camera") == path
+
+
+def test_a_heartbeat_that_cannot_be_written_ends_the_start_with_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "absent" / "heartbeat"
+    monkeypatch.setenv("HEARTBEAT_FILE", str(place))
+    with pytest.raises(SystemExit):
+        start_heartbeat("connector")
+    said = capsys.readouterr().err
+    assert said.startswith(f"[ERROR] HEARTBEAT_FILE={place} cannot be written")
+    assert said.count("\n") == 1

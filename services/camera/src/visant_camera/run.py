@@ -1,7 +1,6 @@
 """`visant-camera run`: the camera, the web server and the watchdog, until the process is told to end."""
 
 import asyncio
-from pathlib import Path
 
 import structlog
 
@@ -15,7 +14,8 @@ from visant_camera.grabber import Grabber
 from visant_camera.server import bind, serve
 from visant_camera.settings import CameraSettings
 from visant_runtime import lifecycle, logs
-from visant_runtime.heartbeat import Heartbeat, default_path
+from visant_runtime.heartbeat import Heartbeat
+from visant_runtime.heartbeat_start import start_heartbeat
 from visant_runtime.lifecycle import Stop
 from visant_runtime.settings import SettingsError, fail, load
 
@@ -31,7 +31,8 @@ def run() -> int:
         listening = bind(settings.http_host, settings.http_port)
     except SettingsError as error:
         fail(str(error))
-    heartbeat = _heartbeat(default_path("camera"))
+    heartbeat = start_heartbeat("camera")
+    heartbeat.expect("web", 30.0)
     saved = SavedValues(settings.camera_state_dir)
     camera = assemble(settings, saved, heartbeat)
 
@@ -52,16 +53,6 @@ def run() -> int:
 
     log.info("camera service starts", source=settings.shown_source)
     return lifecycle.run(work)
-
-
-def _heartbeat(path: Path) -> Heartbeat:
-    """Written once, so that a folder that is not there or not ours ends the start with one line."""
-    heartbeat = Heartbeat(path)
-    try:
-        heartbeat.expect("web", 30.0)
-    except OSError as error:
-        fail(f"HEARTBEAT_FILE={path} cannot be written ({error.strerror}): name a file in a folder this user may write")
-    return heartbeat
 
 
 async def _watch(grabber: Grabber, heartbeat: Heartbeat, stop: Stop) -> None:

@@ -62,11 +62,11 @@ def _wired(settings: "ConnectorSettings") -> int:
     from visant_connector.relay import Relay
     from visant_runtime import lifecycle
     from visant_runtime.clock import Clock
-    from visant_runtime.heartbeat import Heartbeat, default_path
+    from visant_runtime.heartbeat_start import start_heartbeat
     from visant_runtime.metrics import serve_metrics
 
     clock = Clock()
-    heart = Heartbeat(default_path(SERVICE))
+    heart = start_heartbeat(SERVICE)
     figures = Figures(heart)
     serve_metrics(settings.http_host, settings.http_port)
     redis = connect(settings.redis_url)

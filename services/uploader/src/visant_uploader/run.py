@@ -9,7 +9,8 @@ import structlog
 
 from visant_runtime import lifecycle, logs
 from visant_runtime.clock import Clock
-from visant_runtime.heartbeat import Heartbeat, default_path
+from visant_runtime.heartbeat import Heartbeat
+from visant_runtime.heartbeat_start import start_heartbeat
 from visant_runtime.lifecycle import Stop
 from visant_runtime.metrics import serve_metrics
 from visant_runtime.settings import SettingsError, fail, load
@@ -51,6 +52,7 @@ def run() -> int:
         cloud = _cloud(settings, counters)
     except SettingsError as error:
         fail(str(error))
+    heartbeat = start_heartbeat("uploader")
     counters.publish()
     spool = Spool(
         settings.spool_dir,
@@ -60,7 +62,7 @@ def run() -> int:
     )
     _open(spool)
     try:
-        return lifecycle.run(lambda stop: _work(settings, spool, cloud, counters, stop))
+        return lifecycle.run(lambda stop: _work(settings, spool, cloud, counters, heartbeat, stop))
     finally:
         spool.close()
 
@@ -77,10 +79,11 @@ def _cloud(settings: UploaderSettings, counters: Counters) -> CloudClient:
     )
 
 
-async def _work(settings: UploaderSettings, spool: Spool, cloud: CloudClient, counters: Counters, stop: Stop) -> None:
+async def _work(
+    settings: UploaderSettings, spool: Spool, cloud: CloudClient, counters: Counters, heartbeat: Heartbeat, stop: Stop
+) -> None:
     device_version = version("visant-uploader")
     clock = Clock()
-    heartbeat = Heartbeat(default_path("uploader"))
     queue = CommandQueue(settings.redis_url)
     camera = CameraClient(settings.camera_url)
     watch = CloudWatch(queue, settings.api_url, spool.folders.root / FILE_NAME, clock)
