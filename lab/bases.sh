@@ -39,15 +39,6 @@ unpack_all() {
     done
 }
 
-# A debootstrap that was cut short leaves its /proc mounted: that of this machine.
-discard() {
-    local mounted
-    awk -v below="$1/" 'index($2, below) == 1 { print $2 }' /proc/mounts | sort -r | while read -r mounted; do
-        umount "$mounted"
-    done
-    rm -rf --one-file-system "$1"
-}
-
 # build_rootfs NAME PACKAGES: NAME.tar.gz in the state directory. Written aside and renamed, so that an
 # interrupted run is never taken for a finished one.
 build_rootfs() {

@@ -71,3 +71,12 @@ debian_keyring() {
     [ -r "$ring" ] || die "$ring is missing: apt-get install debian-archive-keyring"
     printf '%s\n' "$ring"
 }
+
+# A debootstrap that was cut short leaves its /proc mounted: that of this machine.
+discard() {
+    local mounted
+    awk -v below="$1/" 'index($2, below) == 1 { print $2 }' /proc/mounts | sort -r | while read -r mounted; do
+        umount "$mounted"
+    done
+    rm -rf --one-file-system "$1"
+}

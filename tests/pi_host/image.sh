@@ -16,10 +16,10 @@ build() {
     mkdir -p "$LAB_STATE/rootfs" "$LAB_STATE/debs"
     work=$(mktemp -d "$LAB_STATE/rootfs/.pi-host.XXXXXX")
     # shellcheck disable=SC2064  # the path of now
-    trap "rm -rf '$work' '$ARCHIVE.part'" EXIT
+    trap "discard '$work'; rm -f '$ARCHIVE.part'" EXIT
     say "building the Pi-like host's root file system from Debian $SUITE"
     try_debootstrap() {
-        rm -rf "$work/root"
+        discard "$work/root"
         nice debootstrap --variant=minbase --keyring="$(debian_keyring)" --cache-dir="$LAB_STATE/debs" \
             "$SUITE" "$work/root" "$(debian_mirror)"
     }
@@ -42,7 +42,7 @@ build() {
     mkdir -p "$work/root/boot/firmware"
     nice tar -C "$work/root" --numeric-owner --one-file-system -cf - . | nice gzip -1 >"$ARCHIVE.part"
     mv "$ARCHIVE.part" "$ARCHIVE"
-    rm -rf "$work"
+    discard "$work"
     trap - EXIT
 }
 
