@@ -25,6 +25,7 @@ class Follower:
         """`since`: a time in RFC 3339; empty for the newest lines."""
         self._device = device
         self._process: subprocess.Popen[bytes] | None = None
+        self._copying = threading.Thread()
         self.since = since
         self.keep_up()
 
@@ -49,7 +50,8 @@ class Follower:
             stderr=subprocess.STDOUT,
             env=self._device.engine.environment(stack.environment),
         )
-        threading.Thread(target=_copy, args=(self._process.stdout,), daemon=True).start()
+        self._copying = threading.Thread(target=_copy, args=(self._process.stdout,), daemon=True)
+        self._copying.start()
 
     def end(self) -> None:
         """Stop following."""
@@ -61,6 +63,8 @@ class Follower:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+        if self._copying.is_alive():  # it would take signals that the main thread keeps for a successor
+            self._copying.join(5)
 
 
 def _copy(source: IO[bytes]) -> None:

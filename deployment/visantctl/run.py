@@ -25,6 +25,7 @@ _ASK_EVERY = 12
 """Looks after which the Engine is asked even though the logs still flow."""
 _GONE_LOOKS = 3
 """Looks without any running container before the stack counts as gone."""
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 _SUCCESSOR = "VISANT_RUN_SUCCESSOR"
 """Set when a new release's visantctl takes over within the same process: since when it has to show logs."""
 
@@ -32,8 +33,9 @@ _SUCCESSOR = "VISANT_RUN_SUCCESSOR"
 def run(device: Device) -> int:
     """Repair, start, follow the logs, look for a release once; until a signal or until the stack is gone."""
     stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _ENDING:
         signal.signal(number, lambda _number, _frame: stopping.set())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)  # see _hand_over
     device.place.prepare()
     try:
         engine_uplink.apply(device.place, device.log)
@@ -64,7 +66,8 @@ def run(device: Device) -> int:
                 _start(device, stopping)
             if (now_good := device.ledger.good) and now_good != version:
                 follower.end()
-                _hand_over(device, now_good, follower.since)
+                _hand_over(device, now_good, follower.since, stopping)
+                break
             if check_at is not None and time.monotonic() >= check_at:
                 check_at = None
                 start_check(device)
@@ -93,8 +96,15 @@ def _any_running(device: Device) -> bool:
         return False
 
 
-def _hand_over(device: Device, version: str, since: str) -> None:
-    """Become the visantctl of the release that is kept now; same process, so systemd sees no restart."""
+def _hand_over(device: Device, version: str, since: str, stopping: threading.Event) -> None:
+    """Become the visantctl of the release that is kept now; same process, so systemd sees no restart.
+
+    Returns where it was told to end meanwhile. From here until the successor listens, a signal waits in the kernel:
+    it would end the process and leave the services running.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    if stopping.is_set():
+        return
     script = device.place.current / "deployment/bin/visantctl"
     device.log.info(f"visantctl of {version} takes over")
     os.environ[_SUCCESSOR] = since
