@@ -153,6 +153,7 @@ def test_it_survives_the_end_of_the_ssh_session(pi: Pi, cloud: Cloud) -> None:
     )
     pi.sh("systemctl stop visant-device-v2; docker rm -f $(docker ps -aq)")
     pi.sh("rm -rf /opt/visant/current /opt/visant/state/good.json")  # there is a release to install again
+    pi.sh(f"rm -f {LOG}")  # what earlier installations said is not this one's
     process = pi.start(
         "ssh -tt -i /root/key -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null tech@127.0.0.1 "
         f"sudo {INSTALL} {FROM_KIT} --yes"
