@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from visantctl import manifest
 from visantctl.engine import Engine
 from visantctl.errors import EngineAway
-from visantctl.ledger import Ledger
 from visantctl.log import Log
-from visantctl.manifest import Release
 from visantctl.place import Place
-from visantctl.probe import Observation, observe
 from visantctl.settings import Settings
 from visantctl.stack import Stack
+from visantctl.updates import manifest
+from visantctl.updates.ledger import Ledger
+from visantctl.updates.manifest import Release
+from visantctl.updates.probe import Observation, observe
 
 _T = TypeVar("_T")
 

@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from visantctl import durable, uplink
+from visantctl import durable
 from visantctl.errors import Misconfigured
+from visantctl.network import uplink
 from visantctl.place import Place
 from visantctl.settings import read_env_file
 

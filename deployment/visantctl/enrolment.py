@@ -10,9 +10,9 @@ from typing import Any
 
 from visantctl import durable
 from visantctl.errors import Misconfigured, Problem, Refused, Unreachable
+from visantctl.network.uplink import opener
 from visantctl.place import Place
 from visantctl.settings import Settings
-from visantctl.uplink import opener
 
 _TIMEOUT = 30.0
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from visantctl.errors import Refused, Unreachable
-from visantctl.manifest import Blob
-from visantctl.uplink import opener
+from visantctl.network.uplink import opener
+from visantctl.updates.manifest import Blob
 
 TIMEOUT = 30.0
 """Seconds without a byte before a download counts as dead."""

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from visantctl import uplink
 from visantctl.errors import Misconfigured
-from visantctl.version import is_version
+from visantctl.network import uplink
+from visantctl.updates.version import is_version
 
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)")
 

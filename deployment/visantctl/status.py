@@ -7,8 +7,8 @@ from typing import Any
 from visantctl import lock
 from visantctl.device import Device
 from visantctl.errors import EngineFailed, Problem
-from visantctl.pending import Pending
 from visantctl.stack import Container, containers
+from visantctl.updates.pending import Pending
 
 
 def status(device: Device) -> dict[str, Any]:

@@ -76,7 +76,8 @@ def make_bad(good: Release, folder: Path) -> tuple[str, Path]:
 def _archive(folder: Path, version: str, ids: dict[str, str], images: Path, key: Path) -> Path:
     """By the parts of make_release.py that need no registry."""
     from release import host_bundle, make_release
-    from visantctl import UPDATER_VERSION, manifest
+    from visantctl import UPDATER_VERSION
+    from visantctl.updates import manifest
 
     folder.mkdir()
     architecture = docker("version", "--format", "{{.Server.Arch}}")

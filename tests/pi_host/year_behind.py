@@ -15,7 +15,7 @@ TREE = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TREE / "tests"), str(TREE / "deployment")]
 
 from support.hard_network import TlsFront  # noqa: E402
-from visantctl import clock  # noqa: E402
+from visantctl.network import clock  # noqa: E402
 
 YEAR = 365 * 86400
 FOLDER = Path(sys.argv[1])

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
-from visantctl.rollout import bucket
+from visantctl.updates.rollout import bucket
 
 from tests.updates.conftest import GOOD, NEXT, numbered
 from tests.updates.host import Host

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from visantctl.boot import boot
 from visantctl.device import Device
+from visantctl.updates.boot import boot
 
 HELP = "repair an interrupted update and start the good release"
 

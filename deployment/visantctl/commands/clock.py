@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
-from visantctl import clock, device_settings, durable
+from visantctl import device_settings, durable
 from visantctl.errors import Misconfigured
+from visantctl.network import clock
 from visantctl.place import Place
 from visantctl.settings import Settings, read_env_file
 

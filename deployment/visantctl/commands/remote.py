@@ -6,9 +6,9 @@ import argparse
 import os
 from pathlib import Path
 
-from visantctl import remote_access
 from visantctl.errors import Misconfigured
-from visantctl.host_name import host_name
+from visantctl.network import remote_access
+from visantctl.network.host_name import host_name
 from visantctl.place import Place
 from visantctl.settings import read_env_file
 

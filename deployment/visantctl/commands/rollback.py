@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from visantctl.device import Device
-from visantctl.update import back
+from visantctl.updates.update import back
 
 HELP = "go back to the previous release and stay there until a newer one comes"
 

@@ -6,7 +6,7 @@ import argparse
 
 from visantctl import UPDATER_VERSION, cli
 from visantctl.device import Device
-from visantctl.pending import Pending
+from visantctl.updates.pending import Pending
 
 HELP = "prove that this visantctl can run here; an update asks the candidate's before it switches"
 

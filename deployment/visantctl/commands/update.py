@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from visantctl.device import Device
-from visantctl.source import Archive, Channel, Source
-from visantctl.update import update
+from visantctl.updates.source import Archive, Channel, Source
+from visantctl.updates.update import update
 
 HELP = "look for a release, take it, watch it, keep it or go back"
 

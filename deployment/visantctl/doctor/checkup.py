@@ -11,8 +11,8 @@ from visantctl.device import Device
 from visantctl.doctor import card, cloud, configuration, host, network, picture, radio, services
 from visantctl.doctor.finding import Finding, fail, warn
 from visantctl.errors import Problem
-from visantctl.manifest import MAX_BYTES
 from visantctl.settings import read_env_file
+from visantctl.updates.manifest import MAX_BYTES
 
 
 def checkup(device: Device) -> Iterator[Finding]:

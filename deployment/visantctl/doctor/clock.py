@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 
-from visantctl import clock
 from visantctl.doctor.finding import Finding, fail, good, warn
 from visantctl.doctor.shell import ask
 from visantctl.errors import Problem
+from visantctl.network import clock
 
 _SKEW = 30.0
 """Seconds between this clock and the cloud's that are worth a line."""

@@ -14,8 +14,8 @@ from visantctl.device import Device
 from visantctl.doctor import clock
 from visantctl.doctor.finding import Finding, fail, good, warn
 from visantctl.doctor.shell import ask
+from visantctl.network.uplink import context, goes_through_proxy, opener
 from visantctl.settings import read_env_file
-from visantctl.uplink import context, goes_through_proxy, opener
 
 _TIMEOUT = 8.0
 _RENEW = 14

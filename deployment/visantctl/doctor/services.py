@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from visantctl import address_pools, engine_uplink
 from visantctl.device import Device
 from visantctl.doctor.finding import Finding, fail, good, warn
 from visantctl.doctor.shell import ask
 from visantctl.errors import Problem
+from visantctl.network import address_pools, engine_uplink
 from visantctl.stack import containers
 from visantctl.status import status
 

@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from visantctl import device_settings, durable, units
-from visantctl.boot import repair
 from visantctl.device import Device
 from visantctl.device_settings import SERVICE_ID
 from visantctl.errors import Problem
 from visantctl.lock import update_lock
 from visantctl.settings import read_env_file
-from visantctl.switch import switch
 from visantctl.takeover import old_tree, old_units, record
 from visantctl.takeover.record import Record
+from visantctl.updates.boot import repair
+from visantctl.updates.switch import switch
 
 UNIT = "visant-take-over.service"
 _LOOK_EVERY = 3.0

@@ -32,7 +32,7 @@ MADE_AT = "2026-01-01T00:00:00+00:00"
 PROGRAM = """
 import json, os, sys, time
 from datetime import datetime
-from visantctl import clock
+from visantctl.network import clock
 from visantctl.errors import Problem
 
 url, given, made_at, offset_file = json.loads(sys.argv[1])

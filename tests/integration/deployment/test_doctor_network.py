@@ -15,10 +15,10 @@ from visantctl.device import Device
 from visantctl.doctor import network
 from visantctl.doctor.finding import Finding
 from visantctl.engine import Engine
-from visantctl.ledger import Ledger
 from visantctl.log import Log
 from visantctl.place import Place
 from visantctl.settings import Settings
+from visantctl.updates.ledger import Ledger
 
 from emulation.processes import Child, clean_environment
 from tests.faults.fake_clock import FakeClock

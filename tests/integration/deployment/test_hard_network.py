@@ -16,7 +16,7 @@ import pytest
 from support.hard_network import Authority, ConnectProxy, TlsFront
 from visantctl import fetch
 from visantctl.errors import Misconfigured, Unreachable
-from visantctl.uplink import checked_proxy, goes_through_proxy, opener
+from visantctl.network.uplink import checked_proxy, goes_through_proxy, opener
 
 from emulation.stack import Cloud, Device
 from emulation.wait import until
@@ -53,7 +53,7 @@ def test_no_proxy_of_the_settings_is_honoured(authority: Authority, front: TlsFr
 
 
 def test_an_own_ca_adds_to_the_public_ones(authority: Authority) -> None:
-    from visantctl.uplink import context
+    from visantctl.network.uplink import context
 
     public = len(ssl.create_default_context().get_ca_certs())
     assert len(context({"SSL_CERT_FILE": str(authority.file)}).get_ca_certs()) == public + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from visantctl import address_pools
+from visantctl.network import address_pools
 
 
 def networks(*texts: str) -> list[ipaddress.IPv4Network]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from visantctl import card
 from visantctl.errors import Misconfigured
+from visantctl.fleet import card
 
 KNOWN = {"DEVICE_ID", "API_URL", "CAMERA_SOURCE", "DEVICE_TOKEN"}
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from visantctl import card, card_list, cli, qr
-from visantctl.card import Card
+from visantctl import cli, qr
 from visantctl.errors import Misconfigured
-from visantctl.host_name import host_name
+from visantctl.fleet import card, card_list
+from visantctl.fleet.card import Card
+from visantctl.network.host_name import host_name
 
 KNOWN = {"DEVICE_ID", "API_URL", "DEVICE_TOKEN"}
 needs_qrencode = pytest.mark.skipif(

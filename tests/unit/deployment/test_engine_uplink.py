@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from visantctl import engine_uplink
 from visantctl.log import Log
+from visantctl.network import engine_uplink
 from visantctl.place import Place
 
 

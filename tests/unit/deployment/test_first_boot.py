@@ -7,10 +7,12 @@ import threading
 from pathlib import Path
 
 import pytest
-from visantctl import boot_partition, cli, clone, durable, hotspot, hotspot_service
+from visantctl import cli, durable
 from visantctl.device import Device
 from visantctl.errors import Problem
-from visantctl.first_boot import FirstBoot
+from visantctl.fleet import boot_partition, clone
+from visantctl.fleet.first_boot import FirstBoot
+from visantctl.network import hotspot, hotspot_service
 from visantctl.settings import read_env_file
 
 
@@ -135,8 +137,8 @@ def test_a_bad_file_changes_nothing_and_waits(copy: Copy, text: str, word: str) 
 def test_what_is_missing_is_said_once_and_the_file_is_seen_when_it_comes(
     copy: Copy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("visantctl.first_boot._LOOK_EVERY", 0.02)
-    monkeypatch.setattr("visantctl.first_boot._AGAIN_REFUSED", 0.1)
+    monkeypatch.setattr("visantctl.fleet.first_boot._LOOK_EVERY", 0.02)
+    monkeypatch.setattr("visantctl.fleet.first_boot._AGAIN_REFUSED", 0.1)
     stopping = threading.Event()
     waiting = threading.Thread(target=FirstBoot(Device.here(), copy.root).wait_and_apply, args=(stopping,))
     waiting.start()

@@ -6,9 +6,9 @@ import configparser
 from pathlib import Path
 
 import pytest
-from visantctl import hotspot, hotspot_service
 from visantctl.errors import Misconfigured
-from visantctl.hotspot import Hotspot
+from visantctl.network import hotspot, hotspot_service
+from visantctl.network.hotspot import Hotspot
 
 SHIPPED = "#\n# Comitup configuration\n#\n\n# ap_name: comitup-<nnn>\n\n# ap_password: supersecretpassword\n"
 

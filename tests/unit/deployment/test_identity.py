@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from visantctl import identity
+from visantctl.fleet import identity
 
 PROFILES = "etc/NetworkManager/system-connections"
 OURS = {

@@ -7,8 +7,9 @@ import os
 from pathlib import Path
 
 import pytest
-from visantctl import cli, remote_access
+from visantctl import cli
 from visantctl.errors import Misconfigured, Problem, Unreachable
+from visantctl.network import remote_access
 
 STAND_IN = Path(__file__).resolve().parents[2] / "support/tailscale-stand-in"
 

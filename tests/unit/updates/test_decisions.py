@@ -4,12 +4,12 @@ import json
 from typing import Any
 
 import pytest
-from visantctl.decide import reason_to_wait
 from visantctl.errors import Misconfigured, Refused
-from visantctl.manifest import Release, parse
-from visantctl.rollout import bucket, takes_part
 from visantctl.settings import Settings
-from visantctl.version import is_version, order
+from visantctl.updates.decide import reason_to_wait
+from visantctl.updates.manifest import Release, parse
+from visantctl.updates.rollout import bucket, takes_part
+from visantctl.updates.version import is_version, order
 
 
 def manifest(**changes: Any) -> dict[str, Any]:

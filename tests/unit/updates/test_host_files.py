@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from visantctl import cli, durable
 from visantctl.errors import Busy, Misconfigured, Refused
-from visantctl.ledger import Ledger
 from visantctl.lock import is_held, update_lock
 from visantctl.log import Log
-from visantctl.pending import Pending
 from visantctl.place import Place
-from visantctl.prepare import unpack
 from visantctl.settings import Settings, read_env_file
-from visantctl.signature import verify
-from visantctl.source import Archive, Channel
+from visantctl.updates.ledger import Ledger
+from visantctl.updates.pending import Pending
+from visantctl.updates.prepare import unpack
+from visantctl.updates.signature import verify
+from visantctl.updates.source import Archive, Channel
 
 
 @pytest.fixture

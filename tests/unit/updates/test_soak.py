@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 from visantctl.errors import EngineAway
-from visantctl.probe import Observation
-from visantctl.soak import Baseline, Unfit, all_disturbed, fault, unsettled, watch
 from visantctl.stack import Container
+from visantctl.updates.probe import Observation
+from visantctl.updates.soak import Baseline, Unfit, all_disturbed, fault, unsettled, watch
 
 CAMERA = Container("camera", "c1", "visant/camera:1.2.0", "sha256:1", "running", "healthy", 0, "t0", (), ())
 WELL = Observation((CAMERA,), redis=True, camera="serving", stream=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from visantctl.errors import Refused
-from visantctl.manifest import Release
-from visantctl.rollout import takes_part
 from visantctl.settings import Settings
-from visantctl.version import order
+from visantctl.updates.manifest import Release
+from visantctl.updates.rollout import takes_part
+from visantctl.updates.version import order
 
 
 def reason_to_wait(

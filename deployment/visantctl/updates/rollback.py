@@ -6,12 +6,13 @@ import contextlib
 import shutil
 import time
 
-from visantctl import durable, images
+from visantctl import durable
 from visantctl.crash import step
 from visantctl.device import Device
 from visantctl.errors import EngineFailed, Problem
-from visantctl.pending import Blame, Pending
-from visantctl.soak import Baseline, fault, unsettled
+from visantctl.updates import images
+from visantctl.updates.pending import Blame, Pending
+from visantctl.updates.soak import Baseline, fault, unsettled
 
 _FAILURES_KEPT = 5
 

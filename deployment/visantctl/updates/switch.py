@@ -7,15 +7,16 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 
-from visantctl import durable, images, units
+from visantctl import durable, units
 from visantctl.crash import step
 from visantctl.device import Device
 from visantctl.errors import EngineAway, EngineFailed, Problem
-from visantctl.manifest import Release
-from visantctl.pending import Pending
-from visantctl.rollback import roll_back
-from visantctl.soak import Baseline, Unfit, watch
 from visantctl.stack import containers
+from visantctl.updates import images
+from visantctl.updates.manifest import Release
+from visantctl.updates.pending import Pending
+from visantctl.updates.rollback import roll_back
+from visantctl.updates.soak import Baseline, Unfit, watch
 
 
 def switch(device: Device, candidate: str, kind: str = "update") -> None:

@@ -15,9 +15,9 @@ from pathlib import Path
 from visantctl import durable
 from visantctl.errors import Problem
 from visantctl.log import Log
+from visantctl.network.uplink import KEYS
 from visantctl.place import Place
 from visantctl.settings import Settings
-from visantctl.uplink import KEYS
 
 
 def environment(given: Mapping[str, str] | None) -> str:

@@ -11,10 +11,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from visantctl import durable, hotspot, identity
+from visantctl import durable
 from visantctl.device import Device
 from visantctl.errors import Problem
+from visantctl.fleet import identity
 from visantctl.lock import update_lock
+from visantctl.network import hotspot
 from visantctl.settings import read_env_file
 from visantctl.stack import LABEL
 

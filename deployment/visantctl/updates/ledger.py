@@ -9,9 +9,9 @@ from typing import Any
 
 from visantctl import durable
 from visantctl.log import now
-from visantctl.pending import Pending
 from visantctl.place import Place
-from visantctl.version import is_version
+from visantctl.updates.pending import Pending
+from visantctl.updates.version import is_version
 
 _HISTORY_KEPT = 300
 

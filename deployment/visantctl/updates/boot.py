@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 
-from visantctl import durable, images
+from visantctl import durable
 from visantctl.device import Device
 from visantctl.errors import EngineFailed, Problem, Refused, Unreachable
 from visantctl.lock import update_lock
-from visantctl.pending import Pending
-from visantctl.prepare import obtain_images
-from visantctl.rollback import roll_back
-from visantctl.soak import Unfit
-from visantctl.source import Channel
-from visantctl.switch import commit, expected_images, prove, watch_release
+from visantctl.updates import images
+from visantctl.updates.pending import Pending
+from visantctl.updates.prepare import obtain_images
+from visantctl.updates.rollback import roll_back
+from visantctl.updates.soak import Unfit
+from visantctl.updates.source import Channel
+from visantctl.updates.switch import commit, expected_images, prove, watch_release
 
 
 def boot(device: Device, *, patience: float = 0.0) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from visantctl import card, durable
+from visantctl import durable
 from visantctl.errors import Problem
+from visantctl.fleet import card
 from visantctl.log import Log
 
 BOOTS = ("boot/firmware", "boot")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from visantctl import durable
 from visantctl.log import now
-from visantctl.version import is_version
+from visantctl.updates.version import is_version
 
 
 def _named(version: object) -> bool:

@@ -10,7 +10,7 @@ from visantctl import durable
 from visantctl.crash import step
 from visantctl.engine import Engine
 from visantctl.errors import EngineFailed, Misconfigured, NoSpace, Problem, Refused, Unreachable
-from visantctl.manifest import Image, Release
+from visantctl.updates.manifest import Image, Release
 
 _PULL_TIMEOUT = 3600.0
 _PULL_PAUSES = (2.0, 5.0)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from visantctl import durable, manifest
-from visantctl.boot import repair
+from visantctl import durable
 from visantctl.crash import step
-from visantctl.decide import reason_to_wait
 from visantctl.device import Device
 from visantctl.errors import EngineFailed, Problem, Refused
 from visantctl.lock import update_lock
-from visantctl.manifest import Release
-from visantctl.prepare import prepare
-from visantctl.probe import wait_until_idle
-from visantctl.source import Source, trusted_release
-from visantctl.switch import switch
+from visantctl.updates import manifest
+from visantctl.updates.boot import repair
+from visantctl.updates.decide import reason_to_wait
+from visantctl.updates.manifest import Release
+from visantctl.updates.prepare import prepare
+from visantctl.updates.probe import wait_until_idle
+from visantctl.updates.source import Source, trusted_release
+from visantctl.updates.switch import switch
 
 
 def update(device: Device, source: Source, *, now: bool = False, force: bool = False, fetch_only: bool = False) -> str:

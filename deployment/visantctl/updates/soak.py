@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from visantctl.errors import EngineAway
-from visantctl.probe import Observation
+from visantctl.updates.probe import Observation
 
 
 class Unfit(Exception):

@@ -10,8 +10,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from visantctl import device_settings, hotspot
+from visantctl import device_settings
 from visantctl.errors import Misconfigured
+from visantctl.network import hotspot
 
 FILE = "visant.env"
 _OWN = (

@@ -12,24 +12,14 @@ import threading
 import time
 from pathlib import Path
 
-from visantctl import (
-    address_pools,
-    boot_partition,
-    card,
-    clone,
-    device_settings,
-    durable,
-    enrolment,
-    hotspot,
-    hotspot_service,
-    identity,
-    remote_access,
-)
-from visantctl.card import Card
+from visantctl import device_settings, durable, enrolment
 from visantctl.device import Device
 from visantctl.doctor.configuration import known_keys
 from visantctl.errors import Misconfigured, Problem, Unreachable
-from visantctl.host_name import host_name
+from visantctl.fleet import boot_partition, card, clone, identity
+from visantctl.fleet.card import Card
+from visantctl.network import address_pools, hotspot, hotspot_service, remote_access
+from visantctl.network.host_name import host_name
 from visantctl.settings import Settings, read_env_file
 
 _LOOK_EVERY = 5.0

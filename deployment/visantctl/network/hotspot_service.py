@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from visantctl import durable, hotspot
+from visantctl import durable
 from visantctl.errors import Problem
+from visantctl.network import hotspot
 
 CONF = Path("/etc/comitup.conf")
 DROP_IN = Path("/etc/systemd/system/comitup-web.service.d/visant.conf")

@@ -10,9 +10,9 @@ from typing import IO, Protocol, TypeVar
 
 from visantctl import fetch
 from visantctl.errors import Misconfigured, Refused
-from visantctl.manifest import MAX_BYTES, Blob, Release, parse
 from visantctl.settings import Settings
-from visantctl.signature import verify, verify_own_list
+from visantctl.updates.manifest import MAX_BYTES, Blob, Release, parse
+from visantctl.updates.signature import verify, verify_own_list
 
 _SIGNATURE_BYTES = 20_000
 _T = TypeVar("_T")

@@ -9,12 +9,13 @@ import sys
 import tarfile
 from pathlib import Path
 
-from visantctl import durable, images
+from visantctl import durable
 from visantctl.crash import step
 from visantctl.device import Device
 from visantctl.errors import EngineFailed, NoSpace, Refused
-from visantctl.manifest import Release
-from visantctl.source import Source
+from visantctl.updates import images
+from visantctl.updates.manifest import Release
+from visantctl.updates.source import Source
 
 _UNPACKED = 12
 """The host files are text: unpacked at most about this many times their size."""

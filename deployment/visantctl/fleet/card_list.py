@@ -7,9 +7,11 @@ import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from visantctl import card, durable, hotspot, labels
+from visantctl import durable
 from visantctl.errors import Misconfigured
-from visantctl.host_name import host_name
+from visantctl.fleet import card, labels
+from visantctl.network import hotspot
+from visantctl.network.host_name import host_name
 
 _ID_NAMES = ("DEVICE_ID", "ID", "DEVICE")
 _SECRET = ("ENROL_CODE", "DEVICE_TOKEN")

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from visantctl.errors import Problem, Unreachable
-from visantctl.uplink import context, opener
+from visantctl.network.uplink import context, opener
 
 TOLERANCE = 2.0
 """Seconds that may stay: a Date header has whole seconds, and travels."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Mapping
 
-from visantctl import hotspot, qr
-from visantctl.host_name import host_name
+from visantctl import qr
+from visantctl.network import hotspot
+from visantctl.network.host_name import host_name
 
 _STYLE = """
 @page { size: A4; margin: 10mm }

@@ -1,0 +1,1 @@
+"""One prepared card becomes many devices, each with an identity of its own: deployment/CLONING.md."""

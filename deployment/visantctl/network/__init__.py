@@ -1,0 +1,1 @@
+"""How a device reaches the cloud, and how its people reach the device."""

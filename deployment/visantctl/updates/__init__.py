@@ -1,0 +1,1 @@
+"""A device goes from one release to the next, and back by itself: docs/updates.md."""
