@@ -76,7 +76,7 @@ class Cloud:
         """What the cloud answers a report of this device under this token."""
         request = urllib.request.Request(
             f"{self._here}/v1/devices/{device}/telemetry",
-            b"{}",
+            b'{"device_version": "2.0.0"}',
             {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
             method="POST",
         )

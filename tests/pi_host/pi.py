@@ -47,6 +47,8 @@ _OPTIONS = (
     "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw", "--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp",
     "--stop-signal=SIGRTMIN+3", "--hostname=raspberrypi",
 )  # fmt: skip
+# The Engine mounts an /etc/hostname of its own over the card's at each start: a device's name must outlive a power cut.
+_BOOT = "cp /etc/hostname /run/; umount /etc/hostname; [ -s /etc/hostname ] || cp /run/hostname /etc/; exec /sbin/init"
 
 
 @dataclass
@@ -71,7 +73,8 @@ class Pi:
         """First boot; `card`: path and text of files that were written onto its card before."""
         docker(
             "create", f"--name={self.name}", f"--network={self.network}", f"--label={LABEL}={self.run}",
-            *_OPTIONS, f"--volume={self.name}-docker:/var/lib/docker", self.image, "/sbin/init",
+            *_OPTIONS, f"--volume={self.name}-docker:/var/lib/docker", self.image,
+            "sh", "-c", _BOOT,
         )  # fmt: skip
         for path, text in (card or {}).items():
             with tempfile.NamedTemporaryFile("w", newline="") as file:
