@@ -13,7 +13,7 @@ export ONLY SHORT PLATFORM
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup emulate smoke test lock lock-check lab up down smoke-containers test-containers images release-key \
-	camera-rig bench-camera bench faults test-updates pi-host full
+	camera-rig bench-camera bench bench-cloud faults test-updates pi-host full
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, t, ":"); printf "  make %-18s %s\n", t[1], $$2}'
@@ -59,6 +59,8 @@ bench-camera: setup ## our snapshots beside others on the same emulated webcam
 	@tests/camera_rig/bench.sh
 bench: setup ## bytes written to the card and sent over the uplink
 	@.venv/bin/python -m tests.bench
+bench-cloud: setup ## a thousand devices on one cloud, SQLite and PostgreSQL, beside the bare work (BENCH_DEVICES=100)
+	@.venv/bin/python -m tests.bench.cloud
 
 faults: setup ## break everything, account for every trigger (ONLY=name, SHORT=1)
 	@.venv/bin/python -m tests.faults

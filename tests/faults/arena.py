@@ -67,10 +67,11 @@ class Arena:
         async def one(number: int) -> None:
             await asyncio.sleep(began + number * every - loop.time())
             async with gate:
-                target, at = self.target, time.monotonic()
+                # both of now: a scenario may exchange them while the answer is on its way
+                target, ledger, at = self.target, self.ledger, time.monotonic()
                 key = f"{self.scenario.name}-{at:.6f}-{number}"
                 trigger = await target.trigger(DEVICE, key, patience=600.0)
-                self.ledger.append(Posted(trigger, at, time.monotonic()))
+                ledger.append(Posted(trigger, at, time.monotonic()))
 
         await asyncio.gather(*(one(number) for number in range(count)))
 
