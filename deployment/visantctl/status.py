@@ -15,6 +15,7 @@ def status(device: Device) -> dict[str, Any]:
     """JSON-able: what should run, what does, and what the updater knows. `state` is the summary:
 
     ok         every service of the good release runs and is healthy
+    starting   every one runs, and the first word of some is still awaited
     updating   an update is going on
     unrepaired an update was cut short and nothing has repaired it yet
     wrong      a service is missing, unhealthy, or of another release
@@ -50,7 +51,7 @@ def status(device: Device) -> dict[str, Any]:
     elif not any(one.status in ("running", "restarting") for one in found):
         state = "stopped"
     else:
-        state = "wrong" if faults else "ok"
+        state = "ok" if not faults else "starting" if all(map(_starts, faults)) else "wrong"
     return {**value, "state": state, "faults": faults}
 
 
@@ -78,6 +79,10 @@ def _faults(good: str | None, expected: list[str], found: list[Container]) -> li
         elif not one.well:
             faults.append(f"{one.service} is {one.status}, {one.health}")
     return faults
+
+
+def _starts(fault: str) -> bool:
+    return fault.endswith(" is running, starting")
 
 
 def as_text(value: dict[str, Any]) -> str:

@@ -31,6 +31,8 @@ class Run:
     seconds: int = 0
     """Ended by Ctrl-C after so long; 0: it ends by itself."""
     cloud: bool = False
+    terminal: bool = False
+    """It asks for one."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,9 @@ RESTART = "systemctl restart visant-device-v2"
 WIFI = "nmcli connection delete 'Hall 3'"
 KEY = "printf tskey-auth-abc >key-file"
 AGAIN = "sudo deployment/install_device.sh --from visant-2.0.0-arm64.tar --allowed-signers allowed_signers --yes"
-EDITOR = r"""printf '#!/bin/sh\nprintf "[Timer]\\\\nOnCalendar=03:00\\\\n" >"$1"\n' >/root/editor
-chmod 755 /root/editor; export SYSTEMD_EDITOR=/root/editor"""
+EDITOR = r"""printf '%s\n' '#!/bin/sh' 'printf "%s\n" [Timer] OnCalendar=03:00 >"$1"' >/usr/local/bin/editor
+chmod 755 /usr/local/bin/editor"""
+"""A person who types two lines: what sudo passes on of the environment names no editor."""
 INSTALL = (
     "sudo deployment/install_device.sh --device-id FLOOR1 --api-url https://your-cloud.example "
     "--enrol - --from visant-2.0.0-arm64.tar --allowed-signers allowed_signers"
@@ -60,7 +63,7 @@ RUNS: dict[str, Run | Elsewhere] = {
     "/opt/visant/deployment/verify_deployment.sh": Run("0 failed"),
     "sudo visantctl camera probe": Run("no camera found", code=1),
     "sudo visantctl camera snapshot --out first.jpg": Run(r"first.jpg: \d+ kB"),
-    "sudo tail -f /var/log/visant-install.log": Run("install_device.sh", seconds=2),
+    "sudo tail -f /var/log/visant-install.log": Run("state: visantctl status", seconds=2),
     "visant-cloud create-device": Run(code=2, says="ID", cloud=True),
     "visantctl aim": Run("ssh"),
     "visantctl aim --help": Run("--listen"),
@@ -82,7 +85,9 @@ RUNS: dict[str, Run | Elsewhere] = {
     '~/addwifi.sh "Network"': Run("Network added", typed="pass word 1", after="nmcli connection delete Network"),
     "sudo systemctl edit visant-update.timer": Run(
         before=EDITOR,
-        after="systemctl cat visant-update.timer | grep 03:00; systemctl revert visant-update.timer; rm /root/editor",
+        after="systemctl cat visant-update.timer | grep OnCalendar=03:00; systemctl revert visant-update.timer; "
+        "rm /usr/local/bin/editor",
+        terminal=True,
     ),
     # OPERATIONS.md
     "sudo visantctl doctor --fix": Run("0 failed"),

@@ -58,7 +58,7 @@ def test_it_does_what_the_guide_says(command: str, reader: Pi, cloud: Cloud) -> 
     ended = f"timeout --signal=INT --kill-after=20 {run.seconds} " if run.seconds else ""
     script = f"cd {KIT}; {run.before}\n{ended}{words}"
     typed = (run.typed or "").replace("{code}", code)
-    result = reader.sh(script, check=False, stdin=f"{typed}\n")
+    result = reader.sh(script, check=False, stdin=f"{typed}\n", terminal=run.terminal)
     if run.after:
         reader.sh(f"cd {KIT}; {run.after}")
     assert re.search(run.says, result.out, re.MULTILINE), result.out

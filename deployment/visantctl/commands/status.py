@@ -17,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    """0 when all is well or an update is going on, 1 otherwise."""
+    """0 when all is well, starting, or being updated; 1 otherwise."""
     value = status(Device.here())
     print(json.dumps(value, indent=2, sort_keys=True) if options.json else as_text(value))
-    return 0 if value["state"] in ("ok", "updating") else 1
+    return 0 if value["state"] in ("ok", "starting", "updating") else 1

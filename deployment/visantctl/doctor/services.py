@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from visantctl.network import address_pools, engine_uplink
 from visantctl.stack import containers
 from visantctl.status import status
 
+_PATIENCE = 60.0
+"""Seconds that services may take to start: Compose's start_period and some."""
 _START = ("systemctl", "restart", "visant-device-v2.service")
 
 
@@ -87,7 +90,7 @@ def uplink(device: Device) -> Iterator[Finding]:
 
 def stack(device: Device) -> Iterator[Finding]:
     """The release that should run, and what does."""
-    value = status(device)
+    value = _when_started(device)
     if value["state"] == "no_engine":
         return
     if value["state"] == "empty":
@@ -95,6 +98,8 @@ def stack(device: Device) -> Iterator[Finding]:
         return
     if value["state"] == "ok":
         yield good("release", f"{value['version']}: all {len(value['services'])} services run")
+    elif value["state"] == "starting":
+        yield warn("release", "; ".join(value["faults"]), "look again in a minute; visantctl logs")
     elif value["state"] == "updating":
         yield warn(
             "release", f"an update to {value['pending']['candidate']} is going on", "look again in a few minutes"
@@ -108,6 +113,14 @@ def stack(device: Device) -> Iterator[Finding]:
         yield warn("release", f"restarted since its start: {text}", f"visantctl logs {' '.join(sorted(restarted))}")
     if value["quarantined"]:
         yield warn("release", f"in quarantine: {', '.join(sorted(value['quarantined']))}", "visantctl history says why")
+
+
+def _when_started(device: Device) -> dict[str, Any]:
+    """The status, once every service has said its first word: a device that just starts has nothing to be mended."""
+    deadline = time.monotonic() + _PATIENCE
+    while (value := status(device))["state"] == "starting" and time.monotonic() < deadline:
+        time.sleep(1.0)
+    return value
 
 
 def units() -> Iterator[Finding]:
