@@ -35,6 +35,11 @@ class Container:
     """What the healthcheck runs inside; empty without one."""
 
     @property
+    def starting(self) -> bool:
+        """Running, and the first word of its healthcheck is still awaited."""
+        return self.status == "running" and self.health == "starting"
+
+    @property
     def well(self) -> bool:
         """Running, and healthy as far as it can tell."""
         return self.status == "running" and self.health in ("healthy", "none")

@@ -51,7 +51,7 @@ def status(device: Device) -> dict[str, Any]:
     elif not any(one.status in ("running", "restarting") for one in found):
         state = "stopped"
     else:
-        state = "ok" if not faults else "starting" if all(map(_starts, faults)) else "wrong"
+        state = "wrong" if faults else "starting" if any(one.starting for one in found) else "ok"
     return {**value, "state": state, "faults": faults}
 
 
@@ -76,13 +76,9 @@ def _faults(good: str | None, expected: list[str], found: list[Container]) -> li
             faults.append(f"{one.service} is no service of {good}")
         elif one.image.startswith("visant/") and not one.image.endswith(f":{good}"):
             faults.append(f"{one.service} runs {one.image}, not {good}")
-        elif not one.well:
+        elif not (one.well or one.starting):
             faults.append(f"{one.service} is {one.status}, {one.health}")
     return faults
-
-
-def _starts(fault: str) -> bool:
-    return fault.endswith(" is running, starting")
 
 
 def as_text(value: dict[str, Any]) -> str:

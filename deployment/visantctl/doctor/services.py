@@ -99,7 +99,8 @@ def stack(device: Device) -> Iterator[Finding]:
     if value["state"] == "ok":
         yield good("release", f"{value['version']}: all {len(value['services'])} services run")
     elif value["state"] == "starting":
-        yield warn("release", "; ".join(value["faults"]), "look again in a minute; visantctl logs")
+        slow = [name for name, one in sorted(value["services"].items()) if one["health"] == "starting"]
+        yield warn("release", f"still starting: {', '.join(slow)}", f"visantctl logs {' '.join(slow)}")
     elif value["state"] == "updating":
         yield warn(
             "release", f"an update to {value['pending']['candidate']} is going on", "look again in a few minutes"

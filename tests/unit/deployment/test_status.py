@@ -69,4 +69,4 @@ def test_a_service_that_does_not_get_beyond_its_start_is_told_and_left(
     monkeypatch.setattr(services, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None))
     [found] = services.stack(device)
     assert (found.level, found.fix) == ("WARN", ())
-    assert found.text == "camera is running, starting"
+    assert found.text == "still starting: camera"

@@ -9,9 +9,10 @@ import pytest
 from visant_contract.outcome import Reason
 from visant_uploader import spool_write
 from visant_uploader.counters import Counters
-from visant_uploader.spool import SpoolFull, SpoolInUse
+from visant_uploader.spool import SpoolInUse
 from visant_uploader.spool_file import decode, encode
 from visant_uploader.spool_folders import Destination, outcome_files
+from visant_uploader.spool_room import SpoolFull
 
 HERE = Destination("cloud-1", "FLOOR1")
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from visant_cloud import auth, shapes
 from visant_cloud.context import cloud_of
 from visant_cloud.problems import Refusal
-from visant_cloud.store import devices, triggers
+from visant_cloud.store import devices, trigger_history
 
 router = APIRouter(tags=["operations"])
 
@@ -33,7 +33,7 @@ async def metrics(request: Request) -> Response:
     cloud = cloud_of(request)
     async with cloud.database.reading() as connection:
         rows = await devices.everyone(connection)
-        totals = await triggers.totals(connection)
+        totals = await trigger_history.totals(connection)
     registry = CollectorRegistry()
     by_state = Gauge("visant_devices", "Devices by state", ["state"], registry=registry)
     states = Counter(shapes.state(row, cloud.hub.subscribers(row.device_id)) for row in rows)

@@ -14,7 +14,7 @@ from visant_cloud import auth, sign_in, views
 from visant_cloud.auth import COOKIE, Caller
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.problems import Refusal, unknown_device
-from visant_cloud.store import access, captures, devices, triggers
+from visant_cloud.store import access, captures, devices, trigger_history
 
 router = APIRouter(include_in_schema=False)
 _templates = Jinja2Templates(directory=Path(__file__).parent.parent / "templates")
@@ -60,11 +60,11 @@ async def _fleet(cloud: Cloud) -> dict[str, Any]:
     since = cloud.now() - _DAY
     async with cloud.database.reading() as connection:
         rows = await devices.everyone(connection)
-        ended = await triggers.counts(connection, since)
+        ended = await trigger_history.counts(connection, since)
         received = await captures.counts(connection, since)
         newest = await captures.newest(connection)
-        strips = await triggers.latest(connection, since)
-        made = await triggers.page(connection, None, before=None, limit=_FLEET_HISTORY)
+        strips = await trigger_history.latest(connection, since)
+        made = await trigger_history.page(connection, None, before=None, limit=_FLEET_HISTORY)
         pictures = await captures.of_triggers_anywhere(connection, [(one.device_id, one.trigger_id) for one in made])
     return {
         "fleet": views.fleet(rows, cloud.hub.connected(), ended, received, newest, strips),
@@ -94,12 +94,12 @@ async def _device(cloud: Cloud, device_id: str, before: int | None) -> dict[str,
         row = await devices.find(connection, device_id)
         if row is None:
             raise unknown_device(device_id)
-        rows = await triggers.page(connection, device_id, before=before, limit=_HISTORY)
+        rows = await trigger_history.page(connection, device_id, before=before, limit=_HISTORY)
         pictures = await captures.of_triggers(connection, device_id, [one.trigger_id for one in rows])
         gallery = await captures.page(connection, device_id=device_id, limit=_GALLERY)
-        ended = await triggers.counts(connection, since, device_id)
+        ended = await trigger_history.counts(connection, since, device_id)
         received = await captures.counts(connection, since)
-        strips = await triggers.latest(connection, since, device_id)
+        strips = await trigger_history.latest(connection, since, device_id)
     view = views.device(
         row,
         cloud.hub.subscribers(device_id),

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from visant_cloud import auth, shapes
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.problems import Refusal, another_cloud, unknown_device
-from visant_cloud.store import captures, devices, triggers
+from visant_cloud.store import captures, devices, trigger_history, triggers
 from visant_contract.capture import MEANT_FOR
 from visant_contract.ids import TriggerId
 from visant_contract.outcome import OutcomeReport
@@ -67,7 +67,7 @@ async def history(
     async with cloud.database.reading() as connection:
         if await devices.find(connection, device_id) is None:
             raise unknown_device(device_id)
-        rows = await triggers.page(connection, device_id, before=before, limit=limit, status=status)
+        rows = await trigger_history.page(connection, device_id, before=before, limit=limit, status=status)
         pictures = await captures.of_triggers(connection, device_id, [row.trigger_id for row in rows])
     return {
         "triggers": [shapes.trigger(row, pictures.get(row.trigger_id)) for row in rows],

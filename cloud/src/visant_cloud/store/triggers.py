@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy import Row, Select, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.store.database import insert_new, insert_returning
@@ -38,16 +38,17 @@ class Trigger:
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
-_COLUMNS = [triggers.c[name] for name in Trigger.__dataclass_fields__]
+COLUMNS = [triggers.c[name] for name in Trigger.__dataclass_fields__]
 
 
-def _trigger(row: Row[Any]) -> Trigger:
+def from_row(row: Row[Any]) -> Trigger:
+    """Of a query for COLUMNS."""
     return Trigger(**row._asdict())
 
 
 async def _first(connection: AsyncConnection, query: Select[Any]) -> Trigger | None:
     row = (await connection.execute(query)).first()
-    return None if row is None else _trigger(row)
+    return None if row is None else from_row(row)
 
 
 async def find(connection: AsyncConnection, device_id: str, trigger_id: str) -> Trigger | None:
@@ -56,7 +57,7 @@ async def find(connection: AsyncConnection, device_id: str, trigger_id: str) -> 
 
 
 def _one(device_id: str, trigger_id: str) -> Select[Any]:
-    return select(*_COLUMNS).where(triggers.c.device_id == device_id, triggers.c.trigger_id == trigger_id)
+    return select(*COLUMNS).where(triggers.c.device_id == device_id, triggers.c.trigger_id == trigger_id)
 
 
 async def create(
@@ -94,11 +95,11 @@ async def create(
             "config": config,
             "history": [],
         },
-        _COLUMNS,
+        COLUMNS,
     )
     if row is not None:
-        return _trigger(row), True
-    same = select(*_COLUMNS).where(triggers.c.device_id == device_id)
+        return from_row(row), True
+    same = select(*COLUMNS).where(triggers.c.device_id == device_id)
     if idempotency_key is not None:
         same = same.where(triggers.c.idempotency_key == idempotency_key)
     else:
@@ -113,7 +114,7 @@ async def waiting(
 ) -> list[Trigger]:
     """Commands with neither outcome nor passed deadline, in order: what a stream sends."""
     query = (
-        select(*_COLUMNS)
+        select(*COLUMNS)
         .where(
             triggers.c.device_id == device_id,
             triggers.c.seq > after_seq,
@@ -123,7 +124,7 @@ async def waiting(
         .order_by(triggers.c.seq)
         .limit(limit)
     )
-    return [_trigger(row) for row in await connection.execute(query)]
+    return [from_row(row) for row in await connection.execute(query)]
 
 
 async def waiting_devices(connection: AsyncConnection, since: datetime) -> list[str]:
@@ -227,59 +228,3 @@ async def expire_silent(connection: AsyncConnection, before: datetime, now: date
         .values(status="expired", reason=str(Reason.DEVICE_SILENT), provisional=True, ended_at=now)
     )
     return result.rowcount
-
-
-async def page(
-    connection: AsyncConnection, device_id: str | None, *, before: int | None, limit: int, status: str | None = None
-) -> list[Trigger]:
-    """Newest first, of one device or (None) of all; `before` is the seq to go on from."""
-    query = select(*_COLUMNS)
-    if device_id is not None:
-        query = query.where(triggers.c.device_id == device_id)
-    if before is not None:
-        query = query.where(triggers.c.seq < before)
-    if status is not None:
-        query = query.where(triggers.c.status == status)
-    rows = await connection.execute(query.order_by(triggers.c.seq.desc()).limit(limit))
-    return [_trigger(row) for row in rows]
-
-
-async def counts(
-    connection: AsyncConnection, since: datetime, device_id: str | None = None
-) -> dict[str, dict[str, int]]:
-    """device_id -> status -> number of capture triggers made since then."""
-    query = (
-        select(triggers.c.device_id, triggers.c.status, func.count())
-        .where(triggers.c.created_at >= since, triggers.c.kind == "capture")
-        .group_by(triggers.c.device_id, triggers.c.status)
-    )
-    if device_id is not None:
-        query = query.where(triggers.c.device_id == device_id)
-    found: dict[str, dict[str, int]] = {}
-    for device, status, number in await connection.execute(query):
-        found.setdefault(device, {})[status] = number
-    return found
-
-
-async def totals(connection: AsyncConnection) -> dict[tuple[str, str], int]:
-    """(status, reason) -> number, over everything kept."""
-    query = select(triggers.c.status, triggers.c.reason, func.count()).group_by(triggers.c.status, triggers.c.reason)
-    return {(status, reason or ""): number for status, reason, number in await connection.execute(query)}
-
-
-async def latest(
-    connection: AsyncConnection, since: datetime, device_id: str | None = None, limit: int = 30
-) -> dict[str, list[tuple[str, str | None]]]:
-    """device_id -> (status, reason) of its newest capture triggers made since then, oldest of them first."""
-    place = func.row_number().over(partition_by=triggers.c.device_id, order_by=triggers.c.seq.desc()).label("place")
-    inner = select(triggers.c.device_id, triggers.c.status, triggers.c.reason, place).where(
-        triggers.c.created_at >= since, triggers.c.kind == "capture"
-    )
-    if device_id is not None:
-        inner = inner.where(triggers.c.device_id == device_id)
-    table = inner.subquery()
-    query = select(table).where(table.c.place <= limit).order_by(table.c.device_id, table.c.place.desc())
-    found: dict[str, list[tuple[str, str | None]]] = {}
-    for row in await connection.execute(query):
-        found.setdefault(row.device_id, []).append((row.status, row.reason))
-    return found

@@ -19,9 +19,10 @@ from visant_uploader.counters import Counters
 from visant_uploader.debug_frames import DebugFrames
 from visant_uploader.execution import Ended
 from visant_uploader.outcomes import Outcomes, offset_for
-from visant_uploader.spool import Spool, SpoolFull
+from visant_uploader.spool import Spool
 from visant_uploader.spool_file import SpoolHeader
 from visant_uploader.spool_folders import Destination
+from visant_uploader.spool_room import SpoolFull
 
 log = structlog.get_logger()
 

@@ -4,7 +4,6 @@ Blocking calls; the loops call them in threads. One uploader a spool, held by a 
 """
 
 import fcntl
-import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,11 +17,8 @@ from visant_uploader.spool_contents import Contents, count
 from visant_uploader.spool_file import SpoolHeader, encode
 from visant_uploader.spool_folders import PICTURE, REPORT, UNREADABLE, Destination, Folders, outcome_files, sync_folder
 from visant_uploader.spool_repair import settle_pairs, sort_unreleased, sweep_drafts, take_incoming
+from visant_uploader.spool_room import Room
 from visant_uploader.spool_write import DISK_FULL, Reserve, move_durably, write_durably
-
-
-class SpoolFull(Exception):
-    """No room for another picture; the text says which limit."""
 
 
 class SpoolInUse(Exception):
@@ -30,7 +26,7 @@ class SpoolInUse(Exception):
 
 
 class Spool:
-    """`free_bytes` tells the disk's free space under a path (tests replace it)."""
+    """`room` has the limits; `free_bytes` tells the disk's free space under a path (tests replace it)."""
 
     def __init__(
         self,
@@ -42,15 +38,18 @@ class Spool:
         free_bytes: Callable[[Path], int] | None = None,
     ) -> None:
         self.folders = Folders(root)
-        self.max_bytes = max_bytes
-        self.min_free_bytes = min_free_bytes
+        self.room = Room(
+            root,
+            max_bytes=max_bytes,
+            min_free_bytes=min_free_bytes,
+            used=lambda: self.contents().picture_bytes(),
+            free_bytes=free_bytes,
+        )
         self._counters = counters
-        self._free_bytes = free_bytes or disk_free
         self._reserve = Reserve(root / "reserve")
         self._lock_file: IO[str] | None = None
         self._guard = threading.Lock()
         self._contents = Contents()
-        self._coming = 0
 
     def open(self) -> None:
         """Takes the lock, ends what a power cut left half done, counts. Raises SpoolInUse, OSError."""
@@ -97,16 +96,8 @@ class Spool:
         if sealed.kind == "report":
             self._write_report(pieces, name, self.folders.unacknowledged)
         else:
-            self._make_room(size)
-            try:
+            with self.room.booked(size):
                 write_durably(pieces, self.folders.draft / name, self.folders.unacknowledged / name)
-            except OSError as error:
-                if error.errno in DISK_FULL:
-                    raise SpoolFull(f"the disk is full ({error.strerror})") from None
-                raise
-            finally:
-                with self._guard:
-                    self._coming -= size
         self._written(size)
         with self._guard:
             self._contents.unacknowledged.count(name, size)
@@ -177,22 +168,12 @@ class Spool:
         with self._guard:
             self._contents = counted
 
-    def free_bytes(self) -> int:
-        """Of the disk."""
-        return self._free_bytes(self.folders.root)
+    def restore_reserve(self) -> None:
+        """Takes the reserve again once pictures fit once more."""
+        if self.room.is_above_floor():
+            self._reserve.take()
 
     # ---- inside
-
-    def _make_room(self, size: int) -> None:
-        """Books `size` bytes for a picture. Raises SpoolFull."""
-        free = self.free_bytes()
-        with self._guard:
-            used = self._contents.picture_bytes() + self._coming
-            if used + size > self.max_bytes:
-                raise SpoolFull(f"{used} of SPOOL_MAX_BYTES={self.max_bytes} are used")
-            if free - self._coming - size < self.min_free_bytes:
-                raise SpoolFull(f"{free} bytes of the disk are free, SPOOL_MIN_FREE_BYTES={self.min_free_bytes}")
-            self._coming += size
 
     def _write_report(self, pieces: list[bytes], name: str, folder: Path) -> None:
         """Reports may use the reserve."""
@@ -202,11 +183,6 @@ class Spool:
             if error.errno not in DISK_FULL or not self._reserve.give_back():
                 raise
             write_durably(pieces, self.folders.draft / name, folder / name)
-
-    def restore_reserve(self) -> None:
-        """Takes the reserve again once pictures fit once more."""
-        if self.free_bytes() >= self.min_free_bytes:
-            self._reserve.take()
 
     def _replace(
         self, destination: Destination, name: str, report: SpoolHeader | None, folder: Path, step: str
@@ -261,9 +237,3 @@ class Spool:
     def _written(self, size: int) -> None:
         self._counters.add("spool_files_written")
         self._counters.add("spool_bytes_written", size)
-
-
-def disk_free(path: Path) -> int:
-    """Bytes of the file system that an ordinary user may still write."""
-    found = os.statvfs(path)
-    return found.f_bavail * found.f_frsize

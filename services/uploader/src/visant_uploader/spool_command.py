@@ -13,12 +13,12 @@ from visant_runtime.heartbeat import default_path
 from visant_runtime.settings import fail, load
 from visant_uploader.known_cloud import FILE_NAME, KnownCloud, recall
 from visant_uploader.settings import SpoolSettings
-from visant_uploader.spool import disk_free
 from visant_uploader.spool_contents import count
 from visant_uploader.spool_folders import Destination, Folders
 from visant_uploader.spool_health import spool_health
 from visant_uploader.spool_listing import Found, listing
 from visant_uploader.spool_mending import Here, Refused, export, requeue, take_over
+from visant_uploader.spool_room import disk_free
 
 
 def spool_command(arguments: Sequence[str]) -> int:

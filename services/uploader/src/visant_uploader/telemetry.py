@@ -113,7 +113,7 @@ class TelemetryLoop:
             camera=camera,
             spool=await asyncio.to_thread(self._spool_health),
             clock=ClockHealth(wall=moment.wall, synchronised=moment.synchronised, cloud_offset=ahead),
-            disk_free_bytes=await asyncio.to_thread(self._spool.free_bytes),
+            disk_free_bytes=await asyncio.to_thread(self._spool.room.free_bytes),
             temperature=_temperature(),
             state="degraded" if reasons else "ok",
             reasons=reasons,
@@ -148,9 +148,9 @@ class TelemetryLoop:
         return spool_health(
             spool.contents(),
             None if own is None else spool.folders.outbox / own,
-            limit_bytes=spool.max_bytes,
-            min_free_bytes=spool.min_free_bytes,
-            free_bytes=spool.free_bytes(),
+            limit_bytes=spool.room.max_bytes,
+            min_free_bytes=spool.room.min_free_bytes,
+            free_bytes=spool.room.free_bytes(),
             bytes_a_day=rate,
         )
 

@@ -1,0 +1,65 @@
+"""What became of the triggers, for people to read: pages and counts. What changes a trigger is in triggers.py."""
+
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from visant_cloud.store.tables import triggers
+from visant_cloud.store.triggers import COLUMNS, Trigger, from_row
+
+
+async def page(
+    connection: AsyncConnection, device_id: str | None, *, before: int | None, limit: int, status: str | None = None
+) -> list[Trigger]:
+    """Newest first, of one device or (None) of all; `before` is the seq to go on from."""
+    query = select(*COLUMNS)
+    if device_id is not None:
+        query = query.where(triggers.c.device_id == device_id)
+    if before is not None:
+        query = query.where(triggers.c.seq < before)
+    if status is not None:
+        query = query.where(triggers.c.status == status)
+    rows = await connection.execute(query.order_by(triggers.c.seq.desc()).limit(limit))
+    return [from_row(row) for row in rows]
+
+
+async def counts(
+    connection: AsyncConnection, since: datetime, device_id: str | None = None
+) -> dict[str, dict[str, int]]:
+    """device_id -> status -> number of capture triggers made since then."""
+    query = (
+        select(triggers.c.device_id, triggers.c.status, func.count())
+        .where(triggers.c.created_at >= since, triggers.c.kind == "capture")
+        .group_by(triggers.c.device_id, triggers.c.status)
+    )
+    if device_id is not None:
+        query = query.where(triggers.c.device_id == device_id)
+    found: dict[str, dict[str, int]] = {}
+    for device, status, number in await connection.execute(query):
+        found.setdefault(device, {})[status] = number
+    return found
+
+
+async def totals(connection: AsyncConnection) -> dict[tuple[str, str], int]:
+    """(status, reason) -> number, over everything kept."""
+    query = select(triggers.c.status, triggers.c.reason, func.count()).group_by(triggers.c.status, triggers.c.reason)
+    return {(status, reason or ""): number for status, reason, number in await connection.execute(query)}
+
+
+async def latest(
+    connection: AsyncConnection, since: datetime, device_id: str | None = None, limit: int = 30
+) -> dict[str, list[tuple[str, str | None]]]:
+    """device_id -> (status, reason) of its newest capture triggers made since then, oldest of them first."""
+    place = func.row_number().over(partition_by=triggers.c.device_id, order_by=triggers.c.seq.desc()).label("place")
+    inner = select(triggers.c.device_id, triggers.c.status, triggers.c.reason, place).where(
+        triggers.c.created_at >= since, triggers.c.kind == "capture"
+    )
+    if device_id is not None:
+        inner = inner.where(triggers.c.device_id == device_id)
+    table = inner.subquery()
+    query = select(table).where(table.c.place <= limit).order_by(table.c.device_id, table.c.place.desc())
+    found: dict[str, list[tuple[str, str | None]]] = {}
+    for row in await connection.execute(query):
+        found.setdefault(row.device_id, []).append((row.status, row.reason))
+    return found
