@@ -123,7 +123,7 @@ class Host:
     def status(self) -> dict[str, Any]:
         code, out = self.ctl("status", "--json")
         value: dict[str, Any] = json.loads(out)
-        assert (code == 0) == (value["state"] in ("ok", "updating")), out
+        assert (code == 0) == (value["state"] in ("ok", "starting", "updating")), out
         return value
 
     def history(self) -> list[dict[str, Any]]:
