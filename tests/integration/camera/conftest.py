@@ -70,11 +70,11 @@ class Service:
         found = [int(pid) for task in path.iterdir() for pid in (task / "children").read_text().split()]
         return sorted(set(found))
 
-    def connections(self) -> list[str]:
-        """The lines of /proc/net/tcp of those that this service has accepted."""
+    def connections(self) -> set[str]:
+        """The far ends, as /proc/net/tcp writes them, of what the service has accepted (what waits has no inode yet)."""
         port = f":{int(self.env['HTTP_PORT']):04X}"
         lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-        return [line[1] for line in lines if line[1].endswith(port) and line[3] == "01"]
+        return {line[2] for line in lines if line[1].endswith(port) and line[3] == "01" and line[9] != "0"}
 
     def stop(self) -> int:
         """SIGTERM; the exit status."""
