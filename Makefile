@@ -70,4 +70,4 @@ test-updates: setup ## releases good and bad on a real Engine and registry (SHOR
 pi-host: setup ## a device from installer to uninstaller on hosts with systemd (SHORT=1, PI_HOST_SUITE=trixie)
 	@tests/pi_host/run.sh
 
-full: test lab smoke-containers test-containers camera-rig faults test-updates ## every suite in full
+full: test smoke lab smoke-containers test-containers camera-rig faults test-updates pi-host ## every suite in full
