@@ -62,6 +62,7 @@ def read_good_and_bad(driver: V4l2Driver, count: int) -> tuple[list[Stamp], int]
     return good, bad
 
 
+@pytest.mark.timeout(600)
 def test_300_frames_pass_byte_for_byte(webcam: Webcam, driver: V4l2Driver) -> None:
     webcam.plug()
     opened = driver.open()

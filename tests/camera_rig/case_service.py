@@ -35,6 +35,7 @@ def ask_aside(service: Service, answers: list[Answer], query: str) -> threading.
     return thread
 
 
+@pytest.mark.timeout(600)
 def test_300_requests_at_random_times_all_get_a_frame_exposed_after_them(webcam: Webcam) -> None:
     webcam.plug()
     chance = random.Random(1)

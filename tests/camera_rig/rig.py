@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -67,8 +68,14 @@ class Webcam:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process:
+        if self._process is None:
+            return
+        try:
             self.unplug()
+        except OSError as error:  # the kernel has given it up already, as it does on a starved host
+            if error.errno != errno.EINVAL:
+                raise
+            self._ended()
 
     def plug(self) -> str:
         """Plugs the camera in and returns its node, e.g. /dev/video0."""
@@ -90,6 +97,10 @@ class Webcam:
     def unplug(self) -> None:
         assert self._process and self._steering
         (HUB / "detach").write_text(str(self._port))
+        self._ended()
+
+    def _ended(self) -> None:
+        assert self._process and self._steering
         wait_for("end of the node", lambda: not nodes(self.product))
         self._process.wait(timeout=10)
         self._steering.close()
