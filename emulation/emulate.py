@@ -108,7 +108,7 @@ async def _run(arguments: argparse.Namespace, folder: Path) -> int:
                 starting.result()
             except TookTooLong as error:
                 console.plain(f"\n  {error}. The lines above say why; everything keeps trying. Ctrl-C ends it.\n")
-            _announce(console, cloud.url, names, folder)
+            _announce(console, cloud.url, devices[0].camera_url, names, folder)
             await stopping
     finally:
         starting.cancel()
@@ -121,7 +121,7 @@ async def _run(arguments: argparse.Namespace, folder: Path) -> int:
     return status
 
 
-def _announce(console: Console, url: str, names: list[str], folder: Path) -> None:
+def _announce(console: Console, url: str, camera_url: str, names: list[str], folder: Path) -> None:
     which = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
     lines = [
         "Visant Edge is running",
@@ -129,6 +129,7 @@ def _announce(console: Console, url: str, names: list[str], folder: Path) -> Non
         f"page      {url}/",
         f"device    {which}: press Trigger on the page, or",
         f"          curl -X POST {url}/v1/devices/{names[0]}/trigger",
+        f"aiming    {camera_url}/ (what {names[0]}'s camera sees)",
         f"API       {url}/docs",
         f"state     {_short(folder)}",
         "end       Ctrl-C",

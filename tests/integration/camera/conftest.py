@@ -71,7 +71,7 @@ class Service:
         return sorted(set(found))
 
     def connections(self) -> set[str]:
-        """The far ends, as /proc/net/tcp writes them, of what the service has accepted (one that waits has no inode)."""
+        """The far ends, as /proc/net/tcp writes them, of what the service has accepted (who waits has no inode)."""
         port = f":{int(self.env['HTTP_PORT']):04X}"
         lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
         return {line[2] for line in lines if line[1].endswith(port) and line[3] == "01" and line[9] != "0"}

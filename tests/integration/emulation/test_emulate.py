@@ -76,11 +76,13 @@ def _status(pid: int) -> str:
 
 async def test_the_page_answers_and_ctrl_c_leaves_no_process(emulation: Running) -> None:
     url = (await emulation.read_until(r"page +(http://\S+)/"))[1]
+    aiming = (await emulation.read_until(r"aiming +(http://\S+)/"))[1]
     pids = emulation.descendants()
     assert len(pids) >= 5
     async with httpx.AsyncClient(trust_env=False) as client:
         page = await client.get(url)
         assert page.status_code == 200 and "EMULATED-1" in page.text
+        assert "Aim the camera" in (await client.get(aiming)).text
     async with CloudApi(url) as api:
         trigger = await api.trigger("EMULATED-1", "one")
 
