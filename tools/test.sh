@@ -46,8 +46,8 @@ step "locks are current" tools/lock.sh --check
 step "test tools of the machine" tools/test_needs.sh
 use_machine_redis
 wait $types
-# three workers: the tests wait for processes more than they compute
+# four workers: the tests wait for processes more than they compute
 from=$SECONDS
-pytest -n "${TEST_WORKERS:-3}" --dist loadgroup -rs
+pytest -n "${TEST_WORKERS:-4}" --dist loadgroup -rs
 printf '%-34s ok   %3d s\n' "pytest" $((SECONDS - from))
 printf '%-34s      %3d s\n' "make test" "$SECONDS"
