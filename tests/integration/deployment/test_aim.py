@@ -284,7 +284,9 @@ def test_guessing_from_many_addresses_closes_it(site: Site, aim: Callable[..., A
     for last in range(2, 7):
         source = f"127.0.1.{last}"  # addresses of this namespace's loopback
         for _ in range(5):
-            Phone(site, source=source).sign_in(wrong)
+            # The last wrong one closes the page, perhaps before its own answer has left.
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                Phone(site, source=source).sign_in(wrong)
     assert one.process.wait(20) == 1
     assert "somebody was guessing" in one.text
     assert not any(":8081" in entry for entry in site.listening())
