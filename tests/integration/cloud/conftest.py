@@ -15,12 +15,13 @@ from typing import Any
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 from PIL import Image
 from sqlalchemy import delete
 from support.postgres import PostgresServer
 
-from visant_cloud import server
+from visant_cloud import secrets_made, server
 from visant_cloud.app import create_app
 from visant_cloud.command_hub import CommandHub
 from visant_cloud.context import Cloud
@@ -215,6 +216,9 @@ async def start(tmp_path: Path, migrated_url: str | None, monkeypatch: pytest.Mo
     """`await start(auth="open", ping_every=0.2)`: a cloud with these settings; again: a restart on the same data."""
     for name in CloudSettings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
+    # A hash that costs a thousandth: what a real one costs is test_an_unknown_name_takes_as_long_as_a_wrong_password's.
+    monkeypatch.setattr(secrets_made, "_passwords", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+    monkeypatch.setattr(secrets_made, "_NOBODY", [])
     running: list[Callable[[], Awaitable[None]]] = []
 
     async def end_all() -> None:
