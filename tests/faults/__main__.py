@@ -13,11 +13,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.faults import backlog, bursts, camera, clocks, clouds, kills, network, storage, uplink  # noqa: F401 - each adds its own
+from tests.faults import backlog, bursts, camera, clocks, clouds, kills, network, power, storage, uplink  # noqa: F401 - each adds its own
 from tests.faults.runner import Places, Row, run_scenario
 from tests.faults.scenario import SCENARIOS, Scenario
 
 _PARALLEL = 6  # on two cores; a scenario mostly waits
+_LONG = ("random_kills", "power_lost", "burst_10000", "backlog", "network_gone", "cloud_reset")
 _COLUMNS = "scenario                  triggers captured failed expired unaccounted duplicates recovery_s  "
 
 
@@ -110,7 +111,9 @@ async def _run(scenarios: list[Scenario], base: Path, parallel: int) -> list[Row
     order = sorted(
         scenarios,
         key=lambda one: (
-            not one.name.startswith(("random_kills", "burst_10000", "backlog", "network_gone", "cloud_reset"))
+            not one.name.startswith(
+                ("random_kills", "power_lost", "burst_10000", "backlog", "network_gone", "cloud_reset")
+            )
         ),
     )
     async with asyncio.TaskGroup() as group:

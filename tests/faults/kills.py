@@ -117,13 +117,11 @@ add(
 )
 
 
-def kill_points() -> dict[str, list[str]]:
-    """Every named kill point in the services' sources, by service."""
-    found: dict[str, list[str]] = {}
-    for service in ("connector", "uploader"):
-        text = "".join(path.read_text() for path in (_ROOT / "services" / service / "src").rglob("*.py"))
-        found[service] = sorted(set(re.findall(r'kill_point\("([^"]+)"\)', text)))
-    return found
+def kill_points(service: str) -> list[str]:
+    """Every named kill point in the sources of connector, uploader or cloud."""
+    sources = _ROOT / ("cloud" if service == "cloud" else f"services/{service}") / "src"
+    text = "".join(path.read_text() for path in sources.rglob("*.py"))
+    return sorted(set(re.findall(r'kill_point\("([^"]+)"\)', text)))
 
 
 class _Kills:
@@ -179,10 +177,9 @@ async def _kill_others(arena: Arena, kills: _Kills, rng: random.Random) -> None:
 async def _random_kills(arena: Arena, *, count: int) -> None:
     rng = random.Random(_KILL_SEED)
     kills = _Kills(count)
-    points = kill_points()
     await asyncio.gather(
         _keep_posting(arena, kills),
-        *(_kill_at_points(arena, service, points[service], kills, rng) for service in points),
+        *(_kill_at_points(arena, one, kill_points(one), kills, rng) for one in ("connector", "uploader")),
         _kill_others(arena, kills, rng),
     )
     named = sum(number for name, number in kills.at.items() if name != "a random moment")
