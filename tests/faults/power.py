@@ -11,6 +11,7 @@ import os
 import random
 import struct
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
@@ -44,7 +45,7 @@ class Card:
         self.mount()
         for name in kept:
             (self.folder / name).mkdir()
-        os.sync()
+        subprocess.run(["sync", "--file-system", str(self.folder)], check=True)
 
     def mount(self) -> None:
         """Also after a cut: the kernel replays the journal."""
@@ -62,11 +63,21 @@ class Card:
             fcntl.ioctl(handle, _SHUTDOWN, struct.pack("I", _WITHOUT_FLUSHING_THE_LOG))
         finally:
             os.close(handle)
-        subprocess.run(["umount", str(self.folder)], check=True)
+        self._unmount()
         self.mount()
         lost = not canary.exists() or canary.read_bytes() != b"not synced"
         canary.unlink(missing_ok=True)
         return lost
+
+    def _unmount(self) -> None:
+        """On a busy machine a killed process may keep its files for another moment."""
+        deadline = time.monotonic() + 30.0
+        while True:
+            done = subprocess.run(["umount", str(self.folder)], check=False, capture_output=True, text=True)
+            if done.returncode == 0:
+                return
+            assert time.monotonic() < deadline, f"still in use 30 s after the kill: {done.stderr.strip()}"
+            time.sleep(0.05)
 
     def take_away(self) -> None:
         """For good."""
@@ -136,9 +147,11 @@ async def _cuts(arena: Arena, *, device: bool, cloud: bool, count: int) -> None:
             )  # every second cut at a step of the work
             lost += await house.cut(step)
         await arena.cloud.healthy()
-    finally:
         done.set()
         await posting
+    finally:
+        posting.cancel()
+        await asyncio.gather(posting, return_exceptions=True)
     named = count - at.pop(_ANY_MOMENT)
     arena.struck(lost > count * 0.9, f"unsynced bytes lost at each of {count} cuts, they were at {lost}")
     arena.struck(named >= count // 4, f"a quarter of {count} cuts at a named step, it were {named}")
