@@ -9,6 +9,7 @@ from typing import Any
 
 from visantctl.engine import Engine
 from visantctl.errors import EngineFailed, Misconfigured
+from visantctl.network.neighbours import keep_out
 from visantctl.place import Place
 
 LABEL = "com.docker.compose"
@@ -91,10 +92,12 @@ class Stack:
             "up", "--detach", "--wait", "--wait-timeout", str(int(wait)), "--pull", "never", "--no-build",
             "--remove-orphans", timeout=wait + 120, meanwhile=meanwhile,
         )  # fmt: skip
+        keep_out(self._engine, self._project)
 
     def start(self) -> None:
         """Start without waiting for health."""
         self._compose("up", "--detach", "--pull", "never", "--no-build", "--remove-orphans", timeout=300)
+        keep_out(self._engine, self._project)
 
     def stop(self) -> None:
         """Stop in order, each within its grace period; what is stopped stays stopped at the next boot."""

@@ -19,7 +19,7 @@ import pytest
 
 from tests.pi_host.cloud import Cloud
 from tests.pi_host.conftest import NewPi
-from tests.pi_host.pi import FROM_KIT, INSTALL, KIT, Pi
+from tests.pi_host.pi import FROM_KIT, IMAGE, INSTALL, KIT, LABEL, Pi
 from tests.pi_host.release import TREE, docker
 from tests.pi_host.wait import wait_for
 from tests.pi_host.ways import connected, picture
@@ -50,6 +50,39 @@ def test_doctor_sees_the_whole_road_and_fails_nothing(installed: Pi, cloud: Clou
     assert re.search(r"\d+ pictures and \d+ reports wait", texts)
     assert "its address pools overlap no network of this site" in texts
     assert "visant-clock.timer is enabled and active" in texts
+
+
+@pytest.mark.short
+def test_a_neighbour_with_a_route_does_not_reach_the_camera(installed: Pi, cloud: Cloud) -> None:
+    """Engines before 28 let it in, although the port is published on 127.0.0.1 only."""
+    pi = installed
+    subnet, camera = pi.sh(
+        "docker network inspect visant_camera --format '{{(index .IPAM.Config 0).Subnet}}';"
+        "docker inspect visant-camera-1 --format '{{.NetworkSettings.Networks.visant_camera.IPAddress}}'"
+    ).out.split()
+    look = f"import urllib.request; urllib.request.urlopen('http://{camera}:8080/state', timeout=4)"
+
+    def neighbour_sees_it() -> bool:
+        command = f'ip route add {subnet} via {address(pi)} && python3 -c "{look}"'
+        return docker_status(
+            "run", "--rm", "--cap-add=NET_ADMIN", f"--network={pi.network}", f"--label={LABEL}={pi.run}",
+            IMAGE, "sh", "-c", command,
+        ) == 0  # fmt: skip
+
+    assert not neighbour_sees_it()
+    pi.sh("iptables -F DOCKER-USER")
+    if int(pi.sh("docker version --format '{{.Server.Version}}'").out.split(".")[0]) < 28:
+        assert neighbour_sees_it(), "the rule is not what keeps it out"
+        assert "can reach the camera" in pi.sh("visantctl doctor", check=False).out
+    pi.sh("systemctl restart visant-device-v2")
+    connected(pi, cloud)
+    assert not neighbour_sees_it()
+    assert "can reach the camera" not in pi.sh("visantctl doctor", check=False).out
+    picture(pi, cloud)
+
+
+def docker_status(*arguments: str) -> int:
+    return subprocess.run(["docker", *arguments], capture_output=True, check=False, timeout=60).returncode
 
 
 @pytest.mark.short

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from visantctl.device import Device
 from visantctl.doctor.finding import Finding, fail, good, warn
 from visantctl.doctor.shell import ask
 from visantctl.errors import Problem
-from visantctl.network import address_pools, engine_uplink
+from visantctl.network import address_pools, engine_uplink, neighbours
 from visantctl.stack import containers
 from visantctl.status import status
 
@@ -51,6 +52,13 @@ def engine(device: Device) -> Iterator[Finding]:
             "sudo visantctl address-pools --write, then sudo reboot",
         )
     yield from pools(Path("/etc/docker/daemon.json"))
+    if os.geteuid() == 0 and neighbours.let_in(device.engine, device.settings.project):
+        yield warn(
+            "docker",
+            "other computers of this site's network can reach the camera (an Engine before 28, and no rule against it)",
+            "sudo systemctl restart visant-device-v2 sets the rule; is iptables there? Or install Engine 28 or newer",
+            *_START,
+        )
     yield from uplink(device)
 
 
