@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from visantctl.errors import EngineAway, EngineFailed, Problem
+from visantctl.redact import redact
 
 _AWAY = (
     "cannot connect to the docker daemon",
@@ -120,7 +121,7 @@ class Engine:
         return Path(self.run("info", "--format", "{{.DockerRootDir}}").strip())
 
     def _failure(self, arguments: tuple[str, ...], output: str) -> Problem:
-        words = [line.strip() for line in output.splitlines() if line.strip()]
+        words = [redact(line.strip()) for line in output.splitlines() if line.strip()]
         last = " | ".join(words[-3:])[-600:] or "no reason given"
         lower = output.lower()
         # A command that the dying Engine cut short says so in many ways: ask the Engine itself.

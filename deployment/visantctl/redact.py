@@ -12,6 +12,7 @@ _NAMED = re.compile(
 _IN_URL = re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/@:]*:[^\s/@]*@", re.IGNORECASE)
 _BEARER = re.compile(r"(?i)(bearer\s+)[\w.~+/=-]+")
 _PATH_KEYS = ("_FILE",)
+_ENV_FILE_LINE = re.compile(r"(\.env\S*: line \d+):.*")
 
 
 def secrets_of(values: Mapping[str, str]) -> set[str]:
@@ -30,6 +31,8 @@ def redact(text: str, known: Iterable[str] = ()) -> str:
             text = text.replace(secret, MASK)
     text = _IN_URL.sub(rf"\1{MASK}@", text)
     text = _BEARER.sub(rf"\1{MASK}", text)
+    # Compose quotes what it cannot read, to the end of the line and further.
+    text = _ENV_FILE_LINE.sub(r"\1: not KEY=VALUE, or a quote does not end", text)
     return "\n".join(line if _is_path(line) else _NAMED.sub(rf"\1{MASK}", line) for line in text.split("\n"))
 
 

@@ -62,8 +62,9 @@ class Settings:
     """How long containers may take to become healthy."""
     engine_patience: float = 120.0
     """How long an Engine that went away in the middle is waited for."""
-    min_free_bytes: int = 500_000_000
-    """Free bytes that must remain after a release is unpacked."""
+    min_free_bytes: int = 700_000_000
+    """Free bytes that must remain after a release is unpacked: above the uploader's SPOOL_MIN_FREE_BYTES (512 MiB),
+    below which it keeps no picture."""
     migration_patience: float = 600.0
     """How long a take-over from the git-based version waits for the stream before the old service comes back."""
     project: str = "visant"

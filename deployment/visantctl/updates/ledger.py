@@ -67,7 +67,8 @@ class Ledger:
     def count_interruption(self, version: str) -> int:
         """Add one and return the sum; counts of other versions are of no use any more."""
         count = self.interruptions(version) + 1
-        durable.write_json(self._place.state / "interruptions.json", {version: count})
+        with contextlib.suppress(OSError):  # a full disk must not keep a boot from going back
+            durable.write_json(self._place.state / "interruptions.json", {version: count})
         return count
 
     def forget_interruptions(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -14,15 +15,19 @@ from visantctl.crash import step
 from visantctl.device import Device
 from visantctl.errors import EngineFailed, NoSpace, Refused
 from visantctl.updates import images
+from visantctl.updates.leftovers import readable, remove_leftovers
 from visantctl.updates.manifest import Release
 from visantctl.updates.source import Source
 
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_FETCHING = "fetching.json"
 _UNPACKED = 12
 """The host files are text: unpacked at most about this many times their size."""
 
 
 def prepare(device: Device, source: Source, release: Release, signature: bytes) -> None:
     """Bring the whole release onto this host. Raises without any trace in what runs."""
+    remove_leftovers(device, release.version)  # of releases that were fetched and then refused
     check_space(device, source, release)
     step("space-checked")
     try:
@@ -58,15 +63,35 @@ def check_space(device: Device, source: Source, release: Release) -> None:
 
 
 def obtain_images(device: Device, source: Source, release: Release) -> None:
-    """Pull or load, then note the ids."""
+    """Pull or load, have it on the medium, then note the ids."""
     directory = device.place.release(release.version)
+    _forget_half_written(device, release, directory)
     if images.missing(device.engine, release, directory):
         device.log.info(f"getting {len(release.images)} images of {release.version}")
         if source.has_registry:
             images.pull(device.engine, release)
         else:
             _load(device, source, release)
+    # The Engine leaves the files of a layer to the kernel, which writes them half a minute later: a power cut before
+    # that leaves an image that looks complete and holds empty files (home-assistant/operating-system issue 4994).
+    os.sync()
     images.record(device.engine, release, directory)
+    durable.remove_file(device.place.state / _FETCHING)
+
+
+def _forget_half_written(device: Device, release: Release, directory: Path) -> None:
+    """Images that were being fetched when the power went are fetched anew: their files may be empty."""
+    marker = device.place.state / _FETCHING
+    boot = BOOT_ID.read_text().strip()
+    before = durable.read_json(marker)
+    if before == {"version": release.version, "boot": boot}:
+        return
+    if isinstance(before, dict) and before.get("version") == release.version and not images.recorded(directory):
+        device.log.warning(f"fetching {release.version} was cut short by a restart: fetching it anew")
+        others = {device.ledger.good, device.place.linked_version(device.place.previous)} - {None, release.version}
+        images.remove(device.engine, release, [one for name in others if (one := readable(device, str(name)))])
+    with contextlib.suppress(OSError):  # the disk may be full: the start of an installed release goes on
+        durable.write_json(marker, {"version": release.version, "boot": boot})
 
 
 def _load(device: Device, source: Source, release: Release) -> None:
@@ -91,7 +116,8 @@ def _stage(device: Device, source: Source, release: Release, signature: bytes) -
     final = device.place.release(release.version)
     for leftover in device.place.releases.glob(".incoming-*"):
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-    if (final / "release.json").is_file() and device.release(release.version).identity == release.identity:
+    here = readable(device, release.version)  # a damaged one is staged anew
+    if here is not None and here.identity == release.identity:
         durable.write_file(final / "release.json", release.raw)
         durable.write_file(final / "release.json.sig", signature)
         return

@@ -11,6 +11,7 @@ from visantctl.crash import step
 from visantctl.device import Device
 from visantctl.errors import EngineFailed, Problem
 from visantctl.updates import images
+from visantctl.updates.leftovers import readable
 from visantctl.updates.pending import Blame, Pending
 from visantctl.updates.soak import Baseline, fault, unsettled
 
@@ -54,7 +55,8 @@ def roll_back(device: Device, pending: Pending, reason: str, *, blame: Blame = "
 
 def _start_good(device: Device, good: str) -> None:
     stack = device.stack(good)
-    images.missing(device.engine, device.release(good), device.place.release(good))  # sets moved tags back
+    if release := readable(device, good):
+        images.missing(device.engine, release, device.place.release(good))  # sets moved tags back
     try:
         stack.up(device.settings.start_timeout)
     except EngineFailed as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -13,7 +12,7 @@ from visantctl.device import Device
 from visantctl.errors import EngineAway, EngineFailed, Problem
 from visantctl.stack import containers
 from visantctl.updates import images
-from visantctl.updates.manifest import Release
+from visantctl.updates.leftovers import remove_leftovers
 from visantctl.updates.pending import Pending
 from visantctl.updates.rollback import roll_back
 from visantctl.updates.soak import Baseline, Unfit, watch
@@ -113,27 +112,8 @@ def commit(device: Device, pending: Pending) -> None:
     ledger.forget_interruptions()
     result = "rolled_back_by_operator" if pending.kind == "rollback" else "updated" if pending.good else "installed"
     ledger.write_once(result, id=pending.started_at, to=version, **({"from": pending.good} if pending.good else {}))
-    remove_others(device, release)
+    remove_leftovers(device, version)
     step("cleaned")
     Pending.close(place.state)
     step("closed")
     device.log.info(f"{version} is the good release now")
-
-
-def remove_others(device: Device, current: Release) -> None:
-    """Take releases off this host that are neither the current nor the previous one, by tag and digest."""
-    place = device.place
-    kept = {current.version: current}
-    previous = place.linked_version(place.previous)
-    if previous:
-        kept[previous] = device.release(previous)
-    for directory in sorted(place.releases.iterdir()):
-        if directory.name in kept:
-            continue
-        if (directory / "release.json").is_file() and directory.is_dir():
-            try:
-                images.remove(device.engine, device.release(directory.name), kept.values())
-            except Problem as error:
-                device.log.warning(f"images of {directory.name} were not removed: {error}")
-        shutil.rmtree(directory, ignore_errors=True)
-        device.log.info(f"removed release {directory.name}")

@@ -33,3 +33,16 @@ def test_what_helps_is_left() -> None:
         "12:00:01 uploader ok",
     ):
         assert redact(line) == line
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "unterminated quoted value 'hunter22",
+        'unterminated quoted value "http://u:hunter22@x',
+        'unexpected character "+" in variable name "DEV+ICE=hunter22"',
+    ],
+)
+def test_what_compose_quotes_of_the_settings_is_left_out(said: str) -> None:
+    line = f"failed to read /opt/visant/.env.device: line 3: {said}"
+    assert redact(line) == "failed to read /opt/visant/.env.device: line 3: not KEY=VALUE, or a quote does not end"
