@@ -1,9 +1,9 @@
 """What the cloud may tell a device to do, and how one SSE `data:` line becomes a typed value."""
 
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from visant_contract.errors import BrokenMessage
@@ -11,6 +11,11 @@ from visant_contract.ids import TriggerId
 from visant_contract.sse import Connected, Ping
 
 TriggerType = Literal["manual", "scheduled"]
+
+WORD_MAX = 100
+"""Characters of a word that a cloud chose: it is carried into queue, spool and log."""
+
+Word = Annotated[str, StringConstraints(max_length=WORD_MAX)]
 
 
 class CaptureCommand(BaseModel):
@@ -20,7 +25,7 @@ class CaptureCommand(BaseModel):
 
     cmd: Literal["capture"] = "capture"
     trigger_id: TriggerId
-    type: str = "manual"
+    type: Word = "manual"
     """`manual` or `scheduled`; other words of a plain cloud are carried through."""
     issued_at: AwareDatetime | None = None
     expires_at: AwareDatetime | None = None
@@ -41,7 +46,7 @@ class UnknownCommand(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    cmd: str
+    cmd: Word
     trigger_id: TriggerId | None = None
     expires_at: AwareDatetime | None = None
 
@@ -95,7 +100,7 @@ def parse_message(data: str) -> Message:
         return message  # type: ignore[return-value]
     named = f"{kind} {name[:80]!r}: {why[:150]}"
     if kind == "cmd" and _is_text(name) and (trigger_id := _trigger_id(found)) is not None:
-        raise BrokenMessage(named, cmd=name, trigger_id=trigger_id)
+        raise BrokenMessage(named, cmd=name[:WORD_MAX], trigger_id=trigger_id)
     raise BrokenMessage(named)
 
 

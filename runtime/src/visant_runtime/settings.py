@@ -113,20 +113,42 @@ def read_secret_file(key: str, path: Path) -> SecretStr:
         raise SettingsError(
             f"{key}={path} cannot be read ({reason}): put the secret in it, readable for this user"
         ) from None
-    if not text or len(text) > 4096 or any(c.isspace() for c in text):
-        raise SettingsError(f"{key}={path} must hold one word: put the secret in it, alone on one line")
+    if not text or len(text) > 4096 or not _fits_a_header(text):
+        raise SettingsError(f"{key}={path} must hold one word in ASCII: put the secret in it, alone on one line")
     return SecretStr(text)
 
 
-def _base_url(value: str) -> str:
+def _fits_a_header(text: str) -> bool:
+    return all(33 <= ord(c) <= 126 for c in text)
+
+
+def _token(value: SecretStr) -> SecretStr:
+    if not _fits_a_header(value.get_secret_value()):
+        raise ValueError("it holds a space or a character that no token has: copy it again, without quotes")
+    return value
+
+
+Token = Annotated[SecretStr, AfterValidator(_token)]
+"""A secret that is sent in a header: visible ASCII."""
+
+
+def base_url(value: str) -> str:
+    """The address without a trailing slash or /v1. Raises ValueError with the reason."""
+    value = value.strip()
+    if not value.isprintable() or " " in value:
+        raise ValueError("it holds a space or a character that cannot be seen: type it anew")
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("it must begin with http:// or https:// and name a host")
     if parts.username or parts.query or parts.fragment:
         raise ValueError("it must not carry a user name, a query or a fragment")
     _ = parts.port  # raises ValueError where it is no number
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError:
+        raise ValueError(f"{parts.hostname[:80]!r} cannot be a host's name") from None
     return value.rstrip("/").removesuffix("/v1")  # the version belongs to each path; many copy it along
 
 
-BaseUrl = Annotated[str, AfterValidator(_base_url)]
+BaseUrl = Annotated[str, AfterValidator(base_url)]
 """`http://host[:port][/path]` without a trailing slash."""

@@ -195,6 +195,16 @@ async def test_a_redirect_is_named_and_the_token_does_not_follow_it(device: Any,
             assert other.streams == []
 
 
+@pytest.mark.parametrize("location", ["http:portal", "http://xn--/"])
+async def test_a_redirect_to_no_address_is_one_failure_among_others(device: Any, until: Any, location: str) -> None:
+    async def redirect(stream: Stream) -> None:
+        await stream.answer(302, Location=location)
+
+    async with ScriptedCloud(redirect, good) as cloud:
+        one = await device(cloud.url)
+        await until(one.triggers)
+
+
 async def test_a_busy_cloud_is_given_the_time_it_asks_for(device: Any, until: Any, logged: list[Any]) -> None:
     async def busy(stream: Stream) -> None:
         await stream.answer(503, {"detail": "starting"}, Retry_After="1")

@@ -6,7 +6,7 @@ from uploader_rig.device import BOOT_ID, Device, until
 from uploader_rig.fake_camera import FakeCamera, boottime
 from uploader_rig.fake_cloud import FakeCloud
 
-from visant_contract.stream import ENTRY_FIELD, STREAM
+from visant_contract.stream import CLOUD, DEADLINES, ENTRY_FIELD, STREAM
 
 
 def test_an_admitted_command_becomes_one_picture_at_the_cloud(
@@ -147,6 +147,34 @@ def test_a_command_that_nobody_can_read_is_dropped_and_the_next_one_runs(device:
     device.start()
     device.admit("t-1")
     until(lambda: cloud.captures() == ["t-1"] and device.queue_length() == 0)
+
+
+def test_damaged_bytes_in_redis_cost_their_own_entry_only(device: Device, cloud: FakeCloud) -> None:
+    device.confirm_stream()
+    with device.redis as connection:
+        whole = str(connection.xrange(STREAM, device.admit("t-damaged"))[0][1][ENTRY_FIELD]).encode()
+        connection.delete(STREAM)
+        connection.xadd(STREAM, {ENTRY_FIELD: b"\xff"})
+        connection.xadd(STREAM, {ENTRY_FIELD: whole.replace(b"t-damaged", b"t-dama\xffed")})
+        connection.hset(DEADLINES, device.admit("t-1"), b"\xff")
+        seen = connection.getset(CLOUD, b"\xff")
+    device.start()
+    until(lambda: device.queue_length() == 0 and len(device.files("outbox")) == 1)
+    with device.redis as connection:
+        connection.set(CLOUD, str(seen))
+    until(lambda: cloud.captures() == ["t-1"])
+    assert device.log().count("the entry is not UTF-8") == 2 and cloud.outcomes == {}
+
+
+def test_a_type_that_fits_no_spool_file_was_queued_and_ends_in_an_outcome(
+    device: Device, camera: FakeCamera, cloud: FakeCloud
+) -> None:
+    device.confirm_stream()
+    device.start()
+    device.admit("t-1", trigger_type="x" * 70_000)
+    device.admit("t-2", trigger_type="x" * 70_000, kind="unknown")
+    until(lambda: cloud.captures() == ["t-1"] and cloud.reports("t-2") == [("failed", "unknown_command")])
+    assert cloud.stored[0].fields["metadata"]["trigger_type"] == "x" * 100
 
 
 def test_health_goes_to_the_cloud_soon_after_the_start(device: Device, cloud: FakeCloud) -> None:

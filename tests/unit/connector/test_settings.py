@@ -42,6 +42,8 @@ def test_the_defaults_are_those_of_the_fleet() -> None:
         ("API_URL", "cloud.example"),
         ("API_URL", "ftp://cloud.example"),
         ("API_URL", "https://user:pass@cloud.example"),
+        ("API_URL", "https://cloud.example\u200b"),
+        ("API_URL", "https://cloud..example"),
         ("REDIS_URL", "http://127.0.0.1"),
         ("STREAM_TIMEOUT", "soon"),
         ("STREAM_TIMEOUT", "0"),

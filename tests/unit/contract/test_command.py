@@ -74,6 +74,13 @@ def test_a_broken_command_with_a_trigger_id_can_still_be_answered() -> None:
     assert (error.value.cmd, error.value.trigger_id) == ("capture", "x")
 
 
+@pytest.mark.parametrize(("field", "cmd"), [("type", "capture"), ("cmd", "x" * 70_000)])
+def test_a_word_that_no_spool_file_can_hold_is_broken_at_the_door(field: str, cmd: str) -> None:
+    with pytest.raises(BrokenMessage, match=f"{field}: .* at most 100") as error:
+        parse_message(json.dumps({"cmd": cmd, "trigger_id": "x", "type": "x" * 70_000}))
+    assert (error.value.cmd, error.value.trigger_id) == (cmd[:100], "x")
+
+
 @pytest.mark.parametrize("data", ['{"cmd":"capture","trigger_id":"\\ud800"}', '{"event":"ping","server_time":"now"}'])
 def test_what_has_no_usable_trigger_id_cannot_be_answered(data: str) -> None:
     with pytest.raises(BrokenMessage) as error:

@@ -1,16 +1,16 @@
 from pathlib import Path
 
 import pytest
-from pydantic import Field, SecretStr, TypeAdapter
+from pydantic import Field, TypeAdapter
 
-from visant_runtime.settings import EX_CONFIG, BaseUrl, Settings, SettingsError, load, read_secret_file, show
+from visant_runtime.settings import EX_CONFIG, BaseUrl, Settings, SettingsError, Token, load, read_secret_file, show
 
 
 class Example(Settings):
     name: str = Field(min_length=2, description="set it in the file, e.g. NAME=FLOOR1")
     url: BaseUrl = "http://localhost"
     wait: float = Field(5, gt=0, description="seconds above 0")
-    token: SecretStr | None = None
+    token: Token | None = None
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +30,12 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"NAME": "ok", "URL": "ftp://x"}, "URL='ftp://x' is not valid (it must begin with http:// or https://"),
         ({"NAME": "ok", "URL": "https://u:p@x"}, "user name"),
         ({"NAME": "ok", "URL": "https://x:port"}, "URL="),
+        ({"NAME": "ok", "URL": "https://x.example\u200b"}, "URL='https://x.example\\u200b' is not valid (it holds"),
+        ({"NAME": "ok", "URL": "https://x .example"}, "URL='https://x .example' is not valid (it holds"),
+        ({"NAME": "ok", "URL": "https://x..example"}, "URL='https://x..example' is not valid ('x..example' cannot"),
+        ({"NAME": "ok", "URL": "https://" + "x" * 64}, "cannot be a host's name"),
+        ({"NAME": "ok", "TOKEN": "tök"}, "TOKEN is not valid (it holds a space or a character that no token has"),
+        ({"NAME": "ok", "TOKEN": "two words"}, "TOKEN is not valid"),
         ({"NAME": "ok", "LOG_FORMAT": "xml"}, "LOG_FORMAT='xml' is not valid"),
     ],
 )
@@ -55,7 +61,8 @@ def test_every_wrong_key_is_named_at_once(monkeypatch: pytest.MonkeyPatch, capsy
 
 
 @pytest.mark.parametrize(
-    "typed", ["http://x.example", "http://x.example/", "http://x.example/v1", "http://x.example/v1/"]
+    "typed",
+    ["http://x.example", "http://x.example/", "http://x.example/v1", "http://x.example/v1/", " http://x.example/\t"],
 )
 def test_an_address_is_the_same_however_it_is_typed(typed: str) -> None:
     assert TypeAdapter(BaseUrl).validate_python(typed) == "http://x.example"
@@ -72,7 +79,7 @@ def test_show_masks_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_secret_file_that_cannot_serve_is_named(tmp_path: Path) -> None:
     path = tmp_path / "token"
-    for content in (None, b"", b"two words", b"\xff\xfe\x00", b"x" * 5000):
+    for content in (None, b"", b"two words", "tök".encode(), b"\xff\xfe\x00", b"x" * 5000):
         if content is not None:
             path.write_bytes(content)
         with pytest.raises(SettingsError, match=f"TOKEN_FILE={path}"):

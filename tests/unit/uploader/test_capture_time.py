@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from visant_uploader.capture_time import Offset, at_exposure, best
 
 
@@ -46,3 +48,9 @@ def test_a_picture_of_an_earlier_boot_is_corrected_by_the_offset_kept_with_it(ma
     truth = make.noon + timedelta(hours=3)
     at, time = best(taken, offset_of(truth, 990, "boot-0"), make.moment())
     assert abs(at - truth) < timedelta(milliseconds=1) and time.corrected
+
+
+@pytest.mark.parametrize("seconds", [1e12, -1e12, 1e300, float("inf"), float("nan")])
+def test_a_cloud_whose_clock_shows_no_date_is_not_believed(make, seconds: float) -> None:
+    at, time = best(make.time(synchronised=False), Offset("boot-1", seconds), make.moment())
+    assert at == make.noon and not time.corrected

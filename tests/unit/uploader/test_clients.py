@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from visant_contract.errors import Misconfigured, Rejected, Retryable
 from visant_contract.outcome import Reason
 from visant_contract.snapshot import CAPTURED_BOOTTIME, SnapshotInfo
+from visant_runtime.settings import SettingsError
 from visant_uploader.camera_client import CameraClient, CameraTrouble, ConfigRefused
 from visant_uploader.cloud_client import CloudClient
 from visant_uploader.config_command import apply_config, control_names
@@ -54,6 +55,12 @@ async def test_a_snapshot_is_asked_for_with_the_time_that_is_left() -> None:
     assert seen == ["http://camera/snapshot?timeout_ms=1500"]
 
 
+async def test_a_jpeg_that_the_webcam_padded_with_zeros_is_taken_as_it_is() -> None:
+    padded = GOOD + bytes(512)
+    taken = await camera(lambda _: httpx.Response(200, content=padded, headers=headers())).snapshot(1.0, asked_at=100.0)
+    assert taken.jpeg == padded
+
+
 @pytest.mark.parametrize("reason", ["camera_absent", "camera_stalled", "camera_starting", "bad_frames"])
 async def test_the_cameras_reason_is_carried_on(reason: str) -> None:
     body = {"title": "x", "status": 503, "detail": "because", "reason": reason}
@@ -65,6 +72,7 @@ async def test_the_cameras_reason_is_carried_on(reason: str) -> None:
     "answer",
     [
         httpx.Response(200, content=GOOD[:-2], headers=headers()),
+        httpx.Response(200, content=GOOD[:-2] + bytes(512), headers=headers()),
         httpx.Response(200, content=b"", headers=headers()),
         httpx.Response(200, content=b"<html>", headers=headers()),
         httpx.Response(200, content=GOOD),
@@ -185,13 +193,36 @@ async def test_everything_but_a_receipt_is_one_of_the_three_verdicts(make, answe
         await send(make, handler)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"OK", b"{}", b"[]", b'{"status": 200}', b'{"ok": true}', b"\xef\xbb\xbf<html>", b"<html>", b'"failed"'],
+)
+async def test_a_captive_portals_yes_is_no_receipt_of_a_report(make, answer: bytes) -> None:
+    report = make.report()
+    with pytest.raises(Retryable, match="no receipt"):
+        await cloud(lambda _: httpx.Response(200, content=answer)).send_report(report, report.report)
+    await cloud(lambda _: httpx.Response(200, json={"status": "failed", "more": 1})).send_report(report, report.report)
+
+
+@pytest.mark.parametrize("location", ["http:portal", "mailto:me", "http://xn--/", "http://[", "//x:port", "\x00"])
+async def test_a_redirect_to_no_address_is_one_of_the_three_verdicts(make, location: str) -> None:
+    with pytest.raises((Retryable, Misconfigured)):
+        await send(make, lambda _: httpx.Response(302, headers={"location": location}))
+
+
+@pytest.mark.parametrize("url", ["https://☃.example", "https://1.2.3.999"])
+def test_an_address_that_only_the_http_client_refuses_is_named_as_such(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"^API_URL="):
+        CloudClient(url, "FLOOR1", None, timeout=5.0, counters=Counters(), device_version="2.0.0")
+
+
 @pytest.mark.parametrize("trigger_id", ["ä/ö", "a\nb", " x ", "x" * 512])
 async def test_any_trigger_id_fits_into_header_and_path(make, trigger_id: str) -> None:
     seen: list[httpx.Request] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
         seen.append(request)
-        return httpx.Response(200, json={"record_id": "r"})
+        return httpx.Response(200, json={"record_id": "r", "status": "failed"})
 
     await send(make, handler, trigger_id)
     report = make.report(trigger_id)
@@ -205,7 +236,7 @@ async def test_outcomes_name_the_cloud_that_they_are_meant_for_and_a_plain_one_i
 
     def handler(request: httpx.Request) -> httpx.Response:
         seen.append(request)
-        return httpx.Response(200, json={"record_id": "r"})
+        return httpx.Response(200, json={"status": "failed"})
 
     for plain in (False, True):
         report = make.report(plain=plain)

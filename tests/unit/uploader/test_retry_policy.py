@@ -12,6 +12,11 @@ from visant_uploader.retry_policy import BACKOFF_CAP, RETRY_AFTER_CAP, item_paus
 relaxed = settings(deadline=None)
 DATE = "Sun, 22 Nov 2026 12:00:00 GMT"
 
+numbers = st.integers(-1, 10**30)
+dates = st.builds("Sun, {} Nov {} {}:{}:{} {}".format, numbers, numbers, numbers, numbers, numbers, st.text(max_size=9))
+years = st.builds("Sun, 22 Nov {} 12:00:00 {}".format, numbers, st.sampled_from(["GMT", "", "+2359", "-99999999999"]))
+header_values = st.text(max_size=20) | dates | years
+
 
 @pytest.mark.parametrize("status", [429, 503, 507])
 def test_an_overloaded_cloud_makes_all_wait(status: int) -> None:
@@ -43,9 +48,9 @@ def test_a_yes_without_a_receipt_is_no_receipt(status: int) -> None:
 
 
 @relaxed
-@given(status=st.integers(100, 999), body=st.binary(max_size=500), value=st.text(max_size=20))
-def test_every_answer_has_a_verdict_of_bounded_length(status: int, body: bytes, value: str) -> None:
-    found = verdict(status, {"retry-after": value}, body)
+@given(status=st.integers(100, 999), body=st.binary(max_size=500), value=header_values, date=header_values)
+def test_every_answer_has_a_verdict_of_bounded_length(status: int, body: bytes, value: str, date: str) -> None:
+    found = verdict(status, {"retry-after": value, "date": date}, body)
     assert len(str(found)) < 2500
     if isinstance(found, Retryable) and found.retry_after is not None:
         assert 0 <= found.retry_after <= RETRY_AFTER_CAP
@@ -61,6 +66,8 @@ def test_every_answer_has_a_verdict_of_bounded_length(status: int, body: bytes, 
         ({"retry-after": "Sun, 22 Nov 2026 11:00:00 GMT", "date": DATE}, 0),
         ({"retry-after": "Sun, 22 Nov 2026 12:00:30 GMT"}, None),
         ({"retry-after": "Sun, 22 Nov 2026 12:00:30", "date": DATE}, None),
+        ({"retry-after": "Mon, 01 Jan 99999999999 00:00:00 GMT", "date": DATE}, None),
+        ({"retry-after": DATE, "date": "Mon, 01 Jan 99999999999 00:00:00 GMT"}, None),
         ({"retry-after": "soon"}, None),
         ({"retry-after": "-5"}, None),
         ({"retry-after": "²"}, None),

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from visant_contract.outcome import Reason
 from visant_uploader import spool_write
 from visant_uploader.counters import Counters
 from visant_uploader.spool import SpoolInUse
+from visant_uploader.spool_contents import count
 from visant_uploader.spool_file import decode, encode
 from visant_uploader.spool_folders import Destination, outcome_files
 from visant_uploader.spool_room import SpoolFull
@@ -283,6 +285,27 @@ def test_damaged_files_put_back_go_to_quarantine_and_are_counted(make, tmp_path:
     assert spool.take_incoming() == []
     assert spool.contents().quarantine.pictures == 1
     assert counters.sums()["spool_damaged"] == 1
+
+
+@pytest.mark.parametrize("step", ["release", "deliver", "refuse"])
+def test_what_moves_while_all_is_counted_is_counted_once(make, spool, monkeypatch, step: str) -> None:
+    name = released(spool, make.picture())
+    other = spool.put(make.picture("t-2"), b"jpeg")
+    move = {
+        "release": lambda: spool.release(HERE, other),
+        "deliver": lambda: spool.delivered(HERE, name),
+        "refuse": lambda: spool.refuse(HERE, name, make.report(reason=Reason.REJECTED_422)),
+    }[step]
+    with ThreadPoolExecutor() as threads:
+
+        def counted_meanwhile(folders):
+            counted = count(folders)
+            wait([threads.submit(move), threads.submit(spool.put, make.picture("t-3"), b"jpeg")], timeout=0.5)
+            return counted
+
+        monkeypatch.setattr("visant_uploader.spool.count", counted_meanwhile)
+        spool.count_again()
+    assert spool.contents() == count(spool.folders)
 
 
 def test_delivering_what_is_gone_is_no_error(make, spool) -> None:

@@ -81,6 +81,23 @@ def test_a_held_picture_needs_here_and_then_belongs_to_this_cloud(spool, capsys)
     assert "0 held" in capsys.readouterr().out
 
 
+def test_a_v1_at_the_end_of_the_address_does_no_harm(spool, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("API_URL", "http://cloud/v1/")
+    assert spool_command(["ls"]) == 0
+    assert "1 held" in capsys.readouterr().out
+    assert spool_command(["requeue", "all", "--here"]) == 0
+
+
+def test_a_damaged_file_holds_up_no_other(make, spool, capsys) -> None:
+    place = spool.folders.outbox / Destination("cloud-0", "FLOOR1").place
+    (place / ("0" * 64 + ".picture")).write_bytes(b"rubbish")
+    assert spool_command(["requeue", "all", "--here"]) == 1
+    said = capsys.readouterr()
+    assert "2 put back" in said.out and "1 not" in said.out
+    assert said.err.startswith("[WARNING] 000000000000 is damaged") and said.err.count("\n") == 1
+    assert len(spool.take_incoming()) == 2
+
+
 def test_what_is_on_its_way_is_not_put_back(spool, capsys) -> None:
     assert spool_command(["requeue", "t-waits"]) == 1
     assert "on its way" in capsys.readouterr().err

@@ -33,6 +33,7 @@ def test_two_settings_are_enough(environment) -> None:
         ("DEVICE_ID", ""),
         ("API_URL", "cloud.example"),
         ("REDIS_URL", "http://redis"),
+        ("API_URL", "https://cloud.example..com"),
         ("CAMERA_URL", "camera:8080"),
         ("SPOOL_MAX_BYTES", "8 GiB"),
         ("SPOOL_MIN_FREE_BYTES", "-1"),
@@ -49,6 +50,14 @@ def test_a_wrong_value_is_named_with_its_remedy(environment, capsys, key: str, v
     said = capsys.readouterr().err
     assert stopped.value.code == 78
     assert said.count("\n") == 1 and key in said and value in said
+
+
+def test_a_token_that_fits_no_header_is_named_and_not_shown(environment, capsys) -> None:
+    environment(DEVICE_TOKEN="s3crét")
+    with pytest.raises(SystemExit):
+        load(UploaderSettings)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "DEVICE_TOKEN is not valid" in said and "s3cr" not in said
 
 
 def test_a_token_in_a_file_is_read_and_never_shown(environment, tmp_path) -> None:

@@ -50,11 +50,11 @@ class CloudStream:
     """Opens streams, one at a time. Proxy and certificate variables of the environment are honoured."""
 
     def __init__(self, settings: ConnectorSettings, clock: Clock, dropped: Callable[[str], None]) -> None:
-        """`dropped(why)` hears of each line that was left out. Raises SettingsError as `_client` does."""
+        """`dropped(why)` hears of each line that was left out. Raises SettingsError as `_url` and `_client` do."""
         self._settings = settings
         self._clock = clock
         self._dropped = dropped
-        self._url = f"{settings.api_url}/v1/devices/{quote(settings.device_id, safe='')}/commands"
+        self._url = _url(settings)
         # no compression: a proxy that compresses also collects, and a ping is 100 bytes
         headers = {"Accept": _EVENT_STREAM, "Cache-Control": "no-store", "Accept-Encoding": "identity"}
         if settings.device_token is not None:
@@ -98,6 +98,8 @@ class CloudStream:
             raise Retryable(f"no answer within {silence:.0f} s: is the cloud, or a proxy before it, stuck?") from None
         except httpx.RemoteProtocolError as error:
             raise Retryable(f"the answer is not HTTP ({error}): is API_URL right?") from None
+        except (httpx.InvalidURL, UnicodeError) as error:  # httpx reads `Location` though it is not followed
+            raise Retryable(f"the cloud redirects to no address ({error}): is API_URL right?") from None
         except (httpx.RequestError, OSError) as error:
             raise Retryable(self._why_unreachable(error)) from None
 
@@ -163,6 +165,14 @@ class CloudStream:
                     limit = silence_limit(self._settings.stream_timeout, message.ping_every)
                 yield Received(message, self._clock.boottime(), asked, last_id, len(event.data), commands)
                 due = loop.time() + limit  # counted from when somebody listens again
+
+
+def _url(settings: ConnectorSettings) -> httpx.URL:
+    """Raises SettingsError where httpx, whose IDNA is stricter than Python's, cannot read it."""
+    try:
+        return httpx.URL(f"{settings.api_url}/v1/devices/{quote(settings.device_id, safe='')}/commands")
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise SettingsError(f"API_URL={settings.api_url!r} cannot be used ({error}): set the cloud's address") from None
 
 
 def _client() -> httpx.AsyncClient:

@@ -2,13 +2,13 @@
 
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 
 from visant_contract.ids import DeviceId
-from visant_runtime.settings import BaseUrl, Settings, SettingsError, read_secret_file
+from visant_runtime.settings import BaseUrl, Settings, SettingsError, Token, read_secret_file
 
 
 class ConnectorSettings(Settings):
@@ -25,7 +25,7 @@ class ConnectorSettings(Settings):
         BaseUrl, Field(description="the cloud's address without /v1, e.g. API_URL=https://cloud.example")
     ]
     device_token: Annotated[
-        SecretStr | None,
+        Token | None,
         Field(description="the token that `visant-cloud create-device` printed, one word; or set DEVICE_TOKEN_FILE"),
     ] = None
     device_token_file: Annotated[
@@ -59,15 +59,6 @@ class ConnectorSettings(Settings):
         if values.get("device_token"):
             raise SettingsError("DEVICE_TOKEN and DEVICE_TOKEN_FILE are both set: remove one")
         return {**values, "device_token": read_secret_file("DEVICE_TOKEN_FILE", Path(named))}
-
-    @model_validator(mode="after")
-    def _token_fits_a_header(self) -> Self:
-        token = self.device_token.get_secret_value() if self.device_token else ""
-        if not all(33 <= ord(c) <= 126 for c in token):
-            raise SettingsError(
-                "DEVICE_TOKEN holds a space or a character that no token has: copy it again, without quotes"
-            )
-        return self
 
     @property
     def token_in_the_clear(self) -> bool:

@@ -40,8 +40,8 @@ def at_exposure(boottime: float, now: Moment) -> CaptureTime:
 def best(time: CaptureTime, offset: Offset | None, now: Moment) -> tuple[datetime, CaptureTime]:
     """(the best estimate in UTC, `time` with `corrected` and `uncertainty` set to match)."""
     if offset is not None and offset.boot_id == time.boot_id:
-        cloud = datetime.fromtimestamp(offset.seconds + time.boottime, UTC)
-        if not time.synchronised or abs((cloud - time.wall).total_seconds()) > AGREE:
+        cloud = _utc(offset.seconds + time.boottime)
+        if cloud is not None and (not time.synchronised or abs((cloud - time.wall).total_seconds()) > AGREE):
             return cloud, time.model_copy(update={"corrected": True, "uncertainty": CLOUD_UNCERTAINTY})
     elif not time.synchronised and now.synchronised and now.boot_id == time.boot_id:
         wall = now.wall - timedelta(seconds=now.boottime - time.boottime)
@@ -49,3 +49,11 @@ def best(time: CaptureTime, offset: Offset | None, now: Moment) -> tuple[datetim
     return time.wall, time.model_copy(
         update={"corrected": False, "uncertainty": SET_UNCERTAINTY if time.synchronised else None}
     )
+
+
+def _utc(epoch: float) -> datetime | None:
+    """None outside of the years 1 to 9999: the cloud's clock is nonsense."""
+    try:
+        return datetime.fromtimestamp(epoch, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

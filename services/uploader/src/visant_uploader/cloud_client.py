@@ -22,6 +22,8 @@ from visant_uploader.upload_body import UploadBody
 
 MAX_ANSWER_BYTES = 256 * 1024
 CONNECT_TIMEOUT = 10.0
+TROUBLE = (httpx.HTTPError, httpx.StreamError, OSError, httpx.InvalidURL, UnicodeError)
+"""The last two: a `Location` that httpx cannot read, which it tries although no redirect is followed."""
 KEEP_ALIVE = 5.0
 """Seconds: enough for a backlog. An idle connection may belong to a network that is gone, and hang for a timeout."""
 
@@ -32,6 +34,14 @@ class _Receipt(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     record_id: str | int
+
+
+class _Row(BaseModel):
+    """The one field that makes an answer to a report the cloud's own."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    status: str
 
 
 class CloudClient:
@@ -60,8 +70,12 @@ class CloudClient:
         self._device = f"/v1/devices/{quote(device_id, safe='')}"
         trusted = with_site_authorities(httpx.create_ssl_context(trust_env=False))
         try:
+            base_url = httpx.URL(api_url)
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise SettingsError(f"API_URL={api_url!r} cannot be used ({error}): set the cloud's address") from None
+        try:
             self._http = httpx.AsyncClient(
-                base_url=api_url,
+                base_url=base_url,
                 headers=headers,
                 transport=transport,
                 verify=trusted,
@@ -110,14 +124,15 @@ class CloudClient:
     async def send_report(self, header: SpoolHeader, report: OutcomeReport) -> None:
         """The cloud knows. Raises Retryable, Rejected, Misconfigured."""
         path = f"{self._device}/triggers/{quote(header.trigger_id, safe='')}/outcome"
-        await self._post_json(path, report.model_dump_json(exclude_none=True).encode(), _meant_for(header))
+        body = report.model_dump_json(exclude_none=True).encode()
+        status, headers, answer = await self._post(path, [body], _meant_for(header))
+        if not 200 <= status < 300 or not _is(_Row, answer):
+            raise verdict(status, headers, answer)
 
     async def send_telemetry(self, telemetry: Telemetry) -> None:
         """The cloud knows. Raises Retryable, Rejected, Misconfigured."""
-        await self._post_json(f"{self._device}/telemetry", telemetry.model_dump_json(exclude_none=True).encode())
-
-    async def _post_json(self, path: str, body: bytes, named: dict[str, str] | None = None) -> None:
-        status, headers, answer = await self._post(path, [body], named or {})
+        body = telemetry.model_dump_json(exclude_none=True).encode()
+        status, headers, answer = await self._post(f"{self._device}/telemetry", [body], {})
         if not 200 <= status < 300 or answer.lstrip()[:1] == b"<":  # a captive portal's page
             raise verdict(status, headers, answer)
 
@@ -138,13 +153,21 @@ class CloudClient:
                         break
         except TimeoutError:
             raise Retryable(f"no answer within {self._timeout:.0f} s") from None
-        except (httpx.HTTPError, httpx.StreamError, OSError) as error:
+        except TROUBLE as error:
             raise Retryable(f"{type(error).__name__}: {error}") from None
         finally:
             self._counters.add("upload_requests")
         self._counters.add("upload_bytes_sent", length)
         self._counters.add("upload_bytes_received", len(answer))
         return got.status_code, {name.lower(): value for name, value in got.headers.items()}, bytes(answer)
+
+
+def _is(kind: type[BaseModel], answer: bytes) -> bool:
+    try:
+        kind.model_validate_json(answer)
+    except ValidationError:
+        return False
+    return True
 
 
 async def _pieces(body: "UploadBody | list[bytes]") -> AsyncIterator[bytes]:

@@ -45,6 +45,7 @@ class CommandQueue:
             max_connections=CONNECTIONS,
             timeout=TIMEOUT,
             decode_responses=True,
+            encoding_errors="surrogateescape",  # a damaged byte must end in an unreadable entry, not this process
             socket_timeout=TIMEOUT,
             socket_connect_timeout=TIMEOUT,
             retry=Retry(NoBackoff(), 0),
@@ -142,12 +143,22 @@ def _queued(entry_id: str, fields: dict[str, str]) -> Queued:
     text = fields.get(ENTRY_FIELD)
     if text is None:
         return Queued(entry_id, None, f"the entry has no field {ENTRY_FIELD!r}")
+    if not _is_utf8(text):  # nothing of it can be relied on, its trigger_id least of all
+        return Queued(entry_id, None, "the entry is not UTF-8")
     try:
         return Queued(entry_id, CommandEntry.model_validate_json(text))
     except ValidationError as error:
         first = error.errors()[0]
         problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
         return Queued(entry_id, _answerable(text, problem), problem)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _answerable(text: str, problem: str) -> CommandEntry | None:

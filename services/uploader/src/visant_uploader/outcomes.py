@@ -1,5 +1,6 @@
 """From what happened to what is written: the header of each kind of outcome."""
 
+from visant_contract.command import WORD_MAX
 from visant_contract.errors import Rejected
 from visant_contract.outcome import OutcomeReport, OutcomeStatus, Reason
 from visant_contract.stream import CommandEntry
@@ -35,7 +36,7 @@ class Outcomes:
             plain=entry.plain,
             api_url=self._api_url,
             trigger_id=trigger_id,
-            trigger_type=entry.trigger_type,
+            trigger_type=entry.trigger_type[:WORD_MAX],  # an older connector queued any length
             device_version=self._version,
             time=at_exposure(taken.info.captured_boottime, now),
             clock_offset=self._offset(),
@@ -56,7 +57,7 @@ class Outcomes:
             plain=entry.plain,
             api_url=self._api_url,
             trigger_id=trigger_id,
-            trigger_type=entry.trigger_type,
+            trigger_type=entry.trigger_type[:WORD_MAX],
             device_version=self._version,
             time=at_exposure(now.boottime, now),
             clock_offset=self._offset(),

@@ -52,7 +52,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return min(float(value[:12]), RETRY_AFTER_CAP)
     try:
         seconds = (parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))).total_seconds()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     return min(max(seconds, 0.0), RETRY_AFTER_CAP)
 

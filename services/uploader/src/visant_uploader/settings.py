@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, RedisDsn, SecretStr, TypeAdapter, field_validator, model_validator
+from pydantic import Field, RedisDsn, TypeAdapter, field_validator, model_validator
 
 from visant_contract.ids import DEVICE_ID_PATTERN
-from visant_runtime.settings import BaseUrl, Settings, read_secret_file
+from visant_runtime.settings import BaseUrl, Settings, Token, read_secret_file
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -35,7 +35,7 @@ class UploaderSettings(SpoolSettings):
         description="the device's name at the cloud: letters, digits, `.`, `_`, `-`, at most 64"
     )
     api_url: BaseUrl = Field(description="the cloud's address, e.g. https://cloud.example.com")
-    device_token: SecretStr | None = Field(default=None, description="printed once by the cloud's create-device")
+    device_token: Token | None = Field(default=None, description="printed once by the cloud's create-device")
     device_token_file: Path | None = Field(default=None, description="a file that holds the device's token")
     redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="e.g. redis://127.0.0.1:6379/0")
     camera_url: BaseUrl = Field(default="http://127.0.0.1:8080", description="e.g. http://127.0.0.1:8080")

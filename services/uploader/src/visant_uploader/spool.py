@@ -49,6 +49,8 @@ class Spool:
         self._reserve = Reserve(root / "reserve")
         self._lock_file: IO[str] | None = None
         self._guard = threading.Lock()
+        self._moving = threading.Lock()
+        """Held from a file's move to its count, and while all are counted: none must be counted on both sides."""
         self._contents = Contents()
 
     def open(self) -> None:
@@ -63,7 +65,7 @@ class Spool:
         self._lock_file = lock_file
         sweep_drafts(self.folders)
         settle_pairs(self.folders)
-        self.count_again()
+        self._contents = count(self.folders)
         self._reserve.take()
 
     def close(self) -> None:
@@ -109,20 +111,21 @@ class Spool:
         Not fsynced: after a power cut the file is in one of the two folders, and either is right.
         """
         source = self.folders.unacknowledged / name
-        try:
-            size = source.stat().st_size
-        except FileNotFoundError:
-            return False
-        source.rename(self.folders.place(destination) / name)
-        kill_point("spool.released")
-        with self._guard:
-            self._contents.unacknowledged.count(name, size, -1)
-            self._contents.place(destination.place).count(name, size)
+        with self._moving:
+            try:
+                size = source.stat().st_size
+            except FileNotFoundError:
+                return False
+            source.rename(self.folders.place(destination) / name)
+            kill_point("spool.released")
+            with self._guard:
+                self._contents.unacknowledged.count(name, size, -1)
+                self._contents.place(destination.place).count(name, size)
         return True
 
     def unreleased(self) -> list[tuple[Destination, str]]:
-        """Outcomes whose commands were not acknowledged when this was called; damaged ones go to quarantine."""
-        return self._counting_damage(sort_unreleased(self.folders))
+        """Outcomes whose commands were not acknowledged; damaged ones go to quarantine. Before the first `put`."""
+        return self._counting_damage(sort_unreleased(self.folders), unacknowledged=True)
 
     def take_incoming(self) -> list[tuple[Destination, str]]:
         """Moves what a technician put back into its outbox; a picture replaces a report of failure."""
@@ -162,11 +165,17 @@ class Spool:
         with self._guard:
             return self._contents.copy()
 
-    def count_again(self) -> None:
-        """Counts from the folders: at the start, and after a technician's change."""
-        counted = count(self.folders)
-        with self._guard:
-            self._contents = counted
+    def count_again(self, *, unacknowledged: bool = False) -> None:
+        """Counts from the folders what a technician may have changed.
+
+        `unacknowledged` ones he leaves alone, and `put` writes there at any time: counted only before the first.
+        """
+        with self._moving:
+            counted = count(self.folders)
+            with self._guard:
+                if not unacknowledged:
+                    counted.unacknowledged = self._contents.unacknowledged
+                self._contents = counted
 
     def restore_reserve(self) -> None:
         """Takes the reserve again once pictures fit once more."""
@@ -196,42 +205,48 @@ class Spool:
             sealed, pieces = encode(report)
             report_name = sealed.file_name()
             # a damaged report is simply replaced by the rename, its successor has the same name
-            self._write_report(pieces, report_name, self.folders.place(destination))
+            with self._moving:
+                self._write_report(pieces, report_name, self.folders.place(destination))
+                if report_name != name:
+                    with self._guard:
+                        self._contents.place(destination.place).count(report_name, 0)
             self._written(sum(map(len, pieces)))
             kill_point(f"{step}.reported")
             if report_name != name:
-                with self._guard:
-                    self._contents.place(destination.place).count(report_name, 0)
                 self._move(destination, name, folder, name)
         kill_point(f"{step}.moved")
         return report_name
 
     def _move(self, destination: Destination, name: str, folder: Path, new_name: str) -> None:
         source = self.folders.place(destination) / name
-        size = source.stat().st_size
-        move_durably(source, folder / new_name)
-        with self._guard:
-            self._contents.place(destination.place).count(name, size, -1)
-            aside = self._contents.dead_letter if folder == self.folders.dead_letter else self._contents.quarantine
-            aside.count(new_name, size)
+        with self._moving:
+            size = source.stat().st_size
+            move_durably(source, folder / new_name)
+            with self._guard:
+                self._contents.place(destination.place).count(name, size, -1)
+                aside = self._contents.dead_letter if folder == self.folders.dead_letter else self._contents.quarantine
+                aside.count(new_name, size)
 
     def _remove(self, destination: Destination, name: str) -> None:
         path = self.folders.place(destination) / name
-        try:
-            size = path.stat().st_size
-            path.unlink()
-        except FileNotFoundError:
-            return
-        with self._guard:
-            self._contents.place(destination.place).count(name, size, -1)
+        with self._moving:
+            try:
+                size = path.stat().st_size
+                path.unlink()
+            except FileNotFoundError:
+                return
+            with self._guard:
+                self._contents.place(destination.place).count(name, size, -1)
         sync_folder(path.parent)
 
-    def _counting_damage(self, result: tuple[list[tuple[Destination, str]], int]) -> list[tuple[Destination, str]]:
+    def _counting_damage(
+        self, result: tuple[list[tuple[Destination, str]], int], *, unacknowledged: bool = False
+    ) -> list[tuple[Destination, str]]:
         found, damaged = result
         if damaged:
             self._counters.add("spool_damaged", damaged)
         if found or damaged:
-            self.count_again()
+            self.count_again(unacknowledged=unacknowledged)
         return found
 
     def _written(self, size: int) -> None:

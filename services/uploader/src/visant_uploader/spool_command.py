@@ -5,12 +5,13 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from visant_contract.ids import valid_device_id
 from visant_runtime.heartbeat import default_path
-from visant_runtime.settings import fail, load
+from visant_runtime.settings import base_url, fail, load
 from visant_uploader.known_cloud import FILE_NAME, KnownCloud, recall
 from visant_uploader.settings import SpoolSettings
 from visant_uploader.spool_contents import count
@@ -89,10 +90,19 @@ def _requeue(folders: Folders, settings: SpoolSettings, asked: argparse.Namespac
         chosen = [one for one in _named(folders, asked.key) if one.state not in ("waiting", "unacknowledged")]
         if not chosen:
             raise Refused(f"{asked.key} is on its way already")
+    refused = 0
     for one in chosen:
-        requeue(folders, one, here)
-    print(f"{len(chosen)} put back; a running uploader takes them within seconds")
-    return 0
+        try:
+            requeue(folders, one, here)
+        except (Refused, OSError) as error:
+            if asked.key != "all":
+                raise
+            refused += 1
+            why = error if isinstance(error, Refused) else f"{one.key[:12]}: {error.strerror}"
+            print(f"[WARNING] {why}", file=sys.stderr)
+    put_back = f"{len(chosen) - refused} put back; a running uploader takes them within seconds"
+    print(f"{put_back}; {refused} not" if refused else put_back)
+    return 1 if refused else 0
 
 
 def _export(folders: Folders, settings: SpoolSettings, asked: argparse.Namespace) -> int:
@@ -148,7 +158,9 @@ def _device_id() -> str:
 
 def _cloud() -> tuple[str, KnownCloud | None]:
     """(API_URL, the cloud confirmed there last, where it is known)."""
-    api_url = os.environ.get("API_URL", "").rstrip("/")
+    api_url = os.environ.get("API_URL", "")
+    with suppress(ValueError):  # then no cloud was ever reached there
+        api_url = base_url(api_url)
     return api_url, recall(load(SpoolSettings).spool_dir / FILE_NAME, api_url)
 
 

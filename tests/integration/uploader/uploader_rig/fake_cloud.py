@@ -51,7 +51,7 @@ class FakeCloud(FakeServer):
             trigger_id = request.path.split("/triggers/")[1].removesuffix("/outcome")
             with self._lock:
                 self.outcomes.setdefault(trigger_id, []).append(json.loads(request.body))
-            return Answer()
+            return Answer(body=json.dumps({"status": self.outcomes[trigger_id][-1]["status"]}).encode())
         return Answer(404, b'{"detail":"Not Found"}')
 
     def _capture(self, request: Request) -> Answer:
