@@ -2,6 +2,7 @@
 # Adds a WiFi network to this device, or changes the password of one that it knows. NetworkManager keeps the profile;
 # a network that is not in range now is joined when it is.
 set -euo pipefail
+export LC_ALL=C.UTF-8 # elsewhere nmcli prints an umlaut as a question mark, and a known network is not recognised
 
 usage() {
     cat <<'HELP'
@@ -59,14 +60,20 @@ fi
 if [ -n "$GIVEN" ]; then
     echo "addwifi.sh: a password on the command line stays in the shell's history; leave it out and you are asked" >&2
 elif [ -t 0 ]; then
-    read -r -s -p "Password of $SSID (empty: open network): " PASSWORD
+    IFS= read -r -s -p "Password of $SSID (empty: open network): " PASSWORD
     echo
 else
     IFS= read -r PASSWORD || true
 fi
-length=${#PASSWORD}
-if [ "$length" -gt 0 ] && { [ "$length" -lt 8 ] || [ "$length" -gt 64 ]; }; then
-    wrong "a WiFi password has 8 to 63 characters (or 64 hex digits), this has $length"
+PASSWORD=${PASSWORD%$'\r'} # a file that was written on Windows
+if [ -n "$PASSWORD" ]; then
+    # All before anything is touched: nmcli cuts blanks off, drops control characters, and saves the rest of the
+    # profile without a password that it refused.
+    case "$PASSWORD" in ' '* | *' ') wrong "a WiFi password that begins or ends with a blank cannot be stored" ;; esac
+    [[ $PASSWORD =~ ^[[:print:]]+$ ]] || wrong "a WiFi password has no control characters, and is UTF-8"
+    length=$(printf %s "$PASSWORD" | wc -c)
+    [[ $length -ge 8 && $length -le 63 || $PASSWORD =~ ^[0-9A-Fa-f]{64}$ ]] ||
+        wrong "a WiFi password has 8 to 63 characters, or 64 that are all hex digits: this has $length"
 fi
 
 # The one profile of this network that addwifi.sh made, or one of the same name that was here before.
@@ -107,10 +114,21 @@ fi
     printf 'save persistent\nquit\n'
 } | HOME=/nonexistent nmcli connection edit uuid "$uuid" >/dev/null 2>&1 || true
 
-security=$(nmcli -g 802-11-wireless-security.key-mgmt connection show "$uuid" 2>/dev/null || true)
-if [ -n "$PASSWORD" ] && [ "$security" != wpa-psk ]; then
-    [ "$verb" = changed ] || nmcli connection delete uuid "$uuid" >/dev/null
-    die "NetworkManager did not take the password of $SSID: nothing was $verb"
+# What is stored is what counts: a known network has a password in any case, the old one. Asked again, because trixie's
+# nmcli leaves secrets out now and then.
+took_it() {
+    local stored
+    for _ in 1 2 3 4 5; do
+        stored=$(nmcli -s -e no -g 802-11-wireless-security.key-mgmt,802-11-wireless-security.psk connection show "$uuid" 2>/dev/null || true)
+        if [ "$stored" = "${PASSWORD:+wpa-psk$'\n'$PASSWORD}" ]; then return 0; fi
+        sleep 0.2
+    done
+    return 1
+}
+if ! took_it; then
+    [ "$verb" = added ] || die "NetworkManager did not take the password of $SSID: the old profile stays"
+    nmcli connection delete uuid "$uuid" >/dev/null
+    die "NetworkManager did not take the password of $SSID: nothing was added"
 fi
 echo "$SSID $verb$([ -n "$PASSWORD" ] || echo ", open: anybody nearby can read along")"
 if nmcli -t -f DEVICE,TYPE device | grep -q ':wifi$'; then

@@ -45,32 +45,49 @@ done
 docker_answers() { command -v docker >/dev/null && docker version >/dev/null 2>&1; }
 ours() { docker "$1" ls --quiet --filter "label=com.docker.compose.project=$PROJECT" "${@:2}"; }
 
-# Pictures without a receipt, whatever folder of the spool they wait in.
+# VISANT_SPOOL as Compose and visantctl read it: quotes, `export`, blanks and comments are for them to understand.
+spool_setting() {
+    [ -e "$ROOT/.env.device" ] || return 0
+    PYTHONPATH="$HERE" python3 -B -c '
+import pathlib, sys
+from visantctl.settings import read_env_file
+print(read_env_file(pathlib.Path(sys.argv[1])).get("VISANT_SPOOL", ""))' "$ROOT/.env.device" 2>/dev/null
+}
+
+# Pictures without a receipt, wherever they wait: in the folder that is set, in the one that may have been, and in the
+# volumes, which hold those from before. Fails where nobody can tell.
 undelivered() {
-    local folder
-    folder=$(sed -n 's/^VISANT_SPOOL=//p' "$ROOT/.env.device" 2>/dev/null | tail -n 1)
-    case "$folder" in
+    local named folders="" folder
+    named=$(spool_setting) || return 1
+    case "$named" in
+    .* | '~'* | *'$'*) return 1 ;; # Compose makes another path of it
     /*) ;;
-    *) folder=$(docker volume inspect --format '{{.Mountpoint}}' "${PROJECT}_spool" 2>/dev/null) || return 0 ;;
+    *) named="" ;; # a volume's name
     esac
-    [ -d "$folder" ] || return 0
-    find "$folder" -type f -name '*.picture' | wc -l
+    if docker_answers; then
+        folders=$(ours volume) || return 1
+        folders=$(xargs -r docker volume inspect --format '{{.Mountpoint}}' <<<"$folders") || return 1
+        folders+=$'\n'$(docker volume inspect --format '{{.Mountpoint}}' "${PROJECT}_spool" 2>/dev/null || true)
+    fi
+    # By their inodes: one folder may be there twice. Services that still run take pictures away meanwhile.
+    while read -r folder; do
+        [ ! -d "$folder" ] ||
+            find "$folder/" -ignore_readdir_race -type f -name '*.picture' -printf '%D:%i\n' || return 1
+    done <<<"$ROOT/spool"$'\n'"$named"$'\n'"$folders" | sort -u | wc -l
 }
 
 check() {
     local waiting
     [ "$(id -u)" = 0 ] || die "not root: sudo $0"
     [ -z "$KEEP_DATA" ] || KEEP_DOCKER=yes # the volumes are Docker's
-    if ! docker_answers; then
-        # Without an Engine nobody can tell what waits in its volumes.
-        [ -n "$DELETE_UNDELIVERED" ] || [ -n "$KEEP_DATA" ] || [ ! -d /var/lib/docker/volumes ] ||
-            die "Docker does not answer, so undelivered pictures cannot be counted: sudo systemctl start docker, or --delete-undelivered"
-        return 0
-    fi
-    waiting=$(undelivered)
-    if [ "${waiting:-0}" -gt 0 ] && [ -z "$KEEP_DATA" ] && [ -z "$DELETE_UNDELIVERED" ]; then
+    [ -z "$KEEP_DATA$DELETE_UNDELIVERED" ] || return 0
+    # Without an Engine nobody can tell what waits in its volumes.
+    docker_answers || [ ! -d /var/lib/docker/volumes ] ||
+        die "Docker does not answer, so undelivered pictures cannot be counted: sudo systemctl start docker, or --delete-undelivered"
+    waiting=$(undelivered) ||
+        die "undelivered pictures cannot be counted: VISANT_SPOOL in $ROOT/.env.device is no folder, or $HERE/visantctl is damaged; --keep-data, or --delete-undelivered"
+    [ "$waiting" = 0 ] ||
         die "$waiting pictures are not delivered yet: connect the device and wait, or --keep-data, or --delete-undelivered"
-    fi
 }
 
 remove_units() {
@@ -127,7 +144,11 @@ remove_docker_and_packages() {
 remove_files() {
     local name
     remembered cmdline | while read -r name; do
-        [ -f "$name.before-visant" ] && sed -i '1 s/ cgroup_enable=memory//' "$name" && rm -f "$name.before-visant"
+        # An `if`: a backup that is gone would end the script as the loop's failure.
+        if [ -f "$name.before-visant" ]; then
+            sed -i '1 s/ cgroup_enable=memory//' "$name"
+            rm -f "$name.before-visant"
+        fi
     done
     remembered file | while read -r name; do
         case "$name" in

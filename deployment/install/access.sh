@@ -56,7 +56,7 @@ remove_hotspot() {
     local name
     remembered package | grep -qx comitup || return 0
     systemctl disable --quiet --now comitup.service comitup-web.service 2>/dev/null || true
-    name=$(sed -n 's/^ap_name: //p' /etc/comitup.conf 2>/dev/null)
+    name=$(sed -n 's/^ap_name: //p' /etc/comitup.conf 2>/dev/null) || true # gone already, after a run that was cut short
     [ -z "$name" ] || nmcli connection delete id "$name-0000" >/dev/null 2>&1 || true
     rm -rf /etc/comitup.conf /etc/systemd/system/comitup-web.service.d /var/lib/comitup /var/log/comitup*.log*
 }

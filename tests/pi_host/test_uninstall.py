@@ -32,6 +32,17 @@ def test_what_is_kept_is_there_and_a_new_installation_goes_on_with_it(new_pi: Ne
     assert pi.sh("cat /opt/visant/.env.device /opt/visant/secrets/device_token").out == settings
     picture(pi, cloud)
 
+    # A folder that was set later, in a way that Compose takes; the volume holds a picture from before.
+    spool = pi.sh("docker volume inspect --format '{{.Mountpoint}}' visant_spool").out.strip()
+    pictures = f"{spool}/x.picture /opt/visant/spool/y.picture"
+    pi.sh("systemctl stop visant-device-v2.service")
+    pi.sh("cat >>/opt/visant/.env.device", stdin="export VISANT_SPOOL = '/opt/visant/spool' # SSD\n")
+    pi.sh(f"mkdir -p /opt/visant/spool; touch {pictures}")
+    refused = pi.sh(f"{UNINSTALL} --yes", check=False)
+    assert refused.code == 1
+    assert "2 pictures are not delivered yet" in refused.out
+    pi.sh(f"rm {pictures}")
+
     # Somebody else needs Docker and one of the packages that came along by now.
     pi.sh("docker volume create somebody; apt-mark manual v4l-utils")
     pi.sh(f"{UNINSTALL} --keep-docker --yes")

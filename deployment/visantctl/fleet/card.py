@@ -1,7 +1,8 @@
 """What makes a copied card one device: the file `visant.env` on its boot partition.
 
 `KEY=VALUE` lines. The whole rest of the line is the value, a `#` in a password included; one pair of quotes around it
-is taken off, so that blanks at its ends can be written. Windows' line ends and byte order marks are understood.
+is taken off, so that blanks at the ends of a network's name can be written. Windows' line ends and byte order marks are
+understood.
 """
 
 from __future__ import annotations
@@ -132,5 +133,7 @@ def _check_wifi(ssid: str, password: str) -> None:
         raise Misconfigured("WIFI_PASSWORD is there without WIFI_SSID")
     if len(ssid.encode()) > 32:
         raise Misconfigured(f"WIFI_SSID={ssid!r}: a network's name has at most 32 bytes")
+    if password != password.strip():
+        raise Misconfigured("WIFI_PASSWORD must not begin or end with a blank: it cannot be stored")
     if password and not (8 <= len(password.encode()) <= 63 or re.fullmatch(r"[0-9A-Fa-f]{64}", password)):
         raise Misconfigured("WIFI_PASSWORD must have 8 to 63 characters (or 64 hex digits)")

@@ -34,9 +34,8 @@ def marker(device: Device) -> Path:
 
 
 def undelivered(device: Device) -> int:
-    """Pictures in the spool that the cloud has no receipt for, in whichever folder they wait."""
-    folder = _spool(device)
-    return sum(1 for _ in folder.rglob("*.picture")) if folder and folder.is_dir() else 0
+    """Pictures that the cloud has no receipt for, wherever they wait."""
+    return len({path.resolve() for folder in _spools(device) for path in folder.rglob("*.picture")})
 
 
 def prepare(device: Device, root: Path) -> list[str]:
@@ -88,19 +87,24 @@ def _systemctl(*words: str) -> None:
         raise Problem(f"systemctl {' '.join(words)}: {done.stderr.strip() or done.returncode}")
 
 
-def _spool(device: Device) -> Path | None:
+def _spools(device: Device) -> list[Path]:
+    """The folder that is set, the one that may have been, and the volume, which holds pictures from before a folder."""
     named = read_env_file(device.place.env_file).get("VISANT_SPOOL", "")
+    folders = [device.place.root / "spool"]
     if named.startswith("/"):
-        return Path(named)
-    volume = f"{device.settings.project}_{named or 'spool'}"
-    if not device.engine.succeeds("volume", "inspect", volume):
-        return None
-    return Path(device.engine.run("volume", "inspect", "--format", "{{.Mountpoint}}", volume).strip())
+        folders.append(Path(named))
+        named = ""
+    for name in {"spool", named or "spool"}:
+        volume = f"{device.settings.project}_{name}"
+        if device.engine.succeeds("volume", "inspect", volume):
+            found = device.engine.run("volume", "inspect", "--format", "{{.Mountpoint}}", volume)
+            folders.append(Path(found.strip()))
+    return folders
 
 
 def _remove_data(device: Device) -> None:
     ours = ("--filter", f"label={LABEL}.project={device.settings.project}")
-    if spool := _spool(device):
+    for spool in _spools(device):
         _empty(spool)
     if found := device.engine.run("ps", "--all", "--quiet", *ours).split():
         device.engine.run("rm", "--force", "--volumes", *found, timeout=180)

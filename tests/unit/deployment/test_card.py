@@ -43,6 +43,7 @@ def test_line_ends_and_byte_order_marks_of_any_system_are_understood(raw: bytes)
         (b"DEVICE_ID=A\nWIFI_SSID=B\xfcro\n", "line 2: not UTF-8"),
         (b"DEVICE_ID=A\0\n", "zero bytes"),
         (b"DEVICE_ID=A\nWIFI_SSID=x\nWIFI_PASSWORD=seven77\n", "8 to 63"),
+        (b"DEVICE_ID=A\nWIFI_SSID=x\nWIFI_PASSWORD='pass word '\n", "WIFI_PASSWORD must not begin or end with a blank"),
         (b"DEVICE_ID=A\nWIFI_PASSWORD=longenough\n", "without WIFI_SSID"),
         (b"DEVICE_ID=A\nWIFI_SSID=" + b"x" * 33, "32 bytes"),
         (b"DEVICE_ID=A\nHOTSPOT_SSID=my hall\n", "HOTSPOT_SSID='my hall'"),
