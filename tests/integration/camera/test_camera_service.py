@@ -119,6 +119,15 @@ def test_an_empty_video_is_an_absent_camera(start, tmp_path):
     assert service.state()["detail"].endswith("clip.mp4: it is no video that can be read")
 
 
+def test_an_address_with_a_slip_of_the_pen_is_an_absent_camera_in_one_line(start, until):
+    service = start(CAMERA_SOURCE="rtsp://192.168.1..50/stream")
+    service.until("camera_absent")
+    assert service.state()["detail"] == "rtsp://192.168.1..50/stream: no host can have this name or address"
+    until(lambda: service.command("health").stdout.startswith("degraded"))
+    assert service.log.count("no host can have this name") == 1
+    assert "Traceback" not in service.log
+
+
 def test_a_source_that_names_nothing_is_one_line(start):
     service = start(CAMERA_SOURCE="fake")
     found = service.command("run", CAMERA_SOURCE="webcam")

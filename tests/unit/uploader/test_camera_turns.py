@@ -17,6 +17,10 @@ class FakeCamera:
     def __init__(self) -> None:
         self.away = False
         self.slow = 0.0
+        self.needs = 0.0
+        """Seconds that each request must wait for a frame: the margin of freshness, a long frame interval."""
+        self.reasons: list[Reason] = []
+        """Said one after another, each at the end of its wait; then `camera_stalled`."""
         self.asked = 0
         self.asking = self.most = 0
 
@@ -28,7 +32,10 @@ class FakeCamera:
             if self.away:
                 await asyncio.sleep(min(wait, 0.02))
                 raise CameraTrouble(Reason.CAMERA_ABSENT, "as scripted")
-            await asyncio.sleep(self.slow)
+            if self.reasons or wait < self.needs:
+                await asyncio.sleep(wait)
+                raise CameraTrouble(self.reasons.pop(0) if self.reasons else Reason.CAMERA_STALLED, "as scripted")
+            await asyncio.sleep(self.slow or self.needs)
             return Snapshot(b"jpeg", SnapshotInfo(captured_boottime=asked_at, sequence=1, width=1, height=1))
         finally:
             self.asking -= 1
@@ -145,3 +152,70 @@ async def test_a_turn_is_given_back_whatever_happens_to_its_holder() -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
     camera.slow = 0
     assert await take(turns, 5) == "jpeg"
+
+
+@pytest.mark.parametrize("commands", [1, 40])
+async def test_a_camera_that_needs_longer_than_the_first_wait_gives_its_picture(
+    monkeypatch: pytest.MonkeyPatch, commands: int
+) -> None:
+    monkeypatch.setattr(camera_turns, "ASK_FIRST", 0.05)
+    camera = FakeCamera()
+    camera.needs = 0.15
+    turns = CameraTurns(camera, Clock(), patience=10)
+    assert set(await asyncio.gather(*(take(turns, 60) for _ in range(commands)))) == {"jpeg"}
+    asked = camera.asked
+    assert await take(turns, 60) == "jpeg" and camera.asked == asked + 1  # what it needs is known now
+
+
+async def test_no_request_waits_longer_than_the_camera_allows_or_the_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(camera_turns, "ASK_FIRST", 0.02)
+    monkeypatch.setattr(camera_turns, "ASK_MOST", 0.1)
+    camera = FakeCamera()
+    waits: list[float] = []
+
+    async def snapshot(wait: float, asked_at: float) -> Snapshot:
+        waits.append(wait)
+        await asyncio.sleep(wait)
+        raise CameraTrouble(Reason.CAMERA_ABSENT, "as scripted")
+
+    monkeypatch.setattr(camera, "snapshot", snapshot)
+    began = Clock().boottime()
+    assert await take(CameraTurns(camera, Clock(), patience=0.5), 60) == "camera_absent"
+    assert 0.5 <= Clock().boottime() - began < 1.5
+    assert waits[0] == 0.02 and waits[1] >= 0.04 and max(waits) == 0.1
+
+
+async def test_a_last_request_that_was_cut_short_does_not_hide_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(camera_turns, "ASK_FIRST", 0.1)
+    camera = FakeCamera()
+    camera.needs = 60
+    camera.reasons = [Reason.BAD_FRAMES]
+    assert await take(CameraTurns(camera, Clock(), patience=0.15), 60) == "bad_frames"
+    assert camera.asked == 2
+    assert await take(CameraTurns(camera, Clock(), patience=0.05), 60) == "camera_stalled"  # nothing truer is known
+
+
+async def test_a_long_wait_ends_soon_after_the_process_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(camera_turns, "ASK_FIRST", 0.1)
+    camera = FakeCamera()
+    camera.slow = 30
+    stop = Stop()
+    turns = CameraTurns(camera, Clock(), patience=60)
+    waiting = asyncio.create_task(take(turns, 60, stop))
+    while not camera.asking:
+        await asyncio.sleep(0.01)
+    stop.set()
+    assert await asyncio.wait_for(waiting, 2) == "stopped"
+    await asyncio.sleep(0)
+    assert camera.asking == 0
+
+
+async def test_a_picture_that_comes_just_after_the_end_began_is_not_thrown_away() -> None:
+    camera = FakeCamera()
+    camera.slow = 0.1
+    stop = Stop()
+    waiting = asyncio.create_task(take(CameraTurns(camera, Clock(), patience=60), 60, stop))
+    while not camera.asking:
+        await asyncio.sleep(0.01)
+    stop.set()
+    assert await waiting == "jpeg"

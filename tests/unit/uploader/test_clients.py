@@ -55,6 +55,14 @@ async def test_a_snapshot_is_asked_for_with_the_time_that_is_left() -> None:
     assert seen == ["http://camera/snapshot?timeout_ms=1500"]
 
 
+async def test_the_http_client_does_not_cut_a_long_wait_short() -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        assert request.extensions["timeout"]["read"] is None
+        return httpx.Response(200, content=GOOD, headers=headers())
+
+    assert (await camera(handler).snapshot(30.0, asked_at=100.0)).jpeg == GOOD
+
+
 async def test_a_jpeg_that_the_webcam_padded_with_zeros_is_taken_as_it_is() -> None:
     padded = GOOD + bytes(512)
     taken = await camera(lambda _: httpx.Response(200, content=padded, headers=headers())).snapshot(1.0, asked_at=100.0)

@@ -95,7 +95,8 @@ class CameraSettings(Settings):
     Why it is not 0: the kernel's uvcvideo stamps a frame when its first bytes arrive, measured 0.6 to 16 ms after
     exposure began, so a frame whose exposure began just before the request can carry a stamp just after it. Unset,
     the driver's own bound is used: one frame interval for a webcam, 0.5 s for a network stream (its way through
-    encoder and network is unknown), nothing for files and the fake camera, which stamp exactly.
+    encoder and network is unknown), nothing for files and the fake camera, which stamp exactly. Each picture takes at
+    least so long; the uploader finds out by asking for longer and longer, within its CAPTURE_PATIENCE.
     """
     camera_idle_after: Annotated[float, Field(ge=0, description="seconds, like 60")] = 60.0
     """So long after the last request that needs old frames, frames are drained without copying or decoding."""

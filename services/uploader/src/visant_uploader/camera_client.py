@@ -51,6 +51,7 @@ class CameraClient:
             transport=transport,
             trust_env=False,  # a proxy of the uplink must not get between two containers
             limits=httpx.Limits(max_connections=16, keepalive_expiry=30),
+            timeout=httpx.Timeout(5.0, read=None),  # a frame may take longer; each request here has its own end
         )
 
     async def close(self) -> None:
@@ -109,7 +110,8 @@ class CameraClient:
 
 
 def _checked(headers: httpx.Headers, body: bytearray, asked_at: float) -> SnapshotInfo:
-    if not (body[:2] == b"\xff\xd8" and body[-2:] == b"\xff\xd9"):
+    # some webcams pad with zeros, and the camera service hands their bytes through
+    if not (body.startswith(b"\xff\xd8") and body.rstrip(b"\0").endswith(b"\xff\xd9")):
         raise CameraTrouble(Reason.BAD_FRAMES, f"{len(body)} bytes that are no whole JPEG")
     try:
         info = SnapshotInfo(

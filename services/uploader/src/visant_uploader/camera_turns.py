@@ -1,21 +1,23 @@
 """Many commands, one camera: a few ask at once, and each has its own patience.
 
-Requests that wait together share a frame, so a burst is quick; while the camera is away they share the wait too:
-the turn comes round often enough that nobody waits behind the patience of a hundred others.
+Requests that wait together share a frame, so a burst is quick; while the camera is away they share what it says too:
+whoever has no turn before its patience ends is told that, and nobody waits behind the patience of a hundred others.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from visant_contract.outcome import Reason
 from visant_runtime.clock import Clock
 from visant_runtime.lifecycle import Stop
 from visant_uploader.camera_client import CameraClient, CameraTrouble, Snapshot
 
 TURNS = 4
 """Requests at once. A turn lasts until its picture is on the disk: no more pictures than this are in memory."""
-ASK_FOR = 2.0
-"""Seconds that one request waits for a frame."""
+ASK_FIRST, ASK_MOST = 2.0, 30.0
+"""Seconds that one request waits for a frame, first and at most (the camera service allows no more). It doubles: each
+request begins anew, and a slow camera or a large CAMERA_FRESHNESS_MARGIN needs longer than the first."""
 LOOK_EVERY = 1.0
 PAUSE = 0.25
 """Seconds that a turn rests after trouble: at most 16 requests a second to a camera that is away."""
@@ -37,6 +39,7 @@ class CameraTurns:
         self._clock = clock
         self._patience = patience
         self._turns = asyncio.Semaphore(TURNS)
+        self._wait = ASK_FIRST  # shared: what one command learnt of the camera, the next need not learn again
         self.trouble: CameraTrouble | None = None
         """What the camera said last; None where it gave a picture."""
 
@@ -47,15 +50,20 @@ class CameraTurns:
         last: CameraTrouble | None = None
         while await self._turn(deadline, patience_ends, last is not None, stop):
             try:
-                asked_at = self._clock.boottime()
+                asked_at, wait = self._clock.boottime(), self._wait
                 if last is None:  # a turn that came late, because many were before it, is no fault of the camera
-                    patience_ends = max(patience_ends, asked_at + min(self._patience, ASK_FOR))
-                taken = await self._ask(asked_at, min(deadline, patience_ends))
+                    patience_ends = max(patience_ends, asked_at + min(self._patience, wait))
+                left = max(0.001, min(deadline, patience_ends) - asked_at)
+                taken = await self._ask(min(wait, left), asked_at, stop)
+                least = ASK_FIRST if isinstance(taken, Snapshot) else self._wait
+                self._wait = min(ASK_MOST, max(least, 2 * (self._clock.boottime() - asked_at)))
                 if isinstance(taken, Snapshot):
                     self.trouble = None
                     yield taken
                     return
-                last = self.trouble = taken
+                # no frame within the moment that was left is no finding: what was said before is truer
+                if last is None or left >= ASK_FIRST or taken.reason is not Reason.CAMERA_STALLED:
+                    last = self.trouble = taken
                 await stop.sleep(PAUSE)
             finally:
                 self._turns.release()
@@ -82,8 +90,18 @@ class CameraTurns:
             if not mine and not acquiring.cancel():
                 self._turns.release()
 
-    async def _ask(self, asked_at: float, give_up: float) -> Snapshot | CameraTrouble:
+    async def _ask(self, wait: float, asked_at: float, stop: Stop) -> Snapshot | CameraTrouble:
+        """`wait` in seconds; at the end of the process at most ASK_FIRST more. Raises Stopped."""
+        asking = asyncio.ensure_future(self._camera.snapshot(wait, asked_at))
+        stopping = asyncio.ensure_future(stop.wait())
         try:
-            return await self._camera.snapshot(min(ASK_FOR, max(0.001, give_up - asked_at)), asked_at)
+            await asyncio.wait({asking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({asking}, timeout=ASK_FIRST)
+            if not asking.done():
+                raise Stopped
+            return asking.result()
         except CameraTrouble as trouble:
             return trouble
+        finally:
+            stopping.cancel()
+            asking.cancel()

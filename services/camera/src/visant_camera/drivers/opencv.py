@@ -93,11 +93,13 @@ class OpenCvDriver:
             if not Path(self._source).is_file():
                 raise CameraAbsent(f"{self._shown}: no such file")
             return
-        parts = urlsplit(self._shown)
         try:
+            parts = urlsplit(self._shown)
             socket.create_connection((parts.hostname, parts.port or _PORTS[parts.scheme]), timeout=_REACH).close()
         except OSError as error:
             raise CameraAbsent(f"{self._shown}: {error.strerror or 'it does not answer'}") from None
+        except ValueError:  # 192.168.1..50 is a UnicodeError
+            raise CameraAbsent(f"{self._shown}: no host can have this name or address") from None
 
     def next_frame(self, timeout: float, *, want: bool) -> Frame | None:
         """Takes the child's next word. The timeout is counted here: the child may hang for ever."""
