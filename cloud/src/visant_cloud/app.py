@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from visant_cloud import problems
+from visant_cloud.bodies import BodyLimit
 from visant_cloud.context import Cloud
 from visant_cloud.routes import captures, devices, enrolment, operations, pages, stream, triggers
 
@@ -29,6 +30,7 @@ def create_app(cloud: Cloud) -> FastAPI:
     )
     app.state.cloud = cloud
     problems.install(app)
+    app.add_middleware(BodyLimit)
     for routes in (stream, triggers, captures, devices, enrolment, operations, pages):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")

@@ -1,8 +1,7 @@
 """Who is calling, and may they: devices by token, operators by session cookie, programs by API token."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
-from urllib.parse import urlsplit
 
 from fastapi import Request
 
@@ -53,17 +52,43 @@ async def admit(request: Request, device_id: str, *, register: bool = False) -> 
             raise unknown_device(device_id)
     elif token is not None:
         if device is None or device.token_revoked:
-            raise Refusal(401, "The device token is not valid here: create or enrol the device again", "bad_token")
+            raise _bad_token()
         if device.device_id != device_id:
             raise Refusal(403, f"This token belongs to another device than {device_id[:100]!r}", "other_device")
         if device.token_seen_at is None:
+            device = replace(device, token_seen_at=cloud.now())
             async with cloud.database.writing() as connection:
-                await devices.change(connection, device_id, token_seen_at=cloud.now())
+                await devices.change(connection, device_id, token_seen_at=device.token_seen_at)
+            cloud.hub.disconnect(device_id, by_id_alone=True)  # who has no token is not this device any more
     elif device is None or not device.by_id_alone:
-        raise Refusal(401, "A device token is needed: set DEVICE_TOKEN", "no_token")
+        raise _no_token()
     if not device.active:
         raise Refusal(403, f"Device {device_id} is not active", "not_active")
     return device
+
+
+async def expect_device(request: Request) -> None:
+    """401 for whoever can be no device, known before the body says which one calls: it is large, and anybody's."""
+    cloud = cloud_of(request)
+    if cloud.settings.auth == "open":
+        return
+    token = bearer(request)
+    async with cloud.database.reading() as connection:
+        if token is None:
+            welcome = await devices.any_by_id_alone(connection)
+        else:
+            device = await devices.find_by_token(connection, secrets_made.digest(token))
+            welcome = device is not None and not device.token_revoked
+    if not welcome:
+        raise _no_token() if token is None else _bad_token()
+
+
+def _no_token() -> Refusal:
+    return Refusal(401, "A device token is needed: set DEVICE_TOKEN", "no_token")
+
+
+def _bad_token() -> Refusal:
+    return Refusal(401, "The device token is not valid here: create or enrol the device again", "bad_token")
 
 
 async def _registered(cloud: Cloud, device_id: str) -> Device | None:
@@ -72,13 +97,15 @@ async def _registered(cloud: Cloud, device_id: str) -> Device | None:
         return await devices.find(connection, device_id)
 
 
-def still_welcome(before: Device, now: Device | None, auth: str) -> bool:
+def still_welcome(before: Device, now: Device, auth: str) -> bool:
     """Whether an open stream that began as `before` may go on."""
-    if now is None or not now.active:
+    if not now.active:
         return False
     if auth == "open":
         return True
-    return not now.token_revoked and now.token_hash == before.token_hash and now.old_client == before.old_client
+    if before.by_id_alone and not now.by_id_alone:
+        return False
+    return not now.token_revoked and now.token_hash == before.token_hash
 
 
 async def find_caller(request: Request) -> Caller | None:
@@ -126,7 +153,7 @@ def _same_origin(request: Request) -> None:
     origin = request.headers.get("origin")
     if request.method in _SAFE or origin is None:
         return
-    if urlsplit(origin).netloc != request.headers.get("host"):
+    if origin.partition("://")[2] != request.headers.get("host"):
         raise Refusal(403, "This request came from a page of another site", "cross_site")
 
 

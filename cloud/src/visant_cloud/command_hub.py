@@ -12,11 +12,13 @@ from visant_cloud.store.devices import Device
 
 
 class Subscription:
-    """One open stream of a device, as the device was when it came in."""
+    """One open stream of a device, as the device was when it came in (`by_id_alone`: without a token)."""
 
     def __init__(self, device: Device, duplicate: bool) -> None:
         self.device = device
         self.duplicate = duplicate
+        self.config = device.config
+        """The settings that this stream told last."""
         self.closed = False
         self._nudge = asyncio.Event()
 
@@ -70,10 +72,11 @@ class CommandHub:
         for subscription in self._streams.get(device_id, ()):
             subscription.nudge()
 
-    def disconnect(self, device_id: str) -> None:
-        """Ends the streams of this device; whoever may still come in reconnects."""
+    def disconnect(self, device_id: str, *, by_id_alone: bool = False) -> None:
+        """Ends the streams of this device, or only those that its id alone let in; who may still come reconnects."""
         for subscription in self._streams.get(device_id, ()):
-            subscription.close()
+            if subscription.device.by_id_alone or not by_id_alone:
+                subscription.close()
 
     def close(self) -> None:
         """Ends every stream, now and from now on."""

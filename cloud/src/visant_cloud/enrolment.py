@@ -48,6 +48,5 @@ async def enrol(
     if existing is None:
         await devices.create(connection, wanted, now, token_hash=secrets_made.digest(token))
     else:
-        fresh = {"token_hash": secrets_made.digest(token), "token_revoked": False, "token_seen_at": None}
-        await devices.change(connection, wanted, **fresh)
+        await devices.renew_token(connection, wanted, secrets_made.digest(token))
     return wanted, token

@@ -3,12 +3,13 @@
 import asyncio
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from visant_cloud.context import Cloud
-from visant_cloud.pictures import WITHOUT_RECORD, record_of
+from visant_cloud.pictures import WITHOUT_RECORD, by_record
 from visant_cloud.store import captures, devices
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
@@ -31,7 +32,11 @@ async def run(cloud: Cloud, stop: Stop, heartbeat: Heartbeat) -> None:
         try:
             await note_connected(cloud)
             if first:
-                await set_orphans_aside(cloud)
+                for folder in await asyncio.to_thread(cloud.pictures.folders):
+                    await set_orphans_aside(cloud, folder)
+                    heartbeat.beat(LOOP)
+                    if stop.is_set():
+                        return
                 first = False
             if time.monotonic() >= next_retention:
                 await remove_old(cloud)
@@ -51,18 +56,21 @@ async def note_connected(cloud: Cloud) -> None:
             await devices.seen(connection, connected, cloud.now())
 
 
-async def set_orphans_aside(cloud: Cloud) -> int:
-    """Files without a row: drafts go, whole pictures are kept in a folder of their own. Returns how many."""
+async def set_orphans_aside(cloud: Cloud, folder: Path) -> int:
+    """Files of one folder without a row: drafts go, whole pictures are kept elsewhere. Returns how many."""
     border = time.time() - _ORPHAN_AGE
-    files = [path for path in await asyncio.to_thread(cloud.pictures.files) if path.stat().st_mtime < border]
+    files = await asyncio.to_thread(by_record, folder)
     async with cloud.database.reading() as connection:
-        known = await captures.known(connection, {record_of(path) for path in files})
-    orphans = [path for path in files if record_of(path) not in known]
-    for path in orphans:
-        await asyncio.to_thread(cloud.pictures.set_aside, path)
-    if orphans:
-        log.warning("files without a record set aside", count=len(orphans), folder=WITHOUT_RECORD)
-    return len(orphans)
+        known = await captures.known(connection, files)
+    orphans = [folder / name for record_id in files.keys() - known for name in files[record_id]]
+    if not orphans:
+        return 0
+    count = await asyncio.to_thread(cloud.pictures.set_aside, orphans, border)
+    if count:
+        log.warning(
+            "files without a record set aside", count=count, device_id=folder.parent.name, folder=WITHOUT_RECORD
+        )
+    return count
 
 
 async def remove_old(cloud: Cloud) -> int:

@@ -9,6 +9,8 @@ import hashlib
 import os
 import shutil
 import warnings
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
@@ -110,23 +112,46 @@ class Pictures:
         self.path(device_id, received_at, record_id).unlink(missing_ok=True)
         self.thumbnail_path(device_id, received_at, record_id).unlink(missing_ok=True)
 
-    def set_aside(self, path: Path) -> None:
-        """A whole picture goes where a person can look at it; a draft or a thumbnail can be made again and goes."""
-        if path.name.endswith((".new", ".thumb.jpg")):
-            path.unlink(missing_ok=True)
-            return
+    def set_aside(self, paths: Iterable[Path], before: float) -> int:
+        """Takes away those written before then (Unix time), and returns how many they were.
+
+        A whole picture goes where a person can look at it; a draft or a thumbnail can be made again and goes.
+        """
+        count = 0
         folder = self._root / WITHOUT_RECORD
-        folder.mkdir(exist_ok=True)
-        path.replace(folder / path.name)
+        for path in paths:
+            with suppress(FileNotFoundError):  # another process was faster
+                if path.stat().st_mtime >= before:
+                    continue
+                if path.name.endswith((".new", ".thumb.jpg")):
+                    path.unlink()
+                else:
+                    folder.mkdir(exist_ok=True)
+                    path.replace(folder / path.name)
+                count += 1
+        return count
+
+    def folders(self) -> list[Path]:
+        """One for each device and month."""
+        devices = (path for path in self._root.iterdir() if path.is_dir() and path.name != WITHOUT_RECORD)
+        return [month for device in devices for month in device.iterdir() if month.is_dir()]
 
     def files(self) -> list[Path]:
-        """Every file of the folder."""
-        return [path for path in self._root.glob("*/*/*") if path.is_file()]
+        """Every file: as many as pictures were ever kept."""
+        return [path for folder in self.folders() for path in folder.iterdir() if path.is_file()]
 
 
-def record_of(path: Path) -> str:
-    """The record whose picture, thumbnail or draft a file is."""
-    return path.name.partition(".")[0]
+def by_record(folder: Path) -> dict[str, list[str]]:
+    """record_id -> names of its picture, thumbnail and draft, as far as they lie in the folder of a device and month.
+
+    Names: a Path for each costs ten times as much, and holds up the event loop from a thread as well.
+    """
+    found: dict[str, list[str]] = {}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_file():
+                found.setdefault(entry.name.partition(".")[0], []).append(entry.name)
+    return found
 
 
 def _sync(folder: Path) -> None:

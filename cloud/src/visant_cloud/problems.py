@@ -16,6 +16,8 @@ log = structlog.get_logger()
 
 _AWAY = (exc.TimeoutError, exc.OperationalError, exc.InterfaceError, ConnectionError)
 """No connection to be had: the pool is exhausted, the server restarts, refuses or broke off."""
+_AWAY_STATES = ("57P", "53", "08", "40P01", "40001")
+"""SQLSTATEs of a PostgreSQL that starts, stops, is full, broke off, or asks to try again (docs, appendix A)."""
 _DATABASE_RETRY = 5
 
 
@@ -64,12 +66,24 @@ def install(app: FastAPI) -> None:
         headers = {"Retry-After": str(_DATABASE_RETRY)}
         return problem(503, "The database does not answer; nothing was stored, try again", "database", headers)
 
+    async def database_error(request: Request, error: Exception) -> Response:
+        if isinstance(error, exc.DBAPIError) and _is_away(error):
+            return await database_away(request, error)
+        raise error
+
     for kind in _AWAY:
         app.add_exception_handler(kind, database_away)
+    app.add_exception_handler(exc.DBAPIError, database_error)
 
     @app.exception_handler(Exception)
     async def broken(request: Request, error: Exception) -> Response:
         return problem(500, "The cloud has a fault; its log says more", "internal")
+
+
+def _is_away(error: exc.DBAPIError) -> bool:
+    """SQLAlchemy makes a plain DBAPIError of most that asyncpg raises; the SQLSTATE tells them apart."""
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return error.connection_invalidated or state.startswith(_AWAY_STATES)
 
 
 def validation_line(errors: Any) -> str:
@@ -78,4 +92,4 @@ def validation_line(errors: Any) -> str:
     for found in list(errors)[:3]:
         where = ".".join(str(part) for part in found["loc"] if part not in ("body", "query", "path"))
         parts.append(f"{where}: {found['msg']}" if where else str(found["msg"]))
-    return "; ".join(parts)[:500]
+    return "; ".join(parts)[:500].encode(errors="replace").decode()  # a key may be half a surrogate pair

@@ -108,8 +108,8 @@ def state(row: Device, subscribers: int) -> str:
 
 def access(row: Device) -> str:
     """How the device gets in: `token`, `revoked`, `id_alone` (an old client), or `none` yet."""
+    if row.token_revoked:
+        return "revoked"
     if row.by_id_alone:
         return "id_alone"
-    if row.token_hash is None:
-        return "none"
-    return "revoked" if row.token_revoked else "token"
+    return "none" if row.token_hash is None else "token"

@@ -7,11 +7,13 @@ from typing import Any
 
 from jinja2 import Environment
 from markupsafe import Markup
+from pydantic import ValidationError
 
 from visant_cloud import shapes
 from visant_cloud.store.captures import Capture
 from visant_cloud.store.devices import Device
 from visant_cloud.store.triggers import Trigger
+from visant_contract.telemetry import Telemetry
 
 _RANK = {"degraded": 0, "offline": 1, "connected": 2, "never_seen": 3, "inactive": 4}
 STATE_WORDS = {
@@ -57,6 +59,14 @@ class DeviceView:
         """Whether a person should look."""
         shared = self.subscribers > 1  # two devices with one id each take every picture
         return self.state in ("degraded", "offline") or shared or bool(self.success is not None and self.success < 0.9)
+
+    @property
+    def health(self) -> Telemetry | None:
+        """What the device told last, read again by the rules of today: earlier versions stored what they refuse."""
+        try:
+            return None if self.row.telemetry is None else Telemetry.model_validate(self.row.telemetry)
+        except ValidationError:
+            return None
 
     @property
     def reasons(self) -> list[str]:

@@ -1,8 +1,30 @@
 """Health that a device tells its cloud: `POST /v1/devices/{device_id}/telemetry`."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+_LIMIT = 2.0**63
+
+
+def _usable(value: Any) -> Any:
+    """One bad number must not cost the whole report: NaN, infinities and what no counter reaches become None."""
+    try:
+        return value if abs(float(value)) < _LIMIT else None
+    except OverflowError:
+        return None
+    except (TypeError, ValueError):
+        return value  # pydantic says what is wrong with it
+
+
+def _usable_only(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {key: number for key, number in value.items() if _usable(number) is not None}
+
+
+Number = Annotated[float | None, BeforeValidator(_usable)]
+Count = Annotated[int | None, BeforeValidator(_usable)]
 
 
 class _Part(BaseModel):
@@ -14,33 +36,33 @@ class CameraHealth(_Part):
 
     state: str
     detail: str | None = None
-    width: int | None = None
-    height: int | None = None
-    fps: float | None = None
-    bad_frames: int | None = None
+    width: Count = None
+    height: Count = None
+    fps: Number = None
+    bad_frames: Count = None
 
 
 class SpoolHealth(_Part):
     """Undelivered outcomes on the device."""
 
-    pictures: int
-    reports: int
-    bytes: int
-    limit_bytes: int
-    oldest_age: float | None = None
+    pictures: Count = None
+    reports: Count = None
+    bytes: Count = None
+    limit_bytes: Count = None
+    oldest_age: Number = None
     """Seconds since the oldest waiting file was written."""
-    held: int = 0
+    held: Count = 0
     """Files of another cloud."""
-    dead_letter: int = 0
-    quarantine: int = 0
-    days_left: float | None = None
+    dead_letter: Count = 0
+    quarantine: Count = 0
+    days_left: Number = None
     """Days until the picture limit is reached at the rate of the last day; None: unknown."""
 
 
 class ClockHealth(_Part):
     wall: AwareDatetime
     synchronised: bool
-    cloud_offset: float | None = None
+    cloud_offset: Number = None
     """Seconds that the device's wall clock is ahead of the cloud's."""
 
 
@@ -51,17 +73,17 @@ class Telemetry(BaseModel):
 
     device_version: str
     boot_id: str | None = None
-    uptime: float | None = None
+    uptime: Number = None
     """Seconds since boot."""
     camera: CameraHealth | None = None
     spool: SpoolHealth | None = None
     clock: ClockHealth | None = None
-    disk_free_bytes: int | None = None
-    temperature: float | None = None
+    disk_free_bytes: Count = None
+    temperature: Number = None
     """Degrees Celsius."""
     state: Literal["ok", "degraded"] = "ok"
     reasons: list[str] = Field(default_factory=list)
     versions: dict[str, str] = Field(default_factory=dict)
     update: dict[str, Any] | None = None
     """Result of the last update, as the updater wrote it."""
-    counters: dict[str, float] = Field(default_factory=dict)
+    counters: Annotated[dict[str, float], BeforeValidator(_usable_only)] = Field(default_factory=dict)

@@ -99,6 +99,77 @@ async def test_an_old_client_gets_in_by_id_until_it_first_presents_a_token(start
     assert (await cloud.client.get("/v1/devices/OLD", headers=api)).json()["access"] == "token"
 
 
+async def test_revoking_an_old_client_keeps_it_out_with_and_without_its_token(start: Any) -> None:
+    cloud, api = await closed(start)
+    token = await device(cloud, api, "OLD", old_client=True)
+    async with cloud.stream("OLD") as stream:
+        await stream.next()
+        answer = await cloud.client.patch("/v1/devices/OLD", json={"token_revoked": True}, headers=api)
+        assert answer.json()["access"] == "revoked"
+        assert await stream.ended()
+    for presented in (None, token):
+        assert await status_of_stream(cloud, "OLD", presented) == 401
+    await cloud.client.patch("/v1/devices/OLD", json={"token_revoked": False}, headers=api)
+    assert await status_of_stream(cloud, "OLD", None) == 200
+    await cloud.client.patch("/v1/devices/OLD", json={"token_revoked": True}, headers=api)
+    await cloud.client.post("/v1/devices/OLD/token", headers=api)
+    assert await status_of_stream(cloud, "OLD", None) == 401, "a new token does not take the revocation back"
+
+
+async def test_a_new_token_does_not_let_an_old_client_in_by_its_id_again(start: Any) -> None:
+    cloud, api = await closed(start)
+    for device_id in ("A", "B"):
+        assert await status_of_stream(cloud, device_id, await device(cloud, api, device_id, old_client=True)) == 200
+    token = (await cloud.client.post("/v1/devices/A/token", headers=api)).json()["token"]
+    enrolled = await enrol(cloud, code=await code(cloud, replace=True), device_id="B")
+    for device_id, new in (("A", token), ("B", enrolled.json()["token"])):
+        assert await status_of_stream(cloud, device_id, None) == 401
+        assert (await cloud.client.get(f"/v1/devices/{device_id}", headers=api)).json()["access"] == "token"
+        assert await status_of_stream(cloud, device_id, new) == 200
+
+
+async def test_a_new_token_that_nobody_has_presented_leaves_an_old_client_its_id(start: Any) -> None:
+    cloud, api = await closed(start)
+    await device(cloud, api, "OLD", old_client=True)
+    await cloud.client.post("/v1/devices/OLD/token", headers=api)
+    assert await status_of_stream(cloud, "OLD", None) == 200
+
+
+async def test_a_stream_by_id_alone_ends_when_the_device_presents_its_token(start: Any) -> None:
+    cloud, api = await closed(start)
+    token = await device(cloud, api, "OLD", old_client=True)
+    async with cloud.stream("OLD") as stranger:
+        await stranger.next()
+        async with cloud.stream("OLD", token) as stream:
+            await stream.next()
+            assert await stranger.ended()
+            trigger = await cloud.client.post("/v1/devices/OLD/trigger", headers=api)
+            assert (await stream.command())["trigger_id"] == trigger.json()["trigger_id"]
+
+
+async def test_a_stream_by_id_alone_ends_when_the_token_was_presented_to_another_process(start: Any) -> None:
+    cloud, api = await closed(start)
+    await device(cloud, api, "OLD", old_client=True)
+    async with cloud.stream("OLD") as stranger:
+        await stranger.next()
+        await gatekeeper.look(cloud.cloud)
+        async with cloud.cloud.database.writing() as connection:
+            await devices.change(connection, "OLD", token_seen_at=cloud.time())
+        await gatekeeper.look(cloud.cloud)
+        assert await stranger.ended()
+
+
+async def test_the_body_of_a_capture_is_not_read_from_who_can_be_no_device(start: Any) -> None:
+    cloud, api = await closed(start)
+    revoked = await device(cloud, api, "D1")
+    await cloud.client.patch("/v1/devices/D1", json={"token_revoked": True}, headers=api)
+    for headers in ({}, bearer("vd_wrong"), bearer(revoked)):
+        answer = await cloud.client.post("/v1/captures", content=b"not even JSON", headers=headers)
+        assert answer.status_code == 401, answer.text
+    await device(cloud, api, "OLD", old_client=True)
+    assert (await cloud.client.post("/v1/captures", content=b"not even JSON")).status_code == 400
+
+
 async def test_a_revoked_token_ends_the_stream_and_works_again_when_restored(start: Any) -> None:
     cloud, api = await closed(start)
     token = await device(cloud, api, "D1")
@@ -269,8 +340,9 @@ async def test_in_open_mode_a_page_of_another_site_can_do_nothing_either(start: 
     cloud = await start()
     async with cloud.stream("D1") as stream:
         await stream.next()
-    answer = await cloud.client.post("/v1/devices/D1/trigger", headers={"Origin": "https://evil.example"})
-    assert answer.status_code == 403
+    for origin in ("https://evil.example", "http://["):
+        answer = await cloud.client.post("/v1/devices/D1/trigger", headers={"Origin": origin})
+        assert answer.status_code == 403
     assert "OPEN" in (await cloud.client.get("/")).text
 
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import httpx
+import sqlalchemy
 
 
 async def registered(start: Any, **chosen: Any) -> Any:
@@ -88,6 +89,7 @@ NO_CAPTURES = [
     (b'{"device_id":"D1","trigger_id":"","image_base64":"","captured_at":"2026-01-01T00:00:00Z"}', 422),
     (b'{"device_id":"' + b"D" * 5000 + b'","image_base64":"","captured_at":"2026-01-01T00:00:00Z"}', 422),
     (b"[" * 100_000, 400),
+    (b'{"device_id":"D1","trigger_id":"\\ud800","image_base64":"","captured_at":"2026-01-01T00:00:00Z"}', 400),
 ]
 
 
@@ -191,6 +193,118 @@ async def test_telemetry_with_wrong_types_is_refused_and_the_old_one_stays(start
     bad = {"device_version": "2.0.0", "spool": {"pictures": "many"}}
     assert (await cloud.client.post("/v1/devices/D1/telemetry", json=bad)).status_code == 422
     assert (await cloud.client.get("/v1/devices/D1")).json()["telemetry"]["reasons"] == ["camera: camera_absent"]
+
+
+DEEP = "[" * 400 + "]" * 400
+HALF = '"\\ud800"'
+"""Half a surrogate pair: JSON may spell it, UTF-8 cannot."""
+JSON_BODY = {"content-type": "application/json"}
+
+
+async def all_is_shown(cloud: Any) -> None:
+    for path in ("/", "/devices/D1", "/v1/devices", "/v1/devices/D1", "/metrics"):
+        answer = await cloud.client.get(path)
+        assert answer.status_code == 200, (path, answer.text)
+
+
+async def test_a_bad_number_costs_only_itself_and_no_page(start: Any) -> None:
+    cloud = await registered(start)
+    for bad in ("NaN", "-Infinity", "1e999", "1" + "0" * 400, '"NaN"'):
+        spool = f'{{"pictures":{bad},"reports":1,"bytes":{bad},"limit_bytes":9,"held":{bad},"days_left":{bad}}}'
+        clock = f'{{"wall":"2026-01-01T00:00:00Z","synchronised":true,"cloud_offset":{bad}}}'
+        camera = f'{{"state":"ok","width":{bad},"fps":{bad}}}'
+        body = (
+            f'{{"device_version":"2","temperature":{bad},"uptime":60,"disk_free_bytes":{bad},"spool":{spool},'
+            f'"clock":{clock},"camera":{camera},"counters":{{"a":{bad},"b":2}},"update":{{"x":{bad}}}}}'
+        )
+        answer = await cloud.client.post("/v1/devices/D1/telemetry", content=body, headers=JSON_BODY)
+        assert answer.status_code == 204, (bad, answer.text)
+        told = (await cloud.client.get("/v1/devices/D1")).json()["telemetry"]
+        assert told["uptime"] == 60 and told["counters"] == {"b": 2}
+        assert told["camera"] == {"state": "ok"} and "temperature" not in told
+        await all_is_shown(cloud)
+
+
+async def test_telemetry_and_outcomes_that_cannot_be_sent_on_are_refused(start: Any) -> None:
+    cloud = await registered(start)
+    for bad in (HALF, DEEP, f"{{{HALF}:1}}"):
+        for part in (f'"update":{{"a":{bad}}}', f'"versions":{{"a":{bad}}}', f'"reasons":[{bad}]', f"{HALF}:{bad}"):
+            body = f'{{"device_version":"2",{part}}}'
+            answer = await cloud.client.post("/v1/devices/D1/telemetry", content=body, headers=JSON_BODY)
+            assert answer.status_code == 422, (part[:50], answer.text)
+        for part in (f'"metadata":{{"trigger_type":{bad}}}', f'"detail":{bad}'):
+            body = f'{{"status":"failed","reason":"camera_absent",{part}}}'
+            answer = await cloud.client.post("/v1/devices/D1/triggers/x/outcome", content=body, headers=JSON_BODY)
+            assert answer.status_code == 422, answer.text
+        answer = await cloud.client.post("/v1/enrol", content=f'{{"code":{bad}}}', headers=JSON_BODY)
+        assert answer.status_code == 422, answer.text
+        answer = await cloud.client.post("/v1/devices", content=f"{{{HALF}:{bad}}}", headers=JSON_BODY)
+        assert answer.status_code == 422, answer.text
+        await all_is_shown(cloud)
+    assert (await cloud.client.get("/v1/devices/D1/triggers")).json()["triggers"] == []
+
+
+async def test_settings_that_cannot_be_sent_on_are_refused(start: Any) -> None:
+    cloud = await registered(start)
+    await cloud.client.put("/v1/devices/D1/config", json={"brightness": 7})
+    for bad in (HALF, DEEP, f"{{{HALF}:1}}"):
+        body = f'{{"a":{bad}}}'
+        answer = await cloud.client.put("/v1/devices/D1/config", content=body, headers=JSON_BODY)
+        assert answer.status_code == 422 and "nested deeper" in answer.json()["detail"], answer.text
+    async with cloud.stream("D1") as stream:
+        assert (await stream.next())["config"] == {"brightness": 7}
+    await all_is_shown(cloud)
+
+
+async def test_what_earlier_versions_stored_breaks_neither_pages_nor_streams(start: Any, engine: str) -> None:
+    cloud = await registered(start)
+    kind = "TEXT" if engine == "sqlite" else "JSON"
+    async with cloud.stream("D1") as stream:
+        await stream.next()
+        trigger = (await cloud.client.put("/v1/devices/D1/config", json={"brightness": 7})).json()["trigger_id"]
+    spool = '{"pictures":1,"reports":1,"bytes":1,"limit_bytes":1,"days_left":null}'
+    numbers = f'"temperature":null,"uptime":null,"disk_free_bytes":1{"0" * 400},"spool":{spool}'
+    for bad in (HALF, DEEP, f"{{{HALF}:1}}"):
+        telemetry = f'{{"device_version":"2",{numbers},"update":{{"a":{bad}}},"clock":null,"camera":null}}'
+        settings = f'{{"contrast":3,"a":{bad}}}'
+        async with cloud.cloud.database.writing() as connection:
+            for column, stored in (
+                ("devices SET telemetry", telemetry),
+                ("devices SET config", settings),
+                ("triggers SET config", settings),
+            ):
+                given = sqlalchemy.text(f"UPDATE {column} = CAST(:stored AS {kind})").bindparams(stored=stored)
+                await connection.execute(given)
+        await all_is_shown(cloud)
+        async with cloud.stream("D1") as stream:
+            assert (await stream.next())["config"]["contrast"] == 3
+            command = await stream.command()
+            assert command["trigger_id"] == trigger and command["config"]["contrast"] == 3
+
+
+async def test_no_body_fills_the_memory(start: Any) -> None:
+    cloud = await start(auth="required")
+
+    async def endless() -> Any:
+        yield b'{"code":"'
+        for _ in range(1000):
+            yield b"A" * (1 << 16)
+
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    for path, kind in (("/v1/enrol", JSON_BODY), ("/v1/devices/D1/trigger", JSON_BODY), ("/sign-in", form)):
+        for content in (endless(), b"A" * (300 << 10)):
+            try:
+                answer = await cloud.client.post(path, content=content, headers=kind)
+                assert answer.status_code == 413, answer.text
+                assert answer.headers["content-type"] == "application/problem+json"
+                assert answer.json()["reason"] == "too_large"
+            except (httpx.WriteError, httpx.ReadError):
+                pass  # it answered and closed while the body was still on its way
+    fine = await cloud.client.post("/v1/enrol", content=b'{"code":"' + b" " * (200 << 10) + b'"}', headers=JSON_BODY)
+    assert fine.status_code == 422
+    for content_type in ("application/json", "text/plain"):
+        deep = {"content": b"[" * 100_000, "headers": {"content-type": content_type}}
+        assert (await cloud.client.post("/v1/enrol", **deep)).status_code in (400, 422)
 
 
 async def test_a_placeholder_of_base64_with_line_breaks_is_not_guessed_at(start: Any, picture: Any) -> None:

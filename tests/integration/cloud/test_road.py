@@ -1,9 +1,14 @@
 """One trigger's road through the cloud, on both databases."""
 
 import asyncio
+from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
 import httpx
+
+from visant_cloud import gatekeeper
+from visant_cloud.routes.stream import events
+from visant_cloud.store import devices
 
 
 async def test_a_trigger_is_pushed_captured_and_shown_as_executed(start: Any, eventually: Any, picture: Any) -> None:
@@ -256,6 +261,75 @@ async def test_settings_reach_a_connected_device_now_and_others_at_their_connect
         assert command == {"cmd": "update_config", "trigger_id": answer["trigger_id"], "config": {"brightness": 8}}
     path = f"/v1/devices/D1/triggers/{answer['trigger_id']}/outcome"
     assert (await cloud.client.post(path, json={"status": "executed"})).json()["status"] == "executed"
+
+
+async def test_older_settings_are_not_replayed_once_newer_are_there(start: Any, eventually: Any) -> None:
+    cloud = await start()
+    async with cloud.stream("D1") as stream:
+        await stream.next()
+        old = (await cloud.client.put("/v1/devices/D1/config", json={"brightness": 1})).json()["trigger_id"]
+    await eventually(lambda: nobody_of("D1", cloud))
+    assert (await cloud.client.put("/v1/devices/D1/config", json={"brightness": 2})).json()["trigger_id"] is None
+    picture = await cloud.trigger("D1")
+    async with cloud.stream("D1") as stream:
+        assert (await stream.next())["config"] == {"brightness": 2}
+        assert (await stream.command())["trigger_id"] == picture
+        new = [(await cloud.client.put("/v1/devices/D1/config", json={"brightness": n})).json() for n in (3, 4)]
+        assert new[-1]["trigger_id"] in [(await stream.command())["trigger_id"] for _ in new]
+    async with cloud.stream("D1") as stream:
+        assert (await stream.next())["config"] == {"brightness": 4}
+        assert (await stream.command())["trigger_id"] == picture
+        assert (await stream.command())["trigger_id"] == new[-1]["trigger_id"]
+    path = f"/v1/devices/D1/triggers/{old}/outcome"
+    said = await cloud.client.post(path, json={"status": "executed"})
+    assert said.json()["status"] == "executed", "the device may have had them"
+
+
+async def nobody_of(device_id: str, cloud: Any) -> bool:
+    return bool(cloud.cloud.hub.subscribers(device_id) == 0)
+
+
+async def test_settings_put_while_a_stream_begins_are_not_lost(start: Any) -> None:
+    cloud = await start()
+    await cloud.register()
+    async with cloud.cloud.database.reading() as connection:
+        admitted = await devices.find(connection, "D1")
+    assert admitted is not None
+    await cloud.client.put("/v1/devices/D1/config", json={"brightness": 1})
+    with cloud.cloud.hub.subscribe(admitted) as subscription:
+        async with aclosing(events(cloud.cloud, admitted, subscription)) as chunks:
+            assert b'"config":{"brightness":1}' in await anext(chunks)
+
+
+async def test_a_stream_that_told_older_settings_ends_and_the_next_tells_the_newer(start: Any) -> None:
+    cloud = await start()
+    await cloud.register()
+    async with AsyncExitStack() as streams:
+        async with cloud.cloud.database.writing() as connection:
+            await devices.change(connection, "D1", active=True)  # holds the row: the PUT waits for it
+            put = asyncio.create_task(cloud.client.put("/v1/devices/D1/config", json={"brightness": 9}))
+            await asyncio.sleep(0.3)  # it has looked who is connected
+            stream = await streams.enter_async_context(cloud.stream("D1"))
+            assert "config" not in await stream.next()
+        assert (await put).json()["trigger_id"] is None
+        assert await stream.ended()
+    async with cloud.stream("D1") as again:
+        assert (await again.next())["config"] == {"brightness": 9}
+
+
+async def test_a_stream_that_missed_settings_of_another_process_ends_at_the_next_look(start: Any) -> None:
+    cloud = await start()
+    async with cloud.stream("D1") as stream:
+        await stream.next()
+        await cloud.client.put("/v1/devices/D1/config", json={"brightness": 1})
+        await stream.command()
+        await gatekeeper.look(cloud.cloud)
+        async with cloud.cloud.database.writing() as connection:
+            await devices.change(connection, "D1", config={"brightness": 2})
+        await gatekeeper.look(cloud.cloud)
+        assert await stream.ended()
+    async with cloud.stream("D1") as stream:
+        assert (await stream.next())["config"] == {"brightness": 2}
 
 
 async def test_a_device_that_reads_only_data_lines_is_served(start: Any) -> None:

@@ -1,19 +1,25 @@
 """Pictures on the disk: full, late, old, left over; and the schema."""
 
+import asyncio
 import os
+import threading
 import time as wall
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from visant_cloud import housekeeping
 from visant_cloud.rates import Rates
+from visant_cloud.store import captures
 from visant_cloud.store.database import Database
 from visant_cloud.store.schema import HEAD, MIGRATIONS, migrate
 from visant_cloud.store.tables import metadata
+from visant_runtime.heartbeat import Heartbeat
+from visant_runtime.lifecycle import Stop
 
 
 async def registered(start: Any, **chosen: Any) -> Any:
@@ -72,10 +78,65 @@ async def test_files_without_a_record_are_set_aside_and_others_are_not(start: An
         path.write_bytes(b"x")
     for path in [*orphans, *kept]:
         os.utime(path, (wall.time() - 7200,) * 2)
-    assert await housekeeping.set_orphans_aside(cloud.cloud) == 3
+    assert await housekeeping.set_orphans_aside(cloud.cloud, folder) == 3
     assert set(cloud.cloud.pictures.files()) == kept | {young}
     aside = folder.parent.parent / ".without-record"
     assert [path.name for path in aside.iterdir()] == ["aaaa.jpg"], "a picture is never deleted, a draft is"
+
+
+async def test_a_start_looks_through_one_folder_at_a_time_and_never_on_the_event_loop(
+    start: Any, eventually: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud = await start()
+    root = tmp_path / "cloud" / "pictures"
+    orphans = [{f"{month}-{number}" for number in range(2)} for month in ("1-2026-10", "1-2026-11", "2-2026-11")]
+    for record_id in set.union(*orphans):
+        path = root / f"D{record_id[0]}" / record_id[2:9] / f"{record_id}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+        os.utime(path, (wall.time() - 7200,) * 2)
+    looked_up: list[set[str]] = []
+    on_the_loop: list[str] = []
+    known = captures.known
+    loop = threading.get_ident()
+
+    async def noted(connection: Any, record_ids: Any) -> set[str]:
+        looked_up.append(set(record_ids))
+        return await known(connection, record_ids)
+
+    def watch(name: str) -> None:
+        real = getattr(os, name)
+
+        def watched(path: Any, *others: Any, **more: Any) -> Any:
+            if threading.get_ident() == loop and str(path).startswith(str(root)):
+                on_the_loop.append(f"{name} {path}")
+            return real(path, *others, **more)
+
+        monkeypatch.setattr(os, name, watched)
+
+    async def looked_through() -> bool:
+        return set().union(*looked_up) == set.union(*orphans)
+
+    monkeypatch.setattr(captures, "known", noted)
+    for name in ("scandir", "listdir", "stat", "replace"):
+        watch(name)
+    stop = Stop()
+    running = asyncio.create_task(housekeeping.run(cloud.cloud, stop, Heartbeat(tmp_path / "heartbeat")))
+    await eventually(looked_through)
+    stop.set()
+    await running
+    monkeypatch.undo()
+    assert on_the_loop == []
+    assert sorted(map(sorted, looked_up)) == sorted(map(sorted, orphans))
+    aside = {path.stem for path in (root / ".without-record").iterdir()}
+    assert aside == set.union(*orphans) and cloud.cloud.pictures.files() == []
+
+
+async def test_a_file_that_another_process_took_first_is_no_error(start: Any, tmp_path: Path) -> None:
+    cloud = await start()
+    left = tmp_path / "cloud" / "pictures" / "a.jpg"
+    left.write_bytes(b"x")
+    assert cloud.cloud.pictures.set_aside([left.with_name("gone.jpg"), left], wall.time() + 1) == 1
 
 
 async def test_a_record_whose_file_is_gone_says_so(start: Any) -> None:
@@ -110,8 +171,6 @@ def test_the_newest_migration_is_the_one_that_a_start_looks_for() -> None:
 
 
 async def test_two_processes_that_migrate_at_once_agree_on_one_cloud_id(tmp_path: Path, database_url: Any) -> None:
-    import asyncio
-
     from visant_cloud.settings import database_url as engine_url
 
     url = f"sqlite+aiosqlite:///{tmp_path / 'c.db'}" if database_url is None else engine_url(database_url)

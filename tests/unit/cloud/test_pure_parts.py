@@ -1,6 +1,7 @@
 """The parts of the cloud that only decide: schedules, rates, formats, settings, the hub."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,11 +16,11 @@ from visant_cloud.rates import Rates
 from visant_cloud.routes.stream import event
 from visant_cloud.settings import database_url
 from visant_cloud.sign_in import safe_target
-from visant_cloud.store.database import to_json
+from visant_cloud.store.database import MAX_DEPTH, clean, from_json, to_json
 from visant_cloud.store.devices import Device
 from visant_cloud.trigger_scheduler import catch_up, first_firing
 from visant_cloud.views import size, span, with_code
-from visant_contract.command import CaptureCommand, parse_message
+from visant_contract.command import CaptureCommand, UpdateConfigCommand, parse_message
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 D1 = Device(
@@ -70,6 +71,28 @@ def test_what_is_stored_as_json_is_json(value: Any) -> None:
         raise AssertionError(name)
 
     json.loads(to_json(value), parse_constant=refuse)
+
+
+TEXT = st.text(st.characters())  # with half surrogate pairs
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+)
+
+
+@given(JSON)
+def test_whatever_is_stored_is_read_such_that_a_stream_can_send_it(value: Any) -> None:
+    read = from_json(to_json(value))
+    event(UpdateConfigCommand(config={"a": read}))
+    assert clean(read) == read and (clean(value) != value or read == value)
+
+
+def test_what_lies_deep_is_cut_off_and_what_is_deep_enough_stays() -> None:
+    deepest: Any = 7
+    for _ in range(MAX_DEPTH):
+        deepest = [deepest]
+    assert clean(deepest) == deepest
+    assert "7" not in to_json(from_json(to_json([deepest])))
 
 
 @given(st.text(min_size=1, max_size=512))
@@ -156,6 +179,16 @@ def test_streams_of_other_processes_count_and_are_not_ours_to_tell() -> None:
     with hub.subscribe(D1) as stream:
         assert stream.duplicate
         assert hub.connected() == {"D1": 2, "D2": 2} and hub.held() == {"D1": 1}
+
+
+def test_streams_by_id_alone_can_be_ended_apart() -> None:
+    old = replace(D1, old_client=True)
+    hub = CommandHub()
+    with hub.subscribe(old) as by_id, hub.subscribe(replace(old, token_seen_at=NOW)) as by_token:
+        hub.disconnect("D1", by_id_alone=True)
+        assert by_id.closed and not by_token.closed
+        hub.disconnect("D1")
+        assert by_token.closed
 
 
 async def test_closing_the_hub_ends_streams_open_now_and_later() -> None:

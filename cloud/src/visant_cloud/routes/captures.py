@@ -50,6 +50,7 @@ async def store(request: Request) -> Response:
     cloud = cloud_of(request)
     if request.headers.get(MEANT_FOR, cloud.cloud_id) != cloud.cloud_id:
         raise another_cloud()
+    await auth.expect_device(request)
     body = await _body(request, cloud.settings.max_capture_bytes * 4 // 3 + _BESIDE_PICTURE)
     upload = await asyncio.to_thread(_parse, body)
     del body

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from visant_cloud import auth, secrets_made, shapes
+from visant_cloud.bodies import clean_json
 from visant_cloud.context import cloud_of
 from visant_cloud.problems import Refusal, unknown_device
 from visant_cloud.store import devices, triggers
@@ -13,7 +14,7 @@ from visant_cloud.trigger_scheduler import first_firing
 from visant_contract.ids import DeviceId
 from visant_contract.telemetry import Telemetry
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(clean_json)])
 Operator = Depends(auth.operator)
 MAX_CONFIG_BYTES = 64 << 10
 
@@ -108,8 +109,7 @@ async def new_token(request: Request, device_id: str) -> dict[str, Any]:
     cloud = cloud_of(request)
     token = secrets_made.device_token()
     async with cloud.database.writing() as connection:
-        fresh = {"token_hash": secrets_made.digest(token), "token_revoked": False, "token_seen_at": None}
-        if not await devices.change(connection, device_id, **fresh):
+        if not await devices.renew_token(connection, device_id, secrets_made.digest(token)):
             raise unknown_device(device_id)
     cloud.hub.disconnect(device_id)
     return {"device_id": device_id, "token": token}
@@ -142,6 +142,7 @@ async def configure(request: Request, device_id: str, config: dict[str, Any]) ->
     async with cloud.database.writing() as connection:
         if not await devices.change(connection, device_id, config=config):
             raise unknown_device(device_id)
+        await triggers.end_settings(connection, device_id, cloud.now())
         if connected_now:  # an absent device gets them with `connected`; there is nothing to time out
             row, _ = await triggers.create(
                 connection,
@@ -153,7 +154,10 @@ async def configure(request: Request, device_id: str, config: dict[str, Any]) ->
                 config=config,
             )
             trigger_id = row.trigger_id
-    cloud.hub.nudge(device_id)
+    if connected_now:
+        cloud.hub.nudge(device_id)
+    else:
+        cloud.hub.disconnect(device_id)  # a stream that began meanwhile may have told the old settings
     return {"device_id": device_id, "config": config, "connected": connected_now, "trigger_id": trigger_id}
 
 

@@ -2,15 +2,16 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
+from visant_cloud.bodies import clean_json
 from visant_cloud.context import cloud_of
 from visant_cloud.enrolment import enrol
 from visant_cloud.problems import Refusal
 from visant_contract.ids import DeviceId
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(clean_json)])
 
 
 class EnrolRequest(BaseModel):

@@ -98,7 +98,7 @@ async def _device(cloud: Cloud, device_id: str, before: int | None) -> dict[str,
         pictures = await captures.of_triggers(connection, device_id, [one.trigger_id for one in rows])
         gallery = await captures.page(connection, device_id=device_id, limit=_GALLERY)
         ended = await trigger_history.counts(connection, since, device_id)
-        received = await captures.counts(connection, since)
+        received = await captures.counts(connection, since, device_id)
         strips = await trigger_history.latest(connection, since, device_id)
     view = views.device(
         row,

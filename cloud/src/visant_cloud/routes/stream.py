@@ -78,6 +78,13 @@ async def events(cloud: Cloud, device: Device, subscription: Subscription) -> As
     The subscription is older than the first read, so nothing falls between the two. Database connections are
     held for the reads only.
     """
+    # finished even where the device has gone: cut off in the middle, it would leave half a connection in the pool
+    with anyio.CancelScope(shield=True):
+        async with cloud.database.reading() as connection:
+            now = await devices.find(connection, device.device_id)  # it may have changed since it was admitted
+    if now is None or not auth.still_welcome(device, now, cloud.settings.auth):
+        return
+    subscription.config = now.config
     ping_every = cloud.settings.ping_every
     yield event(
         Connected(
@@ -86,18 +93,19 @@ async def events(cloud: Cloud, device: Device, subscription: Subscription) -> As
             server_time=cloud.now(),
             ping_every=ping_every,
             duplicate=subscription.duplicate,
-            config=device.config,
+            config=now.config,
         )
     )
     last_seq = 0
     commands = 0
     next_ping = time.monotonic() + ping_every
     while not subscription.closed:
-        # finished even where the device has gone: cut off in the middle, it would leave half a connection in the pool
-        with anyio.CancelScope(shield=True):
+        with anyio.CancelScope(shield=True):  # as above
             async with cloud.database.reading() as connection:
                 batch = await triggers.waiting(connection, device.device_id, last_seq, cloud.now(), _BATCH)
         for row in batch:
+            if row.kind == "update_config":
+                subscription.config = row.config
             yield command(row)
             last_seq = row.seq
             commands += 1

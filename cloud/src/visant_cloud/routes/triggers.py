@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from pydantic import BaseModel, Field
 
 from visant_cloud import auth, shapes
+from visant_cloud.bodies import clean_json
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.problems import Refusal, another_cloud, unknown_device
 from visant_cloud.store import captures, devices, trigger_history, triggers
@@ -13,7 +14,7 @@ from visant_contract.capture import MEANT_FOR
 from visant_contract.ids import TriggerId
 from visant_contract.outcome import OutcomeReport
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(clean_json)])
 Operator = Depends(auth.operator)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Row, delete, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from visant_cloud.store.database import insert_new
-from visant_cloud.store.tables import captures
+from visant_cloud.store.database import insert_new, unindexed
+from visant_cloud.store.tables import captures, devices
 
 
 @dataclass(frozen=True)
@@ -94,15 +94,18 @@ async def page(
 
 async def newest(connection: AsyncConnection) -> dict[str, Capture]:
     """device_id -> its picture received last."""
-    last = select(func.max(captures.c.seq)).group_by(captures.c.device_id)
-    rows = await connection.execute(select(*_COLUMNS).where(captures.c.seq.in_(last)))
+    last = select(func.max(captures.c.seq)).where(captures.c.device_id == devices.c.device_id).scalar_subquery()
+    rows = await connection.execute(select(*_COLUMNS).where(captures.c.seq.in_(select(last).select_from(devices))))
     return {row.device_id: _capture(row) for row in rows}
 
 
-async def counts(connection: AsyncConnection, since: datetime) -> dict[str, int]:
+async def counts(connection: AsyncConnection, since: datetime, device_id: str | None = None) -> dict[str, int]:
     """device_id -> pictures received since then."""
-    query = select(captures.c.device_id, func.count()).where(captures.c.received_at >= since)
-    return {device: number for device, number in await connection.execute(query.group_by(captures.c.device_id))}
+    device = unindexed(captures.c.device_id)
+    query = select(device, func.count()).where(captures.c.received_at >= since).group_by(device)
+    if device_id is not None:
+        query = query.where(device == device_id)
+    return {name: number for name, number in await connection.execute(query)}
 
 
 async def known(connection: AsyncConnection, record_ids: Iterable[str]) -> set[str]:
@@ -118,7 +121,7 @@ async def known(connection: AsyncConnection, record_ids: Iterable[str]) -> set[s
 
 async def take_older(connection: AsyncConnection, before: datetime, limit: int = 500) -> list[Capture]:
     """Deletes the oldest rows received before then and returns them; the caller removes the files after the commit."""
-    query = select(*_COLUMNS).where(captures.c.received_at < before).order_by(captures.c.seq).limit(limit)
+    query = select(*_COLUMNS).where(captures.c.received_at < before).order_by(captures.c.received_at).limit(limit)
     found = [_capture(row) for row in await connection.execute(query)]
     if found:
         await connection.execute(delete(captures).where(captures.c.seq.in_([one.seq for one in found])))

@@ -6,12 +6,15 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, event
+from sqlalchemy import Column, Connection, Row, Table, event, literal_column
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.sql.elements import ColumnElement
 
 _WRITE = "visant_write"
+
+MAX_DEPTH = 32
+"""Lists and objects inside each other that JSON values may have; libraries and peers give up at some hundreds."""
 
 
 class Database:
@@ -20,12 +23,18 @@ class Database:
     def __init__(self, url: str) -> None:
         self.sqlite = url.startswith("sqlite")
         if self.sqlite:
-            self.engine = create_async_engine(url, json_serializer=to_json)
+            self.engine = create_async_engine(url, json_serializer=to_json, json_deserializer=from_json)
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
         else:
             self.engine = create_async_engine(
-                url, json_serializer=to_json, pool_size=10, max_overflow=10, pool_pre_ping=True, pool_timeout=10
+                url,
+                json_serializer=to_json,
+                json_deserializer=from_json,
+                pool_size=10,
+                max_overflow=10,
+                pool_pre_ping=True,
+                pool_timeout=10,
             )
         # SQLite's own wait for its writer is a sleep loop without order; a lock is a queue
         self._writer: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.sqlite else nullcontext()
@@ -57,6 +66,24 @@ def to_json(value: Any) -> str:
         return json.dumps(json.loads(json.dumps(value), parse_constant=lambda name: None))
 
 
+def from_json(text: str) -> Any:
+    """What is stored, such that it can be written again: earlier versions stored what could not."""
+    found = json.loads(text)
+    suspect = "\\ud" in text or text.count("{") + text.count("[") > MAX_DEPTH
+    return clean(found) if suspect else found
+
+
+def clean(value: Any, depth: int = MAX_DEPTH) -> Any:
+    """A JSON value without what cannot be carried on: half a surrogate pair becomes `?`, what lies too deep None."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {clean(key): clean(inner, depth - 1) for key, inner in value.items()} if depth else None
+    if isinstance(value, list):
+        return [clean(inner, depth - 1) for inner in value] if depth else None
+    return value
+
+
 def _prepare_sqlite(connection: Any, record: Any) -> None:
     connection.isolation_level = None  # the driver begins nothing by itself; _begin_sqlite does
     cursor = connection.cursor()
@@ -69,6 +96,15 @@ def _begin_sqlite(connection: Connection) -> None:
     # a transaction that reads first and writes later is refused at once when another wrote between; IMMEDIATE waits
     write = connection.get_execution_options().get(_WRITE, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def unindexed(column: Column[Any]) -> ColumnElement[Any]:
+    """The column's value, out of reach of an index on the column.
+
+    To group by a column SQLite follows its index through all that was ever kept, though the index of a time leads to
+    the few rows wanted.
+    """
+    return column.concat(literal_column("''"))
 
 
 def _insert(connection: AsyncConnection, table: Table, values: dict[str, Any]) -> Any:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, and_, not_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.store.database import insert_new
@@ -33,8 +33,8 @@ class Device:
 
     @property
     def by_id_alone(self) -> bool:
-        """An old client that never presented a token: its id is all it has."""
-        return self.old_client and self.token_seen_at is None
+        """An old client that never presented a token and is not revoked: its id is all it has."""
+        return self.old_client and not self.token_revoked and self.token_seen_at is None
 
 
 _COLUMNS = [devices.c[name] for name in Device.__dataclass_fields__]
@@ -89,6 +89,24 @@ async def change(connection: AsyncConnection, device_id: str, **values: Any) -> 
     """Sets columns; False where there is no such device."""
     result = await connection.execute(update(devices).where(devices.c.device_id == device_id).values(**values))
     return result.rowcount == 1
+
+
+async def renew_token(connection: AsyncConnection, device_id: str, token_hash: str) -> bool:
+    """A new token in place of the old one; False where there is no such device.
+
+    An old client that has presented a token, or was revoked, needs one for good: its id alone lets nobody in again.
+    """
+    by_id_still = and_(devices.c.old_client, devices.c.token_seen_at.is_(None), not_(devices.c.token_revoked))
+    fresh = {"token_hash": token_hash, "token_revoked": False, "token_seen_at": None}
+    return await change(connection, device_id, **fresh, old_client=by_id_still)
+
+
+async def any_by_id_alone(connection: AsyncConnection) -> bool:
+    """Whether some device may come without a token."""
+    query = select(devices.c.device_id).where(
+        devices.c.old_client, devices.c.token_seen_at.is_(None), not_(devices.c.token_revoked)
+    )
+    return (await connection.execute(query.limit(1))).first() is not None
 
 
 async def seen(connection: AsyncConnection, device_ids: Iterable[str], now: datetime) -> None:

@@ -15,7 +15,7 @@ from visant_cloud.store.database import Database, insert_new
 
 _ADVISORY_LOCK = 0x7669_7361_6E74  # "visant"; any number that nobody else takes
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
-HEAD = "0002"
+HEAD = "0003"
 """The newest of `migrations/versions`: where the database is there already, Alembic need not be loaded."""
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -62,6 +63,7 @@ metadata = MetaData(
     }
 )
 
+_OPEN = text("status IN ('pending', 'sent')")
 _BIG = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only on INTEGER
 
 
@@ -187,6 +189,8 @@ triggers = Table(
     UniqueConstraint("device_id", "idempotency_key"),
     UniqueConstraint("device_id", "scheduled_for"),
     Index("ix_triggers_device_id_seq", "device_id", "seq"),
+    Index("ix_triggers_open", "device_id", "seq", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("ix_triggers_status_reason", "status", "reason"),
     Index("ix_triggers_status_expires_at", "status", "expires_at"),
     Index("ix_triggers_created_at", "created_at"),
     sqlite_autoincrement=True,

@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from visant_cloud.store.database import unindexed
 from visant_cloud.store.tables import triggers
 from visant_cloud.store.triggers import COLUMNS, Trigger, from_row
 
@@ -28,16 +29,17 @@ async def counts(
     connection: AsyncConnection, since: datetime, device_id: str | None = None
 ) -> dict[str, dict[str, int]]:
     """device_id -> status -> number of capture triggers made since then."""
+    device = unindexed(triggers.c.device_id)
     query = (
-        select(triggers.c.device_id, triggers.c.status, func.count())
+        select(device, triggers.c.status, func.count())
         .where(triggers.c.created_at >= since, triggers.c.kind == "capture")
-        .group_by(triggers.c.device_id, triggers.c.status)
+        .group_by(device, triggers.c.status)
     )
     if device_id is not None:
-        query = query.where(triggers.c.device_id == device_id)
+        query = query.where(device == device_id)
     found: dict[str, dict[str, int]] = {}
-    for device, status, number in await connection.execute(query):
-        found.setdefault(device, {})[status] = number
+    for name, status, number in await connection.execute(query):
+        found.setdefault(name, {})[status] = number
     return found
 
 
@@ -51,12 +53,13 @@ async def latest(
     connection: AsyncConnection, since: datetime, device_id: str | None = None, limit: int = 30
 ) -> dict[str, list[tuple[str, str | None]]]:
     """device_id -> (status, reason) of its newest capture triggers made since then, oldest of them first."""
-    place = func.row_number().over(partition_by=triggers.c.device_id, order_by=triggers.c.seq.desc()).label("place")
-    inner = select(triggers.c.device_id, triggers.c.status, triggers.c.reason, place).where(
+    device = unindexed(triggers.c.device_id)
+    place = func.row_number().over(partition_by=device, order_by=triggers.c.seq.desc()).label("place")
+    inner = select(device.label("device_id"), triggers.c.status, triggers.c.reason, place).where(
         triggers.c.created_at >= since, triggers.c.kind == "capture"
     )
     if device_id is not None:
-        inner = inner.where(triggers.c.device_id == device_id)
+        inner = inner.where(device == device_id)
     table = inner.subquery()
     query = select(table).where(table.c.place <= limit).order_by(table.c.device_id, table.c.place.desc())
     found: dict[str, list[tuple[str, str | None]]] = {}
