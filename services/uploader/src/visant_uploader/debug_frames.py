@@ -27,13 +27,13 @@ class DebugFrames:
             return
         safe = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in trigger_id)[:80]
         name = f"{captured_at:%Y%m%dT%H%M%S.%fZ}_{safe}.jpg"
-        try:
-            with self._guard:
+        with self._guard:
+            try:
                 self._write(self._folder, name, jpeg)
-        except OSError as error:
-            if not self._said:
-                log.warning("SAVE_FRAMES_DIR cannot be written, no more is said of it", error=error.strerror)
-            self._said = True
+            except OSError as error:
+                if not self._said:
+                    log.warning("SAVE_FRAMES_DIR cannot be written, no more is said of it", error=error.strerror)
+                self._said = True
 
     def _write(self, folder: Path, name: str, jpeg: bytes) -> None:
         if self._names is None:
