@@ -34,7 +34,11 @@ class Card:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._image = folder.with_name(f"{folder.name}.img")
+        self._generation = 0
+
+    @property
+    def _image(self) -> Path:
+        return self.folder.with_name(f"{self.folder.name}-{self._generation}.img")
 
     def make(self) -> None:
         """A new file system; the folders that were there are there again."""
@@ -64,6 +68,11 @@ class Card:
         finally:
             os.close(handle)
         self._unmount()
+        # A copy: whoever made a mount namespace meanwhile still has the dead file system, and would share it with us.
+        old = self._image
+        self._generation += 1
+        subprocess.run(["cp", "--sparse=always", str(old), str(self._image)], check=True)
+        old.unlink()
         self.mount()
         lost = not canary.exists() or canary.read_bytes() != b"not synced"
         canary.unlink(missing_ok=True)
@@ -82,7 +91,8 @@ class Card:
     def take_away(self) -> None:
         """For good."""
         subprocess.run(["umount", "-l", str(self.folder)], check=False, stderr=subprocess.DEVNULL)
-        self._image.unlink(missing_ok=True)
+        for image in self.folder.parent.glob(f"{self.folder.name}-*.img"):
+            image.unlink()
 
 
 class _House:
