@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from visantctl.engine import Engine
-from visantctl.errors import EngineAway
+from visantctl.errors import EngineAway, Refused
 from visantctl.log import Log
 from visantctl.place import Place
 from visantctl.settings import Settings
@@ -48,6 +48,13 @@ class Device:
     def release(self, version: str) -> Release:
         """A release that is on this host."""
         return manifest.read(self.place.release(version) / "release.json")
+
+    def whole_release(self, version: str) -> Release | None:
+        """The same; None where it is missing here, or the card damaged it."""
+        try:
+            return self.release(version)
+        except Refused:
+            return None
 
     def look(self) -> Observation:
         """What the running stack can do now."""

@@ -9,7 +9,7 @@ from visant_cloud.store.database import MAX_DEPTH, clean
 
 MAX_BODY_BYTES = 256 << 10
 """Nothing that devices, programs or pages send is larger, captures apart: routes/captures.py counts those itself."""
-_ELSEWHERE = "/v1/captures"
+_CAPTURES = "/v1/captures"
 
 
 class BodyLimit:
@@ -23,7 +23,7 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] != "http" or scope["path"] == _ELSEWHERE:
+        if scope["type"] != "http" or scope["path"] == _CAPTURES:
             await self._app(scope, receive, send)
             return
         too_large = Refusal(413, f"The request has more than {MAX_BODY_BYTES} bytes", "too_large")

@@ -136,10 +136,6 @@ class Pictures:
         devices = (path for path in self._root.iterdir() if path.is_dir() and path.name != WITHOUT_RECORD)
         return [month for device in devices for month in device.iterdir() if month.is_dir()]
 
-    def files(self) -> list[Path]:
-        """Every file: as many as pictures were ever kept."""
-        return [path for folder in self.folders() for path in folder.iterdir() if path.is_file()]
-
 
 def by_record(folder: Path) -> dict[str, list[str]]:
     """record_id -> names of its picture, thumbnail and draft, as far as they lie in the folder of a device and month.

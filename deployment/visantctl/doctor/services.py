@@ -52,7 +52,7 @@ def engine(device: Device) -> Iterator[Finding]:
             "sudo visantctl address-pools --write, then sudo reboot",
         )
     yield from pools(Path("/etc/docker/daemon.json"))
-    if os.geteuid() == 0 and neighbours.let_in(device.engine, device.settings.project):
+    if os.geteuid() == 0 and neighbours.open_bridges(device.engine, device.settings.project):
         yield warn(
             "docker",
             "other computers of this site's network can reach the camera (an Engine before 28, and no rule against it)",

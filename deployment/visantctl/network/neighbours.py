@@ -22,8 +22,8 @@ _PROJECT = "com.docker.compose.project"
 
 
 def keep_out(engine: Engine, project: str) -> None:
-    """Let nobody but this host open a connection into the project's networks. `let_in` says whether it worked."""
-    bridges = let_in(engine, project)
+    """Let nobody but this host open a connection into the project's networks. `open_bridges` says whether it worked."""
+    bridges = open_bridges(engine, project)
     for bridge in bridges:
         _iptables("-I", *_rule(bridge))
     if bridges:
@@ -32,7 +32,7 @@ def keep_out(engine: Engine, project: str) -> None:
                 _iptables("-D", *_rule(stale))
 
 
-def let_in(engine: Engine, project: str) -> list[str]:
+def open_bridges(engine: Engine, project: str) -> list[str]:
     """The bridges of the project's networks through which a neighbour may come."""
     version = re.match(r"\d+", engine.run("version", "--format", "{{.Server.Version}}"))
     if version and int(version[0]) >= _SAFE_SINCE:

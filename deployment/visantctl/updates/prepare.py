@@ -15,7 +15,7 @@ from visantctl.crash import step
 from visantctl.device import Device
 from visantctl.errors import EngineFailed, NoSpace, Refused
 from visantctl.updates import images
-from visantctl.updates.leftovers import readable, remove_leftovers
+from visantctl.updates.leftovers import remove_leftovers
 from visantctl.updates.manifest import Release
 from visantctl.updates.source import Source
 
@@ -89,7 +89,7 @@ def _forget_half_written(device: Device, release: Release, directory: Path) -> N
     if isinstance(before, dict) and before.get("version") == release.version and not images.recorded(directory):
         device.log.warning(f"fetching {release.version} was cut short by a restart: fetching it anew")
         others = {device.ledger.good, device.place.linked_version(device.place.previous)} - {None, release.version}
-        images.remove(device.engine, release, [one for name in others if (one := readable(device, str(name)))])
+        images.remove(device.engine, release, [one for name in others if (one := device.whole_release(str(name)))])
     with contextlib.suppress(OSError):  # the disk may be full: the start of an installed release goes on
         durable.write_json(marker, {"version": release.version, "boot": boot})
 
@@ -116,7 +116,7 @@ def _stage(device: Device, source: Source, release: Release, signature: bytes) -
     final = device.place.release(release.version)
     for leftover in device.place.releases.glob(".incoming-*"):
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-    here = readable(device, release.version)  # a damaged one is staged anew
+    here = device.whole_release(release.version)  # a damaged one is staged anew
     if here is not None and here.identity == release.identity:
         durable.write_file(final / "release.json", release.raw)
         durable.write_file(final / "release.json.sig", signature)

@@ -11,7 +11,6 @@ from visantctl.crash import step
 from visantctl.device import Device
 from visantctl.errors import EngineFailed, Problem
 from visantctl.updates import images
-from visantctl.updates.leftovers import readable
 from visantctl.updates.pending import Blame, Pending
 from visantctl.updates.soak import Baseline, fault, unsettled
 
@@ -55,7 +54,7 @@ def roll_back(device: Device, pending: Pending, reason: str, *, blame: Blame = "
 
 def _start_good(device: Device, good: str) -> None:
     stack = device.stack(good)
-    if release := readable(device, good):
+    if release := device.whole_release(good):
         images.missing(device.engine, release, device.place.release(good))  # sets moved tags back
     try:
         stack.up(device.settings.start_timeout)

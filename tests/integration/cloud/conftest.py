@@ -126,6 +126,10 @@ class Running:
         headers = more.pop("headers", {})
         return await self.client.post("/v1/captures", json=upload(device_id, trigger_id, **more), headers=headers)
 
+    def files(self) -> list[Path]:
+        """Every picture, thumbnail and draft on the disk."""
+        return [path for folder in self.cloud.pictures.folders() for path in folder.iterdir() if path.is_file()]
+
     async def row(self, device_id: str, trigger_id: str) -> dict[str, Any]:
         answer = await self.client.get(f"/v1/triggers/{device_id}/{trigger_id}")
         assert answer.status_code == 200, answer.text

@@ -20,7 +20,7 @@ async def refused(cloud: Any, status: int, text: str, **more: Any) -> None:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert text in answer.json()["detail"]
-    assert cloud.cloud.pictures.files() == []
+    assert cloud.files() == []
 
 
 async def test_pictures_that_are_none_are_refused(start: Any, picture: Any) -> None:

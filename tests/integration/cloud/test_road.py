@@ -85,7 +85,7 @@ async def test_ten_deliveries_of_one_picture_at_once_leave_one_record_and_one_fi
     answers = await asyncio.gather(*(cloud.capture("D1", trigger_id) for _ in range(10)))
     assert sorted(answer.status_code for answer in answers) == [200] * 9 + [201]
     assert len({answer.json()["record_id"] for answer in answers}) == 1
-    assert len([path for path in cloud.cloud.pictures.files() if ".thumb" not in path.name]) == 1
+    assert len([path for path in cloud.files() if ".thumb" not in path.name]) == 1
 
 
 async def test_captures_without_a_trigger_are_each_a_record(start: Any) -> None:

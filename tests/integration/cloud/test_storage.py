@@ -62,7 +62,7 @@ async def test_pictures_older_than_retention_go_and_the_ledger_stays(start: Any)
     assert await housekeeping.remove_old(cloud.cloud) == 1
     left = (await cloud.client.get("/v1/captures")).json()["captures"]
     assert [one["trigger_id"] for one in left] == ["young"]
-    assert len(cloud.cloud.pictures.files()) == 2, "a picture and its thumbnail"
+    assert len(cloud.files()) == 2, "a picture and its thumbnail"
     assert (await cloud.row("D1", "old"))["status"] == "executed"
     assert "removed" in (await cloud.client.get("/devices/D1")).text
 
@@ -70,7 +70,7 @@ async def test_pictures_older_than_retention_go_and_the_ledger_stays(start: Any)
 async def test_files_without_a_record_are_set_aside_and_others_are_not(start: Any) -> None:
     cloud = await registered(start)
     await cloud.capture("D1", "kept")
-    kept = set(cloud.cloud.pictures.files())
+    kept = set(cloud.files())
     folder = next(iter(kept)).parent
     orphans = [folder / "aaaa.jpg", folder / "bbbb.new", folder / "aaaa.thumb.jpg"]
     young = folder / "cccc.jpg"
@@ -79,7 +79,7 @@ async def test_files_without_a_record_are_set_aside_and_others_are_not(start: An
     for path in [*orphans, *kept]:
         os.utime(path, (wall.time() - 7200,) * 2)
     assert await housekeeping.set_orphans_aside(cloud.cloud, folder) == 3
-    assert set(cloud.cloud.pictures.files()) == kept | {young}
+    assert set(cloud.files()) == kept | {young}
     aside = folder.parent.parent / ".without-record"
     assert [path.name for path in aside.iterdir()] == ["aaaa.jpg"], "a picture is never deleted, a draft is"
 
@@ -129,7 +129,7 @@ async def test_a_start_looks_through_one_folder_at_a_time_and_never_on_the_event
     assert on_the_loop == []
     assert sorted(map(sorted, looked_up)) == sorted(map(sorted, orphans))
     aside = {path.stem for path in (root / ".without-record").iterdir()}
-    assert aside == set.union(*orphans) and cloud.cloud.pictures.files() == []
+    assert aside == set.union(*orphans) and cloud.files() == []
 
 
 async def test_a_file_that_another_process_took_first_is_no_error(start: Any, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ async def test_a_file_that_another_process_took_first_is_no_error(start: Any, tm
 async def test_a_record_whose_file_is_gone_says_so(start: Any) -> None:
     cloud = await registered(start)
     record = (await cloud.capture("D1", "t")).json()["record_id"]
-    for path in cloud.cloud.pictures.files():
+    for path in cloud.files():
         path.unlink()
     for kind in ("picture", "thumbnail"):
         answer = await cloud.client.get(f"/v1/captures/{record}/{kind}")

@@ -52,10 +52,10 @@ def test_each_network_that_leads_outside_is_shut_once(rules: list[str]) -> None:
     gone = "! -i br-dddddddddddd -o br-dddddddddddd -m conntrack --ctstate NEW -j DROP"
     rules.append(gone)
     engine = StubEngine("26.1.5+dfsg1")
-    assert neighbours.let_in(engine, "visant") == ["br-aaaaaaaaaaaa", "lo"]
+    assert neighbours.open_bridges(engine, "visant") == ["br-aaaaaaaaaaaa", "lo"]
     neighbours.keep_out(engine, "visant")
     neighbours.keep_out(engine, "visant")
-    assert neighbours.let_in(engine, "visant") == []
+    assert neighbours.open_bridges(engine, "visant") == []
     assert "! -i lo -o lo -m conntrack --ctstate NEW -j DROP" in rules
     assert len(rules) == 2
     assert gone not in rules, "of a bridge that is not there any more"
@@ -75,4 +75,4 @@ def test_an_engine_that_keeps_them_out_itself_needs_no_rule(rules: list[str]) ->
 def test_where_iptables_is_not_to_be_had_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     neighbours.keep_out(StubEngine("26.1.5"), "visant")
-    assert neighbours.let_in(StubEngine("26.1.5"), "visant") == ["br-aaaaaaaaaaaa", "lo"]
+    assert neighbours.open_bridges(StubEngine("26.1.5"), "visant") == ["br-aaaaaaaaaaaa", "lo"]

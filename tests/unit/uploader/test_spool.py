@@ -303,8 +303,8 @@ def test_what_moves_while_all_is_counted_is_counted_once(make, spool, monkeypatc
             wait([threads.submit(move), threads.submit(spool.put, make.picture("t-3"), b"jpeg")], timeout=0.5)
             return counted
 
-        monkeypatch.setattr("visant_uploader.spool.count", counted_meanwhile)
-        spool.count_again()
+        monkeypatch.setattr("visant_uploader.spool_counts.count", counted_meanwhile)
+        spool.counts.count_again()
     assert spool.contents() == count(spool.folders)
 
 

@@ -162,7 +162,7 @@ class Model(RuleBasedStateMachine):
     def the_counts_are_those_of_the_files(self) -> None:
         before = self.spool.contents()
         after = count(self.spool.folders)
-        self.spool.count_again()
+        self.spool.counts.count_again()
         assert before.picture_bytes() == after.picture_bytes()
         assert before.unacknowledged == after.unacknowledged
         assert before.dead_letter == after.dead_letter and before.quarantine == after.quarantine

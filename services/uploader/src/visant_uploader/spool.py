@@ -4,7 +4,6 @@ Blocking calls; the loops call them in threads. One uploader a spool, held by a 
 """
 
 import fcntl
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import IO
 from visant_contract.ids import trigger_key
 from visant_runtime.kill_point import kill_point
 from visant_uploader.counters import Counters
-from visant_uploader.spool_contents import Contents, count
+from visant_uploader.spool_contents import Contents
+from visant_uploader.spool_counts import SpoolCounts
 from visant_uploader.spool_file import SpoolHeader, encode
 from visant_uploader.spool_folders import PICTURE, REPORT, UNREADABLE, Destination, Folders, outcome_files, sync_folder
 from visant_uploader.spool_repair import settle_pairs, sort_unreleased, sweep_drafts, take_incoming
@@ -48,10 +48,7 @@ class Spool:
         self._counters = counters
         self._reserve = Reserve(root / "reserve")
         self._lock_file: IO[str] | None = None
-        self._guard = threading.Lock()
-        self._moving = threading.Lock()
-        """Held from a file's move to its count, and while all are counted: none must be counted on both sides."""
-        self._contents = Contents()
+        self.counts = SpoolCounts(self.folders)
 
     def open(self) -> None:
         """Takes the lock, ends what a power cut left half done, counts. Raises SpoolInUse, OSError."""
@@ -65,7 +62,7 @@ class Spool:
         self._lock_file = lock_file
         sweep_drafts(self.folders)
         settle_pairs(self.folders)
-        self._contents = count(self.folders)
+        self.counts.count_all()
         self._reserve.take()
 
     def close(self) -> None:
@@ -101,8 +98,8 @@ class Spool:
             with self.room.booked(size):
                 write_durably(pieces, self.folders.draft / name, self.folders.unacknowledged / name)
         self._written(size)
-        with self._guard:
-            self._contents.unacknowledged.count(name, size)
+        with self.counts.change() as contents:
+            contents.unacknowledged.count(name, size)
         return name
 
     def release(self, destination: Destination, name: str) -> bool:
@@ -111,25 +108,33 @@ class Spool:
         Not fsynced: after a power cut the file is in one of the two folders, and either is right.
         """
         source = self.folders.unacknowledged / name
-        with self._moving:
+        with self.counts.moving:
             try:
                 size = source.stat().st_size
             except FileNotFoundError:
                 return False
             source.rename(self.folders.place(destination) / name)
             kill_point("spool.released")
-            with self._guard:
-                self._contents.unacknowledged.count(name, size, -1)
-                self._contents.place(destination.place).count(name, size)
+            with self.counts.change() as contents:
+                contents.unacknowledged.count(name, size, -1)
+                contents.place(destination.place).count(name, size)
         return True
 
     def unreleased(self) -> list[tuple[Destination, str]]:
         """Outcomes whose commands were not acknowledged; damaged ones go to quarantine. Before the first `put`."""
-        return self._counting_damage(sort_unreleased(self.folders), unacknowledged=True)
+        found, damaged = sort_unreleased(self.folders)
+        if found or damaged:
+            self._counters.add("spool_damaged", damaged)
+            self.counts.count_all()
+        return found
 
     def take_incoming(self) -> list[tuple[Destination, str]]:
         """Moves what a technician put back into its outbox; a picture replaces a report of failure."""
-        return self._counting_damage(take_incoming(self.folders))
+        found, damaged = take_incoming(self.folders)
+        if found or damaged:
+            self._counters.add("spool_damaged", damaged)
+            self.counts.count_again()
+        return found
 
     # ---- outcomes go out
 
@@ -162,20 +167,7 @@ class Spool:
 
     def contents(self) -> Contents:
         """A copy of the counts."""
-        with self._guard:
-            return self._contents.copy()
-
-    def count_again(self, *, unacknowledged: bool = False) -> None:
-        """Counts from the folders what a technician may have changed.
-
-        `unacknowledged` ones he leaves alone, and `put` writes there at any time: counted only before the first.
-        """
-        with self._moving:
-            counted = count(self.folders)
-            with self._guard:
-                if not unacknowledged:
-                    counted.unacknowledged = self._contents.unacknowledged
-                self._contents = counted
+        return self.counts.copy()
 
     def restore_reserve(self) -> None:
         """Takes the reserve again once pictures fit once more."""
@@ -205,11 +197,11 @@ class Spool:
             sealed, pieces = encode(report)
             report_name = sealed.file_name()
             # a damaged report is simply replaced by the rename, its successor has the same name
-            with self._moving:
+            with self.counts.moving:
                 self._write_report(pieces, report_name, self.folders.place(destination))
                 if report_name != name:
-                    with self._guard:
-                        self._contents.place(destination.place).count(report_name, 0)
+                    with self.counts.change() as contents:
+                        contents.place(destination.place).count(report_name, 0)
             self._written(sum(map(len, pieces)))
             kill_point(f"{step}.reported")
             if report_name != name:
@@ -219,35 +211,25 @@ class Spool:
 
     def _move(self, destination: Destination, name: str, folder: Path, new_name: str) -> None:
         source = self.folders.place(destination) / name
-        with self._moving:
+        with self.counts.moving:
             size = source.stat().st_size
             move_durably(source, folder / new_name)
-            with self._guard:
-                self._contents.place(destination.place).count(name, size, -1)
-                aside = self._contents.dead_letter if folder == self.folders.dead_letter else self._contents.quarantine
+            with self.counts.change() as contents:
+                contents.place(destination.place).count(name, size, -1)
+                aside = contents.dead_letter if folder == self.folders.dead_letter else contents.quarantine
                 aside.count(new_name, size)
 
     def _remove(self, destination: Destination, name: str) -> None:
         path = self.folders.place(destination) / name
-        with self._moving:
+        with self.counts.moving:
             try:
                 size = path.stat().st_size
                 path.unlink()
             except FileNotFoundError:
                 return
-            with self._guard:
-                self._contents.place(destination.place).count(name, size, -1)
+            with self.counts.change() as contents:
+                contents.place(destination.place).count(name, size, -1)
         sync_folder(path.parent)
-
-    def _counting_damage(
-        self, result: tuple[list[tuple[Destination, str]], int], *, unacknowledged: bool = False
-    ) -> list[tuple[Destination, str]]:
-        found, damaged = result
-        if damaged:
-            self._counters.add("spool_damaged", damaged)
-        if found or damaged:
-            self.count_again(unacknowledged=unacknowledged)
-        return found
 
     def _written(self, size: int) -> None:
         self._counters.add("spool_files_written")
