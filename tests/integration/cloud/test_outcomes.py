@@ -9,8 +9,7 @@ from visant_cloud.silence_sweeper import SilenceSweeper
 
 async def ready(start: Any, **chosen: Any) -> tuple[Any, str]:
     cloud = await start(**chosen)
-    async with cloud.stream("D1") as stream:
-        await stream.next()
+    await cloud.register()
     return cloud, await cloud.trigger("D1")
 
 
