@@ -275,8 +275,8 @@ async def test_older_settings_are_not_replayed_once_newer_are_there(start: Any, 
         assert (await stream.next())["config"] == {"brightness": 2}
         assert (await stream.command())["trigger_id"] == picture
         new = [(await cloud.client.put("/v1/devices/D1/config", json={"brightness": n})).json() for n in (3, 4)]
-        while (await stream.command())["trigger_id"] != new[-1]["trigger_id"]:  # those of 3 come only where they are quicker
-            pass
+        while (await stream.command())["trigger_id"] != new[-1]["trigger_id"]:
+            pass  # those of 3, where they were quicker than those of 4
     async with cloud.stream("D1") as stream:
         assert (await stream.next())["config"] == {"brightness": 4}
         assert (await stream.command())["trigger_id"] == picture
