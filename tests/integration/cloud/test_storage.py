@@ -40,11 +40,11 @@ async def test_a_full_disk_answers_507_and_what_was_stored_keeps_its_receipt(sta
 
 async def test_a_backlog_is_slowed_down_and_fresh_pictures_are_not(start: Any) -> None:
     cloud = await registered(start)
-    cloud.cloud.deliveries = Rates(0.5, 1.0, lambda: cloud.time().timestamp())
+    cloud.cloud.deliveries = Rates(1 / 60, 1.0, lambda: cloud.time().timestamp())
     old = (datetime.now(UTC) - timedelta(hours=5)).isoformat()
     assert (await cloud.capture("D1", "old1", captured_at=old)).status_code == 201
     answer = await cloud.capture("D1", "old2", captured_at=old)
-    assert answer.status_code == 429 and answer.headers["retry-after"] in ("1", "2")
+    assert answer.status_code == 429 and 1 <= int(answer.headers["retry-after"]) <= 60
     for number in range(5):
         fresh = cloud.time().isoformat()
         assert (await cloud.capture("D1", f"new{number}", captured_at=fresh)).status_code == 201
