@@ -14,8 +14,8 @@ from uploader_rig.fake_cloud import FakeCloud
 from uploader_rig.http_server import Answer, Request
 
 from visant_contract.capture import CaptureTime
-from visant_uploader.spool_file import SpoolHeader, encode
-from visant_uploader.spool_folders import Destination
+from visant_uploader.spool.file_format import SpoolHeader, encode
+from visant_uploader.spool.layout import Destination
 
 
 def uploads(answer: Answer):

@@ -10,10 +10,10 @@ import pytest
 from visant_contract.capture import CaptureTime
 from visant_contract.outcome import OutcomeReport, Reason
 from visant_contract.stream import CommandEntry, Deadline
+from visant_uploader.capture.deadline import Moment
 from visant_uploader.counters import Counters
-from visant_uploader.judge import Moment
-from visant_uploader.spool import Spool
-from visant_uploader.spool_file import SpoolHeader
+from visant_uploader.spool.file_format import SpoolHeader
+from visant_uploader.spool.store import Spool
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 

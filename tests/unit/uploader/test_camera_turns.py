@@ -8,9 +8,9 @@ from visant_contract.outcome import Reason
 from visant_contract.snapshot import SnapshotInfo
 from visant_runtime.clock import Clock
 from visant_runtime.lifecycle import Stop
-from visant_uploader import camera_turns
-from visant_uploader.camera_client import CameraTrouble, Snapshot
-from visant_uploader.camera_turns import TURNS, CameraTurns, Stopped, TooLate
+from visant_uploader.capture import camera_slots
+from visant_uploader.capture.camera_client import CameraTrouble, Snapshot
+from visant_uploader.capture.camera_slots import TURNS, CameraTurns, Stopped, TooLate
 
 
 class FakeCamera:
@@ -43,8 +43,8 @@ class FakeCamera:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(camera_turns, "PAUSE", 0.01)
-    monkeypatch.setattr(camera_turns, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(camera_slots, "PAUSE", 0.01)
+    monkeypatch.setattr(camera_slots, "LOOK_EVERY", 0.05)
 
 
 async def take(turns: CameraTurns, seconds: float, stop: Stop | None = None) -> str:
@@ -158,7 +158,7 @@ async def test_a_turn_is_given_back_whatever_happens_to_its_holder() -> None:
 async def test_a_camera_that_needs_longer_than_the_first_wait_gives_its_picture(
     monkeypatch: pytest.MonkeyPatch, commands: int
 ) -> None:
-    monkeypatch.setattr(camera_turns, "ASK_FIRST", 0.05)
+    monkeypatch.setattr(camera_slots, "ASK_FIRST", 0.05)
     camera = FakeCamera()
     camera.needs = 0.15
     turns = CameraTurns(camera, Clock(), patience=10)
@@ -168,8 +168,8 @@ async def test_a_camera_that_needs_longer_than_the_first_wait_gives_its_picture(
 
 
 async def test_no_request_waits_longer_than_the_camera_allows_or_the_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(camera_turns, "ASK_FIRST", 0.02)
-    monkeypatch.setattr(camera_turns, "ASK_MOST", 0.1)
+    monkeypatch.setattr(camera_slots, "ASK_FIRST", 0.02)
+    monkeypatch.setattr(camera_slots, "ASK_MOST", 0.1)
     camera = FakeCamera()
     waits: list[float] = []
 
@@ -186,7 +186,7 @@ async def test_no_request_waits_longer_than_the_camera_allows_or_the_patience(mo
 
 
 async def test_a_last_request_that_was_cut_short_does_not_hide_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(camera_turns, "ASK_FIRST", 0.1)
+    monkeypatch.setattr(camera_slots, "ASK_FIRST", 0.1)
     camera = FakeCamera()
     camera.needs = 60
     camera.reasons = [Reason.BAD_FRAMES]
@@ -196,7 +196,7 @@ async def test_a_last_request_that_was_cut_short_does_not_hide_the_reason(monkey
 
 
 async def test_a_long_wait_ends_soon_after_the_process_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(camera_turns, "ASK_FIRST", 0.1)
+    monkeypatch.setattr(camera_slots, "ASK_FIRST", 0.1)
     camera = FakeCamera()
     camera.slow = 30
     stop = Stop()

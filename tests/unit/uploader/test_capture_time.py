@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from visant_uploader.capture_time import Offset, at_exposure, best
+from visant_uploader.timestamps import Offset, at_exposure, best
 
 
 def offset_of(moment_of_cloud: datetime, boottime: float, boot_id: str = "boot-1") -> Offset:

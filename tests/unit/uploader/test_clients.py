@@ -13,13 +13,13 @@ from visant_contract.errors import Misconfigured, Rejected, Retryable
 from visant_contract.outcome import Reason
 from visant_contract.snapshot import CAPTURED_BOOTTIME, SnapshotInfo
 from visant_runtime.settings import SettingsError
-from visant_uploader.camera_client import CameraClient, CameraTrouble, ConfigRefused
-from visant_uploader.cloud_client import CloudClient
-from visant_uploader.config_command import apply_config, control_names
+from visant_uploader.capture.camera_client import CameraClient, CameraTrouble, ConfigRefused
+from visant_uploader.capture.config_command import apply_config, control_names
+from visant_uploader.capture.debug_frames import KEPT, DebugFrames
 from visant_uploader.counters import Counters
-from visant_uploader.debug_frames import KEPT, DebugFrames
-from visant_uploader.spool_file import decode, encode
-from visant_uploader.upload_body import PIECE, UploadBody
+from visant_uploader.delivery.cloud_client import CloudClient
+from visant_uploader.delivery.upload_body import PIECE, UploadBody
+from visant_uploader.spool.file_format import decode, encode
 
 GOOD = b"\xff\xd8 picture \xff\xd9"
 

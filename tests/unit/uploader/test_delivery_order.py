@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from visant_uploader.delivery_order import FRESH, DeliveryOrder
+from visant_uploader.delivery.queue import FRESH, DeliveryOrder
 
 
 def drained(order: DeliveryOrder, now: float = 0.0) -> list[str]:

@@ -3,7 +3,7 @@
 from random import Random
 
 from visant_contract.errors import Misconfigured, Retryable
-from visant_uploader.delivery_pace import SIDE_BY_SIDE, DeliveryPace
+from visant_uploader.delivery.pace import SIDE_BY_SIDE, DeliveryPace
 
 
 def test_two_uploads_run_side_by_side_and_no_more() -> None:

@@ -1,6 +1,6 @@
 """How many days are left?"""
 
-from visant_uploader.fill_rate import DAY, FillRate, days_left
+from visant_uploader.spool.fill_rate import DAY, FillRate, days_left
 
 
 def test_nothing_is_said_before_ten_minutes_were_watched() -> None:

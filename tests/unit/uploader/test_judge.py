@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from visant_contract.outcome import Reason
 from visant_contract.stream import Deadline
-from visant_uploader.judge import Execute, Expire, Park, judge
+from visant_uploader.capture.deadline import Execute, Expire, Park, judge
 
 
 def said(entry, now, *, renewed=None, latest=None, first=None, ttl=300.0):
@@ -100,7 +100,7 @@ def test_nothing_is_executed_late_and_nothing_waits_once_the_cloud_has_spoken(
     from datetime import UTC, datetime
 
     from visant_contract.stream import CommandEntry
-    from visant_uploader.judge import Moment
+    from visant_uploader.capture.deadline import Moment
 
     wall = datetime(2026, 1, 1, tzinfo=UTC)
     entry = CommandEntry(

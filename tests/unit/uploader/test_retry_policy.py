@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visant_contract.errors import Misconfigured, Rejected, Retryable
-from visant_uploader.retry_policy import BACKOFF_CAP, RETRY_AFTER_CAP, item_pause, pause, retry_after, verdict
+from visant_uploader.delivery.retry_policy import BACKOFF_CAP, RETRY_AFTER_CAP, item_pause, pause, retry_after, verdict
 
 relaxed = settings(deadline=None)
 DATE = "Sun, 22 Nov 2026 12:00:00 GMT"

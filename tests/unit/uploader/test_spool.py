@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from visant_contract.outcome import Reason
-from visant_uploader import spool_write
 from visant_uploader.counters import Counters
-from visant_uploader.spool import SpoolInUse
-from visant_uploader.spool_contents import count
-from visant_uploader.spool_file import decode, encode
-from visant_uploader.spool_folders import Destination, outcome_files
-from visant_uploader.spool_room import SpoolFull
+from visant_uploader.spool import writing
+from visant_uploader.spool.contents import count
+from visant_uploader.spool.file_format import decode, encode
+from visant_uploader.spool.layout import Destination, outcome_files
+from visant_uploader.spool.room import SpoolFull
+from visant_uploader.spool.store import SpoolInUse
 
 HERE = Destination("cloud-1", "FLOOR1")
 
@@ -42,7 +42,7 @@ def test_a_folder_that_cannot_be_synced_leaves_no_outcome_behind(make, spool, mo
     def broken(folder: Path) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(spool_write, "sync_folder", broken)
+    monkeypatch.setattr(writing, "sync_folder", broken)
     with pytest.raises(OSError, match="Input/output"):
         spool.put(make.picture(), b"jpeg")
     assert find(spool) is None
@@ -57,7 +57,7 @@ def test_a_delivered_file_whose_folder_cannot_be_synced_is_counted_once(make, sp
     def broken(folder: Path) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr("visant_uploader.spool.sync_folder", broken)
+    monkeypatch.setattr("visant_uploader.spool.store.sync_folder", broken)
     with pytest.raises(OSError, match="Input/output"):
         spool.delivered(HERE, name)
     spool.delivered(HERE, name)
@@ -73,7 +73,7 @@ def test_a_file_delivered_while_the_outbox_is_read_is_left_out(make, spool, monk
         os.unlink(found[0].path)
         return iter(found)
 
-    monkeypatch.setattr("visant_uploader.spool.outcome_files", with_one_gone)
+    monkeypatch.setattr("visant_uploader.spool.store.outcome_files", with_one_gone)
     assert len(spool.outbox(HERE)) == 1
 
 
@@ -161,7 +161,7 @@ def test_a_truly_full_disk_is_a_full_spool_and_leaves_nothing_half_written(make,
     def full(handle: int, data) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(spool_write.os, "write", full)
+    monkeypatch.setattr(writing.os, "write", full)
     with pytest.raises(SpoolFull):
         spool.put(make.picture(), b"jpeg")
     monkeypatch.undo()
@@ -179,7 +179,7 @@ def test_a_report_on_a_full_disk_takes_the_reserve_once(make, spool, monkeypatch
             raise OSError(errno.ENOSPC, "No space left on device")
         return real(handle, data)
 
-    monkeypatch.setattr(spool_write.os, "write", full_while_reserved)
+    monkeypatch.setattr(writing.os, "write", full_while_reserved)
     assert spool.put(make.report())
     assert not reserve.exists()
     monkeypatch.undo()
@@ -191,7 +191,7 @@ def test_an_outcome_that_cannot_be_written_is_an_error_and_no_outcome(make, spoo
     def broken(handle: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(spool_write.os, "fsync", broken)
+    monkeypatch.setattr(writing.os, "fsync", broken)
     with pytest.raises(OSError, match="Input/output"):
         spool.put(make.report())
     monkeypatch.undo()
@@ -303,7 +303,7 @@ def test_what_moves_while_all_is_counted_is_counted_once(make, spool, monkeypatc
             wait([threads.submit(move), threads.submit(spool.put, make.picture("t-3"), b"jpeg")], timeout=0.5)
             return counted
 
-        monkeypatch.setattr("visant_uploader.spool_counts.count", counted_meanwhile)
+        monkeypatch.setattr("visant_uploader.spool.counts.count", counted_meanwhile)
         spool.counts.count_again()
     assert spool.contents() == count(spool.folders)
 

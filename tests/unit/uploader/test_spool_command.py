@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from visant_contract.outcome import Reason
-from visant_uploader.known_cloud import FILE_NAME, KnownCloud, recall, remember
-from visant_uploader.spool_command import spool_command
-from visant_uploader.spool_file import encode
-from visant_uploader.spool_folders import Destination
+from visant_uploader.spool.admin.command import spool_command
+from visant_uploader.spool.file_format import encode
+from visant_uploader.spool.known_cloud import FILE_NAME, KnownCloud, recall, remember
+from visant_uploader.spool.layout import Destination
 
 HERE = Destination("cloud-1", "FLOOR1")
 

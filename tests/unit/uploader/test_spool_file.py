@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from visant_uploader.spool_file import PEEK, CorruptFile, SpoolHeader, decode, encode, peek
+from visant_uploader.spool.file_format import PEEK, CorruptFile, SpoolHeader, decode, encode, peek
 
 relaxed = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=512)

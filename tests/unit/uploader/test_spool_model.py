@@ -15,10 +15,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from visant_contract.ids import trigger_key
 from visant_contract.outcome import Reason
-from visant_uploader import spool as spool_module
-from visant_uploader import spool_write
-from visant_uploader.spool_contents import count
-from visant_uploader.spool_folders import Destination
+from visant_uploader.spool import store as spool_module
+from visant_uploader.spool import writing
+from visant_uploader.spool.contents import count
+from visant_uploader.spool.layout import Destination
 
 MEMORY = Path("/dev/shm")  # a crash here is of the process, not of the disk: fsync may cost nothing
 HERE = Destination("cloud-1", "FLOOR1")
@@ -36,8 +36,8 @@ class Model(RuleBasedStateMachine):
         self.root = Path(tempfile.mkdtemp(prefix="spool-model-", dir=MEMORY if MEMORY.is_dir() else None))
         self.cut_at: int | None = None
         self.steps = 0
-        self._real = spool_write.kill_point
-        spool_write.kill_point = spool_module.kill_point = self._step
+        self._real = writing.kill_point
+        writing.kill_point = spool_module.kill_point = self._step
         self.number = 0
         self.in_queue: set[str] = set()
         self.acknowledged: set[str] = set()
@@ -140,7 +140,7 @@ class Model(RuleBasedStateMachine):
         self._at_work(cut_at, work)
 
     def _header(self, name: str):
-        from visant_uploader.spool_file import decode
+        from visant_uploader.spool.file_format import decode
 
         return decode(self.spool.read(HERE, name)).header
 
@@ -168,7 +168,7 @@ class Model(RuleBasedStateMachine):
         assert before.dead_letter == after.dead_letter and before.quarantine == after.quarantine
 
     def teardown(self) -> None:
-        spool_write.kill_point = spool_module.kill_point = self._real
+        writing.kill_point = spool_module.kill_point = self._real
         self.spool.close()
         shutil.rmtree(self.root)
 

@@ -7,7 +7,7 @@ from visant_runtime.entry import dispatch
 
 
 def _run(arguments: Sequence[str]) -> int:
-    from visant_uploader.run import run
+    from visant_uploader.wiring import run
 
     return run()
 
@@ -26,7 +26,7 @@ def _config(arguments: Sequence[str]) -> int:
 
 
 def _spool(arguments: Sequence[str]) -> int:
-    from visant_uploader.spool_command import spool_command
+    from visant_uploader.spool.admin.command import spool_command
 
     return spool_command(arguments)
 

@@ -12,14 +12,14 @@ from visant_contract.errors import Misconfigured, Rejected, Retryable
 from visant_contract.telemetry import CameraHealth, ClockHealth, SpoolHealth, Telemetry
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
-from visant_uploader.camera_client import CameraClient, CameraTrouble, ConfigRefused
-from visant_uploader.cloud_client import CloudClient
+from visant_uploader.capture.camera_client import CameraClient, CameraTrouble, ConfigRefused
 from visant_uploader.cloud_watch import CloudWatch
 from visant_uploader.counters import Counters
-from visant_uploader.fill_rate import FillRate
-from visant_uploader.spool import Spool
-from visant_uploader.spool_folders import Destination
-from visant_uploader.spool_health import spool_health
+from visant_uploader.delivery.cloud_client import CloudClient
+from visant_uploader.spool.fill_rate import FillRate
+from visant_uploader.spool.health import spool_health
+from visant_uploader.spool.layout import Destination
+from visant_uploader.spool.store import Spool
 
 log = structlog.get_logger()
 

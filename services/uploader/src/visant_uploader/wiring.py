@@ -14,26 +14,26 @@ from visant_runtime.heartbeat_start import start_heartbeat
 from visant_runtime.lifecycle import Stop
 from visant_runtime.metrics import serve_metrics
 from visant_runtime.settings import SettingsError, fail, load
-from visant_uploader.camera_client import CameraClient
-from visant_uploader.camera_turns import CameraTurns
-from visant_uploader.capture_loop import CaptureLoop
-from visant_uploader.cloud_client import CloudClient
+from visant_uploader.capture.camera_client import CameraClient
+from visant_uploader.capture.camera_slots import CameraTurns
+from visant_uploader.capture.debug_frames import DebugFrames
+from visant_uploader.capture.executor import Execution
+from visant_uploader.capture.loop import CaptureLoop
+from visant_uploader.capture.outcome_writer import Commit
 from visant_uploader.cloud_watch import CloudWatch
 from visant_uploader.command_queue import CommandQueue
-from visant_uploader.commit import Commit
-from visant_uploader.conditions import Conditions
 from visant_uploader.counters import Counters
-from visant_uploader.courier import Courier
-from visant_uploader.debug_frames import DebugFrames
-from visant_uploader.delivery_loop import DeliveryLoop
-from visant_uploader.delivery_order import DeliveryOrder
-from visant_uploader.delivery_pace import DeliveryPace
-from visant_uploader.execution import Execution
-from visant_uploader.known_cloud import FILE_NAME
-from visant_uploader.network_watch import NetworkWatch
+from visant_uploader.degraded import Conditions
+from visant_uploader.delivery.cloud_client import CloudClient
+from visant_uploader.delivery.loop import DeliveryLoop
+from visant_uploader.delivery.network import NetworkWatch
+from visant_uploader.delivery.pace import DeliveryPace
+from visant_uploader.delivery.queue import DeliveryOrder
+from visant_uploader.delivery.sender import Courier
 from visant_uploader.outcomes import Outcomes
 from visant_uploader.settings import UploaderSettings
-from visant_uploader.spool import Spool, SpoolInUse
+from visant_uploader.spool.known_cloud import FILE_NAME
+from visant_uploader.spool.store import Spool, SpoolInUse
 from visant_uploader.telemetry import TelemetryLoop
 
 log = structlog.get_logger()

@@ -16,9 +16,9 @@ from visant_contract.telemetry import Telemetry
 from visant_runtime.settings import SettingsError
 from visant_runtime.tls import with_site_authorities
 from visant_uploader.counters import Counters
-from visant_uploader.retry_policy import verdict
-from visant_uploader.spool_file import Outcome, SpoolHeader
-from visant_uploader.upload_body import UploadBody
+from visant_uploader.delivery.retry_policy import verdict
+from visant_uploader.delivery.upload_body import UploadBody
+from visant_uploader.spool.file_format import Outcome, SpoolHeader
 
 MAX_ANSWER_BYTES = 256 * 1024
 CONNECT_TIMEOUT = 10.0

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from visant_uploader.spool_file import CorruptFile, Outcome, SpoolHeader, decode, encode
-from visant_uploader.spool_folders import Destination, Folders
-from visant_uploader.spool_listing import Found, strays
-from visant_uploader.spool_write import move_durably, write_durably
+from visant_uploader.spool.admin.listing import Found, strays
+from visant_uploader.spool.file_format import CorruptFile, Outcome, SpoolHeader, decode, encode
+from visant_uploader.spool.layout import Destination, Folders
+from visant_uploader.spool.writing import move_durably, write_durably
 
 
 class Refused(Exception):

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from visant_contract.telemetry import SpoolHealth
-from visant_uploader.fill_rate import days_left
-from visant_uploader.spool_contents import Contents
-from visant_uploader.spool_folders import outcome_files
+from visant_uploader.spool.contents import Contents
+from visant_uploader.spool.fill_rate import days_left
+from visant_uploader.spool.layout import outcome_files
 
 
 def spool_health(

@@ -15,14 +15,14 @@ from visant_contract.stream import CommandEntry, Deadline
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.kill_point import kill_point
 from visant_runtime.lifecycle import Stop
-from visant_uploader.camera_turns import Stopped
+from visant_uploader.capture.camera_slots import Stopped
+from visant_uploader.capture.deadline import Execute, Expire, Moment, Park, Verdict, judge
+from visant_uploader.capture.executor import Ended, Execution
+from visant_uploader.capture.outcome_writer import Commit
 from visant_uploader.cloud_watch import CloudWatch
 from visant_uploader.command_queue import CommandQueue, Queued
-from visant_uploader.commit import Commit
-from visant_uploader.conditions import Conditions
 from visant_uploader.counters import Counters
-from visant_uploader.execution import Ended, Execution
-from visant_uploader.judge import Execute, Expire, Moment, Park, Verdict, judge
+from visant_uploader.degraded import Conditions
 
 log = structlog.get_logger()
 

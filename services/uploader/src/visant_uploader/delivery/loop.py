@@ -11,12 +11,12 @@ from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
 from visant_uploader.cloud_watch import CloudWatch
 from visant_uploader.counters import Counters
-from visant_uploader.courier import Courier, Done
-from visant_uploader.delivery_order import DeliveryOrder
-from visant_uploader.delivery_pace import DeliveryPace
-from visant_uploader.retry_policy import item_pause
-from visant_uploader.spool import Spool
-from visant_uploader.spool_folders import Destination
+from visant_uploader.delivery.pace import DeliveryPace
+from visant_uploader.delivery.queue import DeliveryOrder
+from visant_uploader.delivery.retry_policy import item_pause
+from visant_uploader.delivery.sender import Courier, Done
+from visant_uploader.spool.layout import Destination
+from visant_uploader.spool.store import Spool
 
 log = structlog.get_logger()
 

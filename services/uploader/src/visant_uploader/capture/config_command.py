@@ -4,7 +4,7 @@ from typing import Any
 
 import structlog
 
-from visant_uploader.camera_client import CameraClient
+from visant_uploader.capture.camera_client import CameraClient
 
 log = structlog.get_logger()
 

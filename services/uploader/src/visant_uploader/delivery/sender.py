@@ -8,14 +8,14 @@ import structlog
 
 from visant_contract.errors import Misconfigured, Rejected, Retryable
 from visant_runtime.kill_point import kill_point
-from visant_uploader.capture_time import best
-from visant_uploader.cloud_client import CloudClient
 from visant_uploader.cloud_watch import CloudWatch
 from visant_uploader.counters import Counters
+from visant_uploader.delivery.cloud_client import CloudClient
 from visant_uploader.outcomes import Outcomes, dated, offset_for
-from visant_uploader.spool import Spool
-from visant_uploader.spool_file import CorruptFile, Outcome, SpoolHeader, decode
-from visant_uploader.spool_folders import Destination
+from visant_uploader.spool.file_format import CorruptFile, Outcome, SpoolHeader, decode
+from visant_uploader.spool.layout import Destination
+from visant_uploader.spool.store import Spool
+from visant_uploader.timestamps import best
 
 log = structlog.get_logger()
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from visant_runtime.kill_point import kill_point
-from visant_uploader.spool_folders import sync_folder
+from visant_uploader.spool.layout import sync_folder
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 

@@ -12,14 +12,14 @@ from typing import Any
 from visant_contract.ids import valid_device_id
 from visant_runtime.heartbeat import default_path
 from visant_runtime.settings import base_url, fail, load
-from visant_uploader.known_cloud import FILE_NAME, KnownCloud, recall
 from visant_uploader.settings import SpoolSettings
-from visant_uploader.spool_contents import count
-from visant_uploader.spool_folders import Destination, Folders
-from visant_uploader.spool_health import spool_health
-from visant_uploader.spool_listing import Found, listing
-from visant_uploader.spool_mending import Here, Refused, export, requeue, take_over
-from visant_uploader.spool_room import disk_free
+from visant_uploader.spool.admin.listing import Found, listing
+from visant_uploader.spool.admin.mending import Here, Refused, export, requeue, take_over
+from visant_uploader.spool.contents import count
+from visant_uploader.spool.health import spool_health
+from visant_uploader.spool.known_cloud import FILE_NAME, KnownCloud, recall
+from visant_uploader.spool.layout import Destination, Folders
+from visant_uploader.spool.room import disk_free
 
 
 def spool_command(arguments: Sequence[str]) -> int:

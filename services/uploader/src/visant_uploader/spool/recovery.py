@@ -7,10 +7,10 @@ from itertools import islice
 from pathlib import Path
 
 from visant_contract.outcome import Reason
-from visant_uploader.spool_file import CorruptFile, decode
-from visant_uploader.spool_folders import PICTURE, REPORT, UNREADABLE, Destination, Folders, outcome_files
-from visant_uploader.spool_read import read_header
-from visant_uploader.spool_write import move_durably
+from visant_uploader.spool.file_format import CorruptFile, decode
+from visant_uploader.spool.layout import PICTURE, REPORT, UNREADABLE, Destination, Folders, outcome_files
+from visant_uploader.spool.reading import read_header
+from visant_uploader.spool.writing import move_durably
 
 AT_ONCE = 200
 """Files put back that one call takes in: each is read whole, and an import may bring thousands."""

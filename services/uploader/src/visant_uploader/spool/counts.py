@@ -4,8 +4,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from visant_uploader.spool_contents import Contents, count
-from visant_uploader.spool_folders import Folders
+from visant_uploader.spool.contents import Contents, count
+from visant_uploader.spool.layout import Folders
 
 
 class SpoolCounts:

@@ -10,19 +10,19 @@ from visant_contract.outcome import Reason
 from visant_contract.stream import CommandEntry
 from visant_runtime.kill_point import kill_point
 from visant_runtime.lifecycle import Stop
-from visant_uploader.camera_client import Snapshot
-from visant_uploader.camera_turns import Stopped
-from visant_uploader.capture_time import best
+from visant_uploader.capture.camera_client import Snapshot
+from visant_uploader.capture.camera_slots import Stopped
+from visant_uploader.capture.debug_frames import DebugFrames
+from visant_uploader.capture.executor import Ended
 from visant_uploader.command_queue import CommandQueue
-from visant_uploader.conditions import Conditions
 from visant_uploader.counters import Counters
-from visant_uploader.debug_frames import DebugFrames
-from visant_uploader.execution import Ended
+from visant_uploader.degraded import Conditions
 from visant_uploader.outcomes import Outcomes, offset_for
-from visant_uploader.spool import Spool
-from visant_uploader.spool_file import SpoolHeader
-from visant_uploader.spool_folders import Destination
-from visant_uploader.spool_room import SpoolFull
+from visant_uploader.spool.file_format import SpoolHeader
+from visant_uploader.spool.layout import Destination
+from visant_uploader.spool.room import SpoolFull
+from visant_uploader.spool.store import Spool
+from visant_uploader.timestamps import best
 
 log = structlog.get_logger()
 

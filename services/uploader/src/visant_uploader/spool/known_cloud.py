@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from visant_uploader.spool_folders import sync_folder
+from visant_uploader.spool.layout import sync_folder
 
 FILE_NAME = "cloud.json"
 

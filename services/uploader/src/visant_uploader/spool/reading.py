@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from visant_uploader.spool_file import PEEK, SpoolHeader, peek
+from visant_uploader.spool.file_format import PEEK, SpoolHeader, peek
 
 
 def read_header(path: Path) -> SpoolHeader | None:

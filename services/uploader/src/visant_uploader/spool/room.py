@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from visant_uploader.spool_write import DISK_FULL
+from visant_uploader.spool.writing import DISK_FULL
 
 
 class SpoolFull(Exception):

@@ -10,9 +10,9 @@ import structlog
 from visant_contract.outcome import OutcomeStatus, Reason
 from visant_contract.stream import CommandEntry
 from visant_runtime.lifecycle import Stop
-from visant_uploader.camera_client import CameraClient, CameraTrouble, ConfigRefused, Snapshot
-from visant_uploader.camera_turns import CameraTurns, Stopped, TooLate
-from visant_uploader.config_command import apply_config
+from visant_uploader.capture.camera_client import CameraClient, CameraTrouble, ConfigRefused, Snapshot
+from visant_uploader.capture.camera_slots import CameraTurns, Stopped, TooLate
+from visant_uploader.capture.config_command import apply_config
 
 log = structlog.get_logger()
 

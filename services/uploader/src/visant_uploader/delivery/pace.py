@@ -3,7 +3,7 @@
 from random import Random
 
 from visant_contract.errors import Misconfigured, Retryable
-from visant_uploader.retry_policy import pause
+from visant_uploader.delivery.retry_policy import pause
 
 SIDE_BY_SIDE = 2
 """One upload that hangs must not hold up the next; more would only share the same uplink."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from visant_uploader.spool_folders import REPORT, Folders, outcome_files
+from visant_uploader.spool.layout import REPORT, Folders, outcome_files
 
 
 @dataclass

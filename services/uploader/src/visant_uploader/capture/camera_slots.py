@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from visant_contract.outcome import Reason
 from visant_runtime.clock import Clock
 from visant_runtime.lifecycle import Stop
-from visant_uploader.camera_client import CameraClient, CameraTrouble, Snapshot
+from visant_uploader.capture.camera_client import CameraClient, CameraTrouble, Snapshot
 
 TURNS = 4
 """Requests at once. A turn lasts until its picture is on the disk: no more pictures than this are in memory."""

@@ -1,0 +1,1 @@
+"""From the command queue to the spool: one command, one outcome."""

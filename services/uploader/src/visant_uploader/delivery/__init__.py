@@ -1,0 +1,1 @@
+"""From the outbox to the cloud: a dead uplink delays nothing but what lies here."""
