@@ -15,7 +15,7 @@ from support.redis import RedisServer
 import redis
 from visant_connector.admission import Admission, connect
 from visant_connector.cloud_stream import CloudStream
-from visant_connector.figures import Figures
+from visant_connector.metrics import Figures
 from visant_connector.relay import Relay
 from visant_connector.settings import ConnectorSettings
 from visant_contract.stream import CLOUD, STREAM, CloudSeen, CommandEntry

@@ -15,7 +15,7 @@ from support.redis import RedisServer
 
 import redis
 from visant_connector.admission import Admission, RedisRefused, Verdict, connect
-from visant_connector.entries import Admittable
+from visant_connector.command_entries import Admittable
 from visant_contract.ids import trigger_key
 from visant_contract.stream import (
     ADMITTED,

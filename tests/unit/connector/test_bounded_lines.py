@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visant_connector.bounded_lines import BoundedLines
+from visant_connector.line_limiter import LineLimiter
 
 
 def read(chunks: list[bytes], limit: int = 1000) -> tuple[list[bytes], list[str]]:
     dropped: list[str] = []
-    lines = BoundedLines(limit, dropped.append)
+    lines = LineLimiter(limit, dropped.append)
     return [line for chunk in chunks for line in lines.feed(chunk)], dropped
 
 
@@ -44,7 +44,7 @@ def test_a_line_that_is_too_long_is_left_out_and_the_next_one_comes() -> None:
 
 
 def test_a_line_that_is_too_long_is_not_kept_while_it_arrives() -> None:
-    lines = BoundedLines(1000, lambda why: None)
+    lines = LineLimiter(1000, lambda why: None)
     for _ in range(100):
         list(lines.feed(b"x" * 10_000))
         assert len(lines._line) <= 1000

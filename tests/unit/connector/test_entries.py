@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visant_connector.cloud_clock import CloudClock
-from visant_connector.entries import Moment, Scope, admittable, deadline
+from visant_connector.command_entries import Moment, Scope, admittable, deadline
 from visant_contract.command import CaptureCommand, UnknownCommand, UpdateConfigCommand
 from visant_contract.errors import BrokenMessage
 from visant_contract.stream import CommandEntry

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from visant_connector.remedies import causes, refused, unreachable
+from visant_connector.stream_errors import causes, refused, unreachable
 
 WALL = datetime(1970, 1, 1, 0, 5, tzinfo=UTC)
 

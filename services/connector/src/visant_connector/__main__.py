@@ -58,7 +58,7 @@ def _wired(settings: "ConnectorSettings") -> int:
 
     from visant_connector.admission import Admission, connect
     from visant_connector.cloud_stream import CloudStream
-    from visant_connector.figures import Figures
+    from visant_connector.metrics import Figures
     from visant_connector.relay import Relay
     from visant_runtime import lifecycle
     from visant_runtime.clock import Clock

@@ -18,7 +18,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from visant_connector.entries import Admittable
+from visant_connector.command_entries import Admittable
 from visant_contract.stream import (
     ADMITTED,
     ADMITTED_ENTRY,

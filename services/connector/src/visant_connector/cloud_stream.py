@@ -13,10 +13,10 @@ from urllib.parse import quote, urlsplit
 import httpx
 from httpx_sse import EventSource
 
-from visant_connector.bounded_lines import BoundedLines
+from visant_connector.line_limiter import LineLimiter
 from visant_connector.reconnect import silence_limit
-from visant_connector.remedies import refused, unreachable
 from visant_connector.settings import ConnectorSettings
+from visant_connector.stream_errors import refused, unreachable
 from visant_contract.command import Message, UnknownEvent, parse_message
 from visant_contract.errors import BrokenMessage, Misconfigured, Retryable
 from visant_contract.sse import MAX_EVENT_BYTES, Connected, Ping
@@ -139,7 +139,7 @@ class CloudStream:
         limit = self._settings.stream_timeout
         last_id: str | None = None
         commands = 0
-        lines = _Lines(response, BoundedLines(MAX_EVENT_BYTES, self._dropped))
+        lines = _Lines(response, LineLimiter(MAX_EVENT_BYTES, self._dropped))
         clean = httpx.Response(200, headers={"content-type": f"{_EVENT_STREAM}; charset=utf-8"}, stream=lines)
         loop = asyncio.get_running_loop()
         due = loop.time() + limit
@@ -191,7 +191,7 @@ def _client() -> httpx.AsyncClient:
 class _Lines(httpx.AsyncByteStream):
     """The body, as whole lines within bounds."""
 
-    def __init__(self, response: httpx.Response, lines: BoundedLines) -> None:
+    def __init__(self, response: httpx.Response, lines: LineLimiter) -> None:
         self._response = response
         self._lines = lines
 

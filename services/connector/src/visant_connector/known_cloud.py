@@ -1,7 +1,7 @@
 """What outlives a stream: which cloud spoke last, its clock, and the settings it sent."""
 
 from visant_connector.cloud_clock import CloudClock
-from visant_connector.entries import Scope
+from visant_connector.command_entries import Scope
 
 
 class KnownCloud:

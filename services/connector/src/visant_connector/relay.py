@@ -7,18 +7,18 @@ import structlog
 
 from visant_connector.admission import Admission
 from visant_connector.cloud_stream import CloudStream, Received
-from visant_connector.conversation import Conversation
-from visant_connector.figures import Figures
-from visant_connector.inbox import Ended, Inbox, Opened
+from visant_connector.event_buffer import Ended, EventBuffer, Opened
 from visant_connector.known_cloud import KnownCloud
-from visant_connector.patience import Patience
+from visant_connector.metrics import Figures
 from visant_connector.reconnect import STEADY, Reconnect, refused_wait
-from visant_connector.repeats import Repeats
+from visant_connector.redis_retry import RedisRetry
+from visant_connector.session import Session
 from visant_connector.settings import ConnectorSettings
 from visant_contract.errors import Misconfigured, Retryable
 from visant_runtime.clock import Clock
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
+from visant_runtime.log_throttle import LogThrottle
 
 log = structlog.get_logger()
 
@@ -49,14 +49,14 @@ class Relay:
         self._clock = clock
         self._rng = rng
         self._known = KnownCloud()
-        self._repeats = Repeats()
+        self._repeats = LogThrottle()
         self._policy = Reconnect(settings.reconnect_delay)
 
     async def run(self, stop: Stop) -> None:
         """Until the stop. Does not ask the cloud for commands while Redis takes none."""
         self._heart.expect(LOOP, BEAT_WITHIN)
         self._heart.degraded("cloud", "not connected yet")
-        patience = Patience(stop, self._heart, LOOP, self._clock, self._rng)
+        patience = RedisRetry(stop, self._heart, LOOP, self._clock, self._rng)
         await self._check_redis(patience)
         aloud = True
         while not stop.is_set():
@@ -64,8 +64,8 @@ class Relay:
                 break
             if aloud:
                 log.info("Connecting to command stream...")
-            inbox = Inbox(self._stream)
-            talk = Conversation(
+            inbox = EventBuffer(self._stream)
+            talk = Session(
                 self._settings, self._admission, patience, self._figures, self._clock, self._known, inbox.close
             )
             error = await self._one_stream(inbox, talk, stop)
@@ -73,11 +73,11 @@ class Relay:
                 aloud = await self._wait(error, self._steady(talk), stop)
         self._heart.done(LOOP)
 
-    async def _check_redis(self, patience: Patience) -> None:
+    async def _check_redis(self, patience: RedisRetry) -> None:
         for weakness in await patience.until_taken(self._admission.weaknesses) or []:
             log.warning(weakness)
 
-    async def _one_stream(self, inbox: Inbox, talk: Conversation, stop: Stop) -> Retryable | Misconfigured | None:
+    async def _one_stream(self, inbox: EventBuffer, talk: Session, stop: Stop) -> Retryable | Misconfigured | None:
         """Follows one stream to its end and says why it ended; None: the process stops."""
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -89,7 +89,7 @@ class Relay:
             self._figures.lost()
         return error
 
-    async def _follow(self, inbox: Inbox, talk: Conversation, stop: Stop) -> Retryable | Misconfigured | None:
+    async def _follow(self, inbox: EventBuffer, talk: Session, stop: Stop) -> Retryable | Misconfigured | None:
         while True:
             closing = talk.ended is not None or stop.is_set()
             if closing:
@@ -110,7 +110,7 @@ class Relay:
             if closing:
                 return talk.ended
 
-    def _steady(self, talk: Conversation) -> bool:
+    def _steady(self, talk: Session) -> bool:
         return talk.confirmed_at is not None and talk.proven and self._clock.boottime() - talk.confirmed_at >= STEADY
 
     async def _wait(self, error: Retryable | Misconfigured, steady: bool, stop: Stop) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 _END = re.compile(rb"\r\n|\r|\n")
 
 
-class BoundedLines:
+class LineLimiter:
     """Feed it chunks as they come; it yields lines that end with one `\\n`.
 
     `dropped(why)` is called once for each line that is left out. `limit` is in bytes, for one line and for all the

@@ -1,8 +1,8 @@
 """A line that would repeat for hours is said once, when it changes, and then at its 10th, 100th, 200th ... time."""
 
 
-class Repeats:
-    """Of one subject, e.g. the way to the cloud. Pure: the caller logs."""
+class LogThrottle:
+    """Of one subject, e.g. a server that is away. Pure: the caller logs."""
 
     def __init__(self) -> None:
         self._text: str | None = None

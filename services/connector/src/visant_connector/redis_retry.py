@@ -7,11 +7,11 @@ from typing import TypeVar
 import structlog
 
 from visant_connector.admission import RedisRefused
-from visant_connector.repeats import Repeats
 from visant_runtime.backoff import full_jitter
 from visant_runtime.clock import Clock
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
+from visant_runtime.log_throttle import LogThrottle
 
 log = structlog.get_logger()
 
@@ -22,7 +22,7 @@ _CAP = 5.0
 T = TypeVar("T")
 
 
-class Patience:
+class RedisRetry:
     """One per process; says `degraded redis: ...` while it waits, and beats."""
 
     def __init__(self, stop: Stop, heart: Heartbeat, loop: str, clock: Clock, rng: Random) -> None:
@@ -31,7 +31,7 @@ class Patience:
         self._loop = loop
         self._clock = clock
         self._rng = rng
-        self._repeats = Repeats()
+        self._repeats = LogThrottle()
 
     async def until_taken(
         self, offer: Callable[[], Awaitable[T]], *, waited: Callable[[float], None] = lambda seconds: None

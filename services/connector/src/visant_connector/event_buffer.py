@@ -33,7 +33,7 @@ class Ended:
 Item = Opened | Received | Ended
 
 
-class Inbox:
+class EventBuffer:
     """One stream, from its request to its end."""
 
     def __init__(self, stream: CloudStream) -> None:

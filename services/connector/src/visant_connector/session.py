@@ -9,10 +9,10 @@ import structlog
 
 from visant_connector.admission import Admission, RedisRefused, Verdict
 from visant_connector.cloud_stream import Received
-from visant_connector.entries import Admittable, Moment, Scope, admittable
-from visant_connector.figures import Figures
+from visant_connector.command_entries import Admittable, Moment, Scope, admittable
 from visant_connector.known_cloud import KnownCloud
-from visant_connector.patience import Patience
+from visant_connector.metrics import Figures
+from visant_connector.redis_retry import RedisRetry
 from visant_connector.settings import ConnectorSettings
 from visant_contract.command import Command, UnknownEvent, UpdateConfigCommand
 from visant_contract.errors import BrokenMessage, Retryable
@@ -27,14 +27,14 @@ OFFSET_MOVED = 0.25
 """Seconds by which the cloud's clock must turn out different to be written down again: each write wears the card."""
 
 
-class Conversation:
+class Session:
     """One stream. `ended` is set where what it says makes another stream necessary."""
 
     def __init__(
         self,
         settings: ConnectorSettings,
         admission: Admission,
-        patience: Patience,
+        patience: RedisRetry,
         figures: Figures,
         clock: Clock,
         known: KnownCloud,
