@@ -90,7 +90,7 @@ def serve(take: Callable[[], bytes], out: BinaryIO) -> None:
 
 def bare_loop(node: str) -> Callable[[], bytes]:
     """A thread drains and keeps the newest frame; who asks waits for one stamped a frame interval later. No HTTP."""
-    from visant_camera.drivers.v4l2 import V4l2Driver
+    from visant_camera.drivers.v4l2.driver import V4l2Driver
 
     driver = V4l2Driver(node, size=(1280, 720))
     margin = driver.open().timestamp_late

@@ -13,8 +13,8 @@ import pytest
 
 from tests.camera_rig.rig import PICTURES, Webcam, nodes
 from tests.camera_rig.stamps import Stamp, grey_stamp, jpeg_stamp, stamped_jpeg, stamped_yuyv
-from visant_camera.drivers import BadFrame, CameraAbsent, CameraGone, CameraStalled, Control, ControlRefused
-from visant_camera.drivers.v4l2 import V4l2Driver
+from visant_camera.drivers.base import BadFrame, CameraAbsent, CameraGone, CameraStalled, Control, ControlRefused
+from visant_camera.drivers.v4l2.driver import V4l2Driver
 
 
 def next_bytes(driver: V4l2Driver, timeout: float = 5.0) -> bytes:

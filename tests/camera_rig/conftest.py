@@ -7,7 +7,7 @@ import pytest
 from tests.camera_rig.rig import Webcam, load_modules
 from tests.camera_rig.service import Service
 from tests.camera_rig.warm_start import WarmStart
-from visant_camera.drivers.v4l2 import V4l2Driver
+from visant_camera.drivers.v4l2.driver import V4l2Driver
 
 
 @pytest.fixture(scope="session", autouse=True)

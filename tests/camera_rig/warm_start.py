@@ -76,7 +76,7 @@ class WarmStart:
 
 
 def main() -> None:
-    from visant_camera.run import run
+    from visant_camera.wiring import run
 
     for line in sys.stdin:
         order = json.loads(line)

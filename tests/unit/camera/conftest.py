@@ -7,12 +7,20 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from visant_camera.condition import Condition
-from visant_camera.drivers import BadFrame, CameraAbsent, CameraGone, CameraStalled, Control, ControlRefused, Opened
+from visant_camera.drivers.base import (
+    BadFrame,
+    CameraAbsent,
+    CameraGone,
+    CameraStalled,
+    Control,
+    ControlRefused,
+    Opened,
+)
 from visant_camera.frame import Frame
 from visant_camera.grabber import Grabber
-from visant_camera.snapshot import Snapshots
-from visant_camera.waiting import Waiting
+from visant_camera.health import Condition
+from visant_camera.http.snapshot import Snapshots
+from visant_camera.latest_frame import Waiting
 from visant_runtime.heartbeat import Heartbeat
 
 INTERVAL = 0.01

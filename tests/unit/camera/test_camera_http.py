@@ -7,13 +7,13 @@ from datetime import datetime
 import httpx
 import pytest
 
-from visant_camera.aiming import aiming_routes
-from visant_camera.aiming.stream import Viewers
-from visant_camera.app import fault_routes, make_app
 from visant_camera.control_values import SavedValues
-from visant_camera.controls import Controls, reapply
-from visant_camera.drivers import Control
-from visant_camera.drivers.faults import Faults
+from visant_camera.drivers.base import Control
+from visant_camera.drivers.fake.faults import Faults
+from visant_camera.http.aiming import aiming_routes
+from visant_camera.http.aiming.stream import Viewers
+from visant_camera.http.app import fault_routes, make_app
+from visant_camera.http.controls import Controls, reapply
 from visant_contract.snapshot import CAPTURED_BOOTTIME, HEIGHT, SEQUENCE, WIDTH, SnapshotInfo
 from visant_runtime.lifecycle import Stop
 

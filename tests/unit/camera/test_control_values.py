@@ -5,7 +5,7 @@ import json
 import pytest
 
 from visant_camera.control_values import NotAllowed, SavedValues, check, in_order, read_wish
-from visant_camera.drivers import Control
+from visant_camera.drivers.base import Control
 
 BRIGHTNESS = Control("brightness", "integer", -64, 64, 1, 0, 5)
 ZOOM = Control("zoom_absolute", "integer", 100, 500, 10, 100, 100)

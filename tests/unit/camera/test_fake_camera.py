@@ -8,11 +8,11 @@ from itertools import pairwise
 import pytest
 from PIL import Image
 
-from visant_camera.drivers import BadFrame, CameraAbsent, CameraGone, CameraStalled
-from visant_camera.drivers.fake import FakeDriver
-from visant_camera.drivers.faults import Fault, Faults
-from visant_camera.drivers.mosaic import assemble, colour, segment, segment_length
-from visant_camera.drivers.scene import Scene
+from visant_camera.drivers.base import BadFrame, CameraAbsent, CameraGone, CameraStalled
+from visant_camera.drivers.fake.driver import FakeDriver
+from visant_camera.drivers.fake.faults import Fault, Faults
+from visant_camera.drivers.fake.mosaic import assemble, colour, segment, segment_length
+from visant_camera.drivers.fake.scene import Scene
 from visant_camera.jpeg import encode, is_whole, size
 
 

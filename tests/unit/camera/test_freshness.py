@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from visant_camera.drivers import BadFrame
+from visant_camera.drivers.base import BadFrame
 from visant_camera.frame import Frame
-from visant_camera.snapshot import NoPicture
+from visant_camera.http.snapshot import NoPicture
 
 
 async def test_a_picture_is_exposed_after_the_request(rig):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from visant_camera.drivers import CameraAbsent
+from visant_camera.drivers.base import CameraAbsent
 from visant_camera.grabber import REOPEN_MAX, reopen_delay
 from visant_runtime.heartbeat import Heartbeat, health
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from visant_camera.drivers import CameraAbsent
-from visant_camera.drivers.opencv import OpenCvDriver
+from visant_camera.drivers.base import CameraAbsent
+from visant_camera.drivers.opencv.driver import OpenCvDriver
 from visant_camera.settings import source_kind, without_credentials
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from visant_camera.capture_process.stream_clock import WINDOW, StreamClock
+from visant_camera.drivers.opencv.process.stream_clock import WINDOW, StreamClock
 
 
 def test_a_steady_stream_is_stamped_at_its_arrival():

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from visant_camera.drivers.find_device import Device, Finder, NoCamera, lasting_names, plugged_in
+from visant_camera.drivers.v4l2.find_device import Device, Finder, NoCamera, lasting_names, plugged_in
 
 LEFT = Device("/dev/video0", "Left", "usb1/1-1", "046d:0825", "A1")
 RIGHT = Device("/dev/video2", "Right", "usb1/1-2", "1bcf:2b8a", "B2")

@@ -5,9 +5,9 @@ import os
 
 import pytest
 
-from visant_camera.drivers import CameraAbsent
-from visant_camera.drivers.find_device import Device, Finder
-from visant_camera.drivers.v4l2 import V4l2Driver
+from visant_camera.drivers.base import CameraAbsent
+from visant_camera.drivers.v4l2.driver import V4l2Driver
+from visant_camera.drivers.v4l2.find_device import Device, Finder
 
 NODE = "/dev/video7"
 

@@ -21,19 +21,19 @@ def main() -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    from visant_camera.run import run
+    from visant_camera.wiring import run
 
     return run()
 
 
 def _probe(arguments: Sequence[str]) -> int:
-    from visant_camera.probe import probe
+    from visant_camera.commands.probe import probe
 
     return probe(arguments)
 
 
 def _snapshot(arguments: Sequence[str]) -> int:
-    from visant_camera.take import take
+    from visant_camera.commands.snapshot import take
 
     return take(arguments)
 

@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 
-from visant_camera.condition import Condition
 from visant_camera.control_values import SavedValues
-from visant_camera.controls import reapply
-from visant_camera.drivers.choose import choose
-from visant_camera.drivers.faults import Faults
+from visant_camera.drivers.fake.faults import Faults
+from visant_camera.drivers.registry import choose
 from visant_camera.grabber import Grabber
+from visant_camera.health import Condition
+from visant_camera.http.controls import reapply
+from visant_camera.http.snapshot import Snapshots
+from visant_camera.latest_frame import Waiting
 from visant_camera.settings import CameraSettings
-from visant_camera.snapshot import Snapshots
-from visant_camera.waiting import Waiting
 from visant_runtime.heartbeat import Heartbeat
 
 

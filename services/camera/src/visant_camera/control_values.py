@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 from pydantic import StrictBool, StrictInt, TypeAdapter, ValidationError
 
-from visant_camera.drivers import Control
+from visant_camera.drivers.base import Control
 
 log = structlog.get_logger()
 Values = dict[str, int]

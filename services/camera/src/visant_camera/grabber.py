@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 import structlog
 
-from visant_camera.condition import Condition
-from visant_camera.drivers import BadFrame, CameraAbsent, CameraError, CameraStalled, Driver, Opened
+from visant_camera.drivers.base import BadFrame, CameraAbsent, CameraError, CameraStalled, Driver, Opened
 from visant_camera.frame import Frame
-from visant_camera.waiting import Waiting
+from visant_camera.health import Condition
+from visant_camera.latest_frame import Waiting
 from visant_contract.outcome import Reason
 from visant_runtime.heartbeat import Heartbeat
 

@@ -4,7 +4,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from visant_camera.drivers import BadFrame, CameraAbsent, CameraGone, Control, ControlRefused, Opened
+from visant_camera.drivers.base import BadFrame, CameraAbsent, CameraGone, Control, ControlRefused, Opened
 from visant_camera.frame import Frame
 from visant_camera.jpeg import is_whole, size
 

@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from visant_camera.drivers import BadFrame
+from visant_camera.drivers.base import BadFrame
+from visant_camera.http.problems import problem
+from visant_camera.latest_frame import Waiting
 from visant_camera.picture import Picture
-from visant_camera.problems import problem
-from visant_camera.waiting import Waiting
 from visant_runtime.lifecycle import Stop
 
 MAX_VIEWERS = 2

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from visant_camera.drivers.v4l2_node import Node
+from visant_camera.drivers.v4l2.node import Node
 
 SYSFS = Path("/sys/class/video4linux")
 NOT_CAMERAS = ("bcm2835", "pisp", "rp1-cfe", "rp1_cfe", "unicam", "rpi-hevc", "rpivid")

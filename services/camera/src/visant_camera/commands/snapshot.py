@@ -69,8 +69,8 @@ def _through_service(settings: CameraSettings) -> tuple[bytes, str] | None:
 
 
 async def _alone(settings: CameraSettings) -> tuple[bytes, str]:
-    from visant_camera import snapshot
     from visant_camera.assembly import assemble
+    from visant_camera.http import snapshot
 
     camera = assemble(settings, SavedValues(settings.camera_state_dir))
     camera.grabber.start()

@@ -9,11 +9,11 @@ from urllib.parse import parse_qsl
 from prometheus_client import Counter, Histogram
 from starlette.types import Receive, Scope, Send
 
-from visant_camera.condition import Condition
-from visant_camera.drivers import BadFrame
+from visant_camera.drivers.base import BadFrame
+from visant_camera.health import Condition
+from visant_camera.http.problems import problem
+from visant_camera.latest_frame import Waiting
 from visant_camera.picture import Picture
-from visant_camera.problems import problem
-from visant_camera.waiting import Waiting
 from visant_contract.outcome import REMEDY, Reason
 from visant_contract.snapshot import CAPTURED_AT, CAPTURED_BOOTTIME, DEFAULT_TIMEOUT_MS, HEIGHT, SEQUENCE, WIDTH
 

@@ -4,14 +4,14 @@ import asyncio
 
 import structlog
 
-from visant_camera.aiming import aiming_routes
-from visant_camera.aiming.stream import Viewers
-from visant_camera.app import fault_routes, make_app
 from visant_camera.assembly import assemble
 from visant_camera.control_values import SavedValues
-from visant_camera.controls import Controls
 from visant_camera.grabber import Grabber
-from visant_camera.server import bind, serve
+from visant_camera.http.aiming import aiming_routes
+from visant_camera.http.aiming.stream import Viewers
+from visant_camera.http.app import fault_routes, make_app
+from visant_camera.http.controls import Controls
+from visant_camera.http.server import bind, serve
 from visant_camera.settings import CameraSettings
 from visant_runtime import lifecycle, logs
 from visant_runtime.heartbeat import Heartbeat

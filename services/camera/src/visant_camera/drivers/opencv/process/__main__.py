@@ -9,7 +9,7 @@ import sys
 import time
 from typing import Any
 
-from visant_camera.capture_process.messages import (
+from visant_camera.drivers.opencv.process.messages import (
     BAD,
     DRAINED,
     FAILED,
@@ -21,7 +21,7 @@ from visant_camera.capture_process.messages import (
     Order,
     Playing,
 )
-from visant_camera.capture_process.stream_clock import StreamClock
+from visant_camera.drivers.opencv.process.stream_clock import StreamClock
 
 _SETTLE = 1.0
 """Seconds of a new stream that are skipped: servers begin with a backlog since the last key frame, whose age nobody

@@ -3,8 +3,8 @@
 import math
 from datetime import datetime
 
-from visant_camera.drivers import mosaic
-from visant_camera.drivers.mosaic import CELL, Cell, colour
+from visant_camera.drivers.fake import mosaic
+from visant_camera.drivers.fake.mosaic import CELL, Cell, colour
 
 _GLYPHS = {  # five columns wide, seven rows high
     "0": "01110 10001 10011 10101 11001 10001 01110",

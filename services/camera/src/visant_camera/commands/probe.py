@@ -5,9 +5,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from visant_camera.drivers import Control
-from visant_camera.drivers.find_device import Device, lasting_names, plugged_in
-from visant_camera.drivers.v4l2_node import Node
+from visant_camera.drivers.base import Control
+from visant_camera.drivers.v4l2.find_device import Device, lasting_names, plugged_in
+from visant_camera.drivers.v4l2.node import Node
 
 
 @dataclass(frozen=True)

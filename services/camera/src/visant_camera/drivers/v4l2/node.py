@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Literal
 
-from visant_camera.drivers import Control
-from visant_camera.drivers import v4l2_abi as abi
+from visant_camera.drivers.base import Control
+from visant_camera.drivers.v4l2 import abi as abi
 
 _KINDS: dict[int, Literal["integer", "boolean", "menu"]] = {
     abi.CTRL_TYPE_INTEGER: "integer",

@@ -11,9 +11,7 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from visant_camera.capture_process import messages
-from visant_camera.capture_process.messages import Order, Playing
-from visant_camera.drivers import (
+from visant_camera.drivers.base import (
     BadFrame,
     CameraAbsent,
     CameraError,
@@ -23,6 +21,8 @@ from visant_camera.drivers import (
     ControlRefused,
     Opened,
 )
+from visant_camera.drivers.opencv.process import messages
+from visant_camera.drivers.opencv.process.messages import Order, Playing
 from visant_camera.frame import Frame
 
 OPEN_TIMEOUT = 6.0
@@ -55,7 +55,7 @@ class OpenCvDriver:
         self._wanting = False
         # Standard error is dropped: FFmpeg would print the address with its credentials.
         self._child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "visant_camera.capture_process"],
+            [sys.executable, "-P", "-m", "visant_camera.drivers.opencv.process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import structlog
 
-from visant_camera.camera_state import CameraState
-from visant_camera.drivers import CameraError, Opened
+from visant_camera.drivers.base import CameraError, Opened
+from visant_camera.http.state import CameraState
 from visant_contract.outcome import REMEDY, Reason
 from visant_runtime.heartbeat import Heartbeat
 

@@ -12,9 +12,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from visant_camera.control_values import NotAllowed, SavedValues, Values, check, in_order, read_wish
-from visant_camera.drivers import CameraError, Control, ControlRefused, Driver, Opened
+from visant_camera.drivers.base import CameraError, Control, ControlRefused, Driver, Opened
 from visant_camera.grabber import Grabber
-from visant_camera.problems import problem, small_body
+from visant_camera.http.problems import problem, small_body
 from visant_contract.outcome import Reason
 
 log = structlog.get_logger()

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from ctypes import c_int32
 from functools import partial
 
-from visant_camera.drivers import (
+from visant_camera.drivers.base import (
     BadFrame,
     CameraAbsent,
     CameraGone,
@@ -22,10 +22,10 @@ from visant_camera.drivers import (
     ControlRefused,
     Opened,
 )
-from visant_camera.drivers import v4l2_abi as abi
-from visant_camera.drivers.find_device import Finder, NoCamera
-from visant_camera.drivers.v4l2_node import Node
-from visant_camera.drivers.v4l2_pixels import CONVERTED, to_bgr
+from visant_camera.drivers.v4l2 import abi as abi
+from visant_camera.drivers.v4l2.find_device import Finder, NoCamera
+from visant_camera.drivers.v4l2.node import Node
+from visant_camera.drivers.v4l2.pixels import CONVERTED, to_bgr
 from visant_camera.frame import Encoding, Frame
 from visant_camera.jpeg import is_whole
 

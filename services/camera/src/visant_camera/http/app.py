@@ -11,11 +11,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from visant_camera.condition import Condition
-from visant_camera.drivers.faults import Fault, Faults
-from visant_camera.metrics import ConditionMetrics
-from visant_camera.problems import http_problem, problem, small_body
-from visant_camera.snapshot import Snapshots
+from visant_camera.drivers.fake.faults import Fault, Faults
+from visant_camera.health import Condition
+from visant_camera.http.metrics import ConditionMetrics
+from visant_camera.http.problems import http_problem, problem, small_body
+from visant_camera.http.snapshot import Snapshots
 
 
 def make_app(snapshots: Snapshots, condition: Condition, routes: Iterable[Route] = ()) -> ASGIApp:

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from visant_camera.aiming.stream import Viewers
+from visant_camera.http.aiming.stream import Viewers
 
 _PAGE = Path(__file__).with_name("page.html")
 

@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime
 from functools import partial
 
-from visant_camera.drivers import (
+from visant_camera.drivers.base import (
     BadFrame,
     CameraAbsent,
     CameraGone,
@@ -13,8 +13,8 @@ from visant_camera.drivers import (
     ControlRefused,
     Opened,
 )
-from visant_camera.drivers.faults import Faults
-from visant_camera.drivers.scene import Scene
+from visant_camera.drivers.fake.faults import Faults
+from visant_camera.drivers.fake.scene import Scene
 from visant_camera.frame import Frame
 
 _READOUT = 0.015  # seconds from the begin of exposure until the frame is there, as with a webcam

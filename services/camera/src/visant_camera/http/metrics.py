@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from visant_camera.condition import Condition
+from visant_camera.health import Condition
 
 
 class ConditionMetrics(Collector):

@@ -1,0 +1,1 @@
+"""A camera without hardware, for emulation and tests."""

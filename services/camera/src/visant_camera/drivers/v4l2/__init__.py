@@ -1,0 +1,1 @@
+"""USB webcams through the kernel's Video4Linux2."""
