@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from integration.cloud.cloud_process import Process
 from support.postgres import PostgresServer
 
-from visant_cloud.pictures import Pictures, examine
+from visant_cloud.captures.storage import Pictures, examine
 
 DEVICES = int(os.environ.get("BENCH_DEVICES") or 1000)
 _AT_ONCE = 64

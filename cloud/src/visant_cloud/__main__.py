@@ -11,7 +11,7 @@ def _run(arguments: Sequence[str]) -> int:
     from visant_runtime import settings
 
     chosen = settings.load(CloudSettings)  # before the rest is loaded: a mistake is said at once
-    from visant_cloud.process import run
+    from visant_cloud.wiring import run
 
     return run(chosen)
 
@@ -31,9 +31,9 @@ def _config(arguments: Sequence[str]) -> int:
 
 def _administer(name: str) -> Callable[[Sequence[str]], int]:
     def call(arguments: Sequence[str]) -> int:
-        from visant_cloud import administration
+        from visant_cloud.access import cli
 
-        return administration.main(name, arguments)
+        return cli.main(name, arguments)
 
     return call
 

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from visant_cloud import problems
-from visant_cloud.bodies import BodyLimit
+from visant_cloud.access.body_limits import BodyLimit
 from visant_cloud.context import Cloud
 from visant_cloud.routes import captures, devices, enrolment, operations, pages, stream, triggers
 

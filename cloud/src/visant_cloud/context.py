@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 from fastapi import Request
 
-from visant_cloud.command_hub import CommandHub
-from visant_cloud.pictures import Pictures
-from visant_cloud.rates import Rates
+from visant_cloud.access.rate_limits import RateLimits
+from visant_cloud.captures.storage import Pictures
+from visant_cloud.commands.hub import CommandHub
+from visant_cloud.commands.stream_journal import StreamJournal
 from visant_cloud.settings import CloudSettings
 from visant_cloud.store.database import Database
-from visant_cloud.stream_notes import StreamNotes
 
 
 def wall() -> datetime:
@@ -29,13 +29,13 @@ class Cloud:
     cloud_id: str
     hub: CommandHub
     pictures: Pictures
-    notes: StreamNotes
+    notes: StreamJournal
     now: Callable[[], datetime] = wall
     warning: str | None = None
     """Something an operator should know, shown on the page."""
-    sign_ins: Rates = field(default_factory=lambda: Rates(1 / 30, 10, time.monotonic))
-    enrolments: Rates = field(default_factory=lambda: Rates(1 / 6, 10, time.monotonic))
-    deliveries: Rates | None = None
+    sign_ins: RateLimits = field(default_factory=lambda: RateLimits(1 / 30, 10, time.monotonic))
+    enrolments: RateLimits = field(default_factory=lambda: RateLimits(1 / 6, 10, time.monotonic))
+    deliveries: RateLimits | None = None
     """DELIVERY_RATE for pictures that come late, by device."""
 
 

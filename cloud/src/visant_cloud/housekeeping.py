@@ -8,8 +8,8 @@ from pathlib import Path
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from visant_cloud.captures.storage import WITHOUT_RECORD, by_record
 from visant_cloud.context import Cloud
-from visant_cloud.pictures import WITHOUT_RECORD, by_record
 from visant_cloud.store import captures, devices
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop

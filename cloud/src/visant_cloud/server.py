@@ -9,7 +9,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from visant_cloud.command_hub import CommandHub
+from visant_cloud.commands.hub import CommandHub
 from visant_cloud.settings import CloudSettings
 from visant_runtime.lifecycle import Stop
 from visant_runtime.settings import SettingsError

@@ -21,18 +21,19 @@ from PIL import Image
 from sqlalchemy import delete
 from support.postgres import PostgresServer
 
-from visant_cloud import secrets_made, server
+from visant_cloud import server
+from visant_cloud.access import credentials
 from visant_cloud.app import create_app
-from visant_cloud.command_hub import CommandHub
+from visant_cloud.captures.storage import Pictures
+from visant_cloud.commands.hub import CommandHub
+from visant_cloud.commands.stream_journal import StreamJournal
 from visant_cloud.context import Cloud
-from visant_cloud.pictures import Pictures
 from visant_cloud.settings import CloudSettings
 from visant_cloud.settings import database_url as engine_url
 from visant_cloud.store import triggers
 from visant_cloud.store.database import Database
 from visant_cloud.store.schema import migrate
 from visant_cloud.store.tables import meta
-from visant_cloud.stream_notes import StreamNotes
 from visant_runtime.lifecycle import Stop
 
 sys.path.insert(0, str(Path(__file__).parent))  # `cloud_process` beside the tests
@@ -221,8 +222,8 @@ async def start(tmp_path: Path, migrated_url: str | None, monkeypatch: pytest.Mo
     for name in CloudSettings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     # A hash that costs a thousandth: what a real one costs is test_an_unknown_name_takes_as_long_as_a_wrong_password's.
-    monkeypatch.setattr(secrets_made, "_passwords", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
-    monkeypatch.setattr(secrets_made, "_NOBODY", [])
+    monkeypatch.setattr(credentials, "_passwords", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+    monkeypatch.setattr(credentials, "_NOBODY", [])
     running: list[Callable[[], Awaitable[None]]] = []
 
     async def end_all() -> None:
@@ -238,7 +239,7 @@ async def start(tmp_path: Path, migrated_url: str | None, monkeypatch: pytest.Mo
         database = Database(settings.engine_url())
         cloud_id = await migrate(database)
         time = Time()
-        notes = StreamNotes(database, time)
+        notes = StreamJournal(database, time)
         cloud = Cloud(settings, database, cloud_id, CommandHub(), pictures, notes, now=time)
         app = create_app(cloud)
         listener = server.listen(settings)

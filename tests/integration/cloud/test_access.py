@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from visant_cloud import gatekeeper, secrets_made
+from visant_cloud.access import credentials, revocation
 from visant_cloud.store import access, devices
 
 PASSWORD = "correct horse battery"
@@ -16,9 +16,9 @@ PASSWORD = "correct horse battery"
 async def closed(start: Any, **chosen: Any) -> tuple[Any, dict[str, str]]:
     """A cloud with AUTH=required, and the headers of an API token."""
     cloud = await start(auth="required", **chosen)
-    token = secrets_made.api_token()
+    token = credentials.api_token()
     async with cloud.cloud.database.writing() as connection:
-        await access.add_api_token(connection, "test", secrets_made.digest(token), cloud.time())
+        await access.add_api_token(connection, "test", credentials.digest(token), cloud.time())
     return cloud, {"Authorization": f"Bearer {token}"}
 
 
@@ -152,10 +152,10 @@ async def test_a_stream_by_id_alone_ends_when_the_token_was_presented_to_another
     await device(cloud, api, "OLD", old_client=True)
     async with cloud.stream("OLD") as stranger:
         await stranger.next()
-        await gatekeeper.look(cloud.cloud)
+        await revocation.look(cloud.cloud)
         async with cloud.cloud.database.writing() as connection:
             await devices.change(connection, "OLD", token_seen_at=cloud.time())
-        await gatekeeper.look(cloud.cloud)
+        await revocation.look(cloud.cloud)
         assert await stranger.ended()
 
 
@@ -190,10 +190,10 @@ async def test_a_change_by_another_process_ends_the_stream_at_the_next_look(star
     async with cloud.stream("D1", token) as stream, cloud.stream("D2", other) as untouched:
         await stream.next()
         await untouched.next()
-        await gatekeeper.look(cloud.cloud)
+        await revocation.look(cloud.cloud)
         async with cloud.cloud.database.writing() as connection:
             await devices.change(connection, "D1", token_revoked=True)
-        await gatekeeper.look(cloud.cloud)
+        await revocation.look(cloud.cloud)
         assert await stream.ended()
         assert (await cloud.client.get("/v1/devices/connected", headers=api)).json()["count"] == 1
 
@@ -215,11 +215,11 @@ async def enrol(cloud: Any, **body: Any) -> httpx.Response:
 async def code(cloud: Any, device_id: str | None = None, replace: bool = False, seconds: float = 60) -> str:
     from datetime import timedelta
 
-    made = secrets_made.enrol_code()
+    made = credentials.enrol_code()
     async with cloud.cloud.database.writing() as connection:
         await access.add_enrol_code(
             connection,
-            secrets_made.digest(secrets_made.tidy_code(made)),
+            credentials.digest(credentials.tidy_code(made)),
             device_id=device_id,
             replace=replace,
             now=cloud.time(),
@@ -302,7 +302,7 @@ class Browser:
 async def browser(start: Any) -> Any:
     cloud, api = await closed(start)
     async with cloud.cloud.database.writing() as connection:
-        await access.set_operator(connection, "Ada", secrets_made.hash_password(PASSWORD), cloud.time())
+        await access.set_operator(connection, "Ada", credentials.hash_password(PASSWORD), cloud.time())
     await device(cloud, api, "D1")
     one = Browser(cloud)
     yield one
@@ -373,7 +373,7 @@ async def test_a_session_ends_with_its_time_and_with_a_new_password(browser: Any
     await browser.sign_in("Ada", PASSWORD)
     assert (await browser.client.get("/")).status_code == 200
     async with cloud.cloud.database.writing() as connection:
-        await access.set_operator(connection, "Ada", secrets_made.hash_password("another long one"), cloud.time())
+        await access.set_operator(connection, "Ada", credentials.hash_password("another long one"), cloud.time())
     assert (await browser.client.get("/")).status_code == 303
 
 
@@ -395,12 +395,12 @@ async def test_secrets_are_kept_as_hashes_only(browser: Any) -> None:
 
 
 async def test_an_unknown_name_takes_as_long_as_a_wrong_password() -> None:
-    kept = secrets_made.hash_password(PASSWORD)
-    secrets_made.verify_password(None, "warm up")
+    kept = credentials.hash_password(PASSWORD)
+    credentials.verify_password(None, "warm up")
 
     def cpu(hashed: str | None) -> float:
         before = wall.thread_time()
-        assert not secrets_made.verify_password(hashed, "wrong")
+        assert not credentials.verify_password(hashed, "wrong")
         return wall.thread_time() - before
 
     known, unknown = min(cpu(kept) for _ in range(3)), min(cpu(None) for _ in range(3))

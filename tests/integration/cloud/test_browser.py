@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, async_playwright
 
-from visant_cloud import secrets_made
+from visant_cloud.access import credentials
 from visant_cloud.store import access
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -115,7 +115,7 @@ async def test_one_device_is_found_among_many_and_stays_found_when_the_page_upda
 async def test_a_person_signs_in_and_triggers_and_a_stranger_cannot(start: Any, page: Page) -> None:
     cloud = await start(auth="required")
     async with cloud.cloud.database.writing() as connection:
-        await access.set_operator(connection, "Ada", secrets_made.hash_password("correct horse battery"), cloud.time())
+        await access.set_operator(connection, "Ada", credentials.hash_password("correct horse battery"), cloud.time())
     await page.goto(f"{cloud.url}/")
     await page.fill("[name=name]", "Ada")
     await page.fill("[name=password]", "wrong")

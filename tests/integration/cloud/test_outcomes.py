@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from visant_cloud.silence_sweeper import SilenceSweeper
+from visant_cloud.commands.expiry import Expiry
 
 
 async def ready(start: Any, **chosen: Any) -> tuple[Any, str]:
@@ -21,7 +21,7 @@ async def say(cloud: Any, trigger_id: str, status: str, reason: str | None = Non
 
 
 async def sweep(cloud: Any) -> int:
-    return int(await SilenceSweeper(cloud.cloud.database, cloud.time, cloud.cloud.settings.silence_grace).sweep())
+    return int(await Expiry(cloud.cloud.database, cloud.time, cloud.cloud.settings.silence_grace).sweep())
 
 
 async def test_a_failure_is_final_and_shown_with_its_remedy(start: Any) -> None:

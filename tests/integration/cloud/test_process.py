@@ -14,7 +14,7 @@ import httpx
 import pytest
 from cloud_process import Process
 
-from visant_cloud import administration
+from visant_cloud.access import cli
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def terminal(process: Process, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     async def command(name: str, *words: str, text: str = "") -> str:
         monkeypatch.setattr("sys.stdin", io.StringIO(text))
         capsys.readouterr()
-        status = await asyncio.to_thread(administration.main, name, words)
+        status = await asyncio.to_thread(cli.main, name, words)
         printed = capsys.readouterr()
         assert status == 0, printed.err
         return printed.out.strip()
@@ -192,7 +192,7 @@ def test_mistakes_at_the_terminal_get_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
-    assert administration.main("create-device", ["D1"]) == 0
+    assert cli.main("create-device", ["D1"]) == 0
     capsys.readouterr()
     for (command, *words), text, said in (
         (["create-device", "D1"], "", "exists already"),
@@ -204,7 +204,7 @@ def test_mistakes_at_the_terminal_get_one_line(
         (["enrol-code", "--hours", "-1"], "", "--hours"),
     ):
         monkeypatch.setattr("sys.stdin", io.StringIO(text))
-        assert administration.main(command, words) == 1, words
+        assert cli.main(command, words) == 1, words
         printed = capsys.readouterr()
         assert printed.out == "" and printed.err.count("\n") == 1 and said in printed.err, printed.err
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from visant_cloud import gatekeeper
+from visant_cloud.access import revocation
 from visant_cloud.routes.stream import events
 from visant_cloud.store import devices
 
@@ -324,10 +324,10 @@ async def test_a_stream_that_missed_settings_of_another_process_ends_at_the_next
         await stream.next()
         await cloud.client.put("/v1/devices/D1/config", json={"brightness": 1})
         await stream.command()
-        await gatekeeper.look(cloud.cloud)
+        await revocation.look(cloud.cloud)
         async with cloud.cloud.database.writing() as connection:
             await devices.change(connection, "D1", config={"brightness": 2})
-        await gatekeeper.look(cloud.cloud)
+        await revocation.look(cloud.cloud)
         assert await stream.ended()
     async with cloud.stream("D1") as stream:
         assert (await stream.next())["config"] == {"brightness": 2}

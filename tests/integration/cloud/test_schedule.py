@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from visant_cloud.trigger_scheduler import TriggerScheduler, first_firing
+from visant_cloud.commands.scheduler import TriggerScheduler, first_firing
 
 
 async def registered(start: Any, **chosen: Any) -> Any:

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visant_cloud import secrets_made
-from visant_cloud.command_hub import CommandHub
-from visant_cloud.pictures import BrokenPicture, NotAPicture, examine
-from visant_cloud.rates import Rates
+from visant_cloud.access import credentials
+from visant_cloud.access.rate_limits import RateLimits
+from visant_cloud.access.sign_in import safe_target
+from visant_cloud.captures.storage import BrokenPicture, NotAPicture, examine
+from visant_cloud.commands.hub import CommandHub
+from visant_cloud.commands.scheduler import catch_up, first_firing
 from visant_cloud.routes.stream import event
 from visant_cloud.settings import database_url
-from visant_cloud.sign_in import safe_target
 from visant_cloud.store.database import MAX_DEPTH, clean, from_json, to_json
 from visant_cloud.store.devices import Device
-from visant_cloud.trigger_scheduler import catch_up, first_firing
-from visant_cloud.views import size, span, with_code
+from visant_cloud.views.pages import size, span, with_code
 from visant_contract.command import CaptureCommand, UpdateConfigCommand, parse_message
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -47,7 +47,7 @@ def test_a_first_firing_lies_within_one_interval_and_is_always_the_same(device_i
 
 def test_a_rate_lets_a_burst_through_then_one_at_a_time_and_names_the_wait() -> None:
     now = 0.0
-    rates = Rates(2.0, 3.0, lambda: now)
+    rates = RateLimits(2.0, 3.0, lambda: now)
     assert [rates.take("a") for _ in range(4)] == [None, None, None, 1]
     assert rates.take("b") is None, "each key has its own"
     now = 0.5
@@ -57,7 +57,7 @@ def test_a_rate_lets_a_burst_through_then_one_at_a_time_and_names_the_wait() -> 
 
 
 def test_a_rate_remembers_a_bounded_number_of_keys() -> None:
-    rates = Rates(1.0, 1.0, lambda: 0.0, keys=10)
+    rates = RateLimits(1.0, 1.0, lambda: 0.0, keys=10)
     for number in range(1000):
         rates.take(str(number))
     assert len(rates._buckets) == 10
@@ -132,12 +132,12 @@ def test_a_sign_in_never_leads_to_another_site(wanted: str) -> None:
 
 @given(st.text(alphabet="0123456789abcdefXYZ- \t", max_size=30))
 def test_a_code_is_the_same_however_it_is_typed(text: str) -> None:
-    assert secrets_made.tidy_code(text) == secrets_made.tidy_code(f" {text.lower()}-")
+    assert credentials.tidy_code(text) == credentials.tidy_code(f" {text.lower()}-")
 
 
 def test_codes_and_tokens_are_never_alike() -> None:
-    assert len({secrets_made.enrol_code() for _ in range(2000)}) == 2000
-    assert len({secrets_made.device_token() for _ in range(100)}) == 100
+    assert len({credentials.enrol_code() for _ in range(2000)}) == 2000
+    assert len({credentials.device_token() for _ in range(100)}) == 100
 
 
 @given(st.binary(max_size=3000))

@@ -10,8 +10,8 @@ import pytest
 from pydantic import BaseModel
 
 from visant_cloud.routes.enrolment import EnrolRequest
-from visant_cloud.shapes import trigger
 from visant_cloud.store.triggers import Trigger
+from visant_cloud.views.as_json import trigger
 from visant_contract.capture import CaptureReceipt, CaptureTime, CaptureUpload
 from visant_contract.command import CaptureCommand, UpdateConfigCommand, parse_message
 from visant_contract.errors import Problem

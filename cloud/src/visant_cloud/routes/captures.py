@@ -11,17 +11,18 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from pydantic import ValidationError
 
-from visant_cloud import auth, shapes
+from visant_cloud.access import authenticate
+from visant_cloud.captures.storage import BrokenPicture, NotAPicture, Picture, examine
 from visant_cloud.context import Cloud, cloud_of
-from visant_cloud.pictures import BrokenPicture, NotAPicture, Picture, examine
 from visant_cloud.problems import Refusal, another_cloud, unknown_device, validation_line
 from visant_cloud.store import captures, devices, triggers
 from visant_cloud.store.captures import Capture
+from visant_cloud.views import as_json
 from visant_contract.capture import MEANT_FOR, CaptureReceipt, CaptureTime, CaptureUpload
 from visant_runtime.kill_point import kill_point
 
 router = APIRouter()
-Operator = Depends(auth.operator)
+Operator = Depends(authenticate.operator)
 
 _BESIDE_PICTURE = 256 << 10
 """Bytes of JSON that may come with a picture."""
@@ -50,14 +51,14 @@ async def store(request: Request) -> Response:
     cloud = cloud_of(request)
     if request.headers.get(MEANT_FOR, cloud.cloud_id) != cloud.cloud_id:
         raise another_cloud()
-    await auth.expect_device(request)
+    await authenticate.expect_device(request)
     body = await _body(request, cloud.settings.max_capture_bytes * 4 // 3 + _BESIDE_PICTURE)
     upload = await asyncio.to_thread(_parse, body)
     del body
     async with cloud.database.reading() as connection:
         if await devices.find(connection, upload.device_id) is None:
             raise unknown_device(upload.device_id)
-    await auth.admit(request, upload.device_id)
+    await authenticate.admit(request, upload.device_id)
     async with cloud.database.reading() as connection:
         first = await _before(connection, upload)
     if first is not None:
@@ -196,7 +197,7 @@ async def listing(
     async with cloud_of(request).database.reading() as connection:
         rows = await captures.page(connection, device_id=device_id, before=before, limit=limit)
     return {
-        "captures": [shapes.capture(row) for row in rows],
+        "captures": [as_json.capture(row) for row in rows],
         "next_before": rows[-1].seq if len(rows) == limit else None,
     }
 
@@ -212,7 +213,7 @@ async def _found(request: Request, record_id: str) -> Capture:
 @router.get("/v1/captures/{record_id}", tags=["operator"], dependencies=[Operator])
 async def one(request: Request, record_id: str) -> dict[str, Any]:
     """One stored picture's record."""
-    return shapes.capture(await _found(request, record_id))
+    return as_json.capture(await _found(request, record_id))
 
 
 @router.get("/v1/captures/{record_id}/picture", tags=["operator"], dependencies=[Operator])

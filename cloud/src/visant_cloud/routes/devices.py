@@ -5,17 +5,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from visant_cloud import auth, secrets_made, shapes
-from visant_cloud.bodies import clean_json
+from visant_cloud.access import authenticate, credentials
+from visant_cloud.access.body_limits import clean_json
+from visant_cloud.commands.scheduler import first_firing
 from visant_cloud.context import cloud_of
 from visant_cloud.problems import Refusal, unknown_device
 from visant_cloud.store import devices, triggers
-from visant_cloud.trigger_scheduler import first_firing
+from visant_cloud.views import as_json
 from visant_contract.ids import DeviceId
 from visant_contract.telemetry import Telemetry
 
 router = APIRouter(dependencies=[Depends(clean_json)])
-Operator = Depends(auth.operator)
+Operator = Depends(authenticate.operator)
 MAX_CONFIG_BYTES = 64 << 10
 
 
@@ -49,11 +50,11 @@ class Schedule(BaseModel):
 async def listing(request: Request, state: Annotated[str | None, Query()] = None) -> dict[str, Any]:
     """Every device, or those in one state."""
     cloud = cloud_of(request)
-    if state is not None and state not in shapes.STATES:
-        raise Refusal(422, f"state: one of {', '.join(shapes.STATES)}", "invalid")
+    if state is not None and state not in as_json.STATES:
+        raise Refusal(422, f"state: one of {', '.join(as_json.STATES)}", "invalid")
     async with cloud.database.reading() as connection:
         rows = await devices.everyone(connection)
-    shown = [shapes.device(row, cloud.hub.subscribers(row.device_id)) for row in rows]
+    shown = [as_json.device(row, cloud.hub.subscribers(row.device_id)) for row in rows]
     if state is not None:
         shown = [one for one in shown if one["state"] == state]
     return {"devices": shown, "count": len(shown)}
@@ -70,10 +71,10 @@ async def connected(request: Request) -> dict[str, Any]:
 async def create(request: Request, new: NewDevice) -> dict[str, Any]:
     """A new device. Its token is shown in this answer and never again."""
     cloud = cloud_of(request)
-    token = secrets_made.device_token()
+    token = credentials.device_token()
     async with cloud.database.writing() as connection:
         made = await devices.create(
-            connection, new.device_id, cloud.now(), token_hash=secrets_made.digest(token), old_client=new.old_client
+            connection, new.device_id, cloud.now(), token_hash=credentials.digest(token), old_client=new.old_client
         )
     if not made:
         raise Refusal(409, f"Device {new.device_id} exists already", "exists")
@@ -88,7 +89,7 @@ async def one(request: Request, device_id: str) -> dict[str, Any]:
         row = await devices.find(connection, device_id)
     if row is None:
         raise unknown_device(device_id)
-    return shapes.device(row, cloud.hub.subscribers(device_id))
+    return as_json.device(row, cloud.hub.subscribers(device_id))
 
 
 @router.patch("/v1/devices/{device_id}", tags=["operator"], dependencies=[Operator])
@@ -107,9 +108,9 @@ async def change(request: Request, device_id: str, wanted: DeviceChange) -> dict
 async def new_token(request: Request, device_id: str) -> dict[str, Any]:
     """A new token in place of the old one, which is worth nothing from now on."""
     cloud = cloud_of(request)
-    token = secrets_made.device_token()
+    token = credentials.device_token()
     async with cloud.database.writing() as connection:
-        if not await devices.renew_token(connection, device_id, secrets_made.digest(token)):
+        if not await devices.renew_token(connection, device_id, credentials.digest(token)):
             raise unknown_device(device_id)
     cloud.hub.disconnect(device_id)
     return {"device_id": device_id, "token": token}
@@ -125,7 +126,7 @@ async def schedule(request: Request, device_id: str, wanted: Schedule) -> dict[s
         values = {"schedule_interval": interval, "schedule_next_at": first}
         if not await devices.change(connection, device_id, **values):
             raise unknown_device(device_id)
-    return {"device_id": device_id, "interval_seconds": interval, "next_scheduled_at": shapes.time(first)}
+    return {"device_id": device_id, "interval_seconds": interval, "next_scheduled_at": as_json.time(first)}
 
 
 @router.put("/v1/devices/{device_id}/config", tags=["operator"], dependencies=[Operator])
@@ -165,7 +166,7 @@ async def configure(request: Request, device_id: str, config: dict[str, Any]) ->
 async def telemetry(request: Request, device_id: str, report: Telemetry) -> None:
     """The device's health; the newest is kept."""
     cloud = cloud_of(request)
-    await auth.admit(request, device_id)
+    await authenticate.admit(request, device_id)
     async with cloud.database.writing() as connection:
         await devices.change(
             connection,

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
-from visant_cloud.bodies import clean_json
+from visant_cloud.access.body_limits import clean_json
+from visant_cloud.access.enrolment import enrol
 from visant_cloud.context import cloud_of
-from visant_cloud.enrolment import enrol
 from visant_cloud.problems import Refusal
 from visant_contract.ids import DeviceId
 

@@ -8,10 +8,11 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from visant_cloud import auth, shapes
+from visant_cloud.access import authenticate
 from visant_cloud.context import cloud_of
 from visant_cloud.problems import Refusal
 from visant_cloud.store import devices, trigger_history
+from visant_cloud.views import as_json
 
 router = APIRouter(tags=["operations"])
 
@@ -27,7 +28,7 @@ async def healthz(request: Request) -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/metrics", dependencies=[Depends(auth.operator)], response_class=Response)
+@router.get("/metrics", dependencies=[Depends(authenticate.operator)], response_class=Response)
 async def metrics(request: Request) -> Response:
     """Prometheus text format; needs an API token like other endpoints."""
     cloud = cloud_of(request)
@@ -36,8 +37,8 @@ async def metrics(request: Request) -> Response:
         totals = await trigger_history.totals(connection)
     registry = CollectorRegistry()
     by_state = Gauge("visant_devices", "Devices by state", ["state"], registry=registry)
-    states = Counter(shapes.state(row, cloud.hub.subscribers(row.device_id)) for row in rows)
-    for name in shapes.STATES:
+    states = Counter(as_json.state(row, cloud.hub.subscribers(row.device_id)) for row in rows)
+    for name in as_json.STATES:
         by_state.labels(name).set(states[name])
     streams = Gauge("visant_streams", "Open command streams of this process", registry=registry)
     streams.set(sum(cloud.hub.held().values()))

@@ -10,16 +10,17 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.templating import Jinja2Templates
 
-from visant_cloud import auth, sign_in, views
-from visant_cloud.auth import COOKIE, Caller
+from visant_cloud.access import authenticate, sign_in
+from visant_cloud.access.authenticate import COOKIE, Caller
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.problems import Refusal, unknown_device
 from visant_cloud.store import access, captures, devices, trigger_history
+from visant_cloud.views import pages
 
 router = APIRouter(include_in_schema=False)
 _templates = Jinja2Templates(directory=Path(__file__).parent.parent / "templates")
 _templates.env.trim_blocks = _templates.env.lstrip_blocks = True
-views.install(_templates.env)
+pages.install(_templates.env)
 
 _HISTORY = 50
 _FLEET_HISTORY = 20
@@ -67,15 +68,15 @@ async def _fleet(cloud: Cloud) -> dict[str, Any]:
         made = await trigger_history.page(connection, None, before=None, limit=_FLEET_HISTORY)
         pictures = await captures.of_triggers_anywhere(connection, [(one.device_id, one.trigger_id) for one in made])
     return {
-        "fleet": views.fleet(rows, cloud.hub.connected(), ended, received, newest, strips),
-        "history": [views.line(one, pictures.get((one.device_id, one.trigger_id))) for one in made],
+        "fleet": pages.fleet(rows, cloud.hub.connected(), ended, received, newest, strips),
+        "history": [pages.line(one, pictures.get((one.device_id, one.trigger_id))) for one in made],
     }
 
 
 @router.get("/", response_class=HTMLResponse)
 async def fleet(request: Request) -> Response:
     """Every device, trouble first."""
-    caller = await auth.find_caller(request)
+    caller = await authenticate.find_caller(request)
     if caller is None:
         return _to_sign_in(request)
     return _page(request, "fleet.html", caller, **await _fleet(cloud_of(request)))
@@ -84,7 +85,7 @@ async def fleet(request: Request) -> Response:
 @router.get("/parts/fleet", response_class=HTMLResponse)
 async def fleet_part(request: Request) -> Response:
     """The changing part of `/`."""
-    caller = await auth.operator(request)
+    caller = await authenticate.operator(request)
     return _part(request, "_fleet.html", caller, **await _fleet(cloud_of(request)))
 
 
@@ -100,7 +101,7 @@ async def _device(cloud: Cloud, device_id: str, before: int | None) -> dict[str,
         ended = await trigger_history.counts(connection, since, device_id)
         received = await captures.counts(connection, since, device_id)
         strips = await trigger_history.latest(connection, since, device_id)
-    view = views.device(
+    view = pages.device(
         row,
         cloud.hub.subscribers(device_id),
         ended.get(device_id, {}),
@@ -110,7 +111,7 @@ async def _device(cloud: Cloud, device_id: str, before: int | None) -> dict[str,
     )
     return {
         "device": view,
-        "history": [views.line(one, pictures.get(one.trigger_id)) for one in rows],
+        "history": [pages.line(one, pictures.get(one.trigger_id)) for one in rows],
         "older": rows[-1].seq if len(rows) == _HISTORY else None,
         "before": before,
         "gallery": gallery,
@@ -122,7 +123,7 @@ async def device(
     request: Request, device_id: str, before: Annotated[int | None, Query(ge=1, lt=2**63)] = None
 ) -> Response:
     """One device: its pictures, its health, its ledger."""
-    caller = await auth.find_caller(request)
+    caller = await authenticate.find_caller(request)
     if caller is None:
         return _to_sign_in(request)
     try:
@@ -137,14 +138,14 @@ async def device_part(
     request: Request, device_id: str, before: Annotated[int | None, Query(ge=1, lt=2**63)] = None
 ) -> Response:
     """The changing part of a device's page."""
-    caller = await auth.operator(request)
+    caller = await authenticate.operator(request)
     return _part(request, "_device.html", caller, **await _device(cloud_of(request), device_id, before))
 
 
 @router.get("/sign-in", response_class=HTMLResponse)
 async def sign_in_form(request: Request, next: str = "/") -> Response:
     """The form."""
-    if await auth.find_caller(request) is not None:
+    if await authenticate.find_caller(request) is not None:
         return RedirectResponse(sign_in.safe_target(next), 303)
     async with cloud_of(request).database.reading() as connection:
         anybody = await access.any_operator(connection)
@@ -159,7 +160,7 @@ async def signing_in(
     next: Annotated[str, Form(max_length=2000)] = "/",
 ) -> Response:
     """A session, or the form again with what was wrong."""
-    auth.same_origin(request)
+    authenticate.same_origin(request)
     cloud = cloud_of(request)
     target = sign_in.safe_target(next)
     try:
@@ -192,7 +193,7 @@ async def signing_in(
 @router.post("/sign-out")
 async def signing_out(request: Request) -> Response:
     """Ends the session."""
-    caller = await auth.operator(request)
+    caller = await authenticate.operator(request)
     cookie = request.cookies.get(COOKIE)
     if caller.way == "session" and cookie is not None:
         await sign_in.sign_out(cloud_of(request), cookie)
@@ -204,6 +205,6 @@ async def signing_out(request: Request) -> Response:
 @router.get("/docs", response_class=HTMLResponse)
 async def documentation(request: Request) -> Response:
     """The API, read from its OpenAPI description; needs nothing from elsewhere, so it works on a closed network."""
-    caller = await auth.find_caller(request)
+    caller = await authenticate.find_caller(request)
     description = request.app.openapi()
-    return _page(request, "docs.html", caller, description=description, groups=views.operations(description))
+    return _page(request, "docs.html", caller, description=description, groups=pages.operations(description))

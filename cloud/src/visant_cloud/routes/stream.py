@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import Receive, Scope, Send
 
-from visant_cloud import auth
-from visant_cloud.command_hub import Subscription
+from visant_cloud.access import authenticate
+from visant_cloud.commands.hub import Subscription
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.store import devices, triggers
 from visant_cloud.store.devices import Device
@@ -82,7 +82,7 @@ async def events(cloud: Cloud, device: Device, subscription: Subscription) -> As
     with anyio.CancelScope(shield=True):
         async with cloud.database.reading() as connection:
             now = await devices.find(connection, device.device_id)  # it may have changed since it was admitted
-    if now is None or not auth.still_welcome(device, now, cloud.settings.auth):
+    if now is None or not authenticate.still_welcome(device, now, cloud.settings.auth):
         return
     subscription.config = now.config
     ping_every = cloud.settings.ping_every
@@ -143,7 +143,7 @@ def event(message: BaseModel, seq: int | None = None) -> bytes:
 async def commands(request: Request, device_id: str, device_version: str | None = None) -> CommandStream:
     """The device's commands as server-sent events; every connection begins with all that wait for an outcome."""
     cloud = cloud_of(request)
-    device = await auth.admit(request, device_id, register=True)
+    device = await authenticate.admit(request, device_id, register=True)
     if device_version and device_version[:100] != device.device_version:
         async with cloud.database.writing() as connection:
             await devices.change(connection, device_id, device_version=device_version[:100])

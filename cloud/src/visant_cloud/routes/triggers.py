@@ -5,17 +5,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request
 from pydantic import BaseModel, Field
 
-from visant_cloud import auth, shapes
-from visant_cloud.bodies import clean_json
+from visant_cloud.access import authenticate
+from visant_cloud.access.body_limits import clean_json
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.problems import Refusal, another_cloud, unknown_device
 from visant_cloud.store import captures, devices, trigger_history, triggers
+from visant_cloud.views import as_json
 from visant_contract.capture import MEANT_FOR
 from visant_contract.ids import TriggerId
 from visant_contract.outcome import OutcomeReport
 
 router = APIRouter(dependencies=[Depends(clean_json)])
-Operator = Depends(auth.operator)
+Operator = Depends(authenticate.operator)
 
 
 class TriggerRequest(BaseModel):
@@ -50,8 +51,8 @@ async def trigger(
         "device_id": device_id,
         "status": ("sent" if connected else "queued") if row.status in triggers.OPEN else row.status,
         "connected": connected,
-        "created_at": shapes.time(row.created_at),
-        "expires_at": shapes.time(row.expires_at),
+        "created_at": as_json.time(row.created_at),
+        "expires_at": as_json.time(row.expires_at),
     }
 
 
@@ -71,7 +72,7 @@ async def history(
         rows = await trigger_history.page(connection, device_id, before=before, limit=limit, status=status)
         pictures = await captures.of_triggers(connection, device_id, [row.trigger_id for row in rows])
     return {
-        "triggers": [shapes.trigger(row, pictures.get(row.trigger_id)) for row in rows],
+        "triggers": [as_json.trigger(row, pictures.get(row.trigger_id)) for row in rows],
         "next_before": rows[-1].seq if len(rows) == limit else None,
     }
 
@@ -85,7 +86,7 @@ async def one(request: Request, device_id: str, trigger_id: str) -> dict[str, An
         if row is None:
             raise Refusal(404, f"Device {device_id[:100]!r} has no trigger {trigger_id[:100]!r}", "unknown_trigger")
         picture = await captures.of_trigger(connection, device_id, trigger_id)
-    return shapes.trigger(row, picture)
+    return as_json.trigger(row, picture)
 
 
 @router.post("/v1/devices/{device_id}/triggers/{trigger_id:path}/outcome", tags=["device"])
@@ -96,7 +97,7 @@ async def outcome(request: Request, device_id: str, trigger_id: TriggerId, repor
         raise another_cloud()
     if report.status != "executed" and report.reason is None:
         raise Refusal(422, f"reason: an outcome `{report.status}` needs one", "invalid")
-    await auth.admit(request, device_id)
+    await authenticate.admit(request, device_id)
     async with cloud.database.writing() as connection:
         row = await triggers.reported(connection, device_id, trigger_id, report, cloud.now())
     return {"device_id": device_id, "trigger_id": trigger_id, "status": row.status, "reason": row.reason}

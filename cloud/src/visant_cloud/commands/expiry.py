@@ -18,7 +18,7 @@ TICK = 2.0
 LOOP = "silence"
 
 
-class SilenceSweeper:
+class Expiry:
     """One per process; several do no harm."""
 
     def __init__(self, database: Database, now: Callable[[], datetime], grace: float) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from visant_cloud.command_hub import CommandHub
+from visant_cloud.commands.hub import CommandHub
 from visant_cloud.context import wall
 from visant_cloud.store import processes, triggers
 from visant_cloud.store.database import Database
@@ -31,7 +31,7 @@ _OVERLAP = timedelta(seconds=60)
 """Looked at again each time: for rows that were committed late, or by a machine whose clock is behind."""
 
 
-class Siblings:
+class Peers:
     """One per process."""
 
     def __init__(self, database: Database, hub: CommandHub) -> None:

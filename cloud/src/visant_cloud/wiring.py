@@ -12,19 +12,20 @@ import structlog
 import uvloop
 from sqlalchemy.exc import SQLAlchemyError
 
-from visant_cloud import gatekeeper, housekeeping, server
+from visant_cloud import housekeeping, server
+from visant_cloud.access import revocation
+from visant_cloud.access.rate_limits import RateLimits
 from visant_cloud.app import create_app
-from visant_cloud.command_hub import CommandHub
+from visant_cloud.captures.storage import Pictures
+from visant_cloud.commands.expiry import Expiry
+from visant_cloud.commands.hub import CommandHub
+from visant_cloud.commands.peers import Peers
+from visant_cloud.commands.scheduler import TriggerScheduler
+from visant_cloud.commands.stream_journal import StreamJournal
 from visant_cloud.context import Cloud, wall
-from visant_cloud.pictures import Pictures
-from visant_cloud.rates import Rates
 from visant_cloud.settings import CloudSettings
-from visant_cloud.siblings import Siblings
-from visant_cloud.silence_sweeper import SilenceSweeper
 from visant_cloud.store.database import Database
 from visant_cloud.store.schema import migrate
-from visant_cloud.stream_notes import StreamNotes
-from visant_cloud.trigger_scheduler import TriggerScheduler
 from visant_runtime import lifecycle, logs, settings
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.heartbeat_start import start_heartbeat
@@ -82,8 +83,8 @@ async def _main(
 ) -> None:
     database = Database(chosen.engine_url())
     hub = CommandHub()
-    notes = StreamNotes(database, wall)
-    siblings = Siblings(database, hub)
+    notes = StreamJournal(database, wall)
+    siblings = Peers(database, hub)
     pictures = Pictures(chosen.data_dir / "pictures")
     cloud = Cloud(
         chosen,
@@ -95,7 +96,7 @@ async def _main(
         warning=None if chosen.auth == "open" else outside_volume(chosen.data_dir),
     )
     if chosen.delivery_rate is not None:
-        cloud.deliveries = Rates(chosen.delivery_rate, max(1.0, chosen.delivery_rate), time.monotonic)
+        cloud.deliveries = RateLimits(chosen.delivery_rate, max(1.0, chosen.delivery_rate), time.monotonic)
     heartbeat.fact("port", listener.getsockname()[1])
     if chosen.auth == "open":
         log.warning("AUTH=open: anybody who reaches this address may do everything; for emulation only")
@@ -108,10 +109,10 @@ async def _main(
         async with asyncio.TaskGroup() as tasks:
             marking = tasks.create_task(notes.run())
             tasks.create_task(TriggerScheduler(database, hub, wall, chosen.scheduled_ttl_max).run(stop, heartbeat))
-            tasks.create_task(SilenceSweeper(database, wall, chosen.silence_grace).run(stop, heartbeat))
+            tasks.create_task(Expiry(database, wall, chosen.silence_grace).run(stop, heartbeat))
             tasks.create_task(housekeeping.run(cloud, stop, heartbeat))
             tasks.create_task(siblings.run(stop, heartbeat))
-            tasks.create_task(gatekeeper.run(cloud, stop, heartbeat))
+            tasks.create_task(revocation.run(cloud, stop, heartbeat))
             await server.serve(create_app(cloud), hub, listener, chosen, stop)
             if not stop.is_set():
                 raise RuntimeError("the web server ended by itself")

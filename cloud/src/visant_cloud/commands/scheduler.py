@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from visant_cloud.command_hub import CommandHub
+from visant_cloud.commands.hub import CommandHub
 from visant_cloud.store import devices, triggers
 from visant_cloud.store.database import Database
 from visant_cloud.store.devices import Device

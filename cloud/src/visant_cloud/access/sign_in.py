@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from visant_cloud import secrets_made
+from visant_cloud.access import credentials
 from visant_cloud.context import Cloud
 from visant_cloud.problems import Refusal
 from visant_cloud.store import access
@@ -20,17 +20,17 @@ async def sign_in(cloud: Cloud, name: str, password: str, address: str) -> str:
     async with cloud.database.reading() as connection:
         found = await access.operator(connection, name)
     async with _at_once:
-        right = await asyncio.to_thread(secrets_made.verify_password, found and found[1], password)
+        right = await asyncio.to_thread(credentials.verify_password, found and found[1], password)
     if found is None or not right:
         raise Refusal(401, "Name or password is wrong", "wrong_password")
-    secret = secrets_made.session_token()
+    secret = credentials.session_token()
     now = cloud.now()
     async with cloud.database.writing() as connection:
         await access.open_session(
             connection,
-            secrets_made.digest(secret),
+            credentials.digest(secret),
             found[0],
-            secrets_made.session_token(),
+            credentials.session_token(),
             now,
             now + timedelta(hours=cloud.settings.session_hours),
         )
@@ -40,7 +40,7 @@ async def sign_in(cloud: Cloud, name: str, password: str, address: str) -> str:
 async def sign_out(cloud: Cloud, secret: str) -> None:
     """Forgets the session."""
     async with cloud.database.writing() as connection:
-        await access.close_session(connection, secrets_made.digest(secret))
+        await access.close_session(connection, credentials.digest(secret))
 
 
 def safe_target(wanted: str) -> str:

@@ -8,7 +8,7 @@ One read for all streams: a thousand streams that each looked for themselves cos
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from visant_cloud import auth
+from visant_cloud.access import authenticate
 from visant_cloud.context import Cloud
 from visant_cloud.store import devices
 from visant_runtime.heartbeat import Heartbeat
@@ -40,7 +40,7 @@ async def look(cloud: Cloud) -> None:
         now = {device.device_id: device for device in await devices.everyone(connection)}
     for stream in streams:
         device = now.get(stream.device.device_id)
-        if device is None or not auth.still_welcome(stream.device, device, cloud.settings.auth):
+        if device is None or not authenticate.still_welcome(stream.device, device, cloud.settings.auth):
             log.info("stream ended: the device is no longer welcome", device_id=stream.device.device_id)
             stream.close()
         elif stream.config != device.config:

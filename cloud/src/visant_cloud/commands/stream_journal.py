@@ -18,7 +18,7 @@ log = structlog.get_logger()
 _RETRY = 1.0  # seconds
 
 
-class StreamNotes:
+class StreamJournal:
     """Commands written (`pending` becomes `sent`) and devices seen.
 
     A note lost with the process only means that a row says `pending`, or a device looks unseen, a while longer.

@@ -5,7 +5,7 @@ from typing import Literal
 
 from fastapi import Request
 
-from visant_cloud import secrets_made
+from visant_cloud.access import credentials
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.problems import Refusal, unknown_device
 from visant_cloud.store import access, devices
@@ -42,7 +42,7 @@ async def admit(request: Request, device_id: str, *, register: bool = False) -> 
     is_open = cloud.settings.auth == "open"
     async with cloud.database.reading() as connection:
         if token is not None and not is_open:
-            device = await devices.find_by_token(connection, secrets_made.digest(token))
+            device = await devices.find_by_token(connection, credentials.digest(token))
         else:
             device = await devices.find(connection, device_id)
     if is_open:
@@ -77,7 +77,7 @@ async def expect_device(request: Request) -> None:
         if token is None:
             welcome = await devices.any_by_id_alone(connection)
         else:
-            device = await devices.find_by_token(connection, secrets_made.digest(token))
+            device = await devices.find_by_token(connection, credentials.digest(token))
             welcome = device is not None and not device.token_revoked
     if not welcome:
         raise _no_token() if token is None else _bad_token()
@@ -117,13 +117,13 @@ async def find_caller(request: Request) -> Caller | None:
     token = bearer(request)
     if token is not None:
         async with cloud.database.reading() as connection:
-            name = await access.api_token(connection, secrets_made.digest(token))
+            name = await access.api_token(connection, credentials.digest(token))
         return None if name is None else Caller(name, "token")
     cookie = request.cookies.get(COOKIE)
     if cookie is None:
         return None
     async with cloud.database.reading() as connection:
-        session = await access.session(connection, secrets_made.digest(cookie), cloud.now())
+        session = await access.session(connection, credentials.digest(cookie), cloud.now())
     if session is None:
         return None
     _same_origin(request)

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from visant_cloud import secrets_made
+from visant_cloud.access import credentials
 from visant_cloud.problems import Refusal
 from visant_cloud.store import access, devices
 
@@ -17,7 +17,7 @@ async def enrol(
     An id whose token was presented before is taken over only on purpose: by a code made with --replace, or by one
     made for this very id together with `replace` of the device.
     """
-    code_hash = secrets_made.digest(secrets_made.tidy_code(code))
+    code_hash = credentials.digest(credentials.tidy_code(code))
     found = await access.enrol_code(connection, code_hash)
     if found is None or found.expires_at <= now:
         raise Refusal(
@@ -44,9 +44,9 @@ async def enrol(
             )
     if not await access.use_enrol_code(connection, code_hash, wanted, now):
         raise Refusal(403, "The enrolment code was used already", "used_code")
-    token = secrets_made.device_token()
+    token = credentials.device_token()
     if existing is None:
-        await devices.create(connection, wanted, now, token_hash=secrets_made.digest(token))
+        await devices.create(connection, wanted, now, token_hash=credentials.digest(token))
     else:
-        await devices.renew_token(connection, wanted, secrets_made.digest(token))
+        await devices.renew_token(connection, wanted, credentials.digest(token))
     return wanted, token

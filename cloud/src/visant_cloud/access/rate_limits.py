@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 
-class Rates:
+class RateLimits:
     """Each key may act `per_second` times a second, `burst` times at once. At most `keys` keys are remembered."""
 
     def __init__(self, per_second: float, burst: float, clock: Callable[[], float], keys: int = 10_000) -> None:

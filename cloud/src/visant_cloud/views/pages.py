@@ -9,10 +9,10 @@ from jinja2 import Environment
 from markupsafe import Markup
 from pydantic import ValidationError
 
-from visant_cloud import shapes
 from visant_cloud.store.captures import Capture
 from visant_cloud.store.devices import Device
 from visant_cloud.store.triggers import Trigger
+from visant_cloud.views import as_json
 from visant_contract.telemetry import Telemetry
 
 _RANK = {"degraded": 0, "offline": 1, "connected": 2, "never_seen": 3, "inactive": 4}
@@ -86,9 +86,9 @@ def device(
     """Everything known of a device in one place."""
     return DeviceView(
         row=row,
-        state=shapes.state(row, subscribers),
+        state=as_json.state(row, subscribers),
         subscribers=subscribers,
-        access=shapes.access(row),
+        access=as_json.access(row),
         executed=ended.get("executed", 0),
         failed=ended.get("failed", 0),
         expired=ended.get("expired", 0),
@@ -142,7 +142,7 @@ class Line:
 
 def line(row: Trigger, capture: Capture | None) -> Line:
     """A trigger with its picture."""
-    return Line(row, capture, shapes.latency_ms(row, capture), shapes.remedy(row.reason))
+    return Line(row, capture, as_json.latency_ms(row, capture), as_json.remedy(row.reason))
 
 
 def local_time(value: datetime | str | None, missing: str = "-") -> Markup:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from visant_cloud import secrets_made
+from visant_cloud.access import credentials
 from visant_cloud.settings import CloudSettings
 from visant_cloud.store import access, devices
 from visant_cloud.store.database import Database
@@ -95,19 +95,19 @@ async def _create_operator(database: Database, given: argparse.Namespace) -> Non
         password = getpass.getpass(f"Password for {given.name}: ")
         if getpass.getpass("The same again: ") != password:
             raise _Wrong("the two passwords differ")
-    if len(password) < secrets_made.MIN_PASSWORD:
-        raise _Wrong(f"the password needs at least {secrets_made.MIN_PASSWORD} characters")
+    if len(password) < credentials.MIN_PASSWORD:
+        raise _Wrong(f"the password needs at least {credentials.MIN_PASSWORD} characters")
     async with database.writing() as connection:
-        new = await access.set_operator(connection, given.name, secrets_made.hash_password(password), _now())
+        new = await access.set_operator(connection, given.name, credentials.hash_password(password), _now())
     print(f"operator {given.name} {'created' if new else 'has a new password'}")
 
 
 async def _create_device(database: Database, given: argparse.Namespace) -> None:
     device_id = _checked(given.device_id)
-    token = secrets_made.device_token()
+    token = credentials.device_token()
     async with database.writing() as connection:
         made = await devices.create(
-            connection, device_id, _now(), token_hash=secrets_made.digest(token), old_client=given.old_client
+            connection, device_id, _now(), token_hash=credentials.digest(token), old_client=given.old_client
         )
     if not made:
         raise _Wrong(
@@ -119,9 +119,9 @@ async def _create_device(database: Database, given: argparse.Namespace) -> None:
 
 
 async def _create_token(database: Database, given: argparse.Namespace) -> None:
-    token = secrets_made.api_token()
+    token = credentials.api_token()
     async with database.writing() as connection:
-        if not await access.add_api_token(connection, given.name, secrets_made.digest(token), _now()):
+        if not await access.add_api_token(connection, given.name, credentials.digest(token), _now()):
             raise _Wrong(f"a token named {given.name!r} exists; `visant-cloud revoke-token {given.name}` ends it")
     print(f"API token {given.name!r} created; it is shown only now", file=sys.stderr)
     print(token)
@@ -155,12 +155,12 @@ async def _enrol_code(database: Database, given: argparse.Namespace) -> None:
         _checked(given.device_id)
     if not 0 < given.hours <= 24 * 90:
         raise _Wrong("--hours: more than 0, at most 2160 (90 days)")
-    code = secrets_made.enrol_code()
+    code = credentials.enrol_code()
     expires_at = _now() + timedelta(hours=given.hours)
     async with database.writing() as connection:
         await access.add_enrol_code(
             connection,
-            secrets_made.digest(secrets_made.tidy_code(code)),
+            credentials.digest(credentials.tidy_code(code)),
             device_id=given.device_id,
             replace=given.replace,
             now=_now(),

@@ -1,0 +1,1 @@
+"""Who may do what: devices, people, programs; and how much of it."""

@@ -1,0 +1,1 @@
+"""Pictures on their way in, and where they lie."""

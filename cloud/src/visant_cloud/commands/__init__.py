@@ -1,0 +1,1 @@
+"""What the cloud tells its devices: streams, schedules, and triggers that nobody answered."""

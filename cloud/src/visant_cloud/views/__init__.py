@@ -1,0 +1,1 @@
+"""What a reader of this cloud is shown: rows as JSON, and what the pages say."""
