@@ -1,6 +1,6 @@
 # shellcheck shell=bash  # sourced by install_device.sh; needs bash
 # A host that runs the git-based version: visant-device.service (polling) or visant-device-v2.service out of a venv.
-# What is done to it, and undone, is visantctl's (visantctl/takeover/): it goes on after a power cut.
+# What is done to it, and undone, is visantctl's (visantctl/migration/): it goes on after a power cut.
 
 old_services() { # FLAG...: what visantctl says of them; nothing on a host that has none
     local name

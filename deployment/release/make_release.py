@@ -25,9 +25,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from release import host_bundle, image_archive
 from visantctl import UPDATER_VERSION
 from visantctl.errors import Problem
-from visantctl.updates import manifest
-from visantctl.updates.signature import NAMESPACE, verify_own_list
-from visantctl.updates.version import is_version
+from visantctl.releases import manifest
+from visantctl.releases.signature import NAMESPACE, verify_own_list
+from visantctl.releases.version import is_version
 
 TREE = Path(__file__).resolve().parent.parent.parent
 

@@ -77,7 +77,7 @@ def _archive(folder: Path, version: str, ids: dict[str, str], images: Path, key:
     """By the parts of make_release.py that need no registry."""
     from release import host_bundle, make_release
     from visantctl import UPDATER_VERSION
-    from visantctl.updates import manifest
+    from visantctl.releases import manifest
 
     folder.mkdir()
     architecture = docker("version", "--format", "{{.Server.Arch}}")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from visantctl.crash import STEPS
+from visantctl.host.kill_point import STEPS
 
 from tests.updates.conftest import GOOD, NEXT, UNHEALTHY
 from tests.updates.host import Host, killed

@@ -6,8 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
-from visantctl import durable
 from visantctl.errors import Problem
+from visantctl.host import durable
 from visantctl.network import address_pools
 
 HELP = "keep Docker's private addresses away from this site's networks (takes effect when Docker is restarted)"

@@ -13,13 +13,13 @@ import sys
 import threading
 import time
 
-from visantctl import qr
 from visantctl.aim import addresses
 from visantctl.aim.door import Door
 from visantctl.aim.gate import TRIES_IN_ALL, Gate, new_pin
 from visantctl.errors import Misconfigured, Problem
-from visantctl.place import Place
-from visantctl.settings import read_env_file
+from visantctl.host import qr
+from visantctl.host.place import Place
+from visantctl.host.settings import read_env_file
 
 HELP = "the camera's aiming page on a phone: live picture, sharpness, settings"
 _LOOK_EVERY = 0.5

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from visantctl.device import Device
 from visantctl.updates.boot import boot
+from visantctl.wiring import Device
 
 HELP = "repair an interrupted update and start the good release"
 

@@ -6,9 +6,9 @@ import argparse
 import subprocess
 from pathlib import Path
 
-from visantctl.device import Device
 from visantctl.doctor.services import running
 from visantctl.errors import Problem
+from visantctl.wiring import Device
 
 _PATIENCE = 60.0
 HELP = "probe: which cameras there are and what they can do; snapshot: one picture into a file"

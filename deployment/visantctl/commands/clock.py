@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
-from visantctl import device_settings, durable
 from visantctl.errors import Misconfigured
+from visantctl.host import device_settings, durable
+from visantctl.host.place import Place
+from visantctl.host.settings import Settings, read_env_file
 from visantctl.network import clock
-from visantctl.place import Place
-from visantctl.settings import Settings, read_env_file
 
 HELP = "set the clock by the cloud's answers where NTP does not (what visant-clock.timer runs)"
 _FIRST = "2026-01-01T00:00:00Z"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from visantctl import device_settings
 from visantctl.errors import Misconfigured
-from visantctl.place import Place
+from visantctl.host import device_settings
+from visantctl.host.place import Place
 
 HELP = "set values in .env.device, keeping its comments; they take effect at the next restart of the service"
 

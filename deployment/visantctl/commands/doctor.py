@@ -6,9 +6,9 @@ import argparse
 import json
 import time
 
-from visantctl.device import Device
 from visantctl.doctor.checkup import checkup, repair
 from visantctl.doctor.finding import Finding
+from visantctl.wiring import Device
 
 HELP = "check everything that a picture needs on its way; exit code 1 where something fails"
 

@@ -6,10 +6,11 @@ import argparse
 import getpass
 import sys
 
-from visantctl import device_settings, enrolment
 from visantctl.errors import Misconfigured
-from visantctl.place import Place
-from visantctl.settings import Settings, read_env_file
+from visantctl.fleet import enrolment
+from visantctl.host import device_settings
+from visantctl.host.place import Place
+from visantctl.host.settings import Settings, read_env_file
 
 HELP = "exchange a one-time code (visant-cloud enrol-code) for this device's own token"
 

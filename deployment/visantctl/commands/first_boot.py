@@ -7,10 +7,10 @@ import signal
 import threading
 from pathlib import Path
 
-from visantctl.device import Device
 from visantctl.errors import Problem
 from visantctl.fleet import clone
 from visantctl.fleet.first_boot import FirstBoot
+from visantctl.wiring import Device
 
 HELP = "what visant-firstboot.service is: a copied card reads visant.env from its boot partition and becomes a device"
 

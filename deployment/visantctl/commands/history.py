@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from visantctl.device import Device
+from visantctl.wiring import Device
 
 HELP = "the updates of this device, oldest first"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 
-from visantctl import qr
 from visantctl.errors import Misconfigured, Problem
+from visantctl.host import qr
 from visantctl.network import hotspot, hotspot_service
 
 HELP = "the hotspot with which this device gets its WiFi: setup gives it a name and a password, show prints them"

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-from visantctl.device import Device
+from visantctl.wiring import Device
 
 HELP = "store credentials of a private registry (the password comes from standard input or a prompt)"
 

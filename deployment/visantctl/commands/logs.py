@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 
-from visantctl.device import Device
 from visantctl.errors import Problem
+from visantctl.wiring import Device
 
 HELP = "the services' logs"
 

@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 
 from visantctl.errors import Misconfigured
+from visantctl.host.place import Place
+from visantctl.host.settings import read_env_file
 from visantctl.network import remote_access
 from visantctl.network.host_name import host_name
-from visantctl.place import Place
-from visantctl.settings import read_env_file
 
 HELP = "remote access by Tailscale: setup joins with a key (a file, or standard input), status says how it stands"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from visantctl.device import Device
 from visantctl.updates.update import back
+from visantctl.wiring import Device
 
 HELP = "go back to the previous release and stay there until a newer one comes"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from visantctl.device import Device
-from visantctl.run import run
+from visantctl.host.run import run
+from visantctl.wiring import Device
 
 HELP = "start the services and stay in the foreground with their logs (what systemd runs)"
 

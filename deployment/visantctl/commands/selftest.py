@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from visantctl import UPDATER_VERSION, cli
-from visantctl.device import Device
 from visantctl.updates.pending import Pending
+from visantctl.wiring import Device
 
 HELP = "prove that this visantctl can run here; an update asks the candidate's before it switches"
 

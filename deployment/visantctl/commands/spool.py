@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 
-from visantctl.device import Device
 from visantctl.doctor.services import running
 from visantctl.errors import Problem
+from visantctl.wiring import Device
 
 HELP = "pictures that wait for the cloud: ls, show, requeue, export, import (the uploader's own command)"
 

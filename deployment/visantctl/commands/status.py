@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from visantctl.device import Device
-from visantctl.status import as_text, status
+from visantctl.host.status import as_text, status
+from visantctl.wiring import Device
 
 HELP = "what should run, what runs, and how the last update went"
 

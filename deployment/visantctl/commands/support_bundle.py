@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from visantctl.device import Device
 from visantctl.doctor.checkup import checkup
 from visantctl.doctor.shell import ask
 from visantctl.errors import Problem
-from visantctl.redact import redact, secrets_of
-from visantctl.settings import read_env_file
-from visantctl.status import status
+from visantctl.host.redact import redact, secrets_of
+from visantctl.host.settings import read_env_file
+from visantctl.host.status import status
+from visantctl.wiring import Device
 
 HELP = "one file with all that helps to find a fault, without tokens, passwords and pictures"
 _ASKED = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from visantctl.device import Device
 from visantctl.errors import Problem
-from visantctl.takeover import old_units, record, way
+from visantctl.migration import old_units, record, way
+from visantctl.wiring import Device
 
 HELP = "from the git-based version to this one (install_device.sh does it), and back again"
 

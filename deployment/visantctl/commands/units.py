@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from visantctl import units
-from visantctl.device import Device
 from visantctl.errors import Problem
+from visantctl.host import units
+from visantctl.wiring import Device
 
 HELP = "put the release's systemd units, log rotation and the visantctl command where the host looks for them"
 

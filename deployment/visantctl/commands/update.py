@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from visantctl.device import Device
-from visantctl.updates.source import Archive, Channel, Source
+from visantctl.releases.source import Archive, Channel, Source
 from visantctl.updates.update import update
+from visantctl.wiring import Device
 
 HELP = "look for a release, take it, watch it, keep it or go back"
 

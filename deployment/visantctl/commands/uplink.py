@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from visantctl.device import Device
 from visantctl.network import engine_uplink
 from visantctl.network.uplink import context
+from visantctl.wiring import Device
 
 HELP = "give the Docker Engine the proxy and CA file of .env.device (each start of the service does it too)"
 

@@ -7,8 +7,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from visantctl.device import Device
 from visantctl.doctor.finding import Finding, fail, good, warn
+from visantctl.wiring import Device
 
 _LOW, _EMPTY = 2_000_000_000, 600_000_000
 """Free bytes below which it is worth a line, and below which pictures are refused (SPOOL_MIN_FREE_BYTES and a bit)."""

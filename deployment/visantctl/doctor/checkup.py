@@ -6,13 +6,13 @@ import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from visantctl import fetch
-from visantctl.device import Device
 from visantctl.doctor import card, cloud, configuration, host, network, picture, radio, services
 from visantctl.doctor.finding import Finding, fail, warn
 from visantctl.errors import Problem
-from visantctl.settings import read_env_file
-from visantctl.updates.manifest import MAX_BYTES
+from visantctl.host import fetch
+from visantctl.host.settings import read_env_file
+from visantctl.releases.manifest import MAX_BYTES
+from visantctl.wiring import Device
 
 
 def checkup(device: Device) -> Iterator[Finding]:

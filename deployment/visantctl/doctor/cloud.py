@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from visantctl.device import Device
 from visantctl.doctor.finding import Finding, fail, good, warn
 from visantctl.doctor.services import heartbeat, running
+from visantctl.wiring import Device
 
 _SILENT = 90.0
 """Seconds without an event: a plain cloud pings every 60."""

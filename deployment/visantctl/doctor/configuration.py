@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from visantctl.device import Device
-from visantctl.device_settings import SERVICE_ID, checked
 from visantctl.doctor.finding import Finding, fail, good, warn
 from visantctl.errors import Misconfigured
-from visantctl.settings import read_env_file
+from visantctl.host.device_settings import SERVICE_ID, checked
+from visantctl.host.settings import read_env_file
+from visantctl.wiring import Device
 
 _ALSO_KNOWN = {
     "HTTP_PROXY",

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from visantctl.device import Device
 from visantctl.doctor import clock
 from visantctl.doctor.finding import Finding, fail, good, warn
 from visantctl.doctor.shell import ask
+from visantctl.host.settings import read_env_file
 from visantctl.network.uplink import context, goes_through_proxy, opener
-from visantctl.settings import read_env_file
+from visantctl.wiring import Device
 
 _TIMEOUT = 8.0
 _RENEW = 14

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from visantctl.device import Device
 from visantctl.doctor.finding import Finding, fail, good, warn
 from visantctl.doctor.services import running
 from visantctl.errors import Problem
+from visantctl.wiring import Device
 
 _DARK = 8
 """Mean brightness of 255 below which a picture shows nothing."""

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from visantctl.device import Device
 from visantctl.doctor.finding import Finding, fail, good, warn
 from visantctl.doctor.shell import ask
 from visantctl.errors import Problem
+from visantctl.host.status import status
 from visantctl.network import address_pools, engine_uplink, neighbours
-from visantctl.stack import containers
-from visantctl.status import status
+from visantctl.releases.stack import containers
+from visantctl.wiring import Device
 
 _PATIENCE = 60.0
 """Seconds that services may take to start: Compose's start_period and some."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from visantctl import durable
 from visantctl.errors import Problem
 from visantctl.fleet import card
-from visantctl.log import Log
+from visantctl.host import durable
+from visantctl.host.log import Log
 
 BOOTS = ("boot/firmware", "boot")
 """Where Raspberry Pi OS mounts it: bookworm and later, and before."""

@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from visantctl import device_settings
 from visantctl.errors import Misconfigured
+from visantctl.host import device_settings
 from visantctl.network import hotspot
 
 FILE = "visant.env"

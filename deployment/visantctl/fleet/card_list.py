@@ -7,9 +7,9 @@ import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from visantctl import durable
 from visantctl.errors import Misconfigured
 from visantctl.fleet import card, labels
+from visantctl.host import durable
 from visantctl.network import hotspot
 from visantctl.network.host_name import host_name
 

@@ -11,14 +11,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from visantctl import durable
-from visantctl.device import Device
 from visantctl.errors import Problem
 from visantctl.fleet import identity
-from visantctl.lock import update_lock
+from visantctl.host import durable
+from visantctl.host.lock import update_lock
+from visantctl.host.settings import read_env_file
 from visantctl.network import hotspot
-from visantctl.settings import read_env_file
-from visantctl.stack import LABEL
+from visantctl.releases.stack import LABEL
+from visantctl.wiring import Device
 
 FIRST_BOOT = "visant-firstboot.service"
 OFF = ("visant-update.timer", "visant-update.service", "visant-device-v2.service")

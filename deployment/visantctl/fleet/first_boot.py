@@ -12,15 +12,15 @@ import threading
 import time
 from pathlib import Path
 
-from visantctl import device_settings, durable, enrolment
-from visantctl.device import Device
 from visantctl.doctor.configuration import known_keys
 from visantctl.errors import Misconfigured, Problem, Unreachable
-from visantctl.fleet import boot_partition, card, clone, identity
+from visantctl.fleet import boot_partition, card, clone, enrolment, identity
 from visantctl.fleet.card import Card
+from visantctl.host import device_settings, durable
+from visantctl.host.settings import Settings, read_env_file
 from visantctl.network import address_pools, hotspot, hotspot_service, remote_access
 from visantctl.network.host_name import host_name
-from visantctl.settings import Settings, read_env_file
+from visantctl.wiring import Device
 
 _LOOK_EVERY = 5.0
 """Seconds between two looks at the boot partition."""

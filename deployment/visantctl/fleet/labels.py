@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Mapping
 
-from visantctl import qr
+from visantctl.host import qr
 from visantctl.network import hotspot
 from visantctl.network.host_name import host_name
 

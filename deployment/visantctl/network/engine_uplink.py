@@ -12,12 +12,12 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from visantctl import durable
 from visantctl.errors import Problem
-from visantctl.log import Log
+from visantctl.host import durable
+from visantctl.host.log import Log
+from visantctl.host.place import Place
+from visantctl.host.settings import Settings
 from visantctl.network.uplink import KEYS
-from visantctl.place import Place
-from visantctl.settings import Settings
 
 
 def environment(given: Mapping[str, str] | None) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from visantctl import durable
 from visantctl.errors import Problem
+from visantctl.host import durable
 from visantctl.network import hotspot
 
 CONF = Path("/etc/comitup.conf")

@@ -12,8 +12,8 @@ import re
 import subprocess
 from pathlib import Path
 
-from visantctl.engine import Engine
 from visantctl.errors import EngineFailed
+from visantctl.host.engine import Engine
 
 _SAFE_SINCE = 28
 _CHAIN = "DOCKER-USER"

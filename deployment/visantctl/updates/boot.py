@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 
-from visantctl import durable
-from visantctl.device import Device
 from visantctl.errors import EngineFailed, Problem, Refused, Unreachable
-from visantctl.lock import update_lock
-from visantctl.updates import images
+from visantctl.host import durable
+from visantctl.host.lock import update_lock
+from visantctl.releases import images
+from visantctl.releases.source import Channel
 from visantctl.updates.pending import Pending
 from visantctl.updates.prepare import obtain_images
 from visantctl.updates.rollback import roll_back
 from visantctl.updates.soak import Unfit
-from visantctl.updates.source import Channel
 from visantctl.updates.switch import commit, expected_images, prove, watch_release
+from visantctl.wiring import Device
 
 
 def boot(device: Device, *, patience: float = 0.0) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from visantctl.errors import Refused
-from visantctl.settings import Settings
-from visantctl.updates.manifest import Release
+from visantctl.host.settings import Settings
+from visantctl.releases.manifest import Release
+from visantctl.releases.version import order
 from visantctl.updates.rollout import takes_part
-from visantctl.updates.version import order
 
 
 def reason_to_wait(

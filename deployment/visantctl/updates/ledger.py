@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from visantctl import durable
-from visantctl.log import now
-from visantctl.place import Place
+from visantctl.host import durable
+from visantctl.host.log import now
+from visantctl.host.place import Place
+from visantctl.releases.version import is_version
 from visantctl.updates.pending import Pending
-from visantctl.updates.version import is_version
 
 _HISTORY_KEPT = 300
 

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from visantctl import durable
-from visantctl.log import now
-from visantctl.updates.version import is_version
+from visantctl.host import durable
+from visantctl.host.log import now
+from visantctl.releases.version import is_version
 
 
 def _named(version: object) -> bool:

@@ -10,14 +10,14 @@ import sys
 import tarfile
 from pathlib import Path
 
-from visantctl import durable
-from visantctl.crash import step
-from visantctl.device import Device
 from visantctl.errors import EngineFailed, NoSpace, Refused
-from visantctl.updates import images
-from visantctl.updates.leftovers import remove_leftovers
-from visantctl.updates.manifest import Release
-from visantctl.updates.source import Source
+from visantctl.host import durable
+from visantctl.host.kill_point import step
+from visantctl.releases import images
+from visantctl.releases.leftovers import remove_leftovers
+from visantctl.releases.manifest import Release
+from visantctl.releases.source import Source
+from visantctl.wiring import Device
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _FETCHING = "fetching.json"

@@ -8,9 +8,9 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 
-from visantctl.engine import Engine
 from visantctl.errors import EngineFailed
-from visantctl.stack import Container, containers
+from visantctl.host.engine import Engine
+from visantctl.releases.stack import Container, containers
 
 SNAPSHOT_TIMEOUT = 12.0
 """Seconds for one picture."""

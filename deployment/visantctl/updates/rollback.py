@@ -6,13 +6,13 @@ import contextlib
 import shutil
 import time
 
-from visantctl import durable
-from visantctl.crash import step
-from visantctl.device import Device
 from visantctl.errors import EngineFailed, Problem
-from visantctl.updates import images
+from visantctl.host import durable
+from visantctl.host.kill_point import step
+from visantctl.releases import images
 from visantctl.updates.pending import Blame, Pending
 from visantctl.updates.soak import Baseline, fault, unsettled
+from visantctl.wiring import Device
 
 _FAILURES_KEPT = 5
 

@@ -6,16 +6,16 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 
-from visantctl import durable, units
-from visantctl.crash import step
-from visantctl.device import Device
 from visantctl.errors import EngineAway, EngineFailed, Problem
-from visantctl.stack import containers
-from visantctl.updates import images
-from visantctl.updates.leftovers import remove_leftovers
+from visantctl.host import durable, units
+from visantctl.host.kill_point import step
+from visantctl.releases import images
+from visantctl.releases.leftovers import remove_leftovers
+from visantctl.releases.stack import containers
 from visantctl.updates.pending import Pending
 from visantctl.updates.rollback import roll_back
 from visantctl.updates.soak import Baseline, Unfit, watch
+from visantctl.wiring import Device
 
 
 def switch(device: Device, candidate: str, kind: str = "update") -> None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from visantctl import durable
-from visantctl.crash import step
-from visantctl.device import Device
 from visantctl.errors import EngineFailed, Problem, Refused
-from visantctl.lock import update_lock
-from visantctl.updates import manifest
+from visantctl.host import durable
+from visantctl.host.kill_point import step
+from visantctl.host.lock import update_lock
+from visantctl.releases import manifest
+from visantctl.releases.manifest import Release
+from visantctl.releases.source import Source, trusted_release
 from visantctl.updates.boot import repair
 from visantctl.updates.decide import reason_to_wait
-from visantctl.updates.manifest import Release
 from visantctl.updates.prepare import prepare
 from visantctl.updates.probe import wait_until_idle
-from visantctl.updates.source import Source, trusted_release
 from visantctl.updates.switch import switch
+from visantctl.wiring import Device
 
 
 def update(device: Device, source: Source, *, now: bool = False, force: bool = False, fetch_only: bool = False) -> str:

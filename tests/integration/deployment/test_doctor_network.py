@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 from support.hard_network import Authority, ConnectProxy, NoTls, TlsFront
-from visantctl.device import Device
 from visantctl.doctor import network
 from visantctl.doctor.finding import Finding
-from visantctl.engine import Engine
-from visantctl.log import Log
-from visantctl.place import Place
-from visantctl.settings import Settings
+from visantctl.host.engine import Engine
+from visantctl.host.log import Log
+from visantctl.host.place import Place
+from visantctl.host.settings import Settings
 from visantctl.updates.ledger import Ledger
+from visantctl.wiring import Device
 
 from emulation.processes import Child, clean_environment
 from tests.faults.fake_clock import FakeClock
@@ -149,7 +149,7 @@ def test_a_clock_a_year_behind_is_told_from_a_bad_certificate(tmp_path: Path, au
         )
         clock.wear(child)
         program = (
-            "import json; from visantctl.device import Device; from visantctl.doctor import network;"
+            "import json; from visantctl.wiring import Device; from visantctl.doctor import network;"
             "print(json.dumps([one.as_json() for one in network.check(Device.here())]))"
         )
         done = subprocess.run(

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 from support.hard_network import Authority, ConnectProxy, TlsFront
-from visantctl import fetch
 from visantctl.errors import Misconfigured, Unreachable
+from visantctl.host import fetch
 from visantctl.network.uplink import checked_proxy, goes_through_proxy, opener
 
 from emulation.stack import Cloud, Device

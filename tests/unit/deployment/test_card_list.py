@@ -9,10 +9,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from visantctl import cli, qr
+from visantctl import cli
 from visantctl.errors import Misconfigured
 from visantctl.fleet import card, card_list
 from visantctl.fleet.card import Card
+from visantctl.host import qr
 from visantctl.network.host_name import host_name
 
 KNOWN = {"DEVICE_ID", "API_URL", "DEVICE_TOKEN"}

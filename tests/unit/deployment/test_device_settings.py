@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from visantctl import device_settings
 from visantctl.errors import Misconfigured
-from visantctl.place import Place
-from visantctl.settings import read_env_file
+from visantctl.host import device_settings
+from visantctl.host.place import Place
+from visantctl.host.settings import read_env_file
 
 EXAMPLE = "# who\nDEVICE_ID=\nAPI_URL=\n# camera\nCAMERA_SOURCE=0\n#UPDATE_URL=\n"
 

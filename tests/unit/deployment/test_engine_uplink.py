@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from visantctl.log import Log
+from visantctl.host.log import Log
+from visantctl.host.place import Place
 from visantctl.network import engine_uplink
-from visantctl.place import Place
 
 
 @pytest.fixture

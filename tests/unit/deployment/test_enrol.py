@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from visantctl import cli, enrolment
+from visantctl import cli
 from visantctl.errors import Refused
-from visantctl.settings import Settings
+from visantctl.fleet import enrolment
+from visantctl.host.settings import Settings
 
 CODE = "ABCDE-FGHJK"
 

@@ -7,13 +7,14 @@ import threading
 from pathlib import Path
 
 import pytest
-from visantctl import cli, durable
-from visantctl.device import Device
+from visantctl import cli
 from visantctl.errors import Problem
 from visantctl.fleet import boot_partition, clone
 from visantctl.fleet.first_boot import FirstBoot
+from visantctl.host import durable
+from visantctl.host.settings import read_env_file
 from visantctl.network import hotspot, hotspot_service
-from visantctl.settings import read_env_file
+from visantctl.wiring import Device
 
 
 class Copy:

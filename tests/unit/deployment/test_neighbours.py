@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from visantctl.engine import Engine
+from visantctl.host.engine import Engine
 from visantctl.network import neighbours
 
 NETWORKS = [

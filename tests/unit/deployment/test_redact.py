@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from visantctl.redact import MASK, redact, secrets_of
+from visantctl.host.redact import MASK, redact, secrets_of
 
 
 @pytest.mark.parametrize(

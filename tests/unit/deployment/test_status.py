@@ -6,9 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from visantctl import status as status_module
 from visantctl.doctor import services
-from visantctl.stack import Container
+from visantctl.host import status as status_module
+from visantctl.releases.stack import Container
 
 UP, STARTS, ILL = ("running", "healthy"), ("running", "starting"), ("running", "unhealthy")
 

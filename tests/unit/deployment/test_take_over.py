@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from visantctl import device_settings
-from visantctl.place import Place
-from visantctl.takeover import old_tree, old_units, record
-from visantctl.takeover.old_units import OldUnit
+from visantctl.host import device_settings
+from visantctl.host.place import Place
+from visantctl.migration import old_tree, old_units, record
+from visantctl.migration.old_units import OldUnit
 
 POLLING = """\
 [Service]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from visantctl import units
-from visantctl.place import Place
+from visantctl.host import units
+from visantctl.host.place import Place
 
 DEPLOYMENT = Path(__file__).resolve().parents[3] / "deployment"
 

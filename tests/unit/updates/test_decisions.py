@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 from visantctl.errors import Misconfigured, Refused
-from visantctl.settings import Settings
+from visantctl.host.settings import Settings
+from visantctl.releases.manifest import Release, parse
+from visantctl.releases.version import is_version, order
 from visantctl.updates.decide import reason_to_wait
-from visantctl.updates.manifest import Release, parse
 from visantctl.updates.rollout import bucket, takes_part
-from visantctl.updates.version import is_version, order
 
 
 def manifest(**changes: Any) -> dict[str, Any]:

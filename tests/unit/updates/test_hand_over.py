@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from visantctl import run
+from visantctl.host import run
 
 
 def hand_over(stopping: threading.Event) -> None:
@@ -24,7 +24,7 @@ _IN_A_PROCESS_OF_ITS_OWN = """
 import os, signal, sys, threading
 from pathlib import Path
 from types import SimpleNamespace
-from visantctl import run
+from visantctl.host import run
 
 heard = []
 signal.signal(signal.SIGTERM, lambda number, _frame: heard.append(number))
@@ -45,7 +45,7 @@ run._hand_over(device, "2.0.1", "", threading.Event())
 def test_a_signal_between_the_two_waits_until_the_second_listens() -> None:
     done = subprocess.run(
         [sys.executable, "-c", _IN_A_PROCESS_OF_ITS_OWN],
-        env={"PYTHONPATH": str(Path(run.__file__).parents[1])},
+        env={"PYTHONPATH": str(Path(run.__file__).parents[2])},
         capture_output=True,
         text=True,
         timeout=60,

@@ -9,17 +9,18 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from visantctl import cli, durable
+from visantctl import cli
 from visantctl.errors import Busy, Misconfigured, Refused
-from visantctl.lock import is_held, update_lock
-from visantctl.log import Log
-from visantctl.place import Place
-from visantctl.settings import Settings, read_env_file
+from visantctl.host import durable
+from visantctl.host.lock import is_held, update_lock
+from visantctl.host.log import Log
+from visantctl.host.place import Place
+from visantctl.host.settings import Settings, read_env_file
+from visantctl.releases.signature import verify
+from visantctl.releases.source import Archive, Channel
 from visantctl.updates.ledger import Ledger
 from visantctl.updates.pending import Pending
 from visantctl.updates.prepare import unpack
-from visantctl.updates.signature import verify
-from visantctl.updates.source import Archive, Channel
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from visantctl.updates.source import trusted_release
+from visantctl.releases.source import trusted_release
 
 TREE = Path(__file__).resolve().parents[3]
 DIGEST = "sha256:" + "0" * 64

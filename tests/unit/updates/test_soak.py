@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from visantctl.errors import EngineAway
-from visantctl.stack import Container
+from visantctl.releases.stack import Container
 from visantctl.updates.probe import Observation
 from visantctl.updates.soak import Baseline, Unfit, all_disturbed, fault, unsettled, watch
 

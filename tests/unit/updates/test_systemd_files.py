@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from visantctl.errors import Busy, NoSpace, Unreachable
-from visantctl.place import Place
-from visantctl.units import NAMES
+from visantctl.host.place import Place
+from visantctl.host.units import NAMES
 
 SYSTEMD = Path(__file__).resolve().parents[3] / "deployment/systemd"
 

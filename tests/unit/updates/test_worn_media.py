@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from visantctl import durable
-from visantctl.device import Device
-from visantctl.engine import Engine
 from visantctl.errors import EngineFailed, Refused
-from visantctl.log import Log
-from visantctl.place import Place
-from visantctl.settings import Settings
-from visantctl.updates import boot, images, manifest, prepare
+from visantctl.host import durable
+from visantctl.host.engine import Engine
+from visantctl.host.log import Log
+from visantctl.host.place import Place
+from visantctl.host.settings import Settings
+from visantctl.releases import images, manifest
+from visantctl.releases.manifest import Release
+from visantctl.updates import boot, prepare
 from visantctl.updates.ledger import Ledger
-from visantctl.updates.manifest import Release
 from visantctl.updates.pending import Pending
 from visantctl.updates.switch import commit
+from visantctl.wiring import Device
 
 
 class StubEngine(Engine):

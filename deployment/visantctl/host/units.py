@@ -7,9 +7,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from visantctl import durable
-from visantctl.log import Log
-from visantctl.place import Place
+from visantctl.host import durable
+from visantctl.host.log import Log
+from visantctl.host.place import Place
 
 DEVICE, UPDATE, TIMER = "visant-device-v2.service", "visant-update.service", "visant-update.timer"
 INSTALLED = (DEVICE, UPDATE, TIMER, "visant-clock.service", "visant-clock.timer")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 
-from visantctl.device import Device
 from visantctl.errors import Problem
-from visantctl.updates import images
+from visantctl.releases import images
+from visantctl.wiring import Device
 
 
 def remove_leftovers(device: Device, wanted: str) -> None:

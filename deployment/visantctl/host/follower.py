@@ -10,7 +10,7 @@ import threading
 import time
 from typing import IO
 
-from visantctl.device import Device
+from visantctl.wiring import Device
 
 _CONTROL = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]|\r")
 """Compose clears lines even without a terminal, and journalctl shows a line with such bytes as a blob."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from visantctl.errors import Refused, Unreachable
 from visantctl.network.uplink import opener
-from visantctl.updates.manifest import Blob
+from visantctl.releases.manifest import Blob
 
 TIMEOUT = 30.0
 """Seconds without a byte before a download counts as dead."""

@@ -12,14 +12,14 @@ import sys
 import threading
 import time
 
-from visantctl import lock
-from visantctl.device import Device
 from visantctl.errors import Busy, EngineAway, EngineFailed, Problem
-from visantctl.follower import Follower
+from visantctl.host import lock
+from visantctl.host.follower import Follower
 from visantctl.network import engine_uplink
-from visantctl.stack import any_running
+from visantctl.releases.stack import any_running
 from visantctl.updates.boot import boot
 from visantctl.updates.pending import Pending
+from visantctl.wiring import Device
 
 _LOOK_EVERY = 5.0
 _ASK_EVERY = 12

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from visantctl import lock
-from visantctl.device import Device
 from visantctl.errors import EngineFailed, Problem
-from visantctl.stack import Container, containers
+from visantctl.host import lock
+from visantctl.releases.stack import Container, containers
 from visantctl.updates.pending import Pending
+from visantctl.wiring import Device
 
 
 def status(device: Device) -> dict[str, Any]:

@@ -8,11 +8,11 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from visantctl import durable
 from visantctl.errors import Misconfigured, Problem, Refused, Unreachable
+from visantctl.host import durable
+from visantctl.host.place import Place
+from visantctl.host.settings import Settings
 from visantctl.network.uplink import opener
-from visantctl.place import Place
-from visantctl.settings import Settings
 
 _TIMEOUT = 30.0
 

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from visantctl.engine import Engine
 from visantctl.errors import EngineAway, Refused
-from visantctl.log import Log
-from visantctl.place import Place
-from visantctl.settings import Settings
-from visantctl.stack import Stack
-from visantctl.updates import manifest
+from visantctl.host.engine import Engine
+from visantctl.host.log import Log
+from visantctl.host.place import Place
+from visantctl.host.settings import Settings
+from visantctl.releases import manifest
+from visantctl.releases.manifest import Release
+from visantctl.releases.stack import Stack
 from visantctl.updates.ledger import Ledger
-from visantctl.updates.manifest import Release
 from visantctl.updates.probe import Observation, observe
 
 _T = TypeVar("_T")

@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from visantctl import durable
 from visantctl.errors import Misconfigured
+from visantctl.host import durable
+from visantctl.host.place import Place
+from visantctl.host.settings import read_env_file
 from visantctl.network import uplink
-from visantctl.place import Place
-from visantctl.settings import read_env_file
 
 SERVICE_ID = 10001
 """User and group that the services run as (compose.yaml)."""

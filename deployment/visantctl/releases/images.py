@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from visantctl import durable
-from visantctl.crash import step
-from visantctl.engine import Engine
 from visantctl.errors import EngineFailed, Misconfigured, NoSpace, Problem, Refused, Unreachable
-from visantctl.updates.manifest import Image, Release
+from visantctl.host import durable
+from visantctl.host.engine import Engine
+from visantctl.host.kill_point import step
+from visantctl.releases.manifest import Image, Release
 
 _PULL_TIMEOUT = 3600.0
 _PULL_PAUSES = (2.0, 5.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from visantctl.place import Place
+from visantctl.host.place import Place
 
 _OURS = frozenset(
     (".env.device", "allowed_signers", "compose.override.yaml", "current", "debug_captures", "previous", "registry",

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from visantctl.engine import Engine
 from visantctl.errors import EngineFailed, Misconfigured
+from visantctl.host.engine import Engine
+from visantctl.host.place import Place
 from visantctl.network.neighbours import keep_out
-from visantctl.place import Place
 
 LABEL = "com.docker.compose"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from visantctl.errors import Misconfigured
 from visantctl.network import uplink
-from visantctl.updates.version import is_version
+from visantctl.releases.version import is_version
 
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)")
 

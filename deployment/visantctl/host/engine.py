@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from visantctl.errors import EngineAway, EngineFailed, Problem
-from visantctl.redact import redact
+from visantctl.host.redact import redact
 
 _AWAY = (
     "cannot connect to the docker daemon",

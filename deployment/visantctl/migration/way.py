@@ -9,16 +9,16 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from visantctl import device_settings, durable, units
-from visantctl.device import Device
-from visantctl.device_settings import SERVICE_ID
 from visantctl.errors import Problem
-from visantctl.lock import update_lock
-from visantctl.settings import read_env_file
-from visantctl.takeover import old_tree, old_units, record
-from visantctl.takeover.record import Record
+from visantctl.host import device_settings, durable, units
+from visantctl.host.device_settings import SERVICE_ID
+from visantctl.host.lock import update_lock
+from visantctl.host.settings import read_env_file
+from visantctl.migration import old_tree, old_units, record
+from visantctl.migration.record import Record
 from visantctl.updates.boot import repair
 from visantctl.updates.switch import switch
+from visantctl.wiring import Device
 
 UNIT = "visant-take-over.service"
 _LOOK_EVERY = 3.0

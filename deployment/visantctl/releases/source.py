@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Protocol, TypeVar
 
-from visantctl import fetch
 from visantctl.errors import Misconfigured, Refused
-from visantctl.settings import Settings
-from visantctl.updates.manifest import MAX_BYTES, Blob, Release, parse
-from visantctl.updates.signature import verify, verify_own_list
+from visantctl.host import fetch
+from visantctl.host.settings import Settings
+from visantctl.releases.manifest import MAX_BYTES, Blob, Release, parse
+from visantctl.releases.signature import verify, verify_own_list
 
 _SIGNATURE_BYTES = 20_000
 _T = TypeVar("_T")

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from visantctl import durable
-from visantctl.log import now
-from visantctl.place import Place
-from visantctl.takeover.old_units import OldUnit
+from visantctl.host import durable
+from visantctl.host.log import now
+from visantctl.host.place import Place
+from visantctl.migration.old_units import OldUnit
 
 Phase = Literal["prepared", "taking_over", "done", "back"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from visantctl.doctor.shell import ask
-from visantctl.settings import read_env_file
+from visantctl.host.settings import read_env_file
 
 NAMES = ("visant-device.service", "visant-device-v2.service", "visant-update.service", "visant-update.timer")
 SERVICES = NAMES[:2]

@@ -1,0 +1,1 @@
+"""This host: its files, units, settings, the Engine, and what runs."""
