@@ -13,6 +13,9 @@ from PIL import Image
 from emulation.cloud_api import CloudApi, TriggerRow
 from emulation.stamps import read_stamp
 
+PROMISE_BROKEN = "PROMISE BROKEN:"
+"""Begins the line with which a suite says that it counted a trigger lost, doubled or stale."""
+
 
 @dataclass(frozen=True)
 class Posted:
@@ -47,7 +50,17 @@ class Account:
     @property
     def good(self) -> bool:
         """Everything accounted for once, fresh and whole."""
-        return not (self.unaccounted or self.duplicates or self.stale or self.broken)
+        return not self.broken_promises()
+
+    def broken_promises(self) -> list[str]:
+        """What of the product's promise was not kept, counted. `.ci/run` never repeats a suite that printed one."""
+        counted = {
+            "lost": len(self.unaccounted),
+            "doubled": self.duplicates,
+            "stale": self.stale,
+            "broken": self.broken,
+        }
+        return [f"{PROMISE_BROKEN} {count} {what}" for what, count in counted.items() if count]
 
     def percentile_ms(self, share: float) -> float | None:
         """The latency in milliseconds that `share` (0 to 1) of the captures did not exceed (nearest rank)."""

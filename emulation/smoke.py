@@ -149,6 +149,8 @@ def main(argv: list[str] | None = None) -> int:
         return 130
     for problem in found.problems:
         print(f"[ERROR] {problem}", file=sys.stderr)
+    for promise in found.broken_promises():
+        print(promise, file=sys.stderr, flush=True)
     for reason, count in found.reasons.items():
         print(f"without a picture: {count} times {reason}")
     print(json.dumps(summary(found), separators=(",", ":")), flush=True)

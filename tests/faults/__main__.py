@@ -105,6 +105,8 @@ async def _run(scenarios: list[Scenario], base: Path, parallel: int) -> list[Row
         finally:
             await places.give(taken)
         print(line(row), flush=True)
+        for promise in row.account.broken_promises():
+            print(f"{promise} in {row.name}", flush=True)
         return row
 
     # the long ones first, so that the last to end is a short one

@@ -117,3 +117,9 @@ def test_percentiles_are_values_that_occurred() -> None:
     found = Account(latencies=[0.1, 0.2, 0.3, 0.4])
     assert (found.percentile_ms(0.5), found.percentile_ms(0.99)) == (200.0, 400.0)
     assert Account().percentile_ms(0.5) is None
+
+
+def test_each_promise_that_was_not_kept_is_one_counted_line() -> None:
+    assert Account(triggers=3, captured=3).broken_promises() == []
+    found = Account(triggers=4, captured=2, unaccounted=["a", "b"], duplicates=1, stale=2, broken=0)
+    assert found.broken_promises() == ["PROMISE BROKEN: 2 lost", "PROMISE BROKEN: 1 doubled", "PROMISE BROKEN: 2 stale"]
