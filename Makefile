@@ -6,6 +6,7 @@ DEVICES ?= 1
 N ?= 20
 ONLY ?=
 SHORT ?=
+SAMPLE ?=
 PLATFORM ?=
 
 export ONLY SHORT PLATFORM
@@ -13,7 +14,7 @@ export ONLY SHORT PLATFORM
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup emulate smoke test lock lock-check lab up down smoke-containers test-containers images release-key \
-	camera-rig bench-camera bench bench-cloud faults test-updates pi-host full
+	camera-rig bench-camera bench bench-cloud faults test-updates pi-host mutants full
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, t, ":"); printf "  make %-18s %s\n", t[1], $$2}'
@@ -65,9 +66,13 @@ bench-cloud: setup ## a thousand devices on one cloud, SQLite and PostgreSQL, be
 faults: setup ## break everything, account for every trigger (ONLY=name, SHORT=1)
 	@.venv/bin/python -m tests.faults
 
+mutants: setup ## small changes to the pure parts: do their unit tests notice? (SAMPLE=80 SEED=1 ONLY=reconnect)
+	@SAMPLE=$(SAMPLE) .venv/bin/python -m tests.mutants
+
 test-updates: setup ## releases good and bad on a real Engine and registry (SHORT=1)
 	@tests/updates/run.sh
 pi-host: setup ## a device from installer to uninstaller on hosts with systemd (SHORT=1, PI_HOST_SUITE=trixie)
 	@tests/pi_host/run.sh
 
-full: test smoke lab smoke-containers test-containers camera-rig faults test-updates pi-host ## every suite in full
+full: SAMPLE = 120
+full: test mutants smoke lab smoke-containers test-containers camera-rig faults test-updates pi-host ## every suite in full
