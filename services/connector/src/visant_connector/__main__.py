@@ -58,7 +58,7 @@ def _wired(settings: "ConnectorSettings") -> int:
 
     from visant_connector.admission import Admission, connect
     from visant_connector.cloud_stream import CloudStream
-    from visant_connector.metrics import Figures
+    from visant_connector.metrics import Metrics
     from visant_connector.relay import Relay
     from visant_runtime import lifecycle
     from visant_runtime.clock import Clock
@@ -67,11 +67,11 @@ def _wired(settings: "ConnectorSettings") -> int:
 
     clock = Clock()
     heart = start_heartbeat(SERVICE)
-    figures = Figures(heart)
+    metrics = Metrics(heart)
     serve_metrics(settings.http_host, settings.http_port)
     redis = connect(settings.redis_url)
-    stream = CloudStream(settings, clock, figures.left_out)
-    relay = Relay(settings, stream, Admission(redis), heart, figures, clock, Random())
+    stream = CloudStream(settings, clock, metrics.left_out)
+    relay = Relay(settings, stream, Admission(redis), heart, metrics, clock, Random())
 
     log = structlog.get_logger()
     log.info("Visant Device Client v2.0 - Cloud-Triggered Architecture")

@@ -5,13 +5,13 @@ from typing import Any
 import structlog
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
 
-from visant_connector.admission import Verdict
+from visant_connector.admission import AdmissionResult
 from visant_runtime.heartbeat import Heartbeat
 
 log = structlog.get_logger()
 
 
-class Figures:
+class Metrics:
     """One per process. `stream` is read by the updater: a confirmed stream is its sign that a release works."""
 
     def __init__(self, heart: Heartbeat, registry: CollectorRegistry = REGISTRY) -> None:
@@ -28,10 +28,10 @@ class Figures:
             heart.fact(name, count)
         self.lost()
 
-    def command(self, verdict: Verdict) -> None:
+    def command(self, result: AdmissionResult) -> None:
         """One command has been answered by Redis."""
-        self._commands.labels(verdict.value).inc()
-        new = verdict in (Verdict.ADMITTED, Verdict.UNREMEMBERED)
+        self._commands.labels(result.value).inc()
+        new = result in (AdmissionResult.ADMITTED, AdmissionResult.UNREMEMBERED)
         self._count("admitted" if new else "duplicates")
 
     def left_out(self, why: str) -> None:

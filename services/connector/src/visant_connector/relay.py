@@ -6,10 +6,10 @@ from random import Random
 import structlog
 
 from visant_connector.admission import Admission
+from visant_connector.cloud_memory import CloudMemory
 from visant_connector.cloud_stream import CloudStream, Received
-from visant_connector.event_buffer import Ended, EventBuffer, Opened
-from visant_connector.known_cloud import KnownCloud
-from visant_connector.metrics import Figures
+from visant_connector.event_buffer import EventBuffer, StreamClosed, StreamOpened
+from visant_connector.metrics import Metrics
 from visant_connector.reconnect import STEADY, Reconnect, refused_wait
 from visant_connector.redis_retry import RedisRetry
 from visant_connector.session import Session
@@ -37,7 +37,7 @@ class Relay:
         stream: CloudStream,
         admission: Admission,
         heart: Heartbeat,
-        figures: Figures,
+        metrics: Metrics,
         clock: Clock,
         rng: Random,
     ) -> None:
@@ -45,10 +45,10 @@ class Relay:
         self._stream = stream
         self._admission = admission
         self._heart = heart
-        self._figures = figures
+        self._metrics = metrics
         self._clock = clock
         self._rng = rng
-        self._known = KnownCloud()
+        self._memory = CloudMemory()
         self._repeats = LogThrottle()
         self._policy = Reconnect(settings.reconnect_delay)
 
@@ -56,62 +56,66 @@ class Relay:
         """Until the stop. Does not ask the cloud for commands while Redis takes none."""
         self._heart.expect(LOOP, BEAT_WITHIN)
         self._heart.degraded("cloud", "not connected yet")
-        patience = RedisRetry(stop, self._heart, LOOP, self._clock, self._rng)
-        await self._check_redis(patience)
+        redis_retry = RedisRetry(stop, self._heart, LOOP, self._clock, self._rng)
+        await self._check_redis(redis_retry)
         aloud = True
         while not stop.is_set():
-            if await patience.until_taken(self._admission.prepare) is None:
+            if await redis_retry.until_accepted(self._admission.prepare) is None:
                 break
             if aloud:
                 log.info("Connecting to command stream...")
-            inbox = EventBuffer(self._stream)
-            talk = Session(
-                self._settings, self._admission, patience, self._figures, self._clock, self._known, inbox.close
+            buffer = EventBuffer(self._stream)
+            session = Session(
+                self._settings, self._admission, redis_retry, self._metrics, self._clock, self._memory, buffer.close
             )
-            error = await self._one_stream(inbox, talk, stop)
+            error = await self._one_stream(buffer, session, stop)
             if error is not None:
-                aloud = await self._wait(error, self._steady(talk), stop)
+                aloud = await self._wait(error, self._steady(session), stop)
         self._heart.done(LOOP)
 
-    async def _check_redis(self, patience: RedisRetry) -> None:
-        for weakness in await patience.until_taken(self._admission.weaknesses) or []:
+    async def _check_redis(self, redis_retry: RedisRetry) -> None:
+        for weakness in await redis_retry.until_accepted(self._admission.weaknesses) or []:
             log.warning(weakness)
 
-    async def _one_stream(self, inbox: EventBuffer, talk: Session, stop: Stop) -> Retryable | Misconfigured | None:
+    async def _one_stream(self, buffer: EventBuffer, session: Session, stop: Stop) -> Retryable | Misconfigured | None:
         """Follows one stream to its end and says why it ended; None: the process stops."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                inbox.start(tasks)
-                error = await self._follow(inbox, talk, stop)
-                inbox.close()
-            await talk.over()
+                buffer.start(tasks)
+                error = await self._follow(buffer, session, stop)
+                buffer.close()
+            await session.over()
         finally:
-            self._figures.lost()
+            self._metrics.lost()
         return error
 
-    async def _follow(self, inbox: EventBuffer, talk: Session, stop: Stop) -> Retryable | Misconfigured | None:
+    async def _follow(self, buffer: EventBuffer, session: Session, stop: Stop) -> Retryable | Misconfigured | None:
         while True:
-            closing = talk.ended is not None or stop.is_set()
+            closing = session.ended is not None or stop.is_set()
             if closing:
-                inbox.close()
-            items = await inbox.take(stop, _TICK)
+                buffer.close()
+            items = await buffer.drain(stop, _TICK)
             self._heart.beat(LOOP)
-            self._figures.tick(self._clock.boottime())
-            if any(isinstance(item, Opened) for item in items):
+            self._metrics.tick(self._clock.boottime())
+            if any(isinstance(item, StreamOpened) for item in items):
                 log.info("✓ Connected to command stream")
-            await talk.hear([item for item in items if isinstance(item, Received)])
-            if talk.confirmed_at is not None:
+            await session.hear([item for item in items if isinstance(item, Received)])
+            if session.confirmed_at is not None:
                 self._heart.degraded("cloud", None)
             if stop.is_set():
                 return None
             for item in items:
-                if isinstance(item, Ended):
-                    return talk.ended or item.error
+                if isinstance(item, StreamClosed):
+                    return session.ended or item.error
             if closing:
-                return talk.ended
+                return session.ended
 
-    def _steady(self, talk: Session) -> bool:
-        return talk.confirmed_at is not None and talk.proven and self._clock.boottime() - talk.confirmed_at >= STEADY
+    def _steady(self, session: Session) -> bool:
+        return (
+            session.confirmed_at is not None
+            and session.proven
+            and self._clock.boottime() - session.confirmed_at >= STEADY
+        )
 
     async def _wait(self, error: Retryable | Misconfigured, steady: bool, stop: Stop) -> bool:
         """Sleeps as the policy says; returns whether the failure was worth a line."""
@@ -123,7 +127,7 @@ class Relay:
         else:
             text, wait = error.reason, self._policy.wait(self._rng, retry_after=error.retry_after)
             self._policy = self._policy.failed()
-        self._figures.reconnect()
+        self._metrics.reconnect()
         self._heart.degraded("cloud", text)
         times = self._repeats.again(text)
         if times is not None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import structlog
 
-from visant_connector.admission import Admission, RedisRefused, Verdict
+from visant_connector.admission import Admission, AdmissionResult, RedisRefused
+from visant_connector.cloud_memory import CloudMemory
 from visant_connector.cloud_stream import Received
 from visant_connector.command_entries import Admittable, Moment, Scope, admittable
-from visant_connector.known_cloud import KnownCloud
-from visant_connector.metrics import Figures
+from visant_connector.metrics import Metrics
 from visant_connector.redis_retry import RedisRetry
 from visant_connector.settings import ConnectorSettings
 from visant_contract.command import Command, UnknownEvent, UpdateConfigCommand
@@ -34,20 +34,20 @@ class Session:
         self,
         settings: ConnectorSettings,
         admission: Admission,
-        patience: RedisRetry,
-        figures: Figures,
+        redis_retry: RedisRetry,
+        metrics: Metrics,
         clock: Clock,
-        known: KnownCloud,
+        memory: CloudMemory,
         close: Callable[[], None],
     ) -> None:
         """`close()` ends the stream while Redis refuses for long; what was read is still carried."""
         self._settings = settings
         self._admission = admission
-        self._patience = patience
-        self._figures = figures
+        self._redis_retry = redis_retry
+        self._metrics = metrics
         self._clock = clock
         self._boot_id = clock.boot_id()
-        self._known = known
+        self._memory = memory
         self._close = close
         self._scope = Scope(settings.api_url, plain=True)
         self._seen: CloudSeen | None = None
@@ -62,7 +62,7 @@ class Session:
         """Carries all of it, in order; returns when Redis has it (or the process stops)."""
         waiting: list[Admittable] = []
         for one in received:
-            self._figures.event(one.boottime)
+            self._metrics.event(one.boottime)
             match one.message:
                 case Connected() as connected:
                     await self._admit(waiting)
@@ -71,7 +71,7 @@ class Session:
                     await self._admit(waiting)
                     await self._ping(ping, one)
                 case UnknownEvent() as unknown:
-                    self._figures.left_out(f"unknown event {unknown.event[:80]!r}")
+                    self._metrics.left_out(f"unknown event {unknown.event[:80]!r}")
                 case command:
                     entry = self._entry(command, one)
                     if entry is not None:
@@ -85,14 +85,14 @@ class Session:
         try:
             await self._admission.cloud_seen(self._seen.model_copy(update={"cut_short": True}))
         except RedisRefused as refusal:
-            self._patience.refused(refusal)
+            self._redis_retry.refused(refusal)
 
     def _entry(self, command: Command | BrokenMessage, one: Received) -> Admittable | None:
         if isinstance(command, BrokenMessage):
-            self._figures.left_out(str(command))
-        entry = admittable(command, self._scope, self._moment(one), self._known.clock, self._settings.command_ttl)
+            self._metrics.left_out(str(command))
+        entry = admittable(command, self._scope, self._moment(one), self._memory.clock, self._settings.command_ttl)
         if entry is None and not isinstance(command, BrokenMessage):
-            self._figures.left_out(f"unknown command {command.cmd[:80]!r} without a trigger_id")
+            self._metrics.left_out(f"unknown command {command.cmd[:80]!r} without a trigger_id")
         return entry
 
     def _moment(self, one: Received) -> Moment:
@@ -106,33 +106,33 @@ class Session:
         kill_point("connector.received")
 
         async def offer() -> bool:
-            verdicts = await self._admission.admit(waiting)
+            results = await self._admission.admit(waiting)
             refused: list[tuple[Admittable, RedisRefused]] = []
-            for one, verdict in zip(waiting, verdicts, strict=True):
-                if isinstance(verdict, RedisRefused):
-                    refused.append((one, verdict))
+            for one, result in zip(waiting, results, strict=True):
+                if isinstance(result, RedisRefused):
+                    refused.append((one, result))
                 else:
-                    self._say(one, verdict)
+                    self._say(one, result)
             waiting[:] = [one for one, _ in refused]
             if refused:
                 raise refused[0][1]
             return True
 
-        taken = await self._patience.until_taken(offer, waited=self._waited)
+        accepted = await self._redis_retry.until_accepted(offer, waited=self._waited)
         kill_point("connector.admitted")
-        if not taken:
+        if not accepted:
             log.error("stopped while Redis refuses; the cloud has to send them again", commands=len(waiting))
             waiting.clear()
 
-    def _say(self, one: Admittable, verdict: Verdict) -> None:
-        self._figures.command(verdict)
+    def _say(self, one: Admittable, result: AdmissionResult) -> None:
+        self._metrics.command(result)
         named = {"trigger_id": one.entry.trigger_id, "cmd": one.entry.cmd[:80]}
-        if verdict is Verdict.ADMITTED:
+        if result is AdmissionResult.ADMITTED:
             log.info("admitted", **named)
-        elif verdict is Verdict.UNREMEMBERED:
+        elif result is AdmissionResult.UNREMEMBERED:
             log.warning("admitted, but Redis could not remember it: a replay may queue it twice", **named)
         else:
-            log.debug(verdict.value, **named)
+            log.debug(result.value, **named)
 
     def _waited(self, seconds: float) -> None:
         """A cloud that replays need not believe for hours that this device listens. A plain one replays nothing: what
@@ -143,10 +143,10 @@ class Session:
 
     async def _connected(self, connected: Connected, one: Received) -> None:
         self._scope = Scope(connected.cloud_id or self._settings.api_url, plain=connected.cloud_id is None)
-        if self._known.is_now(self._scope):
+        if self._memory.is_now(self._scope):
             log.warning("the cloud is another one than before", cloud_id=self._scope.cloud_id)
         if connected.server_time is not None:
-            self._known.clock.answered(connected.server_time.timestamp(), asked=one.asked, arrived=one.boottime)
+            self._memory.clock.answered(connected.server_time.timestamp(), asked=one.asked, arrived=one.boottime)
         self.confirmed_at = one.boottime
         log.info("✓ Connection confirmed by server")
         if connected.duplicate:
@@ -156,14 +156,14 @@ class Session:
             )
         if connected.device_id not in (None, self._settings.device_id):
             log.warning("the cloud confirms another device id", device_id=str(connected.device_id)[:80])
-        self._figures.confirmed(one.boottime, cloud_id=self._scope.cloud_id, duplicate=connected.duplicate)
+        self._metrics.confirmed(one.boottime, cloud_id=self._scope.cloud_id, duplicate=connected.duplicate)
         self._seen = CloudSeen(
             api_url=self._settings.api_url,
             cloud_id=self._scope.cloud_id,
             plain=self._scope.plain,
             boot_id=self._boot_id,
             connected_boottime=one.boottime,
-            clock_offset=self._known.clock.offset,
+            clock_offset=self._memory.clock.offset,
         )
         await self._tell_uploader(self._seen)
         await self._configure(connected.config, one)
@@ -173,37 +173,37 @@ class Session:
             await self._admission.cloud_seen(seen)
             return True
 
-        await self._patience.until_taken(offer, waited=self._waited)
+        await self._redis_retry.until_accepted(offer, waited=self._waited)
         kill_point("connector.cloud_seen")
 
     async def _configure(self, config: dict[str, Any] | None, one: Received) -> None:
         """Settings that came with `connected` are admitted when they are others than this process admitted last."""
         text = json.dumps(config, sort_keys=True) if config else None
-        if config is None or text is None or text == self._known.config:
+        if config is None or text is None or text == self._memory.config:
             return
         entry = admittable(
             UpdateConfigCommand(config=config),
             self._scope,
             self._moment(one),
-            self._known.clock,
+            self._memory.clock,
             self._settings.command_ttl,
         )
         assert entry is not None
         await self._admit([entry])
-        self._known.config = text
+        self._memory.config = text
 
     async def _ping(self, ping: Ping, one: Received) -> None:
         lost_last = ping.last_id is not None and ping.last_id != one.last_id
         lost_earlier = ping.sent is not None and ping.sent != one.commands
         if lost_last or lost_earlier:
-            self._figures.gap()
+            self._metrics.gap()
             self.proven = self._pinged_well
             self.ended = Retryable(_missing(ping, one))
         else:
             self._pinged_well = True
         if ping.server_time is not None:
-            self._known.clock.heard(ping.server_time.timestamp(), one.boottime)
-            if self._known.clock.strayed():
+            self._memory.clock.heard(ping.server_time.timestamp(), one.boottime)
+            if self._memory.clock.strayed():
                 self.ended = Retryable("the cloud's words come late, or its clock was set back")
         await self._look_after_redis()
 
@@ -212,16 +212,16 @@ class Session:
         try:
             remembers = await self._admission.prepare()
         except RedisRefused as refusal:
-            self._patience.refused(refusal)
+            self._redis_retry.refused(refusal)
             return
-        self._patience.taken()
+        self._redis_retry.accepted()
         if self._seen is None:
             return
         if not remembers:
-            self._known.config = None
+            self._memory.config = None
             self.ended = Retryable("Redis has lost its memory: everything without an outcome is needed again")
             return
-        offset = self._known.clock.offset
+        offset = self._memory.clock.offset
         if offset is not None and abs(offset - (self._seen.clock_offset or 0.0)) > OFFSET_MOVED:
             self._seen = self._seen.model_copy(update={"clock_offset": offset})
             await self._tell_uploader(self._seen)

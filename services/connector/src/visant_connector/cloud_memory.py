@@ -4,7 +4,7 @@ from visant_connector.cloud_clock import CloudClock
 from visant_connector.command_entries import Scope
 
 
-class KnownCloud:
+class CloudMemory:
     """One per process."""
 
     def __init__(self) -> None:
