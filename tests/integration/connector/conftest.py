@@ -66,7 +66,7 @@ class Device:
         self.task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        relay = Relay(self.settings, self._stream, self._admission, self.heart, self.metrics, self.clock, self.rng)
+        relay = Relay(self.settings, self._stream, self._admission, self.metrics, self.heart, self.clock, self.rng)
         self.task = asyncio.create_task(relay.run(self.stop))
 
     async def end(self) -> None:

@@ -71,7 +71,7 @@ def _wired(settings: "ConnectorSettings") -> int:
     serve_metrics(settings.http_host, settings.http_port)
     redis = connect(settings.redis_url)
     stream = CloudStream(settings, clock, metrics.left_out)
-    relay = Relay(settings, stream, Admission(redis), heart, metrics, clock, Random())
+    relay = Relay(settings, stream, Admission(redis), metrics, heart, clock, Random())
 
     log = structlog.get_logger()
     log.info("Visant Device Client v2.0 - Cloud-Triggered Architecture")

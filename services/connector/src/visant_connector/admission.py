@@ -54,7 +54,7 @@ class RedisRefused(Exception):
 
 
 def connect(url: str) -> Redis:
-    """A client that never retries by itself: waiting is the relay's. Raises SettingsError for a URL it cannot read."""
+    """A client that never retries by itself: waiting is RedisRetry's. Raises SettingsError for a URL it cannot read."""
     try:
         return Redis.from_url(
             url,

@@ -10,6 +10,13 @@ from visant_runtime.heartbeat import Heartbeat
 
 log = structlog.get_logger()
 
+LOOP = "stream"
+"""The one loop of this process, as the heartbeat names it."""
+BEAT_WITHIN = 30.0
+"""Seconds; no single wait of the loop is longer than a few."""
+TICK = 5.0
+"""Seconds at most between two beats while nothing comes."""
+
 
 class Metrics:
     """One per process. `stream` is read by the updater: a confirmed stream is its sign that a release works."""
