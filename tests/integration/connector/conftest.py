@@ -8,7 +8,6 @@ from random import Random
 from typing import Any, Protocol
 
 import pytest
-from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 from support.redis import RedisServer
 
@@ -60,7 +59,7 @@ class Device:
         self.stop = Stop()
         self.redis: Any = redis.Redis.from_url(redis_url, decode_responses=True)
         self._client = connect(redis_url)
-        self.metrics = Metrics(self.heart, CollectorRegistry())
+        self.metrics = Metrics(self.heart)
         self._stream = CloudStream(self.settings, self.clock, self.metrics.left_out)
         self._admission = Admission(self._client)
         self.task: asyncio.Task[None] | None = None

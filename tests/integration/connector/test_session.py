@@ -8,7 +8,6 @@ from random import Random
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 from support.redis import RedisServer
 from support.scripted_cloud import ScriptedCloud, Stream
 
@@ -45,7 +44,7 @@ class Rig:
         self.stop = Stop()
         self.heart = Heartbeat(heartbeat)
         self.heart.expect(LOOP, BEAT_WITHIN)
-        self.metrics = Metrics(self.heart, CollectorRegistry())
+        self.metrics = Metrics(self.heart)
         self.closing = AsyncExitStack()
 
     async def run(self, api_url: str) -> SessionEnd:

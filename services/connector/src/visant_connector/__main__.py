@@ -63,12 +63,10 @@ def _wired(settings: "ConnectorSettings") -> int:
     from visant_runtime import lifecycle
     from visant_runtime.clock import Clock
     from visant_runtime.heartbeat_start import start_heartbeat
-    from visant_runtime.metrics import serve_metrics
 
     clock = Clock()
     heart = start_heartbeat(SERVICE)
     metrics = Metrics(heart)
-    serve_metrics(settings.http_host, settings.http_port)
     redis = connect(settings.redis_url)
     stream = CloudStream(settings, clock, metrics.left_out)
     relay = Relay(settings, stream, Admission(redis), metrics, heart, clock, Random())
