@@ -63,7 +63,7 @@ class Session:
         self._seen: CloudSeen | None = None
 
     async def run(self, stop: Stop) -> SessionEnd:
-        """Until the stream ends, another one is needed, or the stop; all that was read is in Redis then."""
+        """Until the stream ends, is left, or the stop; Redis has what was drained, or refuses it at the stop."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._buffer.start(tasks)
