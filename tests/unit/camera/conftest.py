@@ -19,8 +19,8 @@ from visant_camera.drivers.base import (
 from visant_camera.frame import Frame
 from visant_camera.grabber import Grabber
 from visant_camera.health import Condition
-from visant_camera.http.snapshot import Snapshots
 from visant_camera.latest_frame import Waiting
+from visant_camera.snapshots import Snapshots
 from visant_runtime.heartbeat import Heartbeat
 
 INTERVAL = 0.01

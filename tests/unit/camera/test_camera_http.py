@@ -13,7 +13,7 @@ from visant_camera.drivers.fake.faults import Faults
 from visant_camera.http.aiming import aiming_routes
 from visant_camera.http.aiming.stream import Viewers
 from visant_camera.http.app import fault_routes, make_app
-from visant_camera.http.controls import Controls, reapply
+from visant_camera.http.controls import Controls
 from visant_contract.snapshot import CAPTURED_BOOTTIME, HEIGHT, SEQUENCE, WIDTH, SnapshotInfo
 from visant_runtime.lifecycle import Stop
 
@@ -162,7 +162,7 @@ def test_kept_controls_are_set_again_after_each_open(make_rig, driver, tmp_path,
     driver.settable = {"brightness": BRIGHTNESS}
     saved = SavedValues(tmp_path)
     saved.update("Scripted", {"brightness": 9, "gone_with_the_old_camera": 1})
-    rig = make_rig(on_open=reapply(saved))
+    rig = make_rig(on_open=saved.restore)
     rig.until("ok")
     assert driver.history == [("brightness", 9)]
     driver.present = False

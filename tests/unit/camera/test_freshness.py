@@ -7,7 +7,7 @@ import pytest
 
 from visant_camera.drivers.base import BadFrame
 from visant_camera.frame import Frame
-from visant_camera.http.snapshot import NoPicture
+from visant_camera.snapshots import NoPicture
 
 
 async def test_a_picture_is_exposed_after_the_request(rig):

@@ -15,6 +15,7 @@ from visant_camera.health import Condition
 from visant_camera.latest_frame import Waiting
 from visant_contract.outcome import Reason
 from visant_runtime.heartbeat import Heartbeat
+from visant_runtime.lifecycle import Stop
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -28,6 +29,7 @@ BEAT_EVERY = 0.5
 """Seconds; a beat for each of thirty frames a second would be a tenth of what draining costs."""
 MAX_SILENCE = 30.0
 """Seconds that one round may take: an open and a stall together are far below."""
+_CHECK_EVERY = 1.0  # seconds
 
 
 def reopen_delay(attempt: int) -> float:
@@ -203,3 +205,10 @@ class Grabber:
         if self._heartbeat is not None and now - self._beat_at >= BEAT_EVERY:
             self._beat_at = now
             self._heartbeat.beat(LOOP)
+
+
+async def watch(grabber: Grabber, heartbeat: Heartbeat, stop: Stop) -> None:
+    """The watchdog of the grabber's thread, and the event loop's own beat. Raises what `Grabber.check` raises."""
+    while not await stop.sleep(_CHECK_EVERY):
+        grabber.check()
+        heartbeat.beat("web")

@@ -1,18 +1,18 @@
-"""`visant-camera run`: the camera, the web server and the watchdog, until the process is told to end."""
+"""Wiring: a camera put together from its parts, for the service and for one picture without it."""
 
 import asyncio
+from dataclasses import dataclass
 
 import structlog
 
-from visant_camera.assembly import assemble
 from visant_camera.control_values import SavedValues
-from visant_camera.grabber import Grabber
-from visant_camera.http.aiming import aiming_routes
-from visant_camera.http.aiming.stream import Viewers
-from visant_camera.http.app import fault_routes, make_app
-from visant_camera.http.controls import Controls
-from visant_camera.http.server import bind, serve
+from visant_camera.drivers.fake.faults import Faults
+from visant_camera.drivers.registry import choose
+from visant_camera.grabber import Grabber, watch
+from visant_camera.health import Condition
+from visant_camera.latest_frame import Waiting
 from visant_camera.settings import CameraSettings
+from visant_camera.snapshots import Snapshots
 from visant_runtime import lifecycle, logs
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.heartbeat_start import start_heartbeat
@@ -20,11 +20,46 @@ from visant_runtime.lifecycle import Stop
 from visant_runtime.settings import SettingsError, fail, load
 
 log = structlog.get_logger()
-_CHECK_EVERY = 1.0  # seconds
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Everything but the web server. `faults` concern the fake camera only."""
+
+    grabber: Grabber
+    waiting: Waiting
+    condition: Condition
+    snapshots: Snapshots
+    faults: Faults
+
+
+def assemble(settings: CameraSettings, saved: SavedValues, heartbeat: Heartbeat | None = None) -> Camera:
+    """Not started yet."""
+    condition = Condition(settings.shown_source, heartbeat)
+    waiting = Waiting(quality=settings.camera_jpeg_quality, idle_after=settings.camera_idle_after)
+    faults = Faults()
+    grabber = Grabber(
+        choose(settings, faults),
+        waiting,
+        condition,
+        warmup=settings.camera_warmup,
+        stall_after=settings.camera_stall_after,
+        margin=settings.camera_freshness_margin,
+        heartbeat=heartbeat,
+        on_open=saved.restore,
+    )
+    return Camera(grabber, waiting, condition, Snapshots(waiting, condition), faults)
 
 
 def run() -> int:
-    """Serves until SIGTERM or SIGINT; returns the exit status."""
+    """`visant-camera run`: serves until SIGTERM or SIGINT; returns the exit status."""
+    # not above: one picture without the service needs no web server
+    from visant_camera.http.aiming import aiming_routes
+    from visant_camera.http.aiming.stream import Viewers
+    from visant_camera.http.app import fault_routes, make_app
+    from visant_camera.http.controls import Controls
+    from visant_camera.http.server import bind, serve
+
     settings = load(CameraSettings)
     logs.configure(format=settings.log_format, level=settings.log_level, secrets=settings.secrets())
     try:
@@ -45,7 +80,7 @@ def run() -> int:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(serve(app, listening, stop))
-                group.create_task(_watch(camera.grabber, heartbeat, stop))
+                group.create_task(watch(camera.grabber, heartbeat, stop))
                 await stop.wait()
                 camera.waiting.end()
         finally:
@@ -53,10 +88,3 @@ def run() -> int:
 
     log.info("camera service starts", source=settings.shown_source)
     return lifecycle.run(work)
-
-
-async def _watch(grabber: Grabber, heartbeat: Heartbeat, stop: Stop) -> None:
-    """The watchdog of the grabber's thread, and the event loop's own beat."""
-    while not await stop.sleep(_CHECK_EVERY):
-        grabber.check()
-        heartbeat.beat("web")

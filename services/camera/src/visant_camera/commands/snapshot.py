@@ -69,14 +69,14 @@ def _through_service(settings: CameraSettings) -> tuple[bytes, str] | None:
 
 
 async def _alone(settings: CameraSettings) -> tuple[bytes, str]:
-    from visant_camera.assembly import assemble
-    from visant_camera.http import snapshot
+    from visant_camera import snapshots
+    from visant_camera.wiring import assemble
 
     camera = assemble(settings, SavedValues(settings.camera_state_dir))
     camera.grabber.start()
     try:
         picture, jpeg = await camera.snapshots.take(max_age=None, timeout=_ALONE)
-    except snapshot.NoPicture as error:
+    except snapshots.NoPicture as error:
         raise NoPicture(str(error)) from None
     finally:
         await asyncio.to_thread(camera.grabber.stop)

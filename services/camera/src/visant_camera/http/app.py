@@ -15,7 +15,8 @@ from visant_camera.drivers.fake.faults import Fault, Faults
 from visant_camera.health import Condition
 from visant_camera.http.metrics import ConditionMetrics
 from visant_camera.http.problems import http_problem, problem, small_body
-from visant_camera.http.snapshot import Snapshots
+from visant_camera.http.snapshot import SnapshotEndpoint
+from visant_camera.snapshots import Snapshots
 
 
 def make_app(snapshots: Snapshots, condition: Condition, routes: Iterable[Route] = ()) -> ASGIApp:
@@ -23,6 +24,7 @@ def make_app(snapshots: Snapshots, condition: Condition, routes: Iterable[Route]
 
     `GET /snapshot` passes the framework by: its layers were a third of what the answer cost (docs/camera-bench.md).
     """
+    snapshot = SnapshotEndpoint(snapshots)
     ours = CollectorRegistry()
     ours.register(ConditionMetrics(condition))
 
@@ -36,7 +38,7 @@ def make_app(snapshots: Snapshots, condition: Condition, routes: Iterable[Route]
 
     framework = Starlette(
         routes=[
-            Route("/snapshot", snapshots, methods=["GET"]),
+            Route("/snapshot", snapshot, methods=["GET"]),
             Route("/state", state),
             Route("/metrics", metrics),
             *routes,
@@ -46,7 +48,7 @@ def make_app(snapshots: Snapshots, condition: Condition, routes: Iterable[Route]
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         straight = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] == "/snapshot"
-        await (snapshots if straight else framework)(scope, receive, send)
+        await (snapshot if straight else framework)(scope, receive, send)
 
     return app
 

@@ -1,7 +1,5 @@
 """`GET /snapshot`: a frame whose exposure began after the request arrived, or 503 with the reason."""
 
-import asyncio
-import math
 import time
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
@@ -9,12 +7,10 @@ from urllib.parse import parse_qsl
 from prometheus_client import Counter, Histogram
 from starlette.types import Receive, Scope, Send
 
-from visant_camera.drivers.base import BadFrame
-from visant_camera.health import Condition
 from visant_camera.http.problems import problem
-from visant_camera.latest_frame import Waiting
 from visant_camera.picture import Picture
-from visant_contract.outcome import REMEDY, Reason
+from visant_camera.snapshots import NoPicture, Snapshots
+from visant_contract.outcome import REMEDY
 from visant_contract.snapshot import CAPTURED_AT, CAPTURED_BOOTTIME, DEFAULT_TIMEOUT_MS, HEIGHT, SEQUENCE, WIDTH
 
 MAX_TIMEOUT_MS = 30_000
@@ -33,52 +29,14 @@ _WAIT = Histogram(
 )
 
 
-class NoPicture(Exception):
-    """No frame came in time; reason of SNAPSHOT_REASONS and one line."""
+class SnapshotEndpoint:
+    """An ASGI application of its own: nothing between the server and a picture."""
 
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
-
-
-class Snapshots:
-    """Takes pictures for whoever asks."""
-
-    def __init__(self, waiting: Waiting, condition: Condition) -> None:
-        self._waiting = waiting
-        self._condition = condition
-
-    async def take(self, *, max_age: float | None, timeout: float) -> tuple[Picture, bytes]:
-        """A picture and its JPEG. Raises NoPicture.
-
-        `max_age` None: exposed after this call, by the margin of the driver. Else: one stamped at most so many
-        seconds ago is good enough.
-        """
-        began = time.monotonic()
-        after_bad = float("-inf")
-        while True:
-            # the margin is read anew: the camera may be another one since it was lost
-            wanted = began + self._condition.margin if max_age is None else began - max_age
-            try:
-                picture = await self._waiting.picture(
-                    max(wanted, after_bad), began + timeout - time.monotonic(), keep=max_age is not None
-                )
-                if max_age is None and picture.exposed.monotonic < began + self._condition.margin:
-                    continue
-                return picture, picture.jpeg() if picture.ready else await asyncio.to_thread(picture.jpeg)
-            except BadFrame as error:
-                self._condition.bad_frame(error)
-                after_bad = math.nextafter(picture.exposed.monotonic, math.inf)
-            except TimeoutError:
-                if self._waiting.ended:
-                    raise NoPicture(Reason.CAMERA_STARTING, "the camera service is being stopped") from None
-                age = "after the request" if max_age is None else f"at most {max_age:.3f} s before it"
-                reason, detail = self._condition.why_no_frame(began, f"no frame {age} within {timeout:.3f} s")
-                raise NoPicture(reason, detail) from None
+    def __init__(self, snapshots: Snapshots) -> None:
+        self._snapshots = snapshots
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The HTTP side of `take`: an ASGI application of its own, nothing between the server and a picture."""
+        """Answers one request: 200, 422 for a query out of range, 503."""
         began = time.monotonic()
         try:
             query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
@@ -88,7 +46,7 @@ class Snapshots:
             _ANSWERS.labels("refused").inc()
             return await problem(422, str(error))(scope, receive, send)
         try:
-            picture, jpeg = await self.take(
+            picture, jpeg = await self._snapshots.take(
                 max_age=max_age, timeout=DEFAULT_TIMEOUT_MS / 1000 if timeout is None else timeout
             )
         except NoPicture as error:

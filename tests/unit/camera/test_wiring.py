@@ -1,0 +1,32 @@
+"""What each command loads: a Pi has little memory, and a technician waits for the picture."""
+
+import subprocess
+import sys
+
+from PIL import Image
+
+ALONE = """
+import sys
+from visant_camera.commands.snapshot import take
+
+status = take(["--out", sys.argv[1]])
+print(*sorted({"prometheus_client", "starlette", "uvicorn"} & set(sys.modules)))
+sys.exit(status)
+"""
+
+
+def test_one_picture_without_the_service_loads_no_web_server(tmp_path):
+    source, out = tmp_path / "shelf.jpg", tmp_path / "out.jpg"
+    Image.new("RGB", (32, 16), "red").save(source)
+    nobody_listens = {"HTTP_HOST": "127.0.0.1", "HTTP_PORT": "1"}
+    found = subprocess.run(
+        [sys.executable, "-c", ALONE, str(out)],
+        env={"CAMERA_SOURCE": str(source), "CAMERA_STATE_DIR": str(tmp_path), **nobody_listens},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    assert out.read_bytes() == source.read_bytes()
+    assert found.stdout.splitlines()[1:] == [""], "it loaded more than it needs"
