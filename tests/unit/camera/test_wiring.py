@@ -1,4 +1,4 @@
-"""What each command loads: a Pi has little memory, and a technician waits for the picture."""
+"""What each process loads: a Pi has little memory, and a technician waits for the picture."""
 
 import subprocess
 import sys
@@ -30,3 +30,18 @@ def test_one_picture_without_the_service_loads_no_web_server(tmp_path):
     assert found.returncode == 0, found.stderr
     assert out.read_bytes() == source.read_bytes()
     assert found.stdout.splitlines()[1:] == [""], "it loaded more than it needs"
+
+
+def test_opencvs_process_loads_neither_pydantic_nor_another_driver():
+    child = "import sys, visant_camera.drivers.opencv.process.__main__; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-P", "-c", child], capture_output=True, text=True, timeout=60, check=True)
+    loaded = found.stdout.split()
+    assert "pydantic" not in loaded
+    assert {one for one in loaded if one.startswith("visant_camera.drivers.")} == {
+        "visant_camera.drivers.opencv",
+        "visant_camera.drivers.opencv.process",
+        "visant_camera.drivers.opencv.process.__main__",
+        "visant_camera.drivers.opencv.process.messages",
+        "visant_camera.drivers.opencv.process.stream_clock",
+        "visant_camera.drivers.registry",
+    }

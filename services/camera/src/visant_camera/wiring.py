@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import structlog
 
 from visant_camera.control_values import SavedValues
-from visant_camera.drivers.fake.faults import Faults
-from visant_camera.drivers.registry import choose
+from visant_camera.drivers.base import Driver
 from visant_camera.grabber import Grabber, watch
 from visant_camera.health import Condition
 from visant_camera.latest_frame import Waiting
@@ -24,22 +23,22 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Camera:
-    """Everything but the web server. `faults` concern the fake camera only."""
+    """Everything but the web server."""
 
+    driver: Driver
     grabber: Grabber
     waiting: Waiting
     condition: Condition
     snapshots: Snapshots
-    faults: Faults
 
 
 def assemble(settings: CameraSettings, saved: SavedValues, heartbeat: Heartbeat | None = None) -> Camera:
     """Not started yet."""
     condition = Condition(settings.shown_source, heartbeat)
     waiting = Waiting(quality=settings.camera_jpeg_quality, idle_after=settings.camera_idle_after)
-    faults = Faults()
+    driver = settings.driver.make(settings.wishes)
     grabber = Grabber(
-        choose(settings, faults),
+        driver,
         waiting,
         condition,
         warmup=settings.camera_warmup,
@@ -48,7 +47,7 @@ def assemble(settings: CameraSettings, saved: SavedValues, heartbeat: Heartbeat 
         heartbeat=heartbeat,
         on_open=saved.restore,
     )
-    return Camera(grabber, waiting, condition, Snapshots(waiting, condition), faults)
+    return Camera(driver, grabber, waiting, condition, Snapshots(waiting, condition))
 
 
 def run() -> int:
@@ -56,7 +55,7 @@ def run() -> int:
     # not above: one picture without the service needs no web server
     from visant_camera.http.aiming import aiming_routes
     from visant_camera.http.aiming.stream import Viewers
-    from visant_camera.http.app import fault_routes, make_app
+    from visant_camera.http.app import make_app
     from visant_camera.http.controls import Controls
     from visant_camera.http.server import bind, serve
 
@@ -72,9 +71,11 @@ def run() -> int:
     camera = assemble(settings, saved, heartbeat)
 
     async def work(stop: Stop) -> None:
-        routes = [*Controls(camera.grabber, saved).routes(), *aiming_routes(Viewers(camera.waiting, stop))]
-        if settings.kind == "fake":
-            routes += fault_routes(camera.faults)
+        routes = [
+            *Controls(camera.grabber, saved).routes(),
+            *aiming_routes(Viewers(camera.waiting, stop)),
+            *settings.driver.routes(camera.driver),
+        ]
         app = make_app(camera.snapshots, camera.condition, routes)
         camera.grabber.start()
         try:
