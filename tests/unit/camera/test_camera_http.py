@@ -10,9 +10,10 @@ import pytest
 from visant_camera.control_values import SavedValues
 from visant_camera.drivers.base import Control
 from visant_camera.drivers.fake.faults import Faults
+from visant_camera.drivers.fake.routes import fault_routes
 from visant_camera.http.aiming import aiming_routes
 from visant_camera.http.aiming.stream import Viewers
-from visant_camera.http.app import fault_routes, make_app
+from visant_camera.http.app import make_app
 from visant_camera.http.controls import Controls
 from visant_contract.snapshot import CAPTURED_BOOTTIME, HEIGHT, SEQUENCE, WIDTH, SnapshotInfo
 from visant_runtime.lifecycle import Stop

@@ -1,10 +1,13 @@
 """Which driver reads which source, found without a list, and that each keeps to the protocol."""
 
+import ast
 import inspect
 import pkgutil
+from pathlib import Path
 
 import pytest
 
+import visant_camera
 from visant_camera import drivers
 from visant_camera.drivers import fake, opencv, registry, still, v4l2
 from visant_camera.drivers.base import CameraAbsent, Driver
@@ -117,3 +120,15 @@ def test_a_driver_that_finds_nothing_says_absent_in_one_line(name):
     assert error.value.detail
     assert "\n" not in error.value.detail
     driver.close()
+
+
+def test_nothing_outside_its_folder_imports_the_fake_camera():
+    """Images for a Pi leave the folder out."""
+    package = Path(visant_camera.__file__).parent
+    for path in package.rglob("*.py"):
+        if path.is_relative_to(package / "drivers/fake"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = {alias.name for alias in node.names} | {getattr(node, "module", None) or ""}
+                assert not any("fake" in name.split(".") for name in names), path.relative_to(package)

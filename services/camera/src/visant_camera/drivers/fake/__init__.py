@@ -19,7 +19,7 @@ def _make(wishes: Wishes) -> Driver:
 
 def _routes(driver: Driver) -> "Sequence[Route]":
     from visant_camera.drivers.fake.driver import FakeDriver
-    from visant_camera.http.app import fault_routes
+    from visant_camera.drivers.fake.routes import fault_routes
 
     assert isinstance(driver, FakeDriver)
     return fault_routes(driver.faults)
