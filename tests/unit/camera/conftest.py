@@ -18,8 +18,8 @@ from visant_camera.drivers.base import (
 )
 from visant_camera.frame import Frame
 from visant_camera.grabber import Grabber
-from visant_camera.health import Condition
-from visant_camera.latest_frame import Waiting
+from visant_camera.health import Health
+from visant_camera.latest_frame import LatestFrame
 from visant_camera.snapshots import Snapshots
 from visant_runtime.heartbeat import Heartbeat
 
@@ -92,14 +92,14 @@ class Rig:
     """A grabber with its surroundings, running."""
 
     driver: ScriptedDriver
-    waiting: Waiting
-    condition: Condition
+    latest: LatestFrame
+    health: Health
     grabber: Grabber
     snapshots: Snapshots
 
     def until(self, state: str, timeout: float = 15.0) -> None:
-        """Waits until the condition says `state`."""
-        wait_until(lambda: self.condition.state().state == state, timeout)
+        """Waits until the health says `state`."""
+        wait_until(lambda: self.health.state().state == state, timeout)
 
 
 def wait_until(true: Callable[[], bool], timeout: float = 15.0) -> None:
@@ -126,11 +126,11 @@ def make_rig(driver: ScriptedDriver) -> Iterator[Callable[..., Rig]]:
     made: list[Rig] = []
 
     def make(*, idle_after: float = 60.0, heartbeat: Heartbeat | None = None, **given: object) -> Rig:
-        condition = Condition("scripted", heartbeat)
-        waiting = Waiting(quality=90, idle_after=idle_after)
+        health = Health("scripted", heartbeat)
+        latest = LatestFrame(quality=90, idle_after=idle_after)
         options = {"warmup": 0, "stall_after": 0.2, "margin": None, "heartbeat": heartbeat, **given}
-        grabber = Grabber(driver, waiting, condition, **options)  # type: ignore[arg-type]
-        made.append(Rig(driver, waiting, condition, grabber, Snapshots(waiting, condition)))
+        grabber = Grabber(driver, latest, health, **options)  # type: ignore[arg-type]
+        made.append(Rig(driver, latest, health, grabber, Snapshots(latest, health)))
         grabber.start()
         return made[-1]
 

@@ -28,10 +28,10 @@ async def web(rig, driver, tmp_path):
     saved = SavedValues(tmp_path)
     routes = [
         *Controls(rig.grabber, saved).routes(),
-        *aiming_routes(Viewers(rig.waiting, Stop())),
+        *aiming_routes(Viewers(rig.latest, Stop())),
         *fault_routes(Faults()),
     ]
-    app = make_app(rig.snapshots, rig.condition, routes)
+    app = make_app(rig.snapshots, rig.health, routes)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://camera") as client:
         client.saved = saved
         yield client
@@ -91,7 +91,7 @@ async def test_who_waits_when_the_service_ends_is_told_at_once(web, rig, driver)
     asking = asyncio.create_task(web.get("/snapshot?timeout_ms=30000"))
     await asyncio.sleep(0.1)
     began = time.monotonic()
-    rig.waiting.end()
+    rig.latest.end()
     answer = await asking
     assert time.monotonic() - began < 1
     assert (answer.status_code, answer.json()["reason"]) == (503, "camera_starting")
@@ -216,18 +216,18 @@ async def _first(source, count):
 
 
 async def test_the_preview_shows_ever_newer_frames(rig):
-    frames = await _frames(Viewers(rig.waiting, Stop()), 4)
+    frames = await _frames(Viewers(rig.latest, Stop()), 4)
     assert len(set(frames)) == 4
 
 
 async def test_the_preview_keeps_to_its_frame_rate(rig):
     begin = time.monotonic()
-    await _frames(Viewers(rig.waiting, Stop()), 6)
+    await _frames(Viewers(rig.latest, Stop()), 6)
     assert time.monotonic() - begin >= 5 * 0.9 / 15
 
 
 async def test_the_preview_ends_by_itself(rig):
-    viewers = Viewers(rig.waiting, Stop(), longest=0.3)
+    viewers = Viewers(rig.latest, Stop(), longest=0.3)
     async with asyncio.timeout(3):
         frames = [jpeg async for jpeg in viewers.pictures(15)]
     assert frames
@@ -236,7 +236,7 @@ async def test_the_preview_ends_by_itself(rig):
 async def test_the_preview_ends_with_the_service_also_while_no_frame_comes(rig, driver):
     driver.present = False
     stop = Stop()
-    watching = asyncio.create_task(_frames(Viewers(rig.waiting, stop), 99))
+    watching = asyncio.create_task(_frames(Viewers(rig.latest, stop), 99))
     await asyncio.sleep(0)
     stop.set()
     async with asyncio.timeout(3):
@@ -248,12 +248,12 @@ async def test_a_preview_never_shows_what_was_taken_before_somebody_looked(rig, 
     driver.present = False
     rig.until("camera_absent")
     await asyncio.sleep(0.3)
-    assert [jpeg async for jpeg in Viewers(rig.waiting, Stop(), longest=0.2).pictures(15)] == []
+    assert [jpeg async for jpeg in Viewers(rig.latest, Stop(), longest=0.2).pictures(15)] == []
 
 
 async def test_a_third_viewer_is_turned_away_and_a_left_place_is_free_again(web, rig):
-    viewers = Viewers(rig.waiting, Stop())
-    app = make_app(rig.snapshots, rig.condition, aiming_routes(viewers))
+    viewers = Viewers(rig.latest, Stop())
+    app = make_app(rig.snapshots, rig.health, aiming_routes(viewers))
     first, second = [_Viewer(app) for _ in range(2)]
     await first.started()
     await second.started()

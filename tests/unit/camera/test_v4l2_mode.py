@@ -3,7 +3,7 @@ import pytest
 
 from visant_camera.drivers.base import CameraAbsent, CameraGone
 from visant_camera.drivers.v4l2.driver import V4l2Driver, choose_mode
-from visant_camera.drivers.v4l2.find_device import Device, Finder
+from visant_camera.drivers.v4l2.find_device import Finder, VideoDevice
 from visant_camera.drivers.v4l2.pixels import to_bgr
 
 WEBCAM = {
@@ -51,7 +51,7 @@ def test_pixels_of_a_wrong_length_are_refused() -> None:
 
 
 def test_a_node_that_vanished_between_finding_and_opening_is_absent_in_one_line() -> None:
-    gone = Device("/dev/video99", "Webcam", "usb1")
+    gone = VideoDevice("/dev/video99", "Webcam", "usb1")
     driver = V4l2Driver("0", finder=Finder("0", list_devices=lambda: [gone]))
     with pytest.raises(CameraAbsent, match=r"^Webcam \(/dev/video99\): the kernel knows it"):
         driver.open()

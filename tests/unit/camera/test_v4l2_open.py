@@ -7,7 +7,7 @@ import pytest
 
 from visant_camera.drivers.base import CameraAbsent
 from visant_camera.drivers.v4l2.driver import V4l2Driver
-from visant_camera.drivers.v4l2.find_device import Device, Finder
+from visant_camera.drivers.v4l2.find_device import Finder, VideoDevice
 
 NODE = "/dev/video7"
 
@@ -31,7 +31,7 @@ def test_a_node_that_cannot_be_opened_says_what_to_do(monkeypatch, number, remed
         return opened(path, *rest, **more)
 
     monkeypatch.setattr(os, "open", refuse)
-    driver = V4l2Driver("0", finder=Finder("0", list_devices=lambda: [Device(NODE, "Webcam", "usb1")]))
+    driver = V4l2Driver("0", finder=Finder("0", list_devices=lambda: [VideoDevice(NODE, "Webcam", "usb1")]))
     with pytest.raises(CameraAbsent) as error:
         driver.open()
     assert error.value.detail.startswith(f"Webcam ({NODE}): ")

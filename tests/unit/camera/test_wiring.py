@@ -7,9 +7,9 @@ from PIL import Image
 
 ALONE = """
 import sys
-from visant_camera.commands.snapshot import take
+from visant_camera.commands.snapshot import snapshot
 
-status = take(["--out", sys.argv[1]])
+status = snapshot(["--out", sys.argv[1]])
 print(*sorted({"prometheus_client", "starlette", "uvicorn"} & set(sys.modules)))
 sys.exit(status)
 """

@@ -26,7 +26,7 @@ class Failure:
     wall: datetime
 
 
-class Condition:
+class Health:
     """Safe to use from threads. The grabber tells, others read."""
 
     def __init__(self, source: str, heartbeat: Heartbeat | None = None) -> None:

@@ -5,13 +5,13 @@ import math
 import time
 
 from visant_camera.drivers.base import BadFrame
-from visant_camera.health import Condition
-from visant_camera.latest_frame import Waiting
+from visant_camera.health import Health
+from visant_camera.latest_frame import LatestFrame
 from visant_camera.picture import Picture
 from visant_contract.outcome import Reason
 
 
-class NoPicture(Exception):
+class NoFrameInTime(Exception):
     """No frame came in time; reason of SNAPSHOT_REASONS and one line."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -23,12 +23,12 @@ class NoPicture(Exception):
 class Snapshots:
     """Takes pictures for whoever asks."""
 
-    def __init__(self, waiting: Waiting, condition: Condition) -> None:
-        self._waiting = waiting
-        self._condition = condition
+    def __init__(self, latest: LatestFrame, health: Health) -> None:
+        self._latest = latest
+        self._health = health
 
     async def take(self, *, max_age: float | None, timeout: float) -> tuple[Picture, bytes]:
-        """A picture and its JPEG. Raises NoPicture.
+        """A picture and its JPEG. Raises NoFrameInTime.
 
         `max_age` None: exposed after this call, by the margin of the driver. Else: one stamped at most so many
         seconds ago is good enough.
@@ -37,20 +37,20 @@ class Snapshots:
         after_bad = float("-inf")
         while True:
             # the margin is read anew: the camera may be another one since it was lost
-            wanted = began + self._condition.margin if max_age is None else began - max_age
+            wanted = began + self._health.margin if max_age is None else began - max_age
             try:
-                picture = await self._waiting.picture(
+                picture = await self._latest.picture(
                     max(wanted, after_bad), began + timeout - time.monotonic(), keep=max_age is not None
                 )
-                if max_age is None and picture.exposed.monotonic < began + self._condition.margin:
+                if max_age is None and picture.exposed.monotonic < began + self._health.margin:
                     continue
                 return picture, picture.jpeg() if picture.ready else await asyncio.to_thread(picture.jpeg)
             except BadFrame as error:
-                self._condition.bad_frame(error)
+                self._health.bad_frame(error)
                 after_bad = math.nextafter(picture.exposed.monotonic, math.inf)
             except TimeoutError:
-                if self._waiting.ended:
-                    raise NoPicture(Reason.CAMERA_STARTING, "the camera service is being stopped") from None
+                if self._latest.ended:
+                    raise NoFrameInTime(Reason.CAMERA_STARTING, "the camera service is being stopped") from None
                 age = "after the request" if max_age is None else f"at most {max_age:.3f} s before it"
-                reason, detail = self._condition.why_no_frame(began, f"no frame {age} within {timeout:.3f} s")
-                raise NoPicture(reason, detail) from None
+                reason, detail = self._health.why_no_frame(began, f"no frame {age} within {timeout:.3f} s")
+                raise NoFrameInTime(reason, detail) from None

@@ -8,8 +8,8 @@ import structlog
 from visant_camera.control_values import SavedValues
 from visant_camera.drivers.base import Driver
 from visant_camera.grabber import Grabber, watch
-from visant_camera.health import Condition
-from visant_camera.latest_frame import Waiting
+from visant_camera.health import Health
+from visant_camera.latest_frame import LatestFrame
 from visant_camera.settings import CameraSettings
 from visant_camera.snapshots import Snapshots
 from visant_runtime import lifecycle, logs
@@ -27,27 +27,27 @@ class Camera:
 
     driver: Driver
     grabber: Grabber
-    waiting: Waiting
-    condition: Condition
+    latest: LatestFrame
+    health: Health
     snapshots: Snapshots
 
 
 def assemble(settings: CameraSettings, saved: SavedValues, heartbeat: Heartbeat | None = None) -> Camera:
     """Not started yet."""
-    condition = Condition(settings.shown_source, heartbeat)
-    waiting = Waiting(quality=settings.camera_jpeg_quality, idle_after=settings.camera_idle_after)
+    health = Health(settings.shown_source, heartbeat)
+    latest = LatestFrame(quality=settings.camera_jpeg_quality, idle_after=settings.camera_idle_after)
     driver = settings.driver.make(settings.wishes)
     grabber = Grabber(
         driver,
-        waiting,
-        condition,
+        latest,
+        health,
         warmup=settings.camera_warmup,
         stall_after=settings.camera_stall_after,
         margin=settings.camera_freshness_margin,
         heartbeat=heartbeat,
         on_open=saved.restore,
     )
-    return Camera(driver, grabber, waiting, condition, Snapshots(waiting, condition))
+    return Camera(driver, grabber, latest, health, Snapshots(latest, health))
 
 
 def run() -> int:
@@ -73,17 +73,17 @@ def run() -> int:
     async def work(stop: Stop) -> None:
         routes = [
             *Controls(camera.grabber, saved).routes(),
-            *aiming_routes(Viewers(camera.waiting, stop)),
+            *aiming_routes(Viewers(camera.latest, stop)),
             *settings.driver.routes(camera.driver),
         ]
-        app = make_app(camera.snapshots, camera.condition, routes)
+        app = make_app(camera.snapshots, camera.health, routes)
         camera.grabber.start()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(serve(app, listening, stop))
                 group.create_task(watch(camera.grabber, heartbeat, stop))
                 await stop.wait()
-                camera.waiting.end()
+                camera.latest.end()
         finally:
             await asyncio.to_thread(camera.grabber.stop)
 

@@ -10,24 +10,24 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from visant_camera.health import Condition
-from visant_camera.http.metrics import ConditionMetrics
+from visant_camera.health import Health
+from visant_camera.http.metrics import HealthMetrics
 from visant_camera.http.problems import http_problem
 from visant_camera.http.snapshot import SnapshotEndpoint
 from visant_camera.snapshots import Snapshots
 
 
-def make_app(snapshots: Snapshots, condition: Condition, routes: Iterable[Route] = ()) -> ASGIApp:
+def make_app(snapshots: Snapshots, health: Health, routes: Iterable[Route] = ()) -> ASGIApp:
     """`/snapshot`, `/state`, `/metrics`, and `routes`.
 
     `GET /snapshot` passes the framework by: its layers were a third of what the answer cost (docs/camera-bench.md).
     """
     snapshot = SnapshotEndpoint(snapshots)
     ours = CollectorRegistry()
-    ours.register(ConditionMetrics(condition))
+    ours.register(HealthMetrics(health))
 
     async def state(request: Request) -> Response:
-        text = condition.state().model_dump_json()
+        text = health.state().model_dump_json()
         return Response(text, headers={"Cache-Control": "no-store"}, media_type="application/json")
 
     async def metrics(request: Request) -> Response:

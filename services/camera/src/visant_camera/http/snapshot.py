@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from visant_camera.http.problems import problem
 from visant_camera.picture import Picture
-from visant_camera.snapshots import NoPicture, Snapshots
+from visant_camera.snapshots import NoFrameInTime, Snapshots
 from visant_contract.outcome import REMEDY
 from visant_contract.snapshot import CAPTURED_AT, CAPTURED_BOOTTIME, DEFAULT_TIMEOUT_MS, HEIGHT, SEQUENCE, WIDTH
 
@@ -49,7 +49,7 @@ class SnapshotEndpoint:
             picture, jpeg = await self._snapshots.take(
                 max_age=max_age, timeout=DEFAULT_TIMEOUT_MS / 1000 if timeout is None else timeout
             )
-        except NoPicture as error:
+        except NoFrameInTime as error:
             _ANSWERS.labels(error.reason).inc()
             detail = f"{error.detail}. {REMEDY.get(error.reason, '')}".strip()  # type: ignore[call-overload]
             answer = problem(503, detail, reason=error.reason, headers={"Retry-After": "1"})
