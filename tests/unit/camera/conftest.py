@@ -14,9 +14,9 @@ from visant_camera.drivers.base import (
     CameraStalled,
     Control,
     ControlRefused,
+    Frame,
     Opened,
 )
-from visant_camera.frame import Frame
 from visant_camera.grabber import Grabber
 from visant_camera.health import Health
 from visant_camera.latest_frame import LatestFrame

@@ -6,9 +6,8 @@ import time
 import pytest
 from PIL import Image
 
-from visant_camera.drivers.base import BadFrame, CameraAbsent, CameraGone
+from visant_camera.drivers.base import BadFrame, CameraAbsent, CameraGone, Frame
 from visant_camera.drivers.still import StillDriver
-from visant_camera.frame import Frame
 from visant_camera.jpeg import encode, is_whole, size
 
 

@@ -4,7 +4,7 @@ import pytest
 from visant_camera.drivers.base import CameraAbsent, CameraGone
 from visant_camera.drivers.v4l2.driver import V4l2Driver, choose_mode
 from visant_camera.drivers.v4l2.find_device import Finder, VideoDevice
-from visant_camera.drivers.v4l2.pixels import to_bgr
+from visant_camera.jpeg import to_bgr
 
 WEBCAM = {
     "YUYV": [(640, 480), (1280, 720), (1920, 1080)],

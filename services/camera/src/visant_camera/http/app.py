@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -11,7 +10,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from visant_camera.health import Health
-from visant_camera.http.metrics import HealthMetrics
+from visant_camera.http.metrics import metrics_route
 from visant_camera.http.problems import http_problem
 from visant_camera.http.snapshot import SnapshotEndpoint
 from visant_camera.snapshots import Snapshots
@@ -23,23 +22,16 @@ def make_app(snapshots: Snapshots, health: Health, routes: Iterable[Route] = ())
     `GET /snapshot` passes the framework by: its layers were a third of what the answer cost (docs/camera-bench.md).
     """
     snapshot = SnapshotEndpoint(snapshots)
-    ours = CollectorRegistry()
-    ours.register(HealthMetrics(health))
 
     async def state(request: Request) -> Response:
         text = health.state().model_dump_json()
         return Response(text, headers={"Cache-Control": "no-store"}, media_type="application/json")
 
-    async def metrics(request: Request) -> Response:
-        return Response(
-            generate_latest(REGISTRY) + generate_latest(ours), headers={"Content-Type": CONTENT_TYPE_LATEST}
-        )
-
     framework = Starlette(
         routes=[
             Route("/snapshot", snapshot, methods=["GET"]),
             Route("/state", state),
-            Route("/metrics", metrics),
+            metrics_route(health),
             *routes,
         ],
         exception_handlers={HTTPException: http_problem},

@@ -4,9 +4,9 @@ import time
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
-from prometheus_client import Counter, Histogram
 from starlette.types import Receive, Scope, Send
 
+from visant_camera.http.metrics import ANSWERS, WAIT
 from visant_camera.http.problems import problem
 from visant_camera.picture import Picture
 from visant_camera.snapshots import NoFrameInTime, Snapshots
@@ -20,13 +20,7 @@ _CAPTURED_AT, _BOOTTIME, _SEQUENCE, _WIDTH, _HEIGHT = (
     name.lower().encode() for name in (CAPTURED_AT, CAPTURED_BOOTTIME, SEQUENCE, WIDTH, HEIGHT)
 )
 
-_ANSWERS = Counter("visant_camera_snapshots", "Answers to /snapshot by outcome", ["outcome"])
-_PICTURES = _ANSWERS.labels("picture")
-_WAIT = Histogram(
-    "visant_camera_snapshot_seconds",
-    "From the request to its picture",
-    buckets=(0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.25, 0.5, 1, 2, 5),
-)
+_PICTURES = ANSWERS.labels("picture")
 
 
 class SnapshotEndpoint:
@@ -43,19 +37,19 @@ class SnapshotEndpoint:
             timeout = _milliseconds(query, "timeout_ms", 1, MAX_TIMEOUT_MS)
             max_age = _milliseconds(query, "max_age_ms", 0, MAX_AGE_MS)
         except ValueError as error:
-            _ANSWERS.labels("refused").inc()
+            ANSWERS.labels("refused").inc()
             return await problem(422, str(error))(scope, receive, send)
         try:
             picture, jpeg = await self._snapshots.take(
                 max_age=max_age, timeout=DEFAULT_TIMEOUT_MS / 1000 if timeout is None else timeout
             )
         except NoFrameInTime as error:
-            _ANSWERS.labels(error.reason).inc()
+            ANSWERS.labels(error.reason).inc()
             detail = f"{error.detail}. {REMEDY.get(error.reason, '')}".strip()  # type: ignore[call-overload]
             answer = problem(503, detail, reason=error.reason, headers={"Retry-After": "1"})
             return await answer(scope, receive, send)
         _PICTURES.inc()
-        _WAIT.observe(time.monotonic() - began)
+        WAIT.observe(time.monotonic() - began)
         await send({"type": "http.response.start", "status": 200, "headers": _headers(picture, len(jpeg))})
         await send({"type": "http.response.body", "body": jpeg})
         return None
