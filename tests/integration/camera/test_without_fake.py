@@ -1,7 +1,9 @@
 """The service as the Pi's image carries it: without the folder of the fake camera."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -12,7 +14,7 @@ PACKAGE = Path(visant_camera.__file__).parent
 
 
 @pytest.fixture
-def start_without_fake(start, tmp_path):
+def start_without_fake(start: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
     """`start`, from a copy of the package that lacks `drivers/fake/`."""
     copy = tmp_path / "app"
     shutil.copytree(PACKAGE, copy / PACKAGE.name, ignore=shutil.ignore_patterns("fake", "__pycache__"))
@@ -20,7 +22,9 @@ def start_without_fake(start, tmp_path):
     return lambda **settings: start(PYTHONPATH=str(copy), **settings)
 
 
-def test_the_service_works_and_says_where_the_fake_camera_is(start_without_fake, tmp_path):
+def test_the_service_works_and_says_where_the_fake_camera_is(
+    start_without_fake: Callable[..., Any], tmp_path: Path
+) -> None:
     path = tmp_path / "shelf.jpg"
     Image.new("RGB", (64, 48), "red").save(path)
     service = start_without_fake(CAMERA_SOURCE=str(path))
@@ -38,6 +42,6 @@ def test_the_service_works_and_says_where_the_fake_camera_is(start_without_fake,
         )
 
 
-def test_with_the_folder_it_is_there(start):
+def test_with_the_folder_it_is_there(start: Callable[..., Any]) -> None:
     service = start(CAMERA_SOURCE="fake")
     assert service.http.get("/fake/faults").json()["fault"] == "none"

@@ -3,7 +3,9 @@
 import ast
 import inspect
 import pkgutil
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -42,18 +44,18 @@ def make(source: str) -> Driver:
         ("fake", fake),
     ],
 )
-def test_a_source_names_its_driver(source, driver):
+def test_a_source_names_its_driver(source: str, driver: ModuleType) -> None:
     assert registry.find(source) is driver.DRIVER
 
 
-def test_every_file_of_the_folder_declares_what_it_reads():
+def test_every_file_of_the_folder_declares_what_it_reads() -> None:
     names = {module.name for module in pkgutil.iter_modules(drivers.__path__)} - NO_DRIVERS
     assert len(registry.declarations()) == len(names), "one of them has no DRIVER"
     assert names == set(ABSENT), "give each driver a source that no machine has, for the tests below"
 
 
 @pytest.fixture
-def plug_in(tmp_path, monkeypatch):
+def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
     """`plug_in("plotter", code)`: a file more in the folder of the drivers."""
     monkeypatch.setattr(drivers, "__path__", [*drivers.__path__, str(tmp_path)])
 
@@ -73,7 +75,7 @@ DRIVER = Declaration(("plotter://...",), lambda source: source.startswith("plott
 """
 
 
-def test_a_new_driver_is_found_by_its_file_alone(plug_in):
+def test_a_new_driver_is_found_by_its_file_alone(plug_in: Callable[[str, str], None]) -> None:
     with pytest.raises(ValueError, match="an address must begin with rtsp://"):
         registry.find("plotter://desk")
     plug_in("plotter", PLOTTER)
@@ -82,13 +84,13 @@ def test_a_new_driver_is_found_by_its_file_alone(plug_in):
     assert "plotter://..." in registry.sources()
 
 
-def test_two_drivers_for_one_source_are_refused_instead_of_one_winning(plug_in):
+def test_two_drivers_for_one_source_are_refused_instead_of_one_winning(plug_in: Callable[[str, str], None]) -> None:
     plug_in("plotter_again", PLOTTER.replace("plotter://...", "greedy").replace('"plotter://"', '"0"'))
     with pytest.raises(ValueError, match=r"it could be 0 or .* or greedy: two drivers read it"):
         registry.find("0")
 
 
-def test_what_no_driver_reads_is_said_with_all_that_is_read():
+def test_what_no_driver_reads_is_said_with_all_that_is_read() -> None:
     with pytest.raises(ValueError, match=r"^no driver reads it$"):
         registry.find("webcam")
     for words in ("0 or /dev/video0", "rtsp://...", "a .jpg file", "a .mp4 file", "fake"):
@@ -96,7 +98,7 @@ def test_what_no_driver_reads_is_said_with_all_that_is_read():
 
 
 @pytest.mark.parametrize("name", ABSENT)
-def test_a_driver_has_the_protocols_methods_with_the_same_parameters(name):
+def test_a_driver_has_the_protocols_methods_with_the_same_parameters(name: str) -> None:
     driver = make(ABSENT[name])
     for method, promised in inspect.getmembers(Driver, inspect.isfunction):
         if not method.startswith("_"):
@@ -106,14 +108,14 @@ def test_a_driver_has_the_protocols_methods_with_the_same_parameters(name):
 
 
 @pytest.mark.parametrize("name", ABSENT)
-def test_a_driver_may_be_closed_at_any_time_also_twice(name):
+def test_a_driver_may_be_closed_at_any_time_also_twice(name: str) -> None:
     driver = make(ABSENT[name])
     driver.close()
     driver.close()
 
 
 @pytest.mark.parametrize("name", [name for name in ABSENT if name != "fake"])
-def test_a_driver_that_finds_nothing_says_absent_in_one_line(name):
+def test_a_driver_that_finds_nothing_says_absent_in_one_line(name: str) -> None:
     driver = make(ABSENT[name])
     with pytest.raises(CameraAbsent) as error:
         driver.open()
@@ -122,7 +124,7 @@ def test_a_driver_that_finds_nothing_says_absent_in_one_line(name):
     driver.close()
 
 
-def test_nothing_outside_its_folder_imports_the_fake_camera():
+def test_nothing_outside_its_folder_imports_the_fake_camera() -> None:
     """Images for a Pi leave the folder out."""
     package = Path(visant_camera.__file__).parent
     for path in package.rglob("*.py"):

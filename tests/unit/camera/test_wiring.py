@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 from PIL import Image
 
@@ -15,7 +16,7 @@ sys.exit(status)
 """
 
 
-def test_one_picture_without_the_service_loads_no_web_server(tmp_path):
+def test_one_picture_without_the_service_loads_no_web_server(tmp_path: Path) -> None:
     source, out = tmp_path / "shelf.jpg", tmp_path / "out.jpg"
     Image.new("RGB", (32, 16), "red").save(source)
     nobody_listens = {"HTTP_HOST": "127.0.0.1", "HTTP_PORT": "1"}
@@ -32,7 +33,7 @@ def test_one_picture_without_the_service_loads_no_web_server(tmp_path):
     assert found.stdout.splitlines()[1:] == [""], "it loaded more than it needs"
 
 
-def test_opencvs_process_loads_neither_pydantic_nor_another_driver():
+def test_opencvs_process_loads_neither_pydantic_nor_another_driver() -> None:
     child = "import sys, visant_camera.drivers.opencv.process.__main__; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-P", "-c", child], capture_output=True, text=True, timeout=60, check=True)
     loaded = found.stdout.split()
