@@ -18,11 +18,11 @@ from visant_camera.drivers.base import (
     CameraStalled,
     Control,
     ControlRefused,
-    Frame,
     Opened,
 )
 from visant_camera.drivers.fake.faults import Faults
 from visant_camera.drivers.fake.routes import fault_routes
+from visant_camera.frame import Frame
 from visant_camera.grabber import Grabber
 from visant_camera.health import Health
 from visant_camera.http.aiming import aiming_routes

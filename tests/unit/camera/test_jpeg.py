@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from visant_camera.drivers.base import Frame
+from visant_camera.frame import Frame
 from visant_camera.jpeg import encode, is_whole, size, to_bgr
 
 

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from visant_camera.drivers.base import BadFrame, Frame
+from visant_camera.drivers.base import BadFrame
+from visant_camera.frame import Frame
 from visant_camera.snapshots import NoFrameInTime
 
 

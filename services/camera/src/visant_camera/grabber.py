@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import structlog
 
-from visant_camera.drivers.base import BadFrame, CameraAbsent, CameraError, CameraStalled, Driver, Frame, Opened
+from visant_camera.drivers.base import BadFrame, CameraAbsent, CameraError, CameraStalled, Driver, Opened
+from visant_camera.frame import Frame
 from visant_camera.health import Health
 from visant_camera.latest_frame import LatestFrame
 from visant_contract.outcome import Reason

@@ -1,6 +1,6 @@
 """JPEG: is it whole, how large is it, and how other encodings become one."""
 
-from visant_camera.drivers.base import Frame
+from visant_camera.frame import Frame
 
 CONVERTED = ("UYVY", "NV12", "GREY")
 """Uncompressed formats, by V4L2's letters, that some webcams offer alone and that become BGR before a JPEG: 4:2:2,

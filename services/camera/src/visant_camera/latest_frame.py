@@ -5,7 +5,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from visant_camera.drivers.base import Frame
+from visant_camera.frame import Frame
 from visant_camera.picture import Picture, exposure_moment
 
 

@@ -4,7 +4,8 @@ import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from visant_camera.drivers.base import BadFrame, Frame
+from visant_camera.drivers.base import BadFrame
+from visant_camera.frame import Frame
 from visant_camera.jpeg import encode
 
 

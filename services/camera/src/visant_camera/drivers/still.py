@@ -4,8 +4,9 @@ import time
 from functools import partial
 from pathlib import Path
 
-from visant_camera.drivers.base import BadFrame, CameraAbsent, CameraGone, Control, ControlRefused, Frame, Opened
+from visant_camera.drivers.base import BadFrame, CameraAbsent, CameraGone, Control, ControlRefused, Opened
 from visant_camera.drivers.registry import Declaration
+from visant_camera.frame import Frame
 from visant_camera.jpeg import is_whole, size
 
 IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})

@@ -11,11 +11,11 @@ from visant_camera.drivers.base import (
     CameraStalled,
     Control,
     ControlRefused,
-    Frame,
     Opened,
 )
 from visant_camera.drivers.fake.faults import Faults
 from visant_camera.drivers.fake.scene import Scene
+from visant_camera.frame import Frame
 
 _READOUT = 0.015  # seconds from the begin of exposure until the frame is there, as with a webcam
 _SLOW = 1.0  # seconds between frames under the fault `slow`

@@ -19,11 +19,11 @@ from visant_camera.drivers.base import (
     CameraStalled,
     Control,
     ControlRefused,
-    Frame,
     Opened,
 )
 from visant_camera.drivers.opencv.process import messages
 from visant_camera.drivers.opencv.process.messages import Order, Playing
+from visant_camera.frame import Frame
 
 OPEN_TIMEOUT = 6.0
 """Seconds that a stream's server may take to show its first picture."""

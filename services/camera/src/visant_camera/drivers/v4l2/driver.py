@@ -20,13 +20,12 @@ from visant_camera.drivers.base import (
     CameraStalled,
     Control,
     ControlRefused,
-    Encoding,
-    Frame,
     Opened,
 )
 from visant_camera.drivers.v4l2 import abi
 from visant_camera.drivers.v4l2.find_device import Finder, NoCamera
 from visant_camera.drivers.v4l2.node import Node
+from visant_camera.frame import Encoding, Frame
 from visant_camera.jpeg import CONVERTED, is_whole, to_bgr
 
 Size = tuple[int, int]
