@@ -4,36 +4,9 @@ import asyncio
 import time
 from datetime import datetime
 
-import httpx
 import pytest
 
-from visant_camera.control_values import SavedValues
-from visant_camera.drivers.base import Control
-from visant_camera.drivers.fake.faults import Faults
-from visant_camera.http.aiming import aiming_routes
-from visant_camera.http.aiming.stream import Viewers
-from visant_camera.http.app import fault_routes, make_app
-from visant_camera.http.controls import Controls, reapply
 from visant_contract.snapshot import CAPTURED_BOOTTIME, HEIGHT, SEQUENCE, WIDTH, SnapshotInfo
-from visant_runtime.lifecycle import Stop
-
-BRIGHTNESS = Control("brightness", "integer", -64, 64, 1, 0, 0)
-
-
-@pytest.fixture
-async def web(rig, driver, tmp_path):
-    """A client of the whole app; `web.saved` are the kept controls."""
-    driver.settable = {"brightness": BRIGHTNESS}
-    saved = SavedValues(tmp_path)
-    routes = [
-        *Controls(rig.grabber, saved).routes(),
-        *aiming_routes(Viewers(rig.waiting, Stop())),
-        *fault_routes(Faults()),
-    ]
-    app = make_app(rig.snapshots, rig.condition, routes)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://camera") as client:
-        client.saved = saved
-        yield client
 
 
 async def test_a_snapshot_tells_its_time_sequence_and_size(web):
@@ -90,7 +63,7 @@ async def test_who_waits_when_the_service_ends_is_told_at_once(web, rig, driver)
     asking = asyncio.create_task(web.get("/snapshot?timeout_ms=30000"))
     await asyncio.sleep(0.1)
     began = time.monotonic()
-    rig.waiting.end()
+    rig.latest.end()
     answer = await asking
     assert time.monotonic() - began < 1
     assert (answer.status_code, answer.json()["reason"]) == (503, "camera_starting")
@@ -158,20 +131,6 @@ async def test_controls_of_an_absent_camera_are_unavailable(web, rig, driver):
     assert answer.json()["reason"] == "camera_absent"
 
 
-def test_kept_controls_are_set_again_after_each_open(make_rig, driver, tmp_path, until):
-    driver.settable = {"brightness": BRIGHTNESS}
-    saved = SavedValues(tmp_path)
-    saved.update("Scripted", {"brightness": 9, "gone_with_the_old_camera": 1})
-    rig = make_rig(on_open=reapply(saved))
-    rig.until("ok")
-    assert driver.history == [("brightness", 9)]
-    driver.present = False
-    rig.until("camera_absent")
-    driver.present = True
-    rig.until("ok")
-    assert driver.history == [("brightness", 9)] * 2
-
-
 async def test_unknown_paths_and_methods_are_problems_too(web):
     answer = await web.get("/nothing")
     assert answer.status_code == 404
@@ -193,100 +152,3 @@ async def test_faults_are_set_and_shown(web):
     assert (await web.get("/fake/faults")).json()["fault"] == "frozen"
     assert (await web.post("/fake/faults", json={"fault": "fire"})).status_code == 422
     assert (await web.post("/fake/faults", content=b"")).status_code == 422
-
-
-async def test_the_aiming_page_needs_nothing_from_elsewhere(web):
-    page = (await web.get("/")).text
-    assert "http://" not in page
-    assert "https://" not in page
-    assert 'name="viewport"' in page
-
-
-async def _frames(viewers, count):
-    return [jpeg async for jpeg in _first(viewers.pictures(15), count)]
-
-
-async def _first(source, count):
-    async for one in source:
-        yield one
-        count -= 1
-        if not count:
-            return
-
-
-async def test_the_preview_shows_ever_newer_frames(rig):
-    frames = await _frames(Viewers(rig.waiting, Stop()), 4)
-    assert len(set(frames)) == 4
-
-
-async def test_the_preview_keeps_to_its_frame_rate(rig):
-    begin = time.monotonic()
-    await _frames(Viewers(rig.waiting, Stop()), 6)
-    assert time.monotonic() - begin >= 5 * 0.9 / 15
-
-
-async def test_the_preview_ends_by_itself(rig):
-    viewers = Viewers(rig.waiting, Stop(), longest=0.3)
-    async with asyncio.timeout(3):
-        frames = [jpeg async for jpeg in viewers.pictures(15)]
-    assert frames
-
-
-async def test_the_preview_ends_with_the_service_also_while_no_frame_comes(rig, driver):
-    driver.present = False
-    stop = Stop()
-    watching = asyncio.create_task(_frames(Viewers(rig.waiting, stop), 99))
-    await asyncio.sleep(0)
-    stop.set()
-    async with asyncio.timeout(3):
-        await watching
-
-
-async def test_a_preview_never_shows_what_was_taken_before_somebody_looked(rig, driver):
-    await rig.snapshots.take(max_age=1.0, timeout=1)
-    driver.present = False
-    rig.until("camera_absent")
-    await asyncio.sleep(0.3)
-    assert [jpeg async for jpeg in Viewers(rig.waiting, Stop(), longest=0.2).pictures(15)] == []
-
-
-async def test_a_third_viewer_is_turned_away_and_a_left_place_is_free_again(web, rig):
-    viewers = Viewers(rig.waiting, Stop())
-    app = make_app(rig.snapshots, rig.condition, aiming_routes(viewers))
-    first, second = [_Viewer(app) for _ in range(2)]
-    await first.started()
-    await second.started()
-    third = _Viewer(app)
-    assert await third.started() == 503
-    await third.left()
-    await second.left()
-    fourth = _Viewer(app)
-    assert await fourth.started() == 200
-    await fourth.left()
-    await first.left()
-
-
-class _Viewer:
-    """A browser's end of `/stream` that can go away."""
-
-    def __init__(self, app):
-        self._status = asyncio.get_running_loop().create_future()
-        self._gone = asyncio.Event()
-        scope = {"type": "http", "method": "GET", "path": "/stream", "query_string": b"", "headers": []}
-        self._running = asyncio.create_task(app(scope, self._receive, self._send))
-
-    async def _receive(self):
-        await self._gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def _send(self, message):
-        if message["type"] == "http.response.start":
-            self._status.set_result(message["status"])
-
-    async def started(self):
-        return await self._status
-
-    async def left(self):
-        self._gone.set()
-        async with asyncio.timeout(2):
-            await self._running

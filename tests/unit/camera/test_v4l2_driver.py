@@ -1,11 +1,15 @@
-import numpy as np
+"""Format and size are chosen from what the camera offers; a node that cannot be opened is an absent camera."""
+
+import errno
+import os
+
 import pytest
 
 from visant_camera.drivers.base import CameraAbsent, CameraGone
 from visant_camera.drivers.v4l2.driver import V4l2Driver, choose_mode
-from visant_camera.drivers.v4l2.find_device import Device, Finder
-from visant_camera.drivers.v4l2.pixels import to_bgr
+from visant_camera.drivers.v4l2.find_device import Finder, VideoDevice
 
+NODE = "/dev/video7"
 WEBCAM = {
     "YUYV": [(640, 480), (1280, 720), (1920, 1080)],
     "MJPG": [(640, 480), (1280, 720), (1920, 1080), (2592, 1944)],
@@ -37,24 +41,37 @@ def test_a_camera_that_offers_nothing_usable_is_named_with_what_it_offers() -> N
         choose_mode({"pRAA": [(640, 480)], "H264": [(640, 480)]}, (640, 480))
 
 
-def test_grey_and_colour_pixels_become_bgr() -> None:
-    assert to_bgr("GREY", bytes([7, 9]), 2, 1) == bytes([7, 7, 7, 9, 9, 9])
-    # 4:2:2 with U first: two white pixels, then two black ones
-    assert to_bgr("UYVY", bytes([128, 235, 128, 235, 128, 16, 128, 16]), 4, 1) == bytes([255] * 6 + [0] * 6)
-    nv12 = np.concatenate([np.full(4, 235, np.uint8), np.full(2, 128, np.uint8)])
-    assert to_bgr("NV12", nv12.tobytes(), 2, 2) == bytes([255] * 12)
-
-
-def test_pixels_of_a_wrong_length_are_refused() -> None:
-    with pytest.raises(ValueError, match="reshape"):
-        to_bgr("GREY", bytes(5), 2, 2)
-
-
 def test_a_node_that_vanished_between_finding_and_opening_is_absent_in_one_line() -> None:
-    gone = Device("/dev/video99", "Webcam", "usb1")
+    gone = VideoDevice("/dev/video99", "Webcam", "usb1")
     driver = V4l2Driver("0", finder=Finder("0", list_devices=lambda: [gone]))
     with pytest.raises(CameraAbsent, match=r"^Webcam \(/dev/video99\): the kernel knows it"):
         driver.open()
     driver.close()
     with pytest.raises(CameraGone):
         driver.next_frame(0.1, want=True)
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.EACCES, "put the user into the group that owns it"),
+        (errno.EPERM, "the container lacks the device rule c 81:* rmw"),
+        (errno.ENOENT, "a container needs /dev bound read-only"),
+        (errno.EBUSY, "another process streams from it"),
+        (errno.ENXIO, "No such device or address"),
+    ],
+)
+def test_a_node_that_cannot_be_opened_says_what_to_do(monkeypatch, number, remedy):
+    opened = os.open
+
+    def refuse(path, *rest, **more):
+        if path == NODE:
+            raise OSError(number, os.strerror(number))
+        return opened(path, *rest, **more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    driver = V4l2Driver("0", finder=Finder("0", list_devices=lambda: [VideoDevice(NODE, "Webcam", "usb1")]))
+    with pytest.raises(CameraAbsent) as error:
+        driver.open()
+    assert error.value.detail.startswith(f"Webcam ({NODE}): ")
+    assert remedy in error.value.detail

@@ -7,7 +7,7 @@ import pytest
 
 from visant_camera.drivers.base import BadFrame
 from visant_camera.frame import Frame
-from visant_camera.http.snapshot import NoPicture
+from visant_camera.snapshots import NoFrameInTime
 
 
 async def test_a_picture_is_exposed_after_the_request(rig):
@@ -55,7 +55,7 @@ async def test_no_picture_older_than_allowed_is_given(rig, driver):
     await rig.snapshots.take(max_age=1.0, timeout=1)
     driver.sending = False
     await asyncio.sleep(0.15)  # the picture has to grow old
-    with pytest.raises(NoPicture) as error:
+    with pytest.raises(NoFrameInTime) as error:
         await rig.snapshots.take(max_age=0.1, timeout=0.1)
     assert error.value.reason == "camera_stalled"
 
@@ -64,7 +64,7 @@ async def test_a_wait_ends_at_its_timeout_with_the_reason(make_rig, driver):
     driver.present = False
     rig = make_rig()
     began = time.monotonic()
-    with pytest.raises(NoPicture) as error:
+    with pytest.raises(NoFrameInTime) as error:
         await rig.snapshots.take(max_age=None, timeout=0.3)
     assert error.value.reason == "camera_absent"
     assert error.value.detail == "it is unplugged"
@@ -85,17 +85,17 @@ async def test_a_camera_that_comes_back_during_the_wait_serves_it(make_rig, driv
 async def test_a_frozen_camera_never_serves_its_old_moment(rig, driver):
     picture, _ = await rig.snapshots.take(max_age=None, timeout=1)
     driver.frozen_at = picture.exposed.monotonic
-    with pytest.raises(NoPicture) as error:
+    with pytest.raises(NoFrameInTime) as error:
         await rig.snapshots.take(max_age=None, timeout=0.6)
     assert error.value.reason == "camera_stalled"
 
 
 async def test_broken_frames_are_counted_and_never_served(rig, driver):
     driver.broken = True
-    with pytest.raises(NoPicture) as error:
+    with pytest.raises(NoFrameInTime) as error:
         await rig.snapshots.take(max_age=None, timeout=0.1)
     assert error.value.reason == "bad_frames"
-    assert rig.condition.state().bad_frames > 0
+    assert rig.health.state().bad_frames > 0
     driver.broken = False
     await rig.snapshots.take(max_age=None, timeout=1)
 
@@ -113,14 +113,14 @@ async def test_a_frame_that_cannot_be_encoded_is_skipped(rig, driver):
     picture, jpeg = await rig.snapshots.take(max_age=None, timeout=5)
     assert jpeg.startswith(b"\xff\xd8")
     assert picture.frame.encoding == "mjpeg"
-    assert rig.condition.state().bad_frames >= 1
+    assert rig.health.state().bad_frames >= 1
 
 
 async def test_a_request_that_gave_up_leaves_nothing_behind(rig, driver):
     driver.sending = False
-    with pytest.raises(NoPicture):
+    with pytest.raises(NoFrameInTime):
         await rig.snapshots.take(max_age=None, timeout=0.02)
-    assert not rig.waiting.wanted()
+    assert not rig.latest.wanted()
 
 
 def test_a_bad_frame_tells_its_reason():

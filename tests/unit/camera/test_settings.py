@@ -1,28 +1,9 @@
-"""Which source is meant, and that its credentials stay hidden."""
+"""What is refused and how, and that a source's credentials stay hidden."""
 
 import pytest
 
-from visant_camera.settings import CameraSettings, source_kind, without_credentials
+from visant_camera.settings import CameraSettings, without_credentials
 from visant_runtime.settings import load
-
-
-@pytest.mark.parametrize(
-    ("source", "kind"),
-    [
-        ("0", "v4l2"),
-        ("12", "v4l2"),
-        ("/dev/video3", "v4l2"),
-        ("/dev/v4l/by-id/usb-046d_C920-video-index0", "v4l2"),
-        ("rtsp://10.0.0.5/live", "stream"),
-        ("rtsps://user:pass@camera:322/x", "stream"),
-        ("shelf.jpg", "image"),
-        ("/data/Shelf.PNG", "image"),
-        ("/data/clip.mp4", "video"),
-        ("fake", "fake"),
-    ],
-)
-def test_a_source_names_its_driver(source, kind):
-    assert source_kind(source) == kind
 
 
 @pytest.mark.parametrize(
@@ -77,11 +58,11 @@ def test_a_resolution_has_the_form_width_x_height(value, monkeypatch, capsys):
 def test_the_default_size_is_full_hd_and_smaller_for_the_fake(monkeypatch):
     monkeypatch.delenv("CAMERA_RESOLUTION", raising=False)
     monkeypatch.delenv("CAMERA_SOURCE", raising=False)
-    assert load(CameraSettings).size == (1920, 1080)
+    assert load(CameraSettings).wishes.size == (1920, 1080)
     monkeypatch.setenv("CAMERA_SOURCE", "fake")
-    assert load(CameraSettings).size == (1280, 720)
+    assert load(CameraSettings).wishes.size == (1280, 720)
     monkeypatch.setenv("CAMERA_RESOLUTION", "640X480")
-    assert load(CameraSettings).size == (640, 480)
+    assert load(CameraSettings).wishes.size == (640, 480)
 
 
 @pytest.mark.parametrize(

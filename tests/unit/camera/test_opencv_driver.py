@@ -2,9 +2,10 @@
 
 import pytest
 
+from visant_camera.drivers import opencv, registry
 from visant_camera.drivers.base import CameraAbsent
 from visant_camera.drivers.opencv.driver import OpenCvDriver
-from visant_camera.settings import source_kind, without_credentials
+from visant_camera.settings import without_credentials
 
 
 @pytest.mark.parametrize(
@@ -18,7 +19,7 @@ from visant_camera.settings import source_kind, without_credentials
     ],
 )
 def test_a_host_that_cannot_exist_is_an_absent_camera(source):
-    assert source_kind(source) == "stream"
+    assert registry.find(source) is opencv.DRIVER
     driver = OpenCvDriver(source, shown=without_credentials(source), quality=90)
     with pytest.raises(CameraAbsent) as error:
         driver.open()
