@@ -1,4 +1,4 @@
-"""Everything a command works with, wired once."""
+"""What every command works with, wired once: this device."""
 
 from __future__ import annotations
 

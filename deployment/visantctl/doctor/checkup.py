@@ -9,8 +9,8 @@ from functools import partial
 from visantctl.doctor import card, cloud, configuration, host, network, picture, radio, services
 from visantctl.doctor.finding import Finding, fail, warn
 from visantctl.errors import Problem
-from visantctl.host import fetch
-from visantctl.host.settings import read_env_file
+from visantctl.host.env_file import read_env_file
+from visantctl.releases import fetch
 from visantctl.releases.manifest import MAX_BYTES
 from visantctl.wiring import Device
 

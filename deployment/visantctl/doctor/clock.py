@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 
 from visantctl.doctor.finding import Finding, fail, good, warn
-from visantctl.doctor.shell import ask
 from visantctl.errors import Problem
+from visantctl.host.programs import ask
 from visantctl.network import clock
 
 _SKEW = 30.0

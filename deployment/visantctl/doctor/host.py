@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from visantctl.doctor.finding import Finding, fail, good, warn
-from visantctl.doctor.shell import ask
+from visantctl.host.programs import ask
 
 _HOT = 80.0
 """Degrees Celsius: where a Pi begins to slow down."""

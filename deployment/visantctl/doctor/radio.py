@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from visantctl.doctor.finding import Finding, good, warn
-from visantctl.doctor.shell import ask
+from visantctl.host.programs import ask
 
 _WEAK = -75
 """dBm: where WiFi begins to lose packets."""

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from visantctl.doctor.finding import Finding, fail, good, warn
-from visantctl.doctor.shell import ask
 from visantctl.errors import Problem
-from visantctl.host.status import status
+from visantctl.host.programs import ask
 from visantctl.network import address_pools, engine_uplink, neighbours
 from visantctl.releases.stack import containers
+from visantctl.service.status import status
 from visantctl.wiring import Device
 
 _PATIENCE = 60.0

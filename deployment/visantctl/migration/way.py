@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from visantctl.errors import Problem
-from visantctl.host import device_settings, durable, units
-from visantctl.host.device_settings import SERVICE_ID
+from visantctl.host import durable, env_file, units
+from visantctl.host.env_file import SERVICE_ID, read_env_file
 from visantctl.host.lock import update_lock
-from visantctl.host.settings import read_env_file
 from visantctl.migration import old_tree, old_units, record
 from visantctl.migration.record import Record
 from visantctl.updates.boot import repair
@@ -34,7 +33,7 @@ def prepare(device: Device) -> Record | None:
     carried = settings(device)
     if known is None or known.phase != "taking_over":  # else the copies hold what there was at the beginning
         known = record.keep(place, found, _captures(device, carried))
-    device_settings.write(place, carried, Path(__file__).resolve().parents[3] / ".env.device.example")
+    env_file.write(place, carried, Path(__file__).resolve().parents[3] / ".env.device.example")
     return known
 
 
@@ -92,7 +91,7 @@ def go_on(device: Device) -> bool:
         go_back(device, str(why))
         return False
     old_tree.put_aside(place)
-    device_settings.comment_out(place, old_units.DROPPED, "of the git-based version, without a meaning here")
+    env_file.comment_out(place, old_units.DROPPED, "of the git-based version, without a meaning here")
     known.advance(place, "done")
     device.ledger.write("taken_over", to=known.version)
     device.log.info(

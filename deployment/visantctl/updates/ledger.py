@@ -10,8 +10,8 @@ from typing import Any
 from visantctl.host import durable
 from visantctl.host.log import now
 from visantctl.host.place import Place
-from visantctl.releases.version import is_version
 from visantctl.updates.pending import Pending
+from visantctl.version import is_version
 
 _HISTORY_KEPT = 300
 

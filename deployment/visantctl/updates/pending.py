@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from visantctl.host import durable
 from visantctl.host.log import now
-from visantctl.releases.version import is_version
+from visantctl.version import is_version
 
 
 def _named(version: object) -> bool:

@@ -14,9 +14,9 @@ from visantctl.errors import EngineFailed, NoSpace, Refused
 from visantctl.host import durable
 from visantctl.host.kill_point import step
 from visantctl.releases import images
-from visantctl.releases.leftovers import remove_leftovers
 from visantctl.releases.manifest import Release
 from visantctl.releases.source import Source
+from visantctl.updates.leftovers import remove_leftovers
 from visantctl.wiring import Device
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")

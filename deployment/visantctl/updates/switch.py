@@ -10,8 +10,8 @@ from visantctl.errors import EngineAway, EngineFailed, Problem
 from visantctl.host import durable, units
 from visantctl.host.kill_point import step
 from visantctl.releases import images
-from visantctl.releases.leftovers import remove_leftovers
 from visantctl.releases.stack import containers
+from visantctl.updates.leftovers import remove_leftovers
 from visantctl.updates.pending import Pending
 from visantctl.updates.rollback import roll_back
 from visantctl.updates.soak import Baseline, Unfit, watch

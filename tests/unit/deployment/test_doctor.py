@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from visantctl.doctor import card, clock, cloud, configuration, host, network, picture, radio, services
+from visantctl.host import env_file
 
 TREE = Path(__file__).resolve().parents[3]
 
@@ -50,7 +51,7 @@ def test_a_black_picture_is_worth_a_warning() -> None:
 
 
 def test_the_example_knows_every_setting_and_a_typing_error_is_none() -> None:
-    known = configuration.known_keys((TREE / ".env.device.example").read_text())
+    known = env_file.known_keys((TREE / ".env.device.example").read_text())
     assert {"DEVICE_ID", "CAMERA_SOURCE", "UPDATE_URL", "VIDEO_GID", "UPDATE_SOAK"} <= known
     assert "CAMERA_SOURSE" not in known
 
@@ -165,7 +166,7 @@ def test_the_kernels_own_sensor_tells_undervoltage_where_there_is_no_vcgencmd(
 
 
 def test_what_nothing_reads_is_named_with_what_is_meant(tmp_path: Path) -> None:
-    known = configuration.known_keys((TREE / ".env.device.example").read_text())
+    known = env_file.known_keys((TREE / ".env.device.example").read_text())
     file = tmp_path / ".env.device"
     found = list(configuration.unknown({"CAMERA_SOURSE": "0", "https_proxy": "x", "FOO": "1"}, known, file))
     assert levels(found) == ["WARN"] * 3

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from visantctl.doctor import services
-from visantctl.host import status as status_module
 from visantctl.releases.stack import Container
+from visantctl.service import status as status_module
 
 UP, STARTS, ILL = ("running", "healthy"), ("running", "starting"), ("running", "unhealthy")
 
