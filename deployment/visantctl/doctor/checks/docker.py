@@ -1,28 +1,20 @@
-"""The Engine, the release and its containers."""
+"""The Engine, the addresses it uses, and its way out."""
 
 from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from visantctl.doctor.finding import Finding, fail, good, warn
-from visantctl.errors import Problem
-from visantctl.host.programs import ask
 from visantctl.network import address_pools, engine_uplink, neighbours
-from visantctl.releases.stack import containers
-from visantctl.service.status import status
 from visantctl.wiring import Device
 
-_PATIENCE = 60.0
-"""Seconds that services may take to start: Compose's start_period and some."""
-_START = ("systemctl", "restart", "visant-device-v2.service")
+ORDER = 20
 
 
-def engine(device: Device) -> Iterator[Finding]:
+def check(device: Device) -> Iterator[Finding]:
     """Docker itself, and the addresses it uses."""
     if not device.engine.answers():
         yield fail(
@@ -57,7 +49,9 @@ def engine(device: Device) -> Iterator[Finding]:
             "docker",
             "other computers of this site's network can reach the camera (an Engine before 28, and no rule against it)",
             "sudo systemctl restart visant-device-v2 sets the rule; is iptables there? Or install Engine 28 or newer",
-            *_START,
+            "systemctl",
+            "restart",
+            "visant-device-v2.service",
         )
     yield from uplink(device)
 
@@ -77,7 +71,9 @@ def pools(file: Path) -> Iterator[Finding]:
             "docker",
             "new networks of Docker may take addresses of this site's networks",
             "sudo visantctl address-pools --write (good from the Engine's next start on)",
-            *("visantctl", "address-pools", "--write"),
+            "visantctl",
+            "address-pools",
+            "--write",
         )
 
 
@@ -94,82 +90,3 @@ def uplink(device: Device) -> Iterator[Finding]:
             yield good("docker", "the Engine uses the site's proxy")
         else:
             yield warn("docker", "the Engine was not restarted since it was given the proxy", remedy)
-
-
-def stack(device: Device) -> Iterator[Finding]:
-    """The release that should run, and what does."""
-    value = _when_started(device)
-    if value["state"] == "no_engine":
-        return
-    if value["state"] == "empty":
-        yield fail("release", "no release is installed", "run install_device.sh --from RELEASE.TAR")
-        return
-    if value["state"] == "ok":
-        yield good("release", f"{value['version']}: all {len(value['services'])} services run")
-    elif value["state"] == "starting":
-        slow = [name for name, one in sorted(value["services"].items()) if one["health"] == "starting"]
-        yield warn("release", f"still starting: {', '.join(slow)}", f"visantctl logs {' '.join(slow)}")
-    elif value["state"] == "updating":
-        yield warn(
-            "release", f"an update to {value['pending']['candidate']} is going on", "look again in a few minutes"
-        )
-    else:
-        remedy = "sudo systemctl restart visant-device-v2; visantctl logs"
-        yield fail("release", "; ".join(value["faults"]) or str(value["state"]), remedy, *_START)
-    restarted = {name: one["restarts"] for name, one in value["services"].items() if one["restarts"]}
-    if restarted:
-        text = ", ".join(f"{name} {count} times" for name, count in sorted(restarted.items()))
-        yield warn("release", f"restarted since its start: {text}", f"visantctl logs {' '.join(sorted(restarted))}")
-    if value["quarantined"]:
-        yield warn("release", f"in quarantine: {', '.join(sorted(value['quarantined']))}", "visantctl history says why")
-
-
-def _when_started(device: Device) -> dict[str, Any]:
-    """The status, once every service has said its first word: a device that just starts has nothing to be mended."""
-    deadline = time.monotonic() + _PATIENCE
-    while (value := status(device))["state"] == "starting" and time.monotonic() < deadline:
-        time.sleep(1.0)
-    return value
-
-
-def units() -> Iterator[Finding]:
-    """What systemd starts at boot and at night."""
-    for name, what in (
-        ("visant-device-v2.service", "the device"),
-        ("visant-update.timer", "the update timer"),
-        ("visant-clock.timer", "the clock's fallback"),
-    ):
-        enabled, active = ask("systemctl", "is-enabled", name), ask("systemctl", "is-active", name)
-        if enabled is None and active is None:
-            yield warn("units", "systemd does not answer", "boot the device normally")
-            return
-        if enabled != "enabled" or active not in ("active", "activating", "reloading"):
-            yield fail(
-                "units",
-                f"{name} is {enabled or 'missing'} and {active}: {what} does not come back by itself",
-                f"sudo systemctl enable --now {name}",
-                "systemctl",
-                "enable",
-                "--now",
-                name,
-            )
-        else:
-            yield good("units", f"{name} is enabled and {active}")
-
-
-def running(device: Device, service: str) -> str | None:
-    """Id of the service's container; None where it does not run."""
-    found = [one for one in containers(device.engine, device.settings.project) if one.service == service]
-    return found[0].id if len(found) == 1 and found[0].status == "running" else None
-
-
-def heartbeat(device: Device, service: str) -> dict[str, Any] | None:
-    """What the service's process says of itself (`facts`, `degraded`); None where it does not run."""
-    try:
-        container = running(device, service)
-        if container is None:
-            return None
-        value = json.loads(device.engine.run("exec", container, "cat", f"/run/visant/{service}.heartbeat", timeout=15))
-    except (Problem, ValueError):
-        return None
-    return value if isinstance(value, dict) else None

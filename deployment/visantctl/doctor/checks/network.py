@@ -17,6 +17,8 @@ from visantctl.host.programs import ask
 from visantctl.network.uplink import context, goes_through_proxy, opener
 from visantctl.wiring import Device
 
+ORDER = 60
+
 _TIMEOUT = 8.0
 _RENEW = 14
 """Days before its end at which a certificate should have been renewed."""

@@ -13,6 +13,8 @@ from visantctl.errors import Misconfigured
 from visantctl.host.env_file import SERVICE_ID, checked, known_keys, read_env_file
 from visantctl.wiring import Device
 
+ORDER = 10
+
 
 def check(device: Device) -> Iterator[Finding]:
     """One finding a trouble, or one that all is well."""
