@@ -22,7 +22,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Device:
-    """This host's place, settings, Engine, memory and log."""
+    """This host as commands see it: its paths, settings, Engine, what it remembers of its updates, and its log."""
 
     place: Place
     settings: Settings

@@ -39,7 +39,7 @@ class Settings:
     """Free bytes that must remain after a release is unpacked: above the uploader's SPOOL_MIN_FREE_BYTES (512 MiB),
     below which it keeps no picture."""
     migration_patience: float = 600.0
-    """How long a take-over from the git-based version waits for the stream before the old service comes back."""
+    """How long a migration from the git-based version waits for the stream before the old service comes back."""
     project: str = "visant"
     """Compose project name."""
     proxies: Mapping[str, str] | None = None

@@ -72,7 +72,7 @@ class Ledger:
         return count
 
     def forget_interruptions(self) -> None:
-        """The update came to a verdict."""
+        """The update came to its end."""
         durable.remove_file(self._place.state / "interruptions.json")
 
     def write(self, result: str, **fields: Any) -> None:

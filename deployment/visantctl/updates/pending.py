@@ -25,8 +25,8 @@ class Pending:
 
     switching     links and containers may be of either release, or mixed
     soaking       the candidate's containers were started and are being watched
-    committing    the verdict is good; only bookkeeping is left
-    rolling_back  the verdict is bad; the way is back to `good`
+    committing    judged fit; only bookkeeping is left
+    rolling_back  judged unfit; the way is back to `good`
     """
 
     candidate: str

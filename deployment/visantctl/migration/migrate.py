@@ -1,4 +1,4 @@
-"""There and back. Each step may be done twice: a boot goes on with a take-over that a power cut ended."""
+"""There and back. Each step may be done twice: a boot goes on with a migration that a power cut ended."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def settings(device: Device) -> dict[str, str]:
 
 
 def begin(device: Device) -> None:
-    """Arm the unit that does it, also after a power cut, and wait for its verdict; Problem when it went back."""
+    """Arm the unit that does it, also after a power cut, and wait for its end; Problem when it went back."""
     place = device.place
     known = record.read(place)
     version = known.version if known is not None and known.phase == "taking_over" else _fetched(device)
@@ -60,9 +60,9 @@ def begin(device: Device) -> None:
     units.systemctl("daemon-reload")
     units.systemctl("enable", "--quiet", UNIT)
     units.systemctl("start", UNIT, timeout=device.settings.migration_patience + 1800)
-    verdict = record.read(place)
-    if verdict is None or verdict.phase != "done":
-        raise Problem(f"not taken over: {verdict.reason if verdict and verdict.reason else f'journalctl -u {UNIT}'}")
+    ended = record.read(place)
+    if ended is None or ended.phase != "done":
+        raise Problem(f"not taken over: {ended.reason if ended and ended.reason else f'journalctl -u {UNIT}'}")
 
 
 def _fetched(device: Device) -> str | None:
@@ -73,7 +73,7 @@ def _fetched(device: Device) -> str | None:
 
 
 def go_on(device: Device) -> bool:
-    """Take over: stop the old, switch, wait for the stream. False when the old service runs again."""
+    """Stop the old service, switch, wait for the stream. False when the old service runs again."""
     place = device.place
     known = record.read(place)
     if known is None or known.phase != "taking_over":
