@@ -1,4 +1,7 @@
-"""The clock: who sets it, and how far it is from the cloud's."""
+"""The clock: who sets it, and how far it is from the cloud's.
+
+Not in checks/: the check `network` asks here, because the date comes with the cloud's answer.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The updater's settings: from `.env.device`, overridden by the environment (systemd drop-ins)."""
+"""visantctl's own settings: from `.env.device`, overridden by the environment (systemd drop-ins)."""
 
 from __future__ import annotations
 

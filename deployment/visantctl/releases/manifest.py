@@ -1,4 +1,4 @@
-"""The release manifest: what one version is made of. `docs/updates.md` shows one."""
+"""The release manifest: what one version is made of. `deployment/release/make_release.py` writes it."""
 
 from __future__ import annotations
 
