@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from visantctl.host import device_settings
+from visantctl.host import env_file
 from visantctl.host.place import Place
 from visantctl.migration import old_tree, old_units, record
 from visantctl.migration.old_units import OldUnit
@@ -114,8 +114,8 @@ def test_the_old_checkout_is_put_aside_and_comes_back_whole(place: Place) -> Non
 
 def test_dropped_settings_stay_as_comments(place: Place) -> None:
     place.env_file.write_text("A=1\nCONFIG_POLL_INTERVAL=5.0\n export API_TIMEOUT=3\n#CAMERA_BACKEND=x\n")
-    device_settings.comment_out(place, old_units.DROPPED, "old")
+    env_file.comment_out(place, old_units.DROPPED, "old")
     assert place.env_file.read_text().splitlines() == [
         "A=1", "# CONFIG_POLL_INTERVAL=5.0  (old)", "#  export API_TIMEOUT=3  (old)", "#CAMERA_BACKEND=x",
     ]  # fmt: skip
-    assert device_settings.names(place) == ["A"]
+    assert env_file.names(place) == ["A"]

@@ -10,29 +10,10 @@ from pathlib import Path
 
 from visantctl.doctor.finding import Finding, fail, good, warn
 from visantctl.errors import Misconfigured
-from visantctl.host.device_settings import SERVICE_ID, checked
-from visantctl.host.settings import read_env_file
+from visantctl.host.env_file import SERVICE_ID, checked, known_keys, read_env_file
 from visantctl.wiring import Device
 
-_ALSO_KNOWN = {
-    "HTTP_PROXY",
-    "UPDATE_SETTLE",
-    "UPDATE_IDLE_WAIT",
-    "UPDATE_START_TIMEOUT",
-    "UPDATE_ENGINE_PATIENCE",
-    "UPDATE_MIN_FREE_BYTES",
-    "MIGRATION_PATIENCE",
-    "VISANT_PROJECT",
-    "UPDATE_STATUS_FILE",
-    "HEARTBEAT_FILE",
-    "TZ",
-}
-"""Settings that the example does not list."""
-
-
-def known_keys(example: str) -> set[str]:
-    """Every setting that `.env.device.example` names, commented out or not."""
-    return set(re.findall(r"^#?([A-Z][A-Z0-9_]*)=", example, re.MULTILINE)) | _ALSO_KNOWN
+ORDER = 10
 
 
 def check(device: Device) -> Iterator[Finding]:

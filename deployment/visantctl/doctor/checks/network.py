@@ -12,10 +12,12 @@ from urllib.parse import urlsplit
 
 from visantctl.doctor import clock
 from visantctl.doctor.finding import Finding, fail, good, warn
-from visantctl.doctor.shell import ask
-from visantctl.host.settings import read_env_file
+from visantctl.host.env_file import read_env_file
+from visantctl.host.programs import ask
 from visantctl.network.uplink import context, goes_through_proxy, opener
 from visantctl.wiring import Device
+
+ORDER = 60
 
 _TIMEOUT = 8.0
 _RENEW = 14

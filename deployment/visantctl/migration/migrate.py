@@ -1,4 +1,4 @@
-"""There and back. Each step may be done twice: a boot goes on with a take-over that a power cut ended."""
+"""There and back. Each step may be done twice: a boot goes on with a migration that a power cut ended."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from visantctl.errors import Problem
-from visantctl.host import device_settings, durable, units
-from visantctl.host.device_settings import SERVICE_ID
+from visantctl.host import durable, env_file, units
+from visantctl.host.env_file import SERVICE_ID, read_env_file
 from visantctl.host.lock import update_lock
-from visantctl.host.settings import read_env_file
 from visantctl.migration import old_tree, old_units, record
 from visantctl.migration.record import Record
 from visantctl.updates.boot import repair
@@ -34,7 +33,7 @@ def prepare(device: Device) -> Record | None:
     carried = settings(device)
     if known is None or known.phase != "taking_over":  # else the copies hold what there was at the beginning
         known = record.keep(place, found, _captures(device, carried))
-    device_settings.write(place, carried, Path(__file__).resolve().parents[3] / ".env.device.example")
+    env_file.write(place, carried, Path(__file__).resolve().parents[3] / ".env.device.example")
     return known
 
 
@@ -49,7 +48,7 @@ def settings(device: Device) -> dict[str, str]:
 
 
 def begin(device: Device) -> None:
-    """Arm the unit that does it, also after a power cut, and wait for its verdict; Problem when it went back."""
+    """Arm the unit that does it, also after a power cut, and wait for its end; Problem when it went back."""
     place = device.place
     known = record.read(place)
     version = known.version if known is not None and known.phase == "taking_over" else _fetched(device)
@@ -61,9 +60,9 @@ def begin(device: Device) -> None:
     units.systemctl("daemon-reload")
     units.systemctl("enable", "--quiet", UNIT)
     units.systemctl("start", UNIT, timeout=device.settings.migration_patience + 1800)
-    verdict = record.read(place)
-    if verdict is None or verdict.phase != "done":
-        raise Problem(f"not taken over: {verdict.reason if verdict and verdict.reason else f'journalctl -u {UNIT}'}")
+    ended = record.read(place)
+    if ended is None or ended.phase != "done":
+        raise Problem(f"not taken over: {ended.reason if ended and ended.reason else f'journalctl -u {UNIT}'}")
 
 
 def _fetched(device: Device) -> str | None:
@@ -74,7 +73,7 @@ def _fetched(device: Device) -> str | None:
 
 
 def go_on(device: Device) -> bool:
-    """Take over: stop the old, switch, wait for the stream. False when the old service runs again."""
+    """Stop the old service, switch, wait for the stream. False when the old service runs again."""
     place = device.place
     known = record.read(place)
     if known is None or known.phase != "taking_over":
@@ -92,7 +91,7 @@ def go_on(device: Device) -> bool:
         go_back(device, str(why))
         return False
     old_tree.put_aside(place)
-    device_settings.comment_out(place, old_units.DROPPED, "of the git-based version, without a meaning here")
+    env_file.comment_out(place, old_units.DROPPED, "of the git-based version, without a meaning here")
     known.advance(place, "done")
     device.ledger.write("taken_over", to=known.version)
     device.log.info(

@@ -12,18 +12,18 @@ old_services() { # FLAG...: what visantctl says of them; nothing on a host that 
     done
 }
 
-plan_take_over() {
+plan_migration() {
     local names
     names=$(old_services --names)
     [ -z "$names" ] || say "  - take over from $names: its settings are kept; it is stopped when the new images are here, and comes back if there is no stream within $(value_in MIGRATION_PATIENCE "$ROOT/.env.device" | grep . || echo 600) s"
 }
 
-prepare_take_over() { old_services --prepare; }
+prepare_migration() { old_services --prepare; }
 
-# Whether one has begun and has no verdict yet.
-taking_over() { [ -f "$ROOT/state/take_over.json" ] && ctl take-over --open; }
+# Whether a migration was begun and is neither done nor back yet.
+migration_is_open() { [ -f "$ROOT/state/take_over.json" ] && ctl take-over --open; }
 
-take_over() {
+migrate() {
     # Begun already, then its unit is at work: nothing may be fetched beside it.
     grep -q '"phase": "taking_over"' "$ROOT/state/take_over.json" || ctl update --fetch-only ${ARCHIVE:+--from "$ARCHIVE"} ||
         die "the release could not be had (the reason is above); the old service was not touched: run the same command again when that is solved"

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from visantctl.doctor.finding import Finding, fail, good, warn
-from visantctl.doctor.services import running
 from visantctl.errors import Problem
 from visantctl.wiring import Device
+
+ORDER = 50
 
 _DARK = 8
 """Mean brightness of 255 below which a picture shows nothing."""
@@ -32,7 +33,7 @@ else:
 
 def check(device: Device) -> Iterator[Finding]:
     """Taken by the camera service and judged beside it, where OpenCV is."""
-    camera = running(device, "camera")
+    camera = device.running("camera")
     if camera is None:
         yield fail("camera", "the camera service does not run", "sudo systemctl restart visant-device-v2")
         return

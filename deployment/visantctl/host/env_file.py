@@ -1,4 +1,6 @@
-"""Writing `/opt/visant/.env.device` and the token beside it: values change, a person's comments and order stay."""
+"""`/opt/visant/.env.device` and the token beside it: read as Compose reads it, checked, and written with care: values
+change, a person's comments and order stay.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +9,82 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from visantctl.errors import Misconfigured
 from visantctl.host import durable
 from visantctl.host.place import Place
-from visantctl.host.settings import read_env_file
-from visantctl.network import uplink
 
 SERVICE_ID = 10001
 """User and group that the services run as (compose.yaml)."""
 TOKEN_INSIDE = "/run/secrets/device_token"
 """Where the services see `secrets/device_token`."""
+PROXY_KEYS = ("HTTPS_PROXY", "HTTP_PROXY")
+UPLINK_KEYS = (*PROXY_KEYS, "NO_PROXY", "SSL_CERT_FILE")
+"""How to get out of this site: for the services, visantctl and the Docker Engine alike."""
+_ALSO_KNOWN = {
+    "HTTP_PROXY",
+    "UPDATE_SETTLE",
+    "UPDATE_IDLE_WAIT",
+    "UPDATE_START_TIMEOUT",
+    "UPDATE_ENGINE_PATIENCE",
+    "UPDATE_MIN_FREE_BYTES",
+    "MIGRATION_PATIENCE",
+    "VISANT_PROJECT",
+    "UPDATE_STATUS_FILE",
+    "HEARTBEAT_FILE",
+    "TZ",
+}
+"""Settings that the example does not list."""
 _DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _KEY = re.compile(r"[A-Z][A-Z0-9_]*")
+_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)")
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=~-]*")
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """KEY=VALUE lines; quotes around a value and a ` # comment` after it are taken off, as Compose does."""
+    values: dict[str, str] = {}
+    try:
+        # With or without the mark that some editors put first; a wrong byte in a comment stops nothing.
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
+    except FileNotFoundError:
+        return values
+    except PermissionError:
+        raise Misconfigured(f"{path} cannot be read: run as root (sudo)") from None
+    if "\0" in text:
+        raise Misconfigured(f"{path} is not plain text (UTF-16?): save it as UTF-8")
+    for line in text.splitlines():
+        match = _LINE.fullmatch(line)
+        if match is None or line.lstrip().startswith("#"):
+            continue
+        key, value = match.group(1), match.group(2).strip()
+        if len(value) >= 2 and value[0] in "'\"" and value.find(value[0], 1) > 0:
+            value = value[1 : value.find(value[0], 1)]
+        else:
+            value = re.split(r"(?:^|\s)#", value, maxsplit=1)[0].rstrip()
+        values[key] = value
+    return values
+
+
+def known_keys(example: str) -> set[str]:
+    """Every setting that `.env.device.example` names, commented out or not."""
+    return set(re.findall(r"^#?([A-Z][A-Z0-9_]*)=", example, re.MULTILINE)) | _ALSO_KNOWN
+
+
+def checked_proxy(key: str, value: str) -> str:
+    """The value; Misconfigured without its password. The form that services, Engine and visantctl all understand."""
+    parts = urlsplit(value)
+    try:
+        fits = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0 and parts.path in ("", "/")
+    except ValueError:  # a port that is no number
+        fits = False
+    if not fits or re.search(r"\s", value):
+        shown = re.sub(r"//\S*@", "//****@", value)
+        raise Misconfigured(
+            f"{key}={shown!r} must look like http://proxy.example:3128 or http://user:password@host:port"
+        )
+    return value
 
 
 def checked(key: str, value: str) -> str:
@@ -40,8 +104,8 @@ def checked(key: str, value: str) -> str:
         value = value[: -len("/v1")] if value.endswith("/v1") else value
         if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", value):
             raise Misconfigured(f"API_URL={value!r} must look like https://your-cloud.example")
-    if key in uplink.PROXY_KEYS and value:
-        uplink.checked_proxy(key, value)
+    if key in PROXY_KEYS and value:
+        checked_proxy(key, value)
     return value
 
 

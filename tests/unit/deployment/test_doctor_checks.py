@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from visantctl.doctor import card, clock, cloud, configuration, host, network, picture, radio, services
+from visantctl.doctor import clock
+from visantctl.doctor.checks import camera, card, docker, heat, network, power, settings, spool, stream, tailscale, wifi
+from visantctl.host import env_file
 
 TREE = Path(__file__).resolve().parents[3]
 
@@ -18,15 +20,13 @@ def levels(findings: Any) -> list[str]:
 
 def test_every_finding_that_is_no_pass_has_a_remedy() -> None:
     seen = [
-        picture.finding({"reason": "camera_absent", "detail": "no /dev/video0"}),
-        host.power_finding(0x1),
-        host.power_finding(0x10000),
-        cloud.stream_finding({"degraded": {"cloud": "refused"}}),
-        cloud.stream_finding({"facts": {"last_event_age": 400}}),
-        cloud.stream_finding({}),
-        *cloud.spool_findings(
-            {"pictures": 3, "oldest_age": 7200, "days_left": 0.2, "dead_letter": 1}, {"disk": "full"}
-        ),
+        camera.finding({"reason": "camera_absent", "detail": "no /dev/video0"}),
+        power.finding(0x1),
+        power.finding(0x10000),
+        stream.finding({"degraded": {"cloud": "refused"}}),
+        stream.finding({"facts": {"last_event_age": 400}}),
+        stream.finding({}),
+        *spool.findings({"pictures": 3, "oldest_age": 7200, "days_left": 0.2, "dead_letter": 1}, {"disk": "full"}),
     ]
     assert levels(seen) == ["FAIL", "FAIL", "WARN", "FAIL", "WARN", "WARN", "FAIL", "WARN", "WARN"]
     assert all(one.remedy for one in seen)
@@ -35,10 +35,10 @@ def test_every_finding_that_is_no_pass_has_a_remedy() -> None:
 def test_a_healthy_device_passes() -> None:
     frame = {"bytes": 300_000, "width": 1920, "height": 1080, "brightness": 90.0, "sharpness": 410.2}
     seen = [
-        picture.finding(frame),
-        host.power_finding(0),
-        cloud.stream_finding({"facts": {"last_event_age": 12.0}, "degraded": {}}),
-        *cloud.spool_findings({"pictures": 0, "reports": 0, "days_left": 19.0}, {}),
+        camera.finding(frame),
+        power.finding(0),
+        stream.finding({"facts": {"last_event_age": 12.0}, "degraded": {}}),
+        *spool.findings({"pictures": 0, "reports": 0, "days_left": 19.0}, {}),
     ]
     assert levels(seen) == ["PASS"] * 4
     assert "1920x1080" in seen[0].text
@@ -46,11 +46,11 @@ def test_a_healthy_device_passes() -> None:
 
 def test_a_black_picture_is_worth_a_warning() -> None:
     frame = {"bytes": 20_000, "width": 640, "height": 480, "brightness": 0.4, "sharpness": 0.1}
-    assert picture.finding(frame).level == "WARN"
+    assert camera.finding(frame).level == "WARN"
 
 
 def test_the_example_knows_every_setting_and_a_typing_error_is_none() -> None:
-    known = configuration.known_keys((TREE / ".env.device.example").read_text())
+    known = env_file.known_keys((TREE / ".env.device.example").read_text())
     assert {"DEVICE_ID", "CAMERA_SOURCE", "UPDATE_URL", "VIDEO_GID", "UPDATE_SOAK"} <= known
     assert "CAMERA_SOURSE" not in known
 
@@ -70,7 +70,11 @@ def test_a_worn_card_is_told_and_a_new_one_is_not(tmp_path: Path) -> None:
 def test_weak_wifi_is_told(tmp_path: Path, level: str, expected: str) -> None:
     table = tmp_path / "wireless"
     table.write_text(f"Inter-| sta-|\n face | tus |\n wlan0: 0000   60.  {level}  -256        0      0\n")
-    assert levels(radio.wifi(table)) == [expected]
+    assert levels(wifi.signal(table, tmp_path / "none")) == [expected]
+
+
+def test_a_hot_processor_is_told() -> None:
+    assert [heat.finding(degrees).level for degrees in (61.0, 85.0)] == ["PASS", "WARN"]
 
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -133,7 +137,7 @@ def test_the_clock(skew: float | None, synchronised: bool, fallback: bool, level
     ],
 )
 def test_tailscale(value: dict[str, Any], level: str, word: str) -> None:
-    found = radio.tailscale_finding(value, NOW)
+    found = tailscale.finding(value, NOW)
     assert found.level == level
     assert word in found.text
 
@@ -156,23 +160,23 @@ def test_errors_of_the_file_system_and_a_read_only_root_are_told(tmp_path: Path)
 def test_the_kernels_own_sensor_tells_undervoltage_where_there_is_no_vcgencmd(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host, "ask", lambda *_: None)
+    monkeypatch.setattr(power, "ask", lambda *_: None)
     (tmp_path / "hwmon1").mkdir()
     (tmp_path / "hwmon1/name").write_text("rpi_volt\n")
     for text, level in (("0\n", "PASS"), ("1\n", "FAIL")):
         (tmp_path / "hwmon1/in0_lcrit_alarm").write_text(text)
-        assert levels(host.power(tmp_path)) == [level]
+        assert levels(power.undervoltage(tmp_path)) == [level]
 
 
 def test_what_nothing_reads_is_named_with_what_is_meant(tmp_path: Path) -> None:
-    known = configuration.known_keys((TREE / ".env.device.example").read_text())
+    known = env_file.known_keys((TREE / ".env.device.example").read_text())
     file = tmp_path / ".env.device"
-    found = list(configuration.unknown({"CAMERA_SOURSE": "0", "https_proxy": "x", "FOO": "1"}, known, file))
+    found = list(settings.unknown({"CAMERA_SOURSE": "0", "https_proxy": "x", "FOO": "1"}, known, file))
     assert levels(found) == ["WARN"] * 3
     assert "CAMERA_SOURCE is meant?" in found[0].remedy
     assert any("HTTPS_PROXY is meant?" in one.remedy for one in found)
     file.write_text("DEVICE_ID=A\nbroken line\nexport DEVICE_ID=B\n# comment\n\n=5\n")
-    texts = [one.text for one in configuration._unread(file)]
+    texts = [one.text for one in settings._unread(file)]
     assert texts == [
         "line 2 is not KEY=VALUE: it does nothing",
         "line 6 is not KEY=VALUE: it does nothing",
@@ -184,4 +188,4 @@ def test_pools_that_are_no_json_are_a_finding_and_no_stack_trace(tmp_path: Path)
     file = tmp_path / "daemon.json"
     for text in ("{", "[]", "3"):
         file.write_text(text)
-        assert levels(services.pools(file)) == ["FAIL"], text
+        assert levels(docker.pools(file)) == ["FAIL"], text

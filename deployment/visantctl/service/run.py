@@ -14,9 +14,9 @@ import time
 
 from visantctl.errors import Busy, EngineAway, EngineFailed, Problem
 from visantctl.host import lock
-from visantctl.host.follower import Follower
 from visantctl.network import engine_uplink
 from visantctl.releases.stack import any_running
+from visantctl.service.follower import Follower
 from visantctl.updates.boot import boot
 from visantctl.updates.pending import Pending
 from visantctl.wiring import Device
