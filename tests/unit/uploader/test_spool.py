@@ -10,10 +10,9 @@ import pytest
 from visant_contract.outcome import Reason
 from visant_uploader.counters import Counters
 from visant_uploader.spool import writing
-from visant_uploader.spool.contents import count
+from visant_uploader.spool.figures import SpoolFull, count
 from visant_uploader.spool.file_format import decode, encode
 from visant_uploader.spool.layout import Destination, outcome_files
-from visant_uploader.spool.room import SpoolFull
 from visant_uploader.spool.store import SpoolInUse
 
 HERE = Destination("cloud-1", "FLOOR1")
@@ -119,7 +118,8 @@ def test_the_counts_after_a_restart_are_the_counts_before_it(make, spool) -> Non
     spool.put(make.report("t-9"))
     before = spool.contents()
     assert again(spool, make).contents() == before
-    assert before.unacknowledged.pictures == 3 and before.unacknowledged.reports == 1
+    unacknowledged = spool.folders.unacknowledged
+    assert before.pictures[unacknowledged] == 3 and before.reports[unacknowledged] == 1
 
 
 def test_a_full_spool_refuses_pictures_and_takes_reports(make, tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ def test_a_file_that_names_nobody_counts_as_no_outcome(make, spool) -> None:
     name = released(spool, make.picture())
     assert spool.quarantine(HERE, name, None) is None
     assert find(spool) is None
-    assert spool.contents().quarantine.pictures == 1
+    assert spool.contents().pictures[spool.folders.quarantine] == 1
 
 
 def test_an_unreadable_file_left_unacknowledged_lets_its_command_run_again(make, spool) -> None:
@@ -283,7 +283,7 @@ def test_damaged_files_put_back_go_to_quarantine_and_are_counted(make, tmp_path:
     spool.open()
     (spool.folders.incoming / "abc.picture").write_bytes(b"nonsense")
     assert spool.take_incoming() == []
-    assert spool.contents().quarantine.pictures == 1
+    assert spool.contents().pictures[spool.folders.quarantine] == 1
     assert counters.sums()["spool_damaged"] == 1
 
 
@@ -303,8 +303,8 @@ def test_what_moves_while_all_is_counted_is_counted_once(make, spool, monkeypatc
             wait([threads.submit(move), threads.submit(spool.put, make.picture("t-3"), b"jpeg")], timeout=0.5)
             return counted
 
-        monkeypatch.setattr("visant_uploader.spool.counts.count", counted_meanwhile)
-        spool.counts.count_again()
+        monkeypatch.setattr("visant_uploader.spool.figures.count", counted_meanwhile)
+        spool.figures.recount(beside_puts=True)
     assert spool.contents() == count(spool.folders)
 
 

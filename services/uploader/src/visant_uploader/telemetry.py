@@ -16,8 +16,7 @@ from visant_uploader.capture.camera_client import CameraClient, CameraTrouble, C
 from visant_uploader.cloud_watch import CloudWatch
 from visant_uploader.counters import Counters
 from visant_uploader.delivery.cloud_client import CloudClient
-from visant_uploader.spool.fill_rate import FillRate
-from visant_uploader.spool.health import spool_health
+from visant_uploader.spool.figures import FillRate
 from visant_uploader.spool.layout import Destination
 from visant_uploader.spool.store import Spool
 
@@ -113,7 +112,7 @@ class TelemetryLoop:
             camera=camera,
             spool=await asyncio.to_thread(self._spool_health),
             clock=ClockHealth(wall=moment.wall, synchronised=moment.synchronised, cloud_offset=ahead),
-            disk_free_bytes=await asyncio.to_thread(self._spool.room.free_bytes),
+            disk_free_bytes=await asyncio.to_thread(self._spool.figures.free_bytes),
             temperature=_temperature(),
             state="degraded" if reasons else "ok",
             reasons=reasons,
@@ -140,19 +139,11 @@ class TelemetryLoop:
         now = self._watch.moment().boottime
         captured = self._counters.sums().get("picture_bytes_captured", 0.0)
         self._rate.note(now, captured)
-        known = self._watch.cloud
-        spool = self._spool
-        own = None if known is None else Destination(known.cloud_id, self._device_id).place
         rate = self._rate.bytes_a_day(now, captured)
         self._heartbeat.fact("bytes_a_day", rate)
-        return spool_health(
-            spool.contents(),
-            None if own is None else spool.folders.outbox / own,
-            limit_bytes=spool.room.max_bytes,
-            min_free_bytes=spool.room.min_free_bytes,
-            free_bytes=spool.room.free_bytes(),
-            bytes_a_day=rate,
-        )
+        known = self._watch.cloud
+        own = None if known is None else Destination(known.cloud_id, self._device_id)
+        return self._spool.health(own, rate)
 
     def _update_status(self) -> dict[str, Any] | None:
         file = self._update_status_file

@@ -32,6 +32,7 @@ from visant_uploader.delivery.queue import DeliveryOrder
 from visant_uploader.delivery.sender import Courier
 from visant_uploader.outcomes import Outcomes
 from visant_uploader.settings import UploaderSettings
+from visant_uploader.spool.figures import Limits
 from visant_uploader.spool.known_cloud import FILE_NAME
 from visant_uploader.spool.store import Spool, SpoolInUse
 from visant_uploader.telemetry import TelemetryLoop
@@ -54,12 +55,7 @@ def run() -> int:
         fail(str(error))
     heartbeat = start_heartbeat("uploader")
     counters.publish()
-    spool = Spool(
-        settings.spool_dir,
-        max_bytes=settings.spool_max_bytes,
-        min_free_bytes=settings.spool_min_free_bytes,
-        counters=counters,
-    )
+    spool = Spool(settings.spool_dir, Limits(settings.spool_max_bytes, settings.spool_min_free_bytes), counters)
     _open(spool)
     try:
         return lifecycle.run(lambda stop: _work(settings, spool, cloud, counters, heartbeat, stop))

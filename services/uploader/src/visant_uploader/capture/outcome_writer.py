@@ -18,9 +18,9 @@ from visant_uploader.command_queue import CommandQueue
 from visant_uploader.counters import Counters
 from visant_uploader.degraded import Conditions
 from visant_uploader.outcomes import Outcomes, offset_for
+from visant_uploader.spool.figures import SpoolFull
 from visant_uploader.spool.file_format import SpoolHeader
 from visant_uploader.spool.layout import Destination
-from visant_uploader.spool.room import SpoolFull
 from visant_uploader.spool.store import Spool
 from visant_uploader.timestamps import best
 

@@ -15,11 +15,9 @@ from visant_runtime.settings import base_url, fail, load
 from visant_uploader.settings import SpoolSettings
 from visant_uploader.spool.admin.listing import Found, listing
 from visant_uploader.spool.admin.mending import Here, Refused, export, requeue, take_over
-from visant_uploader.spool.contents import count
-from visant_uploader.spool.health import spool_health
+from visant_uploader.spool.figures import Limits, count, disk_free, spool_health
 from visant_uploader.spool.known_cloud import FILE_NAME, KnownCloud, recall
 from visant_uploader.spool.layout import Destination, Folders
-from visant_uploader.spool.room import disk_free
 
 
 def spool_command(arguments: Sequence[str]) -> int:
@@ -50,12 +48,7 @@ def _ls(folders: Folders, settings: SpoolSettings, asked: argparse.Namespace) ->
     own = _own_place(folders)
     rate = _rate()
     health = spool_health(
-        count(folders),
-        None if own is None else folders.outbox / own,
-        limit_bytes=settings.spool_max_bytes,
-        min_free_bytes=settings.spool_min_free_bytes,
-        free_bytes=disk_free(folders.root),
-        bytes_a_day=rate,
+        count(folders), folders, own, _limits(settings), free_bytes=disk_free(folders.root), bytes_a_day=rate
     )
     if asked.json:
         for one in listing(folders, own):
@@ -181,7 +174,11 @@ def _room(folders: Folders, settings: SpoolSettings) -> int:
     """Bytes of pictures that the limits still allow; what waits in `incoming` counts."""
     coming = sum(one.stat().st_size for one in folders.incoming.iterdir())
     used = count(folders).picture_bytes() + coming
-    return min(settings.spool_max_bytes - used, disk_free(folders.root) - settings.spool_min_free_bytes)
+    return _limits(settings).room(used, disk_free(folders.root))
+
+
+def _limits(settings: SpoolSettings) -> Limits:
+    return Limits(settings.spool_max_bytes, settings.spool_min_free_bytes)
 
 
 def _rate() -> float | None:
