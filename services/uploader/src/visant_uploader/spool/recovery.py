@@ -7,9 +7,8 @@ from itertools import islice
 from pathlib import Path
 
 from visant_contract.outcome import Reason
-from visant_uploader.spool.file_format import CorruptFile, decode
+from visant_uploader.spool.file_format import CorruptFile, decode, read_header
 from visant_uploader.spool.layout import PICTURE, REPORT, UNREADABLE, Destination, Folders, outcome_files
-from visant_uploader.spool.reading import read_header
 from visant_uploader.spool.writing import move_durably
 
 AT_ONCE = 200

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from visant_uploader.spool.file_format import SpoolHeader
+from visant_uploader.spool.file_format import SpoolHeader, read_header
 from visant_uploader.spool.layout import PICTURE, REPORT, UNREADABLE, Folders, outcome_files
-from visant_uploader.spool.reading import read_header
 
 
 @dataclass(frozen=True)
