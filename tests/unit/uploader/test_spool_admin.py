@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import visant_uploader
 from visant_contract.outcome import Reason
 from visant_uploader.spool.admin.command import spool_command
 from visant_uploader.spool.file_format import encode
@@ -237,3 +238,13 @@ def test_the_cloud_is_remembered_for_its_own_url_only(tmp_path) -> None:
     assert recall(file, "http://b") is None
     file.write_text("{")
     assert recall(file, "http://a") is None
+
+
+def test_nothing_on_the_road_of_a_trigger_needs_the_technicians_commands() -> None:
+    package = Path(visant_uploader.__file__).parent
+    needing = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if "visant_uploader.spool.admin" in path.read_text()
+    }
+    assert {name for name in needing if not name.startswith("spool/admin/")} == {"__main__.py"}
