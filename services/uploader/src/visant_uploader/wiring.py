@@ -26,7 +26,6 @@ from visant_uploader.counters import Counters
 from visant_uploader.degraded import Conditions
 from visant_uploader.delivery.cloud_client import CloudClient
 from visant_uploader.delivery.loop import DeliveryLoop
-from visant_uploader.delivery.network import NetworkWatch
 from visant_uploader.delivery.pace import DeliveryPace
 from visant_uploader.delivery.queue import DeliveryOrder
 from visant_uploader.delivery.sender import Courier
@@ -120,7 +119,6 @@ async def _work(
         counters=counters,
         heartbeat=heartbeat,
     )
-    network = NetworkWatch(delivery.wake)
     watch.on_confirmed += [delivery.wake, telemetry.wake]
     log.info("uploader ready", device_id=settings.device_id, spool=str(settings.spool_dir))
     try:
@@ -129,7 +127,6 @@ async def _work(
             tasks.create_task(capture.run(stop))
             tasks.create_task(delivery.run(stop))
             tasks.create_task(telemetry.run(stop))
-            tasks.create_task(network.run(stop))
     finally:
         await asyncio.gather(queue.close(), camera.close(), cloud.close())
 

@@ -67,7 +67,7 @@ class DeliveryLoop:
         self._bell.set()
 
     def wake(self) -> None:
-        """A confirmed stream or a new address: every wait ends."""
+        """A confirmed stream shows that the network is there: every wait ends."""
         self._wakes += 1
         self._pace.wake()
         self._order.wake()
