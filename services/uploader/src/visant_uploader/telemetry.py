@@ -82,6 +82,7 @@ class TelemetryLoop:
         telemetry = await self.gather()
         if telemetry.spool is not None:
             self._heartbeat.fact("spool", telemetry.spool.model_dump())
+        self._heartbeat.fact("counters", telemetry.counters)  # a plain cloud takes no telemetry
         if self._watch.cloud is None:
             return
         try:

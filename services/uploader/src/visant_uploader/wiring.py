@@ -12,7 +12,6 @@ from visant_runtime.clock import Clock
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.heartbeat_start import start_heartbeat
 from visant_runtime.lifecycle import Stop
-from visant_runtime.metrics import serve_metrics
 from visant_runtime.settings import SettingsError, fail, load
 from visant_uploader.capture.camera_client import CameraClient
 from visant_uploader.capture.camera_slots import CameraTurns
@@ -48,12 +47,10 @@ def run() -> int:
     logs.configure(format=settings.log_format, level=settings.log_level, secrets=settings.secrets())
     counters = Counters()
     try:
-        serve_metrics(settings.http_host, settings.http_port)
         cloud = _cloud(settings, counters)
     except SettingsError as error:
         fail(str(error))
     heartbeat = start_heartbeat("uploader")
-    counters.publish()
     spool = Spool(settings.spool_dir, Limits(settings.spool_max_bytes, settings.spool_min_free_bytes), counters)
     _open(spool)
     try:
