@@ -17,7 +17,7 @@ from visant_uploader.counters import Counters
 from visant_uploader.delivery import loop
 from visant_uploader.delivery.loop import DeliveryLoop
 from visant_uploader.delivery.pace import DeliveryPace
-from visant_uploader.delivery.queue import DeliveryOrder
+from visant_uploader.delivery.queue import DeliveryQueue
 from visant_uploader.delivery.sender import Done
 from visant_uploader.spool.layout import Destination
 
@@ -25,7 +25,7 @@ HERE = Destination("cloud-1", "FLOOR1")
 AN_HOUR = 3600.0
 
 
-class FakeQueue:
+class FakeRedis:
     """What the connector wrote into Redis."""
 
     def __init__(self) -> None:
@@ -71,12 +71,12 @@ async def test_a_confirmed_stream_ends_every_wait(make, tmp_path: Path, monkeypa
     for trigger in ("t-1", "t-2"):
         spool.release(HERE, spool.put(make.picture(trigger), b"jpeg"))
     one, other = (make.picture(trigger).file_name() for trigger in ("t-1", "t-2"))
-    heartbeat, queue, stop, clock = Heartbeat(tmp_path / "heartbeat"), FakeQueue(), Stop(), Clock()
-    watch = CloudWatch(queue, "http://cloud", tmp_path / "cloud.json", clock)
+    heartbeat, in_redis, stop, clock = Heartbeat(tmp_path / "heartbeat"), FakeRedis(), Stop(), Clock()
+    watch = CloudWatch(in_redis, "http://cloud", tmp_path / "cloud.json", clock)
     sender = FakeSender({one: [Retryable("its own", endpoint=False)], other: [Retryable("all", retry_after=AN_HOUR)]})
     pace = DeliveryPace(Random(1))
     delivery = DeliveryLoop(
-        spool, sender, watch, DeliveryOrder(), pace,
+        spool, sender, watch, DeliveryQueue(), pace,
         device_id="FLOOR1", clock=clock, counters=Counters(), heartbeat=heartbeat,
     )  # fmt: skip
     watch.on_confirmed.append(delivery.wake)
@@ -86,7 +86,7 @@ async def test_a_confirmed_stream_ends_every_wait(make, tmp_path: Path, monkeypa
         tasks.create_task(delivery.run(stop))
         await until(lambda: sorted(sender.asked) == sorted((one, other)) and pace.trouble is not None)
         assert pace.next_due() >= clock.boottime() + AN_HOUR - 60  # both waits have begun, and both are long
-        queue.confirmed_at = 2.0
+        in_redis.confirmed_at = 2.0
         await until(lambda: sender.delivered == {one, other})
         stop.set()
     assert len(sender.asked) == 4

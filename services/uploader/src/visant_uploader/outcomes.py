@@ -26,8 +26,8 @@ class Outcomes:
         """The clocks."""
         return self._watch.moment()
 
-    def picture(self, entry: CommandEntry, trigger_id: str, taken: Snapshot) -> SpoolHeader:
-        """For a snapshot that was taken just now."""
+    def picture(self, entry: CommandEntry, trigger_id: str, snapshot: Snapshot) -> SpoolHeader:
+        """For a snapshot of just now."""
         now = self._watch.moment()
         return SpoolHeader(
             kind="picture",
@@ -38,11 +38,11 @@ class Outcomes:
             trigger_id=trigger_id,
             trigger_type=entry.trigger_type[:WORD_MAX],  # an older connector queued any length
             device_version=self._version,
-            time=at_exposure(taken.info.captured_boottime, now),
+            time=at_exposure(snapshot.info.captured_boottime, now),
             clock_offset=self._offset(),
-            sequence=taken.info.sequence,
-            width=taken.info.width,
-            height=taken.info.height,
+            sequence=snapshot.info.sequence,
+            width=snapshot.info.width,
+            height=snapshot.info.height,
         )
 
     def report(

@@ -14,20 +14,20 @@ from visant_runtime.heartbeat_start import start_heartbeat
 from visant_runtime.lifecycle import Stop
 from visant_runtime.settings import SettingsError, fail, load
 from visant_uploader.capture.camera_client import CameraClient
-from visant_uploader.capture.camera_slots import CameraTurns
+from visant_uploader.capture.camera_slots import CameraSlots
 from visant_uploader.capture.debug_frames import DebugFrames
-from visant_uploader.capture.executor import Execution
+from visant_uploader.capture.executor import Executor
 from visant_uploader.capture.loop import CaptureLoop
-from visant_uploader.capture.outcome_writer import Commit
+from visant_uploader.capture.outcome_writer import OutcomeWriter
 from visant_uploader.cloud_watch import CloudWatch
 from visant_uploader.command_queue import CommandQueue
 from visant_uploader.counters import Counters
-from visant_uploader.degraded import Conditions
+from visant_uploader.degraded import Degraded
 from visant_uploader.delivery.cloud_client import CloudClient
 from visant_uploader.delivery.loop import DeliveryLoop
 from visant_uploader.delivery.pace import DeliveryPace
-from visant_uploader.delivery.queue import DeliveryOrder
-from visant_uploader.delivery.sender import Courier
+from visant_uploader.delivery.queue import DeliveryQueue
+from visant_uploader.delivery.sender import Sender
 from visant_uploader.outcomes import Outcomes
 from visant_uploader.settings import UploaderSettings
 from visant_uploader.spool.figures import Limits
@@ -83,23 +83,23 @@ async def _work(
     outcomes = Outcomes(settings.device_id, settings.api_url, device_version, watch)
     delivery = DeliveryLoop(
         spool,
-        Courier(spool, cloud, watch, outcomes, counters),
+        Sender(spool, cloud, watch, outcomes, counters),
         watch,
-        DeliveryOrder(),
+        DeliveryQueue(),
         DeliveryPace(Random()),
         device_id=settings.device_id,
         clock=clock,
         counters=counters,
         heartbeat=heartbeat,
     )
-    conditions = Conditions(heartbeat)
+    degraded = Degraded(heartbeat)
     frames = DebugFrames(settings.save_frames_dir)
     capture = CaptureLoop(
         queue,
-        Execution(camera, CameraTurns(camera, clock, settings.capture_patience)),
-        Commit(spool, queue, outcomes, frames, conditions, counters, delivery.released),
+        Executor(camera, CameraSlots(camera, clock, settings.capture_patience)),
+        OutcomeWriter(spool, queue, outcomes, frames, degraded, counters, delivery.released),
         watch,
-        conditions,
+        degraded,
         ttl=settings.command_ttl,
         counters=counters,
         heartbeat=heartbeat,

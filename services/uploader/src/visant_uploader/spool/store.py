@@ -16,7 +16,7 @@ from visant_uploader.counters import Counters
 from visant_uploader.spool.figures import Contents, Figures, Limits, spool_health
 from visant_uploader.spool.file_format import SpoolHeader, encode
 from visant_uploader.spool.layout import PICTURE, REPORT, UNREADABLE, Destination, Folders, outcome_files, sync_folder
-from visant_uploader.spool.recovery import settle_pairs, sort_unreleased, sweep_drafts, take_incoming
+from visant_uploader.spool.recovery import collect_incoming, settle_pairs, sort_unreleased, sweep_drafts
 from visant_uploader.spool.writing import DISK_FULL, Reserve, move_durably, write_durably
 
 
@@ -113,9 +113,9 @@ class Spool:
             self.figures.recount(beside_puts=False)
         return found
 
-    def take_incoming(self) -> list[tuple[Destination, str]]:
+    def collect_incoming(self) -> list[tuple[Destination, str]]:
         """Moves what a technician put back into its outbox; a picture replaces a report of failure."""
-        found, damaged = take_incoming(self.folders)
+        found, damaged = collect_incoming(self.folders)
         if found or damaged:
             self._counters.add("spool_damaged", damaged)
             self.figures.recount(beside_puts=True)

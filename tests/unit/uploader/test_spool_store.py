@@ -265,7 +265,7 @@ def test_what_a_technician_puts_back_replaces_the_report_of_its_failure(make, sp
     spool.refuse(HERE, name, make.report(reason=Reason.REJECTED_413))
     (spool.folders.dead_letter / name).rename(spool.folders.incoming / name)
     assert find(spool) is not None
-    assert spool.take_incoming() == [(HERE, name)]
+    assert spool.collect_incoming() == [(HERE, name)]
     assert [n for _, n in spool.outbox(HERE)] == [name]
 
 
@@ -273,7 +273,7 @@ def test_a_report_never_replaces_a_picture(make, spool) -> None:
     picture = released(spool, make.picture())
     header, pieces = encode(make.report())
     (spool.folders.incoming / header.file_name()).write_bytes(b"".join(pieces))
-    assert spool.take_incoming() == []
+    assert spool.collect_incoming() == []
     assert [n for _, n in spool.outbox(HERE)] == [picture]
 
 
@@ -282,7 +282,7 @@ def test_damaged_files_put_back_go_to_quarantine_and_are_counted(make, tmp_path:
     spool = make.spool(tmp_path / "s", counters=counters)
     spool.open()
     (spool.folders.incoming / "abc.picture").write_bytes(b"nonsense")
-    assert spool.take_incoming() == []
+    assert spool.collect_incoming() == []
     assert spool.contents().pictures[spool.folders.quarantine] == 1
     assert counters.sums()["spool_damaged"] == 1
 
