@@ -19,6 +19,7 @@ from visant_uploader.delivery.loop import DeliveryLoop
 from visant_uploader.delivery.pace import DeliveryPace
 from visant_uploader.delivery.queue import DeliveryQueue
 from visant_uploader.delivery.sender import Done
+from visant_uploader.device import Device
 from visant_uploader.spool.layout import Destination
 
 HERE = Destination("cloud-1", "FLOOR1")
@@ -72,12 +73,12 @@ async def test_a_confirmed_stream_ends_every_wait(make, tmp_path: Path, monkeypa
         spool.release(HERE, spool.put(make.picture(trigger), b"jpeg"))
     one, other = (make.picture(trigger).file_name() for trigger in ("t-1", "t-2"))
     heartbeat, in_redis, stop, clock = Heartbeat(tmp_path / "heartbeat"), FakeRedis(), Stop(), Clock()
-    watch = CloudWatch(in_redis, "http://cloud", tmp_path / "cloud.json", clock)
+    watch = CloudWatch(in_redis, Device("FLOOR1", "2.0.0", "http://cloud"), tmp_path / "cloud.json", clock)
     sender = FakeSender({one: [Retryable("its own", endpoint=False)], other: [Retryable("all", retry_after=AN_HOUR)]})
     pace = DeliveryPace(Random(1))
     delivery = DeliveryLoop(
         spool, sender, watch, DeliveryQueue(), pace,
-        device_id="FLOOR1", clock=clock, counters=Counters(), heartbeat=heartbeat,
+        clock=clock, counters=Counters(), heartbeat=heartbeat,
     )  # fmt: skip
     watch.on_confirmed.append(delivery.wake)
     async with asyncio.TaskGroup() as tasks:

@@ -104,6 +104,20 @@ def test_a_second_uploader_is_refused_while_the_first_lives(make, spool) -> None
     other.close()
 
 
+def test_a_predecessor_may_take_its_time_to_end(make, spool, monkeypatch) -> None:
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            spool.close()
+
+    monkeypatch.setattr("visant_uploader.spool.store.time.sleep", sleep)
+    other = make.spool(spool.folders.root)
+    other.open(patience=10.0)
+    assert len(waits) == 3
+
+
 def test_drafts_of_a_power_cut_are_swept_away(make, spool) -> None:
     (spool.folders.draft / "x.picture").write_bytes(b"half")
     spool = again(spool, make)

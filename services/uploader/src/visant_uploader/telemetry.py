@@ -16,8 +16,8 @@ from visant_uploader.capture.camera_client import CameraClient, CameraTrouble, C
 from visant_uploader.cloud_watch import CloudWatch
 from visant_uploader.counters import Counters
 from visant_uploader.delivery.cloud_client import CloudClient
+from visant_uploader.device import Device
 from visant_uploader.spool.figures import FillRate
-from visant_uploader.spool.layout import Destination
 from visant_uploader.spool.store import Spool
 
 log = structlog.get_logger()
@@ -37,11 +37,10 @@ class TelemetryLoop:
         camera: CameraClient,
         spool: Spool,
         watch: CloudWatch,
+        device: Device,
         *,
-        device_id: str,
         interval: float,
         update_status_file: Path | None,
-        device_version: str,
         counters: Counters,
         heartbeat: Heartbeat,
     ) -> None:
@@ -49,10 +48,9 @@ class TelemetryLoop:
         self._camera = camera
         self._spool = spool
         self._watch = watch
-        self._device_id = device_id
+        self._device = device
         self._interval = interval
         self._update_status_file = update_status_file
-        self._version = device_version
         self._counters = counters
         self._heartbeat = heartbeat
         self._rate = FillRate()
@@ -107,7 +105,7 @@ class TelemetryLoop:
         if camera.state != "ok":
             reasons.append(f"camera: {camera.state}")
         return Telemetry(
-            device_version=self._version,
+            device_version=self._device.version,
             boot_id=moment.boot_id,
             uptime=moment.boottime,
             camera=camera,
@@ -117,7 +115,7 @@ class TelemetryLoop:
             temperature=_temperature(),
             state="degraded" if reasons else "ok",
             reasons=reasons,
-            versions={"uploader": self._version},
+            versions={"uploader": self._device.version},
             update=self._update_status(),
             counters=self._counters.sums(),
         )
@@ -142,9 +140,7 @@ class TelemetryLoop:
         self._rate.note(now, captured)
         rate = self._rate.bytes_a_day(now, captured)
         self._heartbeat.fact("bytes_a_day", rate)
-        known = self._watch.cloud
-        own = None if known is None else Destination(known.cloud_id, self._device_id)
-        return self._spool.health(own, rate)
+        return self._spool.health(self._watch.destination(), rate)
 
     def _update_status(self) -> dict[str, Any] | None:
         file = self._update_status_file

@@ -65,7 +65,7 @@ class OutcomeWriter:
         """The name of the outcome that is on the disk already."""
         if command.trigger_id is None:
             return None
-        return self._spool.find(command.cloud_id, self._outcomes.device_id, command.trigger_id)
+        return self._spool.find(command.cloud_id, self._outcomes.device.id, command.trigger_id)
 
     def is_done(self, command: CommandEntry) -> bool:
         """Whether this process has concluded the trigger before; its file may be delivered and gone."""
@@ -167,4 +167,4 @@ class OutcomeWriter:
             self._leftover.append((destination, name))
 
     def _destination(self, command: CommandEntry) -> Destination:
-        return Destination(command.cloud_id, self._outcomes.device_id)
+        return self._outcomes.device.destination(command.cloud_id)

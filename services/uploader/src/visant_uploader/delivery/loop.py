@@ -39,7 +39,6 @@ class DeliveryLoop:
         queue: DeliveryQueue,
         pace: DeliveryPace,
         *,
-        device_id: str,
         clock: Clock,
         counters: Counters,
         heartbeat: Heartbeat,
@@ -49,7 +48,6 @@ class DeliveryLoop:
         self._watch = watch
         self._queue = queue
         self._pace = pace
-        self._device_id = device_id
         self._clock = clock
         self._counters = counters
         self._heartbeat = heartbeat
@@ -109,7 +107,7 @@ class DeliveryLoop:
 
     def _next(self) -> str | None:
         now = self._clock.boottime()
-        if self._destination is None or self._destination != self._wanted():
+        if self._destination is None or self._destination != self._watch.destination():
             return None
         if not self._pace.allowed(now, self._busy()):
             return None
@@ -133,12 +131,8 @@ class DeliveryLoop:
             pass
         self._bell.clear()
 
-    def _wanted(self) -> Destination | None:
-        known = self._watch.cloud
-        return None if known is None else Destination(known.cloud_id, self._device_id)
-
     async def _follow_cloud(self) -> None:
-        wanted = self._wanted()
+        wanted = self._watch.destination()
         if wanted == self._destination:
             return
         self._destination = wanted

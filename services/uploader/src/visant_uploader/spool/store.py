@@ -4,6 +4,7 @@ Blocking calls; the loops call them in threads. One uploader a spool, held by a 
 """
 
 import fcntl
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import IO
 from visant_contract.ids import trigger_key
 from visant_contract.telemetry import SpoolHealth
 from visant_runtime.kill_point import kill_point
+from visant_runtime.settings import SettingsError
 from visant_uploader.counters import Counters
 from visant_uploader.spool.figures import Contents, Figures, Limits, spool_health
 from visant_uploader.spool.file_format import SpoolHeader, encode
@@ -19,8 +21,11 @@ from visant_uploader.spool.layout import PICTURE, REPORT, UNREADABLE, Destinatio
 from visant_uploader.spool.recovery import collect_incoming, settle_pairs, sort_unreleased, sweep_drafts
 from visant_uploader.spool.writing import DISK_FULL, Reserve, move_durably, write_durably
 
+LOCK_AGAIN = 1.0
+"""Seconds between two tries for the lock."""
 
-class SpoolInUse(Exception):
+
+class SpoolInUse(SettingsError):
     """Another uploader holds the lock."""
 
 
@@ -36,19 +41,22 @@ class Spool:
         self._reserve = Reserve(root / "reserve")
         self._lock_file: IO[str] | None = None
 
-    def open(self) -> None:
-        """Takes the lock, ends what a power cut left half done, counts. Raises SpoolInUse, OSError."""
-        self.folders.make()
-        lock_file = (self.folders.root / "lock").open("w")
+    def open(self, *, patience: float = 0.0) -> None:
+        """Holds the lock from now on, ends what a power cut left half done, counts.
+
+        `patience`: seconds that a predecessor may need to end. Raises SpoolInUse, and SettingsError for a folder that
+        cannot be used.
+        """
         try:
-            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock_file.close()
-            raise SpoolInUse(f"{self.folders.root} is in use by another uploader") from None
-        self._lock_file = lock_file
-        sweep_drafts(self.folders)
-        settle_pairs(self.folders)
-        self.figures.recount(beside_puts=False)
+            self.folders.make()
+            self._lock_file = self._locked(patience)
+            sweep_drafts(self.folders)
+            settle_pairs(self.folders)
+            self.figures.recount(beside_puts=False)
+        except OSError as error:
+            raise SettingsError(
+                f"SPOOL_DIR={self.folders.root} cannot be used ({error.strerror}): name a writable folder"
+            ) from None
         self._reserve.take()
 
     def close(self) -> None:
@@ -171,6 +179,21 @@ class Spool:
             self._reserve.take()
 
     # ---- inside
+
+    def _locked(self, patience: float) -> IO[str]:
+        lock_file = (self.folders.root / "lock").open("w")
+        end = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    break
+                time.sleep(LOCK_AGAIN)
+            else:
+                return lock_file
+        lock_file.close()
+        raise SpoolInUse(f"SPOOL_DIR={self.folders.root} is in use by another uploader: run one uploader a spool")
 
     def _write_report(self, pieces: list[bytes], target: Path) -> None:
         """Reports may use the reserve."""
