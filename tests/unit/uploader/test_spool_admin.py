@@ -69,7 +69,7 @@ def test_what_is_not_there_is_said_in_one_line(spool, capsys) -> None:
 def test_a_refused_picture_is_put_back_beside_a_running_uploader(spool, capsys) -> None:
     assert spool_command(["requeue", "t-refused"]) == 0
     assert spool.collect_incoming() == [(HERE, spool.find("cloud-1", "FLOOR1", "t-refused"))]
-    assert spool.contents().pictures[spool.folders.dead_letter] == 0
+    assert spool.figures.contents().pictures[spool.folders.dead_letter] == 0
 
 
 def test_a_held_picture_needs_here_and_then_belongs_to_this_cloud(spool, capsys) -> None:

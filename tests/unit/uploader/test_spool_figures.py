@@ -41,7 +41,7 @@ def test_what_waits_for_this_cloud_is_told_apart_from_what_is_held_for_another(m
     spool.release(Destination("cloud-0", "FLOOR1"), spool.put(make.report("t-held", cloud_id="cloud-0")))
     health = spool.health(HERE, None)
     assert (health.pictures, health.reports, health.held) == (2, 0, 1)
-    assert health.bytes == spool.contents().picture_bytes() > 2000 and health.limit_bytes == 1 << 20
+    assert health.bytes == spool.figures.contents().picture_bytes() > 2000 and health.limit_bytes == 1 << 20
     assert health.oldest_age is not None and health.days_left is None
     assert (spool.health(None, None).pictures, spool.health(None, None).held) == (1, 2)
     full_in = spool.health(HERE, float(1 << 20)).days_left

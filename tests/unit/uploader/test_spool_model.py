@@ -160,11 +160,11 @@ class Model(RuleBasedStateMachine):
 
     @invariant()
     def the_counts_are_those_of_the_files(self) -> None:
-        before = self.spool.contents()
+        before = self.spool.figures.contents()
         after = count(self.spool.folders)
         self.spool.figures.recount(beside_puts=True)
         assert before == after
-        assert self.spool.contents() == after
+        assert self.spool.figures.contents() == after
 
     def teardown(self) -> None:
         writing.kill_point = spool_module.kill_point = self._real

@@ -60,7 +60,7 @@ def test_a_delivered_file_whose_folder_cannot_be_synced_is_counted_once(make, sp
     with pytest.raises(OSError, match="Input/output"):
         spool.delivered(HERE, name)
     spool.delivered(HERE, name)
-    assert spool.contents().picture_bytes() == 0
+    assert spool.figures.contents().picture_bytes() == 0
 
 
 def test_a_file_delivered_while_the_outbox_is_read_is_left_out(make, spool, monkeypatch) -> None:
@@ -130,8 +130,8 @@ def test_the_counts_after_a_restart_are_the_counts_before_it(make, spool) -> Non
         if number % 2:
             spool.release(HERE, name)
     spool.put(make.report("t-9"))
-    before = spool.contents()
-    assert again(spool, make).contents() == before
+    before = spool.figures.contents()
+    assert again(spool, make).figures.contents() == before
     unacknowledged = spool.folders.unacknowledged
     assert before.pictures[unacknowledged] == 3 and before.reports[unacknowledged] == 1
 
@@ -223,7 +223,7 @@ def test_a_refused_picture_goes_to_dead_letter_and_its_report_to_the_outbox(make
     report = spool.refuse(HERE, name, make.report(reason=Reason.REJECTED_422))
     assert [n for _, n in spool.outbox(HERE)] == [report]
     assert (spool.folders.dead_letter / name).exists()
-    assert again(spool, make).contents() == spool.contents()
+    assert again(spool, make).figures.contents() == spool.figures.contents()
 
 
 def test_a_crash_between_report_and_move_is_finished_at_the_start(make, spool) -> None:
@@ -253,7 +253,7 @@ def test_a_file_that_names_nobody_counts_as_no_outcome(make, spool) -> None:
     name = released(spool, make.picture())
     assert spool.quarantine(HERE, name, None) is None
     assert find(spool) is None
-    assert spool.contents().pictures[spool.folders.quarantine] == 1
+    assert spool.figures.contents().pictures[spool.folders.quarantine] == 1
 
 
 def test_an_unreadable_file_left_unacknowledged_lets_its_command_run_again(make, spool) -> None:
@@ -297,11 +297,11 @@ def test_damaged_files_put_back_go_to_quarantine_and_are_counted(make, tmp_path:
     spool.open()
     (spool.folders.incoming / "abc.picture").write_bytes(b"nonsense")
     assert spool.collect_incoming() == []
-    assert spool.contents().pictures[spool.folders.quarantine] == 1
+    assert spool.figures.contents().pictures[spool.folders.quarantine] == 1
     assert counters.sums()["spool_damaged"] == 1
 
 
-@pytest.mark.parametrize("step", ["release", "deliver", "refuse"])
+@pytest.mark.parametrize("step", ["release", "deliver", "refuse", "set aside"])
 def test_what_moves_while_all_is_counted_is_counted_once(make, spool, monkeypatch, step: str) -> None:
     name = released(spool, make.picture())
     other = spool.put(make.picture("t-2"), b"jpeg")
@@ -309,6 +309,7 @@ def test_what_moves_while_all_is_counted_is_counted_once(make, spool, monkeypatc
         "release": lambda: spool.release(HERE, other),
         "deliver": lambda: spool.delivered(HERE, name),
         "refuse": lambda: spool.refuse(HERE, name, make.report(reason=Reason.REJECTED_422)),
+        "set aside": lambda: spool.refuse(HERE, name, None),
     }[step]
     with ThreadPoolExecutor() as threads:
 
@@ -319,11 +320,11 @@ def test_what_moves_while_all_is_counted_is_counted_once(make, spool, monkeypatc
 
         monkeypatch.setattr("visant_uploader.spool.figures.count", counted_meanwhile)
         spool.figures.recount(beside_puts=True)
-    assert spool.contents() == count(spool.folders)
+    assert spool.figures.contents() == count(spool.folders)
 
 
 def test_delivering_what_is_gone_is_no_error(make, spool) -> None:
     name = released(spool, make.picture())
     spool.delivered(HERE, name)
     spool.delivered(HERE, name)
-    assert spool.contents().picture_bytes() == 0
+    assert spool.figures.contents().picture_bytes() == 0

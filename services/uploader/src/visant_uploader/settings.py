@@ -55,9 +55,6 @@ class UploaderSettings(SpoolSettings):
     save_frames_dir: Path | None = Field(
         default=None, description="a folder that gets a copy of the newest 100 pictures"
     )
-    http_host: str = Field(default="127.0.0.1", description="an address; does nothing here: nothing listens")
-    http_port: int = Field(default=0, ge=0, le=65535, description="a port; does nothing here: nothing listens")
-    """Both were for /metrics, and files of settings may still name them."""
 
     @field_validator("redis_url")
     @classmethod

@@ -15,7 +15,7 @@ from visant_contract.telemetry import SpoolHealth
 from visant_runtime.kill_point import kill_point
 from visant_runtime.settings import SettingsError
 from visant_uploader.counters import Counters
-from visant_uploader.spool.figures import Contents, Figures, Limits, spool_health
+from visant_uploader.spool.figures import Figures, Limits, spool_health
 from visant_uploader.spool.file_format import SpoolHeader, encode
 from visant_uploader.spool.layout import PICTURE, REPORT, UNREADABLE, Destination, Folders, outcome_files, sync_folder
 from visant_uploader.spool.recovery import collect_incoming, settle_pairs, sort_unreleased, sweep_drafts
@@ -157,10 +157,6 @@ class Spool:
         return self._replace(destination, name, report, self.folders.quarantine, "quarantine")
 
     # ---- figures
-
-    def contents(self) -> Contents:
-        """A copy of the counts."""
-        return self.figures.contents()
 
     def health(self, own: Destination | None, bytes_a_day: float | None) -> SpoolHealth:
         """`own`: whom outcomes go to now; all others' are held. Blocking."""
