@@ -10,10 +10,9 @@ import pytest
 from visant_contract.outcome import Reason
 from visant_uploader.counters import Counters
 from visant_uploader.spool import writing
-from visant_uploader.spool.contents import count
+from visant_uploader.spool.figures import SpoolFull, count
 from visant_uploader.spool.file_format import decode, encode
 from visant_uploader.spool.layout import Destination, outcome_files
-from visant_uploader.spool.room import SpoolFull
 from visant_uploader.spool.store import SpoolInUse
 
 HERE = Destination("cloud-1", "FLOOR1")
@@ -61,7 +60,7 @@ def test_a_delivered_file_whose_folder_cannot_be_synced_is_counted_once(make, sp
     with pytest.raises(OSError, match="Input/output"):
         spool.delivered(HERE, name)
     spool.delivered(HERE, name)
-    assert spool.contents().picture_bytes() == 0
+    assert spool.figures.contents().picture_bytes() == 0
 
 
 def test_a_file_delivered_while_the_outbox_is_read_is_left_out(make, spool, monkeypatch) -> None:
@@ -105,6 +104,20 @@ def test_a_second_uploader_is_refused_while_the_first_lives(make, spool) -> None
     other.close()
 
 
+def test_a_predecessor_may_take_its_time_to_end(make, spool, monkeypatch) -> None:
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            spool.close()
+
+    monkeypatch.setattr("visant_uploader.spool.store.time.sleep", sleep)
+    other = make.spool(spool.folders.root)
+    other.open(patience=10.0)
+    assert len(waits) == 3
+
+
 def test_drafts_of_a_power_cut_are_swept_away(make, spool) -> None:
     (spool.folders.draft / "x.picture").write_bytes(b"half")
     spool = again(spool, make)
@@ -117,9 +130,10 @@ def test_the_counts_after_a_restart_are_the_counts_before_it(make, spool) -> Non
         if number % 2:
             spool.release(HERE, name)
     spool.put(make.report("t-9"))
-    before = spool.contents()
-    assert again(spool, make).contents() == before
-    assert before.unacknowledged.pictures == 3 and before.unacknowledged.reports == 1
+    before = spool.figures.contents()
+    assert again(spool, make).figures.contents() == before
+    unacknowledged = spool.folders.unacknowledged
+    assert before.pictures[unacknowledged] == 3 and before.reports[unacknowledged] == 1
 
 
 def test_a_full_spool_refuses_pictures_and_takes_reports(make, tmp_path: Path) -> None:
@@ -209,7 +223,7 @@ def test_a_refused_picture_goes_to_dead_letter_and_its_report_to_the_outbox(make
     report = spool.refuse(HERE, name, make.report(reason=Reason.REJECTED_422))
     assert [n for _, n in spool.outbox(HERE)] == [report]
     assert (spool.folders.dead_letter / name).exists()
-    assert again(spool, make).contents() == spool.contents()
+    assert again(spool, make).figures.contents() == spool.figures.contents()
 
 
 def test_a_crash_between_report_and_move_is_finished_at_the_start(make, spool) -> None:
@@ -239,7 +253,7 @@ def test_a_file_that_names_nobody_counts_as_no_outcome(make, spool) -> None:
     name = released(spool, make.picture())
     assert spool.quarantine(HERE, name, None) is None
     assert find(spool) is None
-    assert spool.contents().quarantine.pictures == 1
+    assert spool.figures.contents().pictures[spool.folders.quarantine] == 1
 
 
 def test_an_unreadable_file_left_unacknowledged_lets_its_command_run_again(make, spool) -> None:
@@ -265,7 +279,7 @@ def test_what_a_technician_puts_back_replaces_the_report_of_its_failure(make, sp
     spool.refuse(HERE, name, make.report(reason=Reason.REJECTED_413))
     (spool.folders.dead_letter / name).rename(spool.folders.incoming / name)
     assert find(spool) is not None
-    assert spool.take_incoming() == [(HERE, name)]
+    assert spool.collect_incoming() == [(HERE, name)]
     assert [n for _, n in spool.outbox(HERE)] == [name]
 
 
@@ -273,7 +287,7 @@ def test_a_report_never_replaces_a_picture(make, spool) -> None:
     picture = released(spool, make.picture())
     header, pieces = encode(make.report())
     (spool.folders.incoming / header.file_name()).write_bytes(b"".join(pieces))
-    assert spool.take_incoming() == []
+    assert spool.collect_incoming() == []
     assert [n for _, n in spool.outbox(HERE)] == [picture]
 
 
@@ -282,12 +296,12 @@ def test_damaged_files_put_back_go_to_quarantine_and_are_counted(make, tmp_path:
     spool = make.spool(tmp_path / "s", counters=counters)
     spool.open()
     (spool.folders.incoming / "abc.picture").write_bytes(b"nonsense")
-    assert spool.take_incoming() == []
-    assert spool.contents().quarantine.pictures == 1
+    assert spool.collect_incoming() == []
+    assert spool.figures.contents().pictures[spool.folders.quarantine] == 1
     assert counters.sums()["spool_damaged"] == 1
 
 
-@pytest.mark.parametrize("step", ["release", "deliver", "refuse"])
+@pytest.mark.parametrize("step", ["release", "deliver", "refuse", "set aside"])
 def test_what_moves_while_all_is_counted_is_counted_once(make, spool, monkeypatch, step: str) -> None:
     name = released(spool, make.picture())
     other = spool.put(make.picture("t-2"), b"jpeg")
@@ -295,6 +309,7 @@ def test_what_moves_while_all_is_counted_is_counted_once(make, spool, monkeypatc
         "release": lambda: spool.release(HERE, other),
         "deliver": lambda: spool.delivered(HERE, name),
         "refuse": lambda: spool.refuse(HERE, name, make.report(reason=Reason.REJECTED_422)),
+        "set aside": lambda: spool.refuse(HERE, name, None),
     }[step]
     with ThreadPoolExecutor() as threads:
 
@@ -303,13 +318,13 @@ def test_what_moves_while_all_is_counted_is_counted_once(make, spool, monkeypatc
             wait([threads.submit(move), threads.submit(spool.put, make.picture("t-3"), b"jpeg")], timeout=0.5)
             return counted
 
-        monkeypatch.setattr("visant_uploader.spool.counts.count", counted_meanwhile)
-        spool.counts.count_again()
-    assert spool.contents() == count(spool.folders)
+        monkeypatch.setattr("visant_uploader.spool.figures.count", counted_meanwhile)
+        spool.figures.recount(beside_puts=True)
+    assert spool.figures.contents() == count(spool.folders)
 
 
 def test_delivering_what_is_gone_is_no_error(make, spool) -> None:
     name = released(spool, make.picture())
     spool.delivered(HERE, name)
     spool.delivered(HERE, name)
-    assert spool.contents().picture_bytes() == 0
+    assert spool.figures.contents().picture_bytes() == 0

@@ -26,6 +26,12 @@ def test_two_settings_are_enough(environment) -> None:
     assert settings.api_url == "https://cloud.example" and settings.spool_max_bytes == 8 << 30
 
 
+@pytest.mark.parametrize("port", ["9100", "not even a port"])
+def test_an_address_for_the_metrics_of_an_older_release_harms_nothing(environment, port: str) -> None:
+    environment(HTTP_HOST="0.0.0.0", HTTP_PORT=port)
+    load(UploaderSettings)
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from visant_contract.outcome import Reason
 from visant_contract.stream import Deadline
-from visant_uploader.capture.deadline import Execute, Expire, Park, judge
+from visant_uploader.capture.deadline import Execute, Expire, Park, check_deadline
 
 
 def said(entry, now, *, renewed=None, latest=None, first=None, ttl=300.0):
-    return judge(entry, renewed, now, latest_connected=latest, first_connected=first, ttl=ttl)
+    return check_deadline(entry, renewed, now, latest_connected=latest, first_connected=first, ttl=ttl)
 
 
 def test_before_its_deadline_it_is_executed_until_then(make) -> None:
@@ -20,8 +20,8 @@ def test_before_its_deadline_it_is_executed_until_then(make) -> None:
 
 
 def test_after_its_deadline_it_expires(make) -> None:
-    verdict = said(make.entry(deadline=1100), make.moment(1100))
-    assert isinstance(verdict, Expire) and verdict.reason == Reason.DEADLINE_PASSED
+    decision = said(make.entry(deadline=1100), make.moment(1100))
+    assert isinstance(decision, Expire) and decision.reason == Reason.DEADLINE_PASSED
 
 
 def test_a_wall_clock_a_day_off_changes_nothing_within_a_boot(make) -> None:
@@ -49,8 +49,8 @@ def test_of_an_earlier_boot_it_waits_for_its_cloud(make) -> None:
 
 
 def test_of_an_earlier_boot_it_expires_ten_seconds_after_connected(make) -> None:
-    verdict = said(make.entry(boot_id="boot-0"), make.moment(1000), latest=990, first=990)
-    assert isinstance(verdict, Expire) and verdict.reason == Reason.REBOOTED
+    decision = said(make.entry(boot_id="boot-0"), make.moment(1000), latest=990, first=990)
+    assert isinstance(decision, Expire) and decision.reason == Reason.REBOOTED
 
 
 def test_a_stream_that_never_stays_does_not_park_it_for_ever(make) -> None:
@@ -64,8 +64,8 @@ def test_a_plain_clouds_command_is_judged_by_the_wall_clock_after_a_restart(make
     now = make.moment(50, wall=make.noon + timedelta(seconds=120))
     assert said(entry, now) == Execute(50 + 180)
     late = make.moment(50, wall=make.noon + timedelta(seconds=301))
-    verdict = said(entry, late)
-    assert isinstance(verdict, Expire) and verdict.reason == Reason.REBOOTED
+    decision = said(entry, late)
+    assert isinstance(decision, Expire) and decision.reason == Reason.REBOOTED
 
 
 @pytest.mark.parametrize(
@@ -115,10 +115,10 @@ def test_nothing_is_executed_late_and_nothing_waits_once_the_cloud_has_spoken(
     )
     moment = Moment("b1", now, wall + timedelta(seconds=age), True)
     renewal = None if renewed is None else Deadline(boot_id="b1", boottime=renewed)
-    verdict = said(entry, moment, renewed=renewal, latest=latest, first=latest)
-    if isinstance(verdict, Execute):
-        assert verdict.until > now
+    decision = said(entry, moment, renewed=renewal, latest=latest, first=latest)
+    if isinstance(decision, Execute):
+        assert decision.until > now
         assert same_boot or renewed is not None or plain
-    if isinstance(verdict, Park):
+    if isinstance(decision, Park):
         assert not same_boot and renewed is None
         assert latest is None or now - latest < 10

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import visant_uploader
 from visant_contract.outcome import Reason
 from visant_uploader.spool.admin.command import spool_command
 from visant_uploader.spool.file_format import encode
@@ -67,15 +68,15 @@ def test_what_is_not_there_is_said_in_one_line(spool, capsys) -> None:
 
 def test_a_refused_picture_is_put_back_beside_a_running_uploader(spool, capsys) -> None:
     assert spool_command(["requeue", "t-refused"]) == 0
-    assert spool.take_incoming() == [(HERE, spool.find("cloud-1", "FLOOR1", "t-refused"))]
-    assert spool.contents().dead_letter.pictures == 0
+    assert spool.collect_incoming() == [(HERE, spool.find("cloud-1", "FLOOR1", "t-refused"))]
+    assert spool.figures.contents().pictures[spool.folders.dead_letter] == 0
 
 
 def test_a_held_picture_needs_here_and_then_belongs_to_this_cloud(spool, capsys) -> None:
     assert spool_command(["requeue", "t-held"]) == 1
     assert "--here" in capsys.readouterr().err
     assert spool_command(["requeue", "t-held", "--here"]) == 0
-    (taken,) = spool.take_incoming()
+    (taken,) = spool.collect_incoming()
     assert taken[0] == HERE
     assert spool_command(["ls"]) == 0
     assert "0 held" in capsys.readouterr().out
@@ -95,7 +96,7 @@ def test_a_damaged_file_holds_up_no_other(make, spool, capsys) -> None:
     said = capsys.readouterr()
     assert "2 put back" in said.out and "1 not" in said.out
     assert said.err.startswith("[WARNING] 000000000000 is damaged") and said.err.count("\n") == 1
-    assert len(spool.take_incoming()) == 2
+    assert len(spool.collect_incoming()) == 2
 
 
 def test_what_is_on_its_way_is_not_put_back(spool, capsys) -> None:
@@ -123,7 +124,7 @@ def test_the_spool_of_a_dead_device_is_taken_over(make, spool, tmp_path, capsys)
     assert spool_command(["import", str(dead.folders.root)]) == 1
     said = capsys.readouterr()
     assert "2 taken over, 2 not" in said.out and "FLOOR2" in said.err and "--here" in said.err
-    assert len(spool.take_incoming()) == 2
+    assert len(spool.collect_incoming()) == 2
     assert spool.find("cloud-1", "FLOOR1", "t-dead") and spool.find("cloud-1", "FLOOR1", "t-dead-2")
     assert len(dead.outbox(HERE)) == 2  # the card keeps what it has
     assert spool_command(["import", str(dead.folders.root), "--here"]) == 1
@@ -158,7 +159,7 @@ def test_an_import_keeps_to_the_limits_and_goes_on_later(make, spool, tmp_path, 
     monkeypatch.setenv("SPOOL_MAX_BYTES", str(1 << 24))
     assert spool_command(["import", str(dead.folders.root)]) == 0
     assert "4 taken over" in capsys.readouterr().out
-    assert len(spool.take_incoming()) == 4
+    assert len(spool.collect_incoming()) == 4
 
 
 def test_a_damaged_file_of_a_dead_card_is_named_with_its_trigger(make, spool, tmp_path, capsys) -> None:
@@ -184,11 +185,11 @@ def test_a_file_that_the_uploader_may_not_read_holds_up_no_other(make, spool, tm
         return read(path)
 
     monkeypatch.setattr(Path, "read_bytes", not_that_one)
-    assert len(spool.take_incoming()) == 3
+    assert len(spool.collect_incoming()) == 3
     with pytest.raises(PermissionError):
-        spool.take_incoming()
+        spool.collect_incoming()
     monkeypatch.undo()
-    assert len(spool.take_incoming()) == 1
+    assert len(spool.collect_incoming()) == 1
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files to another user")
@@ -237,3 +238,13 @@ def test_the_cloud_is_remembered_for_its_own_url_only(tmp_path) -> None:
     assert recall(file, "http://b") is None
     file.write_text("{")
     assert recall(file, "http://a") is None
+
+
+def test_nothing_on_the_road_of_a_trigger_needs_the_technicians_commands() -> None:
+    package = Path(visant_uploader.__file__).parent
+    needing = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if "visant_uploader.spool.admin" in path.read_text()
+    }
+    assert {name for name in needing if not name.startswith("spool/admin/")} == {"__main__.py"}

@@ -10,7 +10,7 @@ from visant_runtime.clock import Clock
 from visant_runtime.lifecycle import Stop
 from visant_uploader.capture import camera_slots
 from visant_uploader.capture.camera_client import CameraTrouble, Snapshot
-from visant_uploader.capture.camera_slots import TURNS, CameraTurns, Stopped, TooLate
+from visant_uploader.capture.camera_slots import SLOTS, CameraSlots, Stopped, TooLate
 
 
 class FakeCamera:
@@ -47,11 +47,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(camera_slots, "LOOK_EVERY", 0.05)
 
 
-async def take(turns: CameraTurns, seconds: float, stop: Stop | None = None) -> str:
+async def picture(slots: CameraSlots, seconds: float, stop: Stop | None = None) -> str:
     try:
-        async with turns.take(Clock().boottime() + seconds, stop or Stop()) as taken:
+        async with slots.snapshot(Clock().boottime() + seconds, stop or Stop()) as snapshot:
             await asyncio.sleep(0)
-            return taken.jpeg.decode()
+            return snapshot.jpeg.decode()
     except CameraTrouble as trouble:
         return trouble.reason
     except TooLate:
@@ -60,29 +60,29 @@ async def take(turns: CameraTurns, seconds: float, stop: Stop | None = None) -> 
         return "stopped"
 
 
-async def test_never_more_pictures_in_memory_than_turns() -> None:
+async def test_never_more_pictures_in_memory_than_slots() -> None:
     camera = FakeCamera()
-    turns = CameraTurns(camera, Clock(), patience=10)
+    slots = CameraSlots(camera, Clock(), patience=10)
     held = most = 0
 
     async def one() -> None:
         nonlocal held, most
-        async with turns.take(Clock().boottime() + 30, Stop()):
+        async with slots.snapshot(Clock().boottime() + 30, Stop()):
             held += 1
             most = max(most, held)
             await asyncio.sleep(0.01)
             held -= 1
 
     await asyncio.gather(*(one() for _ in range(40)))
-    assert most == TURNS and camera.asked == 40
+    assert most == SLOTS and camera.asked == 40
 
 
 async def test_an_absent_camera_costs_everybody_one_patience_not_one_after_another() -> None:
     camera = FakeCamera()
     camera.away = True
-    turns = CameraTurns(camera, Clock(), patience=0.5)
+    slots = CameraSlots(camera, Clock(), patience=0.5)
     began = asyncio.get_running_loop().time()
-    found = await asyncio.gather(*(take(turns, 60) for _ in range(60)))
+    found = await asyncio.gather(*(picture(slots, 60) for _ in range(60)))
     assert set(found) == {"camera_absent"}
     assert asyncio.get_running_loop().time() - began < 10
 
@@ -90,8 +90,8 @@ async def test_an_absent_camera_costs_everybody_one_patience_not_one_after_anoth
 async def test_a_camera_that_returns_serves_all_who_wait() -> None:
     camera = FakeCamera()
     camera.away = True
-    turns = CameraTurns(camera, Clock(), patience=60)
-    waiting = [asyncio.create_task(take(turns, 60)) for _ in range(20)]
+    slots = CameraSlots(camera, Clock(), patience=60)
+    waiting = [asyncio.create_task(picture(slots, 60)) for _ in range(20)]
     while camera.asked < 8:
         await asyncio.sleep(0.01)
     camera.away = False
@@ -101,57 +101,57 @@ async def test_a_camera_that_returns_serves_all_who_wait() -> None:
 async def test_a_slow_camera_is_no_absent_one_however_many_wait() -> None:
     camera = FakeCamera()
     camera.slow = 0.05
-    turns = CameraTurns(camera, Clock(), patience=0.1)
-    assert set(await asyncio.gather(*(take(turns, 60) for _ in range(40)))) == {"jpeg"}
+    slots = CameraSlots(camera, Clock(), patience=0.1)
+    assert set(await asyncio.gather(*(picture(slots, 60) for _ in range(40)))) == {"jpeg"}
 
 
-async def test_whose_deadline_passes_before_a_turn_is_too_late() -> None:
+async def test_whose_deadline_passes_before_a_slot_is_too_late() -> None:
     camera = FakeCamera()
     camera.slow = 0.3
-    turns = CameraTurns(camera, Clock(), patience=10)
-    first = [asyncio.create_task(take(turns, 60)) for _ in range(TURNS)]
+    slots = CameraSlots(camera, Clock(), patience=10)
+    first = [asyncio.create_task(picture(slots, 60)) for _ in range(SLOTS)]
     await asyncio.sleep(0)
-    assert await take(turns, 0.05) == "too late"
-    assert await take(turns, -1) == "too late"
+    assert await picture(slots, 0.05) == "too late"
+    assert await picture(slots, -1) == "too late"
     await asyncio.gather(*first)
 
 
 async def test_the_deadline_ends_the_patience_with_the_last_reason() -> None:
     camera = FakeCamera()
     camera.away = True
-    turns = CameraTurns(camera, Clock(), patience=60)
-    assert await take(turns, 0.2) == "camera_absent"
+    slots = CameraSlots(camera, Clock(), patience=60)
+    assert await picture(slots, 0.2) == "camera_absent"
 
 
 async def test_the_end_of_the_process_ends_every_wait() -> None:
     camera = FakeCamera()
     camera.away = True
-    turns = CameraTurns(camera, Clock(), patience=60)
+    slots = CameraSlots(camera, Clock(), patience=60)
     stop = Stop()
-    waiting = [asyncio.create_task(take(turns, 60, stop)) for _ in range(10)]
+    waiting = [asyncio.create_task(picture(slots, 60, stop)) for _ in range(10)]
     while camera.asked < 2:
         await asyncio.sleep(0.01)
     stop.set()
     assert set(await asyncio.gather(*waiting)) <= {"stopped", "camera_absent"}
     camera.away = False
-    assert await take(turns, 5) == "jpeg"  # every turn was given back
+    assert await picture(slots, 5) == "jpeg"  # every slot was given back
 
 
-async def test_a_turn_is_given_back_whatever_happens_to_its_holder() -> None:
+async def test_a_slot_is_given_back_whatever_happens_to_its_holder() -> None:
     camera = FakeCamera()
-    turns = CameraTurns(camera, Clock(), patience=10)
-    for _ in range(TURNS * 2):
+    slots = CameraSlots(camera, Clock(), patience=10)
+    for _ in range(SLOTS * 2):
         with pytest.raises(RuntimeError):
-            async with turns.take(Clock().boottime() + 5, Stop()):
+            async with slots.snapshot(Clock().boottime() + 5, Stop()):
                 raise RuntimeError
     camera.slow = 30
-    tasks = [asyncio.create_task(take(turns, 60)) for _ in range(TURNS * 2)]
+    tasks = [asyncio.create_task(picture(slots, 60)) for _ in range(SLOTS * 2)]
     await asyncio.sleep(0.05)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     camera.slow = 0
-    assert await take(turns, 5) == "jpeg"
+    assert await picture(slots, 5) == "jpeg"
 
 
 @pytest.mark.parametrize("commands", [1, 40])
@@ -161,10 +161,10 @@ async def test_a_camera_that_needs_longer_than_the_first_wait_gives_its_picture(
     monkeypatch.setattr(camera_slots, "ASK_FIRST", 0.05)
     camera = FakeCamera()
     camera.needs = 0.15
-    turns = CameraTurns(camera, Clock(), patience=10)
-    assert set(await asyncio.gather(*(take(turns, 60) for _ in range(commands)))) == {"jpeg"}
+    slots = CameraSlots(camera, Clock(), patience=10)
+    assert set(await asyncio.gather(*(picture(slots, 60) for _ in range(commands)))) == {"jpeg"}
     asked = camera.asked
-    assert await take(turns, 60) == "jpeg" and camera.asked == asked + 1  # what it needs is known now
+    assert await picture(slots, 60) == "jpeg" and camera.asked == asked + 1  # what it needs is known now
 
 
 async def test_no_request_waits_longer_than_the_camera_allows_or_the_patience(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +180,7 @@ async def test_no_request_waits_longer_than_the_camera_allows_or_the_patience(mo
 
     monkeypatch.setattr(camera, "snapshot", snapshot)
     began = Clock().boottime()
-    assert await take(CameraTurns(camera, Clock(), patience=0.5), 60) == "camera_absent"
+    assert await picture(CameraSlots(camera, Clock(), patience=0.5), 60) == "camera_absent"
     assert 0.5 <= Clock().boottime() - began < 1.5
     assert waits[0] == 0.02 and waits[1] >= 0.04 and max(waits) == 0.1
 
@@ -190,9 +190,9 @@ async def test_a_last_request_that_was_cut_short_does_not_hide_the_reason(monkey
     camera = FakeCamera()
     camera.needs = 60
     camera.reasons = [Reason.BAD_FRAMES]
-    assert await take(CameraTurns(camera, Clock(), patience=0.15), 60) == "bad_frames"
+    assert await picture(CameraSlots(camera, Clock(), patience=0.15), 60) == "bad_frames"
     assert camera.asked == 2
-    assert await take(CameraTurns(camera, Clock(), patience=0.05), 60) == "camera_stalled"  # nothing truer is known
+    assert await picture(CameraSlots(camera, Clock(), patience=0.05), 60) == "camera_stalled"  # nothing truer is known
 
 
 async def test_a_long_wait_ends_soon_after_the_process_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,8 +200,8 @@ async def test_a_long_wait_ends_soon_after_the_process_is_told_to(monkeypatch: p
     camera = FakeCamera()
     camera.slow = 30
     stop = Stop()
-    turns = CameraTurns(camera, Clock(), patience=60)
-    waiting = asyncio.create_task(take(turns, 60, stop))
+    slots = CameraSlots(camera, Clock(), patience=60)
+    waiting = asyncio.create_task(picture(slots, 60, stop))
     while not camera.asking:
         await asyncio.sleep(0.01)
     stop.set()
@@ -214,7 +214,7 @@ async def test_a_picture_that_comes_just_after_the_end_began_is_not_thrown_away(
     camera = FakeCamera()
     camera.slow = 0.1
     stop = Stop()
-    waiting = asyncio.create_task(take(CameraTurns(camera, Clock(), patience=60), 60, stop))
+    waiting = asyncio.create_task(picture(CameraSlots(camera, Clock(), patience=60), 60, stop))
     while not camera.asking:
         await asyncio.sleep(0.01)
     stop.set()
