@@ -10,9 +10,8 @@ from pathlib import Path
 
 import structlog
 import uvloop
-from sqlalchemy.exc import SQLAlchemyError
 
-from visant_cloud import housekeeping, server
+from visant_cloud import server
 from visant_cloud.access import revocation
 from visant_cloud.access.rate_limits import RateLimits
 from visant_cloud.app import create_app
@@ -23,8 +22,9 @@ from visant_cloud.commands.peers import Peers
 from visant_cloud.commands.scheduler import TriggerScheduler
 from visant_cloud.commands.stream_journal import StreamJournal
 from visant_cloud.context import Cloud, wall
+from visant_cloud.housekeeping import Housekeeping
 from visant_cloud.settings import CloudSettings
-from visant_cloud.store.database import Database
+from visant_cloud.store.database import DATABASE_ERRORS, Database
 from visant_cloud.store.schema import migrate
 from visant_runtime import lifecycle, logs, settings
 from visant_runtime.heartbeat import Heartbeat
@@ -68,7 +68,7 @@ async def prepare(chosen: CloudSettings) -> str:
         while True:
             try:
                 return await migrate(database)
-            except (SQLAlchemyError, OSError, TimeoutError) as error:
+            except DATABASE_ERRORS as error:
                 reason = str(error).splitlines()[0][:300]
                 if time.monotonic() > give_up or database.sqlite:
                     settings.fail(f"the database cannot be used ({reason}): check DATABASE_URL and DATA_DIR")
@@ -110,7 +110,7 @@ async def _main(
             marking = tasks.create_task(notes.run())
             tasks.create_task(TriggerScheduler(database, hub, wall, chosen.scheduled_ttl_max).run(stop, heartbeat))
             tasks.create_task(Expiry(database, wall, chosen.silence_grace).run(stop, heartbeat))
-            tasks.create_task(housekeeping.run(cloud, stop, heartbeat))
+            tasks.create_task(Housekeeping(cloud).run(stop, heartbeat))
             tasks.create_task(siblings.run(stop, heartbeat))
             tasks.create_task(revocation.run(cloud, stop, heartbeat))
             await server.serve(create_app(cloud), hub, listener, chosen, stop)

@@ -121,7 +121,7 @@ async def test_a_start_looks_through_one_folder_at_a_time_and_never_on_the_event
     for name in ("scandir", "listdir", "stat", "replace"):
         watch(name)
     stop = Stop()
-    running = asyncio.create_task(housekeeping.run(cloud.cloud, stop, Heartbeat(tmp_path / "heartbeat")))
+    running = asyncio.create_task(housekeeping.Housekeeping(cloud.cloud).run(stop, Heartbeat(tmp_path / "heartbeat")))
     await eventually(looked_through)
     stop.set()
     await running

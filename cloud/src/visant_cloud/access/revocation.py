@@ -5,14 +5,17 @@ So are streams that missed settings, put through another process as they began: 
 One read for all streams: a thousand streams that each looked for themselves cost a sixth of a core.
 """
 
+from functools import partial
+
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from visant_cloud.access import authenticate
 from visant_cloud.context import Cloud
 from visant_cloud.store import devices
+from visant_cloud.store.database import DATABASE_ERRORS
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
+from visant_runtime.periodic import every
 
 log = structlog.get_logger()
 
@@ -21,14 +24,17 @@ LOOP = "gatekeeper"
 
 async def run(cloud: Cloud, stop: Stop, heartbeat: Heartbeat) -> None:
     """Until the end, a look every PING_EVERY seconds."""
-    every = cloud.settings.ping_every
-    heartbeat.expect(LOOP, 60.0 + 3 * every)
-    while not await stop.sleep(every):
-        try:
-            await look(cloud)
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
-            log.warning("streams not checked", error=str(error)[:200])
-        heartbeat.beat(LOOP)
+    pause = cloud.settings.ping_every
+    await every(
+        pause,
+        partial(look, cloud),
+        stop,
+        heartbeat,
+        loop=LOOP,
+        max_age=60.0 + 3 * pause,
+        survives=DATABASE_ERRORS,
+        complaint="streams not checked",
+    )
 
 
 async def look(cloud: Cloud) -> None:

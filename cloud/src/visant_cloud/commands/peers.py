@@ -9,14 +9,14 @@ import time
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from visant_cloud.commands.hub import CommandHub
 from visant_cloud.context import wall
 from visant_cloud.store import processes, triggers
-from visant_cloud.store.database import Database
+from visant_cloud.store.database import DATABASE_ERRORS, Database
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
+from visant_runtime.periodic import every
 
 log = structlog.get_logger()
 
@@ -46,13 +46,16 @@ class Peers:
         """Until the end."""
         if self._database.sqlite:
             return
-        heartbeat.expect(LOOP, 60.0)
-        while not await stop.sleep(TICK):
-            try:
-                await self.look()
-            except (SQLAlchemyError, OSError, TimeoutError) as error:
-                log.warning("other processes not looked at", error=str(error)[:200])
-            heartbeat.beat(LOOP)
+        await every(
+            TICK,
+            self.look,
+            stop,
+            heartbeat,
+            loop=LOOP,
+            max_age=60.0,
+            survives=DATABASE_ERRORS,
+            complaint="other processes not looked at",
+        )
 
     async def look(self) -> None:
         """One look."""
@@ -76,5 +79,5 @@ class Peers:
         try:
             async with self._database.writing() as connection:
                 await processes.leave(connection, self.process_id)
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
+        except DATABASE_ERRORS as error:
             log.warning("could not tell the other processes", error=str(error)[:200])

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from visant_cloud.store import devices, triggers
-from visant_cloud.store.database import Database
+from visant_cloud.store.database import DATABASE_ERRORS, Database
 
 log = structlog.get_logger()
 
@@ -59,7 +58,7 @@ class StreamJournal:
             async with self._database.writing() as connection:
                 await triggers.mark_sent(connection, seqs, self._now())
                 await devices.seen(connection, device_ids, self._now())
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
+        except DATABASE_ERRORS as error:
             log.warning("what streams did is not noted yet, trying again", error=str(error)[:200])
             self._seqs |= seqs
             self._device_ids |= device_ids

@@ -8,13 +8,13 @@ import anyio
 import structlog
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import Receive, Scope, Send
 
 from visant_cloud.access import authenticate
 from visant_cloud.commands.hub import Subscription
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.store import devices, triggers
+from visant_cloud.store.database import DATABASE_ERRORS
 from visant_cloud.store.devices import Device
 from visant_cloud.store.triggers import Trigger
 from visant_contract.command import CaptureCommand, UpdateConfigCommand
@@ -66,7 +66,7 @@ class CommandStream(Response):
             async with aclosing(events(self._cloud, self._device, subscription)) as chunks:
                 async for chunk in chunks:
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
+        except DATABASE_ERRORS as error:
             # ended, not broken: the device comes back and everything that waits is sent again
             log.warning("stream ended: the database failed", device_id=self._device.device_id, error=str(error)[:200])
         await send({"type": "http.response.body", "body": b"", "more_body": False})

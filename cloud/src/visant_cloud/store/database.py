@@ -8,9 +8,12 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Row, Table, event, literal_column
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.sql.elements import ColumnElement
 
+DATABASE_ERRORS = (SQLAlchemyError, OSError, TimeoutError)
+"""What reads and writes raise where the database refuses, is away or does not answer in time."""
 _WRITE = "visant_write"
 
 MAX_DEPTH = 32
