@@ -1,9 +1,9 @@
-"""What a request handler reaches: the parts of this cloud, wired once in __main__.py."""
+"""What a request handler reaches: the parts of this cloud, put together in wiring.py."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from fastapi import Request
 
@@ -15,11 +15,6 @@ from visant_cloud.settings import CloudSettings
 from visant_cloud.store.database import Database
 
 
-def wall() -> datetime:
-    """The clock that every time of this cloud is told by."""
-    return datetime.now(UTC)
-
-
 @dataclass
 class Cloud:
     """One per process."""
@@ -29,8 +24,9 @@ class Cloud:
     cloud_id: str
     hub: CommandHub
     pictures: Pictures
-    notes: StreamJournal
-    now: Callable[[], datetime] = wall
+    journal: StreamJournal
+    now: Callable[[], datetime]
+    """The clock that every time of this cloud is told by."""
     warning: str | None = None
     """Something an operator should know, shown on the page."""
     sign_ins: RateLimits = field(default_factory=lambda: RateLimits(1 / 30, 10, time.monotonic))

@@ -239,21 +239,21 @@ async def start(tmp_path: Path, migrated_url: str | None, monkeypatch: pytest.Mo
         database = Database(settings.engine_url())
         cloud_id = await migrate(database)
         time = Time()
-        notes = StreamJournal(database, time)
-        cloud = Cloud(settings, database, cloud_id, CommandHub(), pictures, notes, now=time)
+        journal = StreamJournal(database, time)
+        cloud = Cloud(settings, database, cloud_id, CommandHub(), pictures, journal, time)
         app = create_app(cloud)
         listener = server.listen(settings)
         one = Running(cloud, app, f"http://127.0.0.1:{listener.getsockname()[1]}", time)
         stop = Stop()
-        marking = asyncio.create_task(notes.run())
+        journalling = asyncio.create_task(journal.run())
         serving = asyncio.create_task(server.serve(app, cloud.hub, listener, settings, stop))
 
         async def end() -> None:
             await one.client.aclose()
             stop.set()
             await serving
-            marking.cancel()
-            await asyncio.gather(marking, return_exceptions=True)
+            journalling.cancel()
+            await asyncio.gather(journalling, return_exceptions=True)
             await database.close()
 
         running.append(end)

@@ -137,6 +137,14 @@ class Pictures:
         return [month for device in devices for month in device.iterdir() if month.is_dir()]
 
 
+def lost_with_the_container(data_dir: Path) -> str | None:
+    """One line of warning where this runs in a container and the folder lies in no volume."""
+    contained = os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv") or "DYNO" in os.environ
+    if contained and os.stat(data_dir).st_dev == os.stat("/").st_dev:
+        return f"DATA_DIR={data_dir} lies in the container, not in a volume: pictures are lost with the container"
+    return None
+
+
 def by_record(folder: Path) -> dict[str, list[str]]:
     """record_id -> names of its picture, thumbnail and draft, as far as they lie in the folder of a device and month.
 

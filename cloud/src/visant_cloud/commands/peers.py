@@ -6,12 +6,12 @@ the others are counted in, so that each process answers the same. SQLite has one
 
 import secrets
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
 
 from visant_cloud.commands.hub import CommandHub
-from visant_cloud.context import wall
 from visant_cloud.store import processes, triggers
 from visant_cloud.store.database import DATABASE_ERRORS, Database
 from visant_runtime.heartbeat import Heartbeat
@@ -34,13 +34,14 @@ _OVERLAP = timedelta(seconds=60)
 class Peers:
     """One per process."""
 
-    def __init__(self, database: Database, hub: CommandHub) -> None:
+    def __init__(self, database: Database, hub: CommandHub, now: Callable[[], datetime]) -> None:
         self.process_id = secrets.token_hex(8)
         self._database = database
         self._hub = hub
+        self._now = now
         self._told: dict[str, int] | None = None
         self._tell_at = 0.0
-        self._since = wall()
+        self._since = now()
 
     async def run(self, stop: Stop, heartbeat: Heartbeat) -> None:
         """Until the end."""
@@ -59,7 +60,7 @@ class Peers:
 
     async def look(self) -> None:
         """One look."""
-        began: datetime = wall()
+        began = self._now()
         held = self._hub.held()
         if held != self._told or time.monotonic() >= self._tell_at:
             async with self._database.writing() as connection:

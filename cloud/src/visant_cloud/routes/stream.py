@@ -45,7 +45,7 @@ class CommandStream(Response):
         device_id = self._device.device_id
         with self._cloud.hub.subscribe(self._device) as subscription:
             log.info("stream opened", device_id=device_id, duplicate=subscription.duplicate)
-            self._cloud.notes.seen(device_id)
+            self._cloud.journal.seen(device_id)
             try:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._until_gone, receive, tasks.cancel_scope)
@@ -53,7 +53,7 @@ class CommandStream(Response):
                     tasks.cancel_scope.cancel()
             finally:
                 log.info("stream closed", device_id=device_id)
-                self._cloud.notes.seen(device_id)
+                self._cloud.journal.seen(device_id)
 
     async def _until_gone(self, receive: Receive, scope: anyio.CancelScope) -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -112,7 +112,7 @@ async def events(cloud: Cloud, device: Device, subscription: Subscription) -> As
             if subscription.closed:
                 break
         if batch:
-            cloud.notes.sent(row.seq for row in batch if row.seq <= last_seq)
+            cloud.journal.sent(row.seq for row in batch if row.seq <= last_seq)
         if len(batch) == _BATCH:
             continue
         if await subscription.wait(next_ping - time.monotonic()) or subscription.closed:
