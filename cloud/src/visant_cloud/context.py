@@ -8,7 +8,7 @@ from datetime import datetime
 from fastapi import Request
 
 from visant_cloud.access.rate_limits import RateLimits
-from visant_cloud.captures.storage import Pictures
+from visant_cloud.captures.storage import PictureStorage
 from visant_cloud.commands.hub import CommandHub
 from visant_cloud.commands.stream_journal import StreamJournal
 from visant_cloud.settings import CloudSettings
@@ -23,7 +23,7 @@ class Cloud:
     database: Database
     cloud_id: str
     hub: CommandHub
-    pictures: Pictures
+    pictures: PictureStorage
     journal: StreamJournal
     now: Callable[[], datetime]
     """The clock that every time of this cloud is told by."""

@@ -12,7 +12,7 @@ from visant_cloud import server
 from visant_cloud.access import revocation
 from visant_cloud.access.rate_limits import RateLimits
 from visant_cloud.app import create_app
-from visant_cloud.captures.storage import Pictures, lost_with_the_container
+from visant_cloud.captures.storage import PictureStorage, lost_with_the_container
 from visant_cloud.commands.expiry import Expiry
 from visant_cloud.commands.hub import CommandHub
 from visant_cloud.commands.peers import Peers
@@ -37,7 +37,7 @@ def run(chosen: CloudSettings) -> int:
     logs.configure(format=chosen.log_format, level=chosen.log_level, secrets=chosen.secrets())
     for chatty in ("alembic", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    pictures = Pictures(chosen.data_dir / "pictures")
+    pictures = PictureStorage(chosen.data_dir / "pictures")
     try:
         pictures.prepare()
         listener = server.listen(chosen)
@@ -61,7 +61,7 @@ def run(chosen: CloudSettings) -> int:
 async def _main(
     chosen: CloudSettings,
     cloud_id: str,
-    pictures: Pictures,
+    pictures: PictureStorage,
     listener: socket.socket,
     heartbeat: Heartbeat,
     stop: Stop,

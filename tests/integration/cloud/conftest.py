@@ -24,7 +24,7 @@ from support.postgres import PostgresServer
 from visant_cloud import server
 from visant_cloud.access import credentials
 from visant_cloud.app import create_app
-from visant_cloud.captures.storage import Pictures
+from visant_cloud.captures.storage import PictureStorage
 from visant_cloud.commands.hub import CommandHub
 from visant_cloud.commands.stream_journal import StreamJournal
 from visant_cloud.context import Cloud
@@ -234,7 +234,7 @@ async def start(tmp_path: Path, migrated_url: str | None, monkeypatch: pytest.Mo
         await end_all()
         given = {"auth": "open", "data_dir": tmp_path / "cloud", "database_url": migrated_url}
         settings = CloudSettings(**{**given, "port": 0, "http_host": "127.0.0.1", "min_free_bytes": 0, **chosen})
-        pictures = Pictures(settings.data_dir / "pictures")
+        pictures = PictureStorage(settings.data_dir / "pictures")
         pictures.prepare()
         database = Database(settings.engine_url())
         cloud_id = await migrate(database)

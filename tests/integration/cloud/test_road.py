@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from visant_cloud.access import revocation
-from visant_cloud.routes.stream import events
+from visant_cloud.commands.event_stream import events
 from visant_cloud.store import devices
 
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from visant_cloud.access import credentials
 from visant_cloud.access.rate_limits import RateLimits
 from visant_cloud.access.sign_in import safe_target
-from visant_cloud.captures.storage import BrokenPicture, NotAPicture, examine
+from visant_cloud.captures.decode import BrokenPicture, NotAPicture, decode
+from visant_cloud.commands.event_stream import event
 from visant_cloud.commands.hub import CommandHub
 from visant_cloud.commands.scheduler import catch_up, first_firing
-from visant_cloud.routes.stream import event
 from visant_cloud.settings import database_url
 from visant_cloud.store.database import MAX_DEPTH, clean, from_json, to_json
 from visant_cloud.store.devices import Device
@@ -144,7 +144,7 @@ def test_codes_and_tokens_are_never_alike() -> None:
 def test_bytes_that_are_no_picture_are_refused_without_a_fault(data: bytes) -> None:
     for candidate in (data, b"\xff\xd8\xff" + data + b"\xff\xd9"):
         with pytest.raises((NotAPicture, BrokenPicture)):
-            examine(candidate)
+            decode(candidate)
 
 
 def test_lengths_and_sizes_read_well() -> None:

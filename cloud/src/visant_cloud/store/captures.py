@@ -1,4 +1,4 @@
-"""Stored pictures: one row each, the bytes lie in files (pictures.py)."""
+"""Stored pictures: one row each, the bytes lie in files (captures/storage.py)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
