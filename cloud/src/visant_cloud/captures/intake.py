@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from visant_cloud.access import authenticate
 from visant_cloud.captures.decode import BrokenPicture, NotAPicture, Picture, decode
 from visant_cloud.context import Cloud, cloud_of
-from visant_cloud.problems import Refusal, another_cloud, unknown_device, validation_line
-from visant_cloud.store import captures, devices, triggers
+from visant_cloud.problems import Refusal, another_cloud, validation_line
+from visant_cloud.store import captures, triggers
 from visant_cloud.store.captures import Capture
 from visant_contract.capture import MEANT_FOR, CaptureTime, CaptureUpload
 from visant_runtime.kill_point import kill_point
@@ -39,14 +39,11 @@ async def receive(request: Request) -> tuple[Capture, bool]:
     cloud = cloud_of(request)
     if request.headers.get(MEANT_FOR, cloud.cloud_id) != cloud.cloud_id:
         raise another_cloud()
-    await authenticate.expect_device(request)
+    holder = await authenticate.possible_device(request)
     body = await _body(request, cloud.settings.max_capture_bytes * 4 // 3 + _BESIDE_PICTURE)
     upload = await asyncio.to_thread(_parse, body)
     del body
-    async with cloud.database.reading() as connection:
-        if await devices.find(connection, upload.device_id) is None:
-            raise unknown_device(upload.device_id)
-    await authenticate.admit(request, upload.device_id)
+    await authenticate.named_device(request, holder, upload.device_id)
     async with cloud.database.reading() as connection:
         first = await _stored_before(connection, upload)
     if first is not None:

@@ -80,7 +80,7 @@ async def events(cloud: Cloud, device: Device, subscription: Subscription) -> As
     # finished even where the device has gone: cut off in the middle, it would leave half a connection in the pool
     with anyio.CancelScope(shield=True):
         async with cloud.database.reading() as connection:
-            now = await devices.find(connection, device.device_id)  # it may have changed since it was admitted
+            now = await devices.find(connection, device.device_id)  # it may have changed since it was let in
     if now is None or not authenticate.still_welcome(device, now, cloud.settings.auth):
         return
     subscription.config = now.config

@@ -16,7 +16,7 @@ router = APIRouter(tags=["device"])
 async def commands(request: Request, device_id: str, device_version: str | None = None) -> CommandStream:
     """The device's commands as server-sent events; every connection begins with all that wait for an outcome."""
     cloud = cloud_of(request)
-    device = await authenticate.admit(request, device_id, register=True)
+    device = await authenticate.device(request, device_id, register=True)
     if device_version and device_version[:100] != device.device_version:
         async with cloud.database.writing() as connection:
             await devices.change(connection, device_id, device_version=device_version[:100])
