@@ -61,6 +61,11 @@ class Database:
         await self.engine.dispose()
 
 
+def first_line(error: Exception) -> str:
+    """What an error says without the statement it adds, or its kind: a TimeoutError may say nothing."""
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
 def to_json(value: Any) -> str:
     """JSON as the standard has it: NaN and the infinities, which Python would write, become null."""
     try:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from visant_cloud.store import tables
-from visant_cloud.store.database import DATABASE_ERRORS, Database, insert_new
+from visant_cloud.store.database import DATABASE_ERRORS, Database, first_line, insert_new
 from visant_runtime.settings import SettingsError
 
 log = structlog.get_logger()
@@ -48,7 +48,7 @@ async def migrate_when_there(url: str) -> str:
             try:
                 return await migrate(database)
             except DATABASE_ERRORS as error:
-                reason = str(error).splitlines()[0][:300]
+                reason = first_line(error)[:300]
                 if time.monotonic() > give_up or database.sqlite:
                     raise SettingsError(
                         f"the database cannot be used ({reason}): check DATABASE_URL and DATA_DIR"
