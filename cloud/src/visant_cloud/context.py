@@ -29,9 +29,9 @@ class Cloud:
     """The clock that every time of this cloud is told by."""
     warning: str | None = None
     """Something an operator should know, shown on the page."""
-    sign_ins: RateLimits = field(default_factory=lambda: RateLimits(1 / 30, 10, time.monotonic))
-    enrolments: RateLimits = field(default_factory=lambda: RateLimits(1 / 6, 10, time.monotonic))
-    deliveries: RateLimits | None = None
+    sign_in_limits: RateLimits = field(default_factory=lambda: RateLimits(1 / 30, 10, time.monotonic))
+    enrolment_limits: RateLimits = field(default_factory=lambda: RateLimits(1 / 6, 10, time.monotonic))
+    delivery_limits: RateLimits | None = None
     """DELIVERY_RATE for pictures that come late, by device."""
 
 

@@ -1,4 +1,4 @@
-"""What a long-running cloud does beside its work: notes who is connected, removes what is too old or left over."""
+"""What a long-running cloud does beside its work: marks connected devices as seen, removes what is too old or left."""
 
 import asyncio
 import time
@@ -50,7 +50,7 @@ class Housekeeping:
         )
 
     async def _round(self, stop: Stop, heartbeat: Heartbeat) -> None:
-        await note_connected(self._cloud)
+        await mark_connected_seen(self._cloud)
         if not self._orphans_set_aside:
             for folder in await asyncio.to_thread(self._cloud.pictures.folders):
                 await set_orphans_aside(self._cloud, folder)
@@ -63,12 +63,12 @@ class Housekeeping:
             self._next_retention = time.monotonic() + RETENTION_EVERY
 
 
-async def note_connected(cloud: Cloud) -> None:
-    """Connected devices were seen just now, should this process die."""
-    connected = cloud.hub.held()
+async def mark_connected_seen(cloud: Cloud) -> None:
+    """Connected devices count as seen just now, should this process die."""
+    connected = cloud.hub.connected_here()
     if connected:
         async with cloud.database.writing() as connection:
-            await devices.seen(connection, connected, cloud.now())
+            await devices.mark_seen(connection, connected, cloud.now())
 
 
 async def set_orphans_aside(cloud: Cloud, folder: Path) -> int:
@@ -97,7 +97,7 @@ async def remove_old(cloud: Cloud) -> int:
     border = cloud.now() - timedelta(days=days)
     while True:
         async with cloud.database.writing() as connection:
-            old = await captures.take_older(connection, border)
+            old = await captures.delete_older(connection, border)
         for one in old:
             await asyncio.to_thread(cloud.pictures.remove, one.device_id, one.received_at, one.record_id)
         removed += len(old)

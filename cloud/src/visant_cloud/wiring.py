@@ -75,7 +75,7 @@ async def _main(
     if chosen.auth != "open":
         cloud.warning = lost_with_the_container(chosen.data_dir)
     if chosen.delivery_rate is not None:
-        cloud.deliveries = RateLimits(chosen.delivery_rate, max(1.0, chosen.delivery_rate), time.monotonic)
+        cloud.delivery_limits = RateLimits(chosen.delivery_rate, max(1.0, chosen.delivery_rate), time.monotonic)
     heartbeat.fact("port", listener.getsockname()[1])
     if chosen.auth == "open":
         log.warning("AUTH=open: anybody who reaches this address may do everything; for emulation only")

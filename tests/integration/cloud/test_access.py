@@ -155,10 +155,10 @@ async def test_a_stream_by_id_alone_ends_when_the_token_was_presented_to_another
     await device(cloud, api, "OLD", old_client=True)
     async with cloud.stream("OLD") as stranger:
         await stranger.next()
-        await revocation.look(cloud.cloud)
+        await revocation.check_streams(cloud.cloud)
         async with cloud.cloud.database.writing() as connection:
             await devices.change(connection, "OLD", token_seen_at=cloud.time())
-        await revocation.look(cloud.cloud)
+        await revocation.check_streams(cloud.cloud)
         assert await stranger.ended()
 
 
@@ -249,16 +249,16 @@ async def test_a_revoked_token_ends_the_stream_and_works_again_when_restored(sta
     assert await status_of_stream(cloud, "D1", token) == 200
 
 
-async def test_a_change_by_another_process_ends_the_stream_at_the_next_look(start: Any) -> None:
+async def test_a_change_by_another_process_ends_the_stream_at_the_next_check(start: Any) -> None:
     cloud, api = await closed(start)
     token, other = await device(cloud, api, "D1"), await device(cloud, api, "D2")
     async with cloud.stream("D1", token) as stream, cloud.stream("D2", other) as untouched:
         await stream.next()
         await untouched.next()
-        await revocation.look(cloud.cloud)
+        await revocation.check_streams(cloud.cloud)
         async with cloud.cloud.database.writing() as connection:
             await devices.change(connection, "D1", token_revoked=True)
-        await revocation.look(cloud.cloud)
+        await revocation.check_streams(cloud.cloud)
         assert await stream.ended()
         assert (await cloud.client.get("/v1/devices/connected", headers=api)).json()["count"] == 1
 

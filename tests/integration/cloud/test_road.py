@@ -294,11 +294,11 @@ async def test_settings_put_while_a_stream_begins_are_not_lost(start: Any) -> No
     cloud = await start()
     await cloud.register()
     async with cloud.cloud.database.reading() as connection:
-        admitted = await devices.find(connection, "D1")
-    assert admitted is not None
+        opened = await devices.find(connection, "D1")
+    assert opened is not None
     await cloud.client.put("/v1/devices/D1/config", json={"brightness": 1})
-    with cloud.cloud.hub.subscribe(admitted) as subscription:
-        async with aclosing(events(cloud.cloud, admitted, subscription)) as chunks:
+    with cloud.cloud.hub.subscribe(opened) as subscription:
+        async with aclosing(events(cloud.cloud, opened, subscription)) as chunks:
             assert b'"config":{"brightness":1}' in await anext(chunks)
 
 
@@ -318,16 +318,16 @@ async def test_a_stream_that_told_older_settings_ends_and_the_next_tells_the_new
         assert (await again.next())["config"] == {"brightness": 9}
 
 
-async def test_a_stream_that_missed_settings_of_another_process_ends_at_the_next_look(start: Any) -> None:
+async def test_a_stream_that_missed_settings_of_another_process_ends_at_the_next_check(start: Any) -> None:
     cloud = await start()
     async with cloud.stream("D1") as stream:
         await stream.next()
         await cloud.client.put("/v1/devices/D1/config", json={"brightness": 1})
         await stream.command()
-        await revocation.look(cloud.cloud)
+        await revocation.check_streams(cloud.cloud)
         async with cloud.cloud.database.writing() as connection:
             await devices.change(connection, "D1", config={"brightness": 2})
-        await revocation.look(cloud.cloud)
+        await revocation.check_streams(cloud.cloud)
         assert await stream.ended()
     async with cloud.stream("D1") as stream:
         assert (await stream.next())["config"] == {"brightness": 2}

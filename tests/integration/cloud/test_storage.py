@@ -40,7 +40,7 @@ async def test_a_full_disk_answers_507_and_what_was_stored_keeps_its_receipt(sta
 
 async def test_a_backlog_is_slowed_down_and_fresh_pictures_are_not(start: Any) -> None:
     cloud = await registered(start)
-    cloud.cloud.deliveries = RateLimits(1 / 60, 1.0, lambda: cloud.time().timestamp())
+    cloud.cloud.delivery_limits = RateLimits(1 / 60, 1.0, lambda: cloud.time().timestamp())
     old = (datetime.now(UTC) - timedelta(hours=5)).isoformat()
     assert (await cloud.capture("D1", "old1", captured_at=old)).status_code == 201
     answer = await cloud.capture("D1", "old2", captured_at=old)

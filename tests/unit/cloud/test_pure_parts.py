@@ -47,20 +47,20 @@ def test_a_first_firing_lies_within_one_interval_and_is_always_the_same(device_i
 
 def test_a_rate_lets_a_burst_through_then_one_at_a_time_and_names_the_wait() -> None:
     now = 0.0
-    rates = RateLimits(2.0, 3.0, lambda: now)
-    assert [rates.take("a") for _ in range(4)] == [None, None, None, 1]
-    assert rates.take("b") is None, "each key has its own"
+    limits = RateLimits(2.0, 3.0, lambda: now)
+    assert [limits.acquire("a") for _ in range(4)] == [None, None, None, 1]
+    assert limits.acquire("b") is None, "each key has its own"
     now = 0.5
-    assert [rates.take("a"), rates.take("a")] == [None, 1]
+    assert [limits.acquire("a"), limits.acquire("a")] == [None, 1]
     now = 100.0
-    assert [rates.take("a") for _ in range(4)] == [None, None, None, 1]
+    assert [limits.acquire("a") for _ in range(4)] == [None, None, None, 1]
 
 
 def test_a_rate_remembers_a_bounded_number_of_keys() -> None:
-    rates = RateLimits(1.0, 1.0, lambda: 0.0, keys=10)
+    limits = RateLimits(1.0, 1.0, lambda: 0.0, keys=10)
     for number in range(1000):
-        rates.take(str(number))
-    assert len(rates._buckets) == 10
+        limits.acquire(str(number))
+    assert len(limits._buckets) == 10
 
 
 @given(st.recursive(st.none() | st.floats() | st.text() | st.integers(), st.lists))
@@ -175,10 +175,10 @@ async def test_a_nudge_between_two_waits_is_not_lost() -> None:
 def test_streams_of_other_processes_count_and_are_not_ours_to_tell() -> None:
     hub = CommandHub()
     hub.elsewhere = {"D1": 1, "D2": 2}
-    assert hub.subscribers("D2") == 2 and hub.held() == {}
+    assert hub.subscribers("D2") == 2 and hub.connected_here() == {}
     with hub.subscribe(D1) as stream:
         assert stream.duplicate
-        assert hub.connected() == {"D1": 2, "D2": 2} and hub.held() == {"D1": 1}
+        assert hub.connected() == {"D1": 2, "D2": 2} and hub.connected_here() == {"D1": 1}
 
 
 def test_streams_by_id_alone_can_be_ended_apart() -> None:

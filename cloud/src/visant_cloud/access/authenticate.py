@@ -130,17 +130,6 @@ async def _registered(cloud: Cloud, device_id: str) -> Device | None:
         return await devices.find(connection, device_id)
 
 
-def still_welcome(before: Device, now: Device, auth: str) -> bool:
-    """Whether an open stream that began as `before` may go on."""
-    if not now.active:
-        return False
-    if auth == "open":
-        return True
-    if before.by_id_alone and not now.by_id_alone:
-        return False
-    return not now.token_revoked and now.token_hash == before.token_hash
-
-
 async def find_caller(request: Request) -> Caller | None:
     """The operator or program behind a request, or None; 403 where a page of another site sent it."""
     cloud = cloud_of(request)

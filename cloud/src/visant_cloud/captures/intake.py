@@ -101,8 +101,8 @@ def _refuse_when_pressed(cloud: Cloud, upload: CaptureUpload) -> None:
         raise Refusal(
             507, "The cloud's disk is full; keep the picture and try again later", "disk_full", retry_after=_FULL_RETRY
         )
-    if cloud.deliveries is not None and (cloud.now() - _storable(upload.captured_at)).total_seconds() > _LATE:
-        wait = cloud.deliveries.take(upload.device_id)
+    if cloud.delivery_limits is not None and (cloud.now() - _storable(upload.captured_at)).total_seconds() > _LATE:
+        wait = cloud.delivery_limits.acquire(upload.device_id)
         if wait is not None:
             raise Refusal(
                 429, f"One picture of the backlog at a time: come again in {wait} s", "delivery_rate", retry_after=wait

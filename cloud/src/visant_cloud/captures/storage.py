@@ -63,7 +63,7 @@ class PictureStorage:
         self.thumbnail_path(device_id, received_at, record_id).unlink(missing_ok=True)
 
     def set_aside(self, paths: Iterable[Path], before: float) -> int:
-        """Takes away those written before then (Unix time), and returns how many they were.
+        """Sets aside those written before then (Unix time), and returns how many they were.
 
         A whole picture goes where a person can look at it; a draft or a thumbnail can be made again and goes.
         """

@@ -10,7 +10,7 @@ from fastapi import Response
 from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
-from visant_cloud.access import authenticate
+from visant_cloud.access.revocation import still_welcome
 from visant_cloud.commands.hub import Subscription
 from visant_cloud.context import Cloud
 from visant_cloud.store import devices, triggers
@@ -44,7 +44,7 @@ class CommandStream(Response):
         device_id = self._device.device_id
         with self._cloud.hub.subscribe(self._device) as subscription:
             log.info("stream opened", device_id=device_id, duplicate=subscription.duplicate)
-            self._cloud.journal.seen(device_id)
+            self._cloud.journal.mark_seen(device_id)
             try:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._until_gone, receive, tasks.cancel_scope)
@@ -52,7 +52,7 @@ class CommandStream(Response):
                     tasks.cancel_scope.cancel()
             finally:
                 log.info("stream closed", device_id=device_id)
-                self._cloud.journal.seen(device_id)
+                self._cloud.journal.mark_seen(device_id)
 
     async def _until_gone(self, receive: Receive, scope: anyio.CancelScope) -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -81,7 +81,7 @@ async def events(cloud: Cloud, device: Device, subscription: Subscription) -> As
     with anyio.CancelScope(shield=True):
         async with cloud.database.reading() as connection:
             now = await devices.find(connection, device.device_id)  # it may have changed since it was let in
-    if now is None or not authenticate.still_welcome(device, now, cloud.settings.auth):
+    if now is None or not still_welcome(device, now, cloud.settings.auth):
         return
     subscription.config = now.config
     ping_every = cloud.settings.ping_every
@@ -111,7 +111,7 @@ async def events(cloud: Cloud, device: Device, subscription: Subscription) -> As
             if subscription.closed:
                 break
         if batch:
-            cloud.journal.sent(row.seq for row in batch if row.seq <= last_seq)
+            cloud.journal.mark_sent(row.seq for row in batch if row.seq <= last_seq)
         if len(batch) == _BATCH:
             continue
         if await subscription.wait(next_ping - time.monotonic()) or subscription.closed:

@@ -15,8 +15,8 @@ from visant_runtime.periodic import every
 log = structlog.get_logger()
 
 TICK = 2.0
-"""Seconds between looks at the deadlines."""
-LOOP = "silence"
+"""Seconds between rounds."""
+LOOP = "expiry"
 
 
 class Expiry:
@@ -41,7 +41,7 @@ class Expiry:
         )
 
     async def sweep(self) -> int:
-        """One look; returns how many triggers were given up for now."""
+        """One round; returns how many triggers were given up for now."""
         now = self._now()
         async with self._database.writing() as connection:
             expired = await triggers.expire_silent(connection, now - self._grace, now)

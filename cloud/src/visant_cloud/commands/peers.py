@@ -1,6 +1,6 @@
 """Other processes of this cloud on the same PostgreSQL: what they queued for our streams, which streams they hold.
 
-A look every half second: devices that have a fresh `pending` trigger are nudged, whoever made it, and the streams of
+Polled every half second: devices that have a fresh `pending` trigger are nudged, whoever made it, and the streams of
 the others are counted in, so that each process answers the same. SQLite has one process and needs none of this.
 """
 
@@ -21,14 +21,14 @@ from visant_runtime.periodic import every
 log = structlog.get_logger()
 
 TICK = 0.5
-"""Seconds between looks: at most so much later comes a trigger that another process made."""
-LOOP = "siblings"
+"""Seconds between polls: at most so much later comes a trigger that another process made."""
+LOOP = "peers"
 _TELL_EVERY = 5.0
 _ALIVE = timedelta(seconds=15)
 """A process not heard of for so long is dead and holds no streams."""
 _FORGET = timedelta(hours=1)
 _OVERLAP = timedelta(seconds=60)
-"""Looked at again each time: for rows that were committed late, or by a machine whose clock is behind."""
+"""Read again each time: for rows that were committed late, or by a machine whose clock is behind."""
 
 
 class Peers:
@@ -49,7 +49,7 @@ class Peers:
             return
         await every(
             TICK,
-            self.look,
+            self.poll,
             stop,
             heartbeat,
             loop=LOOP,
@@ -58,17 +58,17 @@ class Peers:
             complaint="other processes not looked at",
         )
 
-    async def look(self) -> None:
-        """One look."""
+    async def poll(self) -> None:
+        """One round."""
         began = self._now()
-        held = self._hub.held()
-        if held != self._told or time.monotonic() >= self._tell_at:
+        ours = self._hub.connected_here()
+        if ours != self._told or time.monotonic() >= self._tell_at:
             async with self._database.writing() as connection:
-                await processes.tell(connection, self.process_id, held, _FORGET)
-            self._told, self._tell_at = held, time.monotonic() + _TELL_EVERY
+                await processes.tell(connection, self.process_id, ours, _FORGET)
+            self._told, self._tell_at = ours, time.monotonic() + _TELL_EVERY
         async with self._database.reading() as connection:
             self._hub.elsewhere = await processes.others(connection, self.process_id, _ALIVE)
-            waiting = await triggers.waiting_devices(connection, self._since - _OVERLAP) if held else []
+            waiting = await triggers.waiting_devices(connection, self._since - _OVERLAP) if ours else []
         self._since = began
         for device_id in waiting:
             self._hub.nudge(device_id)

@@ -17,7 +17,7 @@ from visant_runtime.lifecycle import Stop
 from visant_runtime.periodic import every
 
 TICK = 0.5
-"""Seconds between looks at the schedules."""
+"""Seconds between rounds."""
 LOOP = "scheduler"
 
 

@@ -41,7 +41,7 @@ async def metrics(request: Request) -> Response:
     for name in as_json.STATES:
         by_state.labels(name).set(states[name])
     streams = Gauge("visant_streams", "Open command streams of this process", registry=registry)
-    streams.set(sum(cloud.hub.held().values()))
+    streams.set(sum(cloud.hub.connected_here().values()))
     ended = Gauge(
         "visant_triggers", "Triggers in the ledger by status and reason", ["status", "reason"], registry=registry
     )

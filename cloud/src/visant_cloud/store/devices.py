@@ -109,7 +109,7 @@ async def any_by_id_alone(connection: AsyncConnection) -> bool:
     return (await connection.execute(query.limit(1))).first() is not None
 
 
-async def seen(connection: AsyncConnection, device_ids: Iterable[str], now: datetime) -> None:
+async def mark_seen(connection: AsyncConnection, device_ids: Iterable[str], now: datetime) -> None:
     """These devices were heard of just now."""
     wanted = list(device_ids)
     for start in range(0, len(wanted), 500):  # databases limit the parameters of one statement
