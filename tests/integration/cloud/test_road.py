@@ -374,3 +374,18 @@ async def test_an_unknown_device_is_told_so_plainly(start: Any) -> None:
         assert answer.status_code == 404
         assert answer.headers["content-type"] == "application/problem+json"
         assert "'NOPE' is unknown" in answer.json()["detail"]
+
+
+async def test_no_database_connection_is_held_while_streams_are_open(start: Any, eventually: Any) -> None:
+    cloud = await start()
+    async with AsyncExitStack() as open_streams:
+        for number in range(30):
+            stream = await open_streams.enter_async_context(cloud.stream(f"D{number}"))
+            await stream.next()
+        pool = cloud.cloud.database.engine.pool
+
+        async def all_given_back() -> bool:
+            return bool(pool.checkedout() == 0)
+
+        await eventually(all_given_back)
+        assert (await cloud.client.get("/v1/devices")).json()["count"] == 30
