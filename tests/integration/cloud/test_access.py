@@ -1,5 +1,7 @@
 """AUTH=required: who gets in, and who does not."""
 
+import asyncio
+import json
 import re
 import time as wall
 from collections.abc import Iterator
@@ -211,11 +213,11 @@ def reads_of_devices(cloud: Any) -> Iterator[list[str]]:
             asked.append(statement)
 
     engine = cloud.cloud.database.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", note)
+    event.listen(engine, "after_cursor_execute", note)
     try:
         yield asked
     finally:
-        event.remove(engine, "before_cursor_execute", note)
+        event.remove(engine, "after_cursor_execute", note)
 
 
 async def test_an_upload_authenticates_with_one_read_of_the_database(start: Any) -> None:
@@ -233,6 +235,26 @@ async def test_an_upload_authenticates_with_one_read_of_the_database(start: Any)
     with reads_of_devices(cloud) as asked:
         assert (await cloud.capture("OLD", None)).status_code == 201
     assert len(asked) == 1, asked
+
+
+async def test_a_first_upload_whose_token_is_replaced_meanwhile_does_not_present_the_new_one(
+    start: Any, upload_body: Any
+) -> None:
+    cloud, api = await closed(start)
+    token = await device(cloud, api, "OLD", old_client=True)
+    body = json.dumps(upload_body("OLD", None)).encode()
+    with reads_of_devices(cloud) as asked:
+
+        async def slowly() -> Any:
+            yield body[:100]
+            while not asked:
+                await asyncio.sleep(0.01)
+            assert (await cloud.client.post("/v1/devices/OLD/token", headers=api)).status_code == 200
+            yield body[100:]
+
+        answer = await cloud.client.post("/v1/captures", content=slowly(), headers=bearer(token))
+    assert answer.status_code == 401, answer.text
+    assert (await cloud.client.get("/v1/devices/OLD", headers=api)).json()["access"] == "id_alone"
 
 
 async def test_a_revoked_token_ends_the_stream_and_works_again_when_restored(start: Any) -> None:

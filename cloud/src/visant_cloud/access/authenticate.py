@@ -100,9 +100,11 @@ async def _welcome(cloud: Cloud, holder: Device | None, found: Device, device_id
         if holder.device_id != device_id:
             raise Refusal(403, f"This token belongs to another device than {device_id[:100]!r}", "other_device")
         if holder.token_seen_at is None:
-            found = replace(holder, token_seen_at=cloud.now())
+            now = cloud.now()
             async with cloud.database.writing() as connection:
-                await devices.change(connection, device_id, token_seen_at=found.token_seen_at)
+                if not await devices.mark_token_seen(connection, device_id, holder.token_hash, now):
+                    raise _bad_token()
+            found = replace(holder, token_seen_at=now)
             cloud.hub.disconnect(device_id, by_id_alone=True)  # who has no token is not this device any more
     elif cloud.settings.auth != "open" and not found.by_id_alone:
         raise _no_token()

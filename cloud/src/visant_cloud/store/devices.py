@@ -91,6 +91,16 @@ async def change(connection: AsyncConnection, device_id: str, **values: Any) -> 
     return result.rowcount == 1
 
 
+async def mark_token_seen(connection: AsyncConnection, device_id: str, token_hash: str | None, now: datetime) -> bool:
+    """The device presented its token for the first time; False where it has another token by now."""
+    result = await connection.execute(
+        update(devices)
+        .where(devices.c.device_id == device_id, devices.c.token_hash == token_hash)
+        .values(token_seen_at=now)
+    )
+    return result.rowcount == 1
+
+
 async def renew_token(connection: AsyncConnection, device_id: str, token_hash: str) -> bool:
     """A new token in place of the old one; False where there is no such device.
 
