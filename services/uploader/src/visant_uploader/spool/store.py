@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import IO
 
 from visant_contract.ids import trigger_key
+from visant_runtime.durable import sync_folder
 from visant_runtime.kill_point import kill_point
 from visant_uploader.counters import Counters
 from visant_uploader.spool.contents import Contents
 from visant_uploader.spool.counts import SpoolCounts
 from visant_uploader.spool.file_format import SpoolHeader, encode
-from visant_uploader.spool.layout import PICTURE, REPORT, UNREADABLE, Destination, Folders, outcome_files, sync_folder
+from visant_uploader.spool.layout import PICTURE, REPORT, UNREADABLE, Destination, Folders, outcome_files
 from visant_uploader.spool.recovery import settle_pairs, sort_unreleased, sweep_drafts, take_incoming
 from visant_uploader.spool.room import Room
 from visant_uploader.spool.writing import DISK_FULL, Reserve, move_durably, write_durably
