@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from visant_camera.frame import Frame
-from visant_camera.picture import Picture, moment
+from visant_camera.picture import Picture, timestamp
 
 
 @dataclass(eq=False, slots=True)
@@ -72,7 +72,7 @@ class Waiting:
 
     def offer(self, frame: Frame) -> None:
         """Hands `frame` to all whom it suits."""
-        exposed = moment(
+        exposed = timestamp(
             frame.exposed_at,
             monotonic=time.monotonic(),
             boottime=time.clock_gettime(time.CLOCK_BOOTTIME),

@@ -9,7 +9,7 @@ import structlog
 
 from visant_connector.admission import Admission, RedisRefused, Verdict
 from visant_connector.cloud_stream import Received
-from visant_connector.command_entries import Admittable, Moment, Scope, admittable
+from visant_connector.command_entries import Admittable, Scope, admittable
 from visant_connector.known_cloud import KnownCloud
 from visant_connector.metrics import Figures
 from visant_connector.redis_retry import RedisRetry
@@ -18,7 +18,7 @@ from visant_contract.command import Command, UnknownEvent, UpdateConfigCommand
 from visant_contract.errors import BrokenMessage, Retryable
 from visant_contract.sse import Connected, Ping
 from visant_contract.stream import REPLAY_WITHIN, CloudSeen
-from visant_runtime.clock import Clock
+from visant_runtime.clock import Clock, Moment
 from visant_runtime.kill_point import kill_point
 
 log = structlog.get_logger()
