@@ -15,8 +15,7 @@ from visant_contract.stream import CommandEntry, Deadline
 from visant_runtime.clock import Moment
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.kill_point import kill_point
-from visant_runtime.lifecycle import Stop
-from visant_uploader.capture.camera_slots import Stopped
+from visant_runtime.lifecycle import Stop, Stopped
 from visant_uploader.capture.deadline import Execute, Expire, Park, Verdict, judge
 from visant_uploader.capture.executor import Ended, Execution
 from visant_uploader.capture.outcome_writer import Commit
