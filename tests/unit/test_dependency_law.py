@@ -116,6 +116,20 @@ def test_who_imports_the_part_for_devices_asks_for_its_extra_and_nobody_else_doe
         assert ("visant-runtime[device]" in declared) == (package in DEVICE_USERS), package
 
 
+def test_httpx_stays_behind_the_three_files_that_its_decision_names() -> None:
+    using = {
+        str(path.relative_to(PACKAGES[package] / "src"))
+        for package in PACKAGES
+        for path in sources(package)
+        if imports(path) & {"httpx", "httpx_sse"}
+    }
+    assert using == {
+        "visant_runtime/device/cloud_http.py",
+        "visant_connector/cloud_stream.py",
+        "visant_uploader/capture/camera_client.py",
+    }
+
+
 @pytest.mark.parametrize("image", ["camera", "connector", "uploader"])
 def test_the_pis_images_carry_none_of_the_clouds_dependencies(image: str) -> None:
     lock = (ROOT / f"requirements/{image}.txt").read_text()

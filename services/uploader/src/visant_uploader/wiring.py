@@ -49,7 +49,7 @@ def run() -> int:
     counters = Counters()
     try:
         serve_metrics(settings.http_host, settings.http_port)
-        cloud = _cloud(settings, counters)
+        cloud = CloudClient(settings, Clock(), counters=counters, device_version=version("visant-uploader"))
     except SettingsError as error:
         fail(str(error))
     heartbeat = start_heartbeat("uploader")
@@ -65,18 +65,6 @@ def run() -> int:
         return lifecycle.run(lambda stop: _work(settings, spool, cloud, counters, heartbeat, stop))
     finally:
         spool.close()
-
-
-def _cloud(settings: UploaderSettings, counters: Counters) -> CloudClient:
-    token = settings.device_token
-    return CloudClient(
-        settings.api_url,
-        settings.device_id,
-        token.get_secret_value() if token else None,
-        timeout=settings.upload_timeout,
-        counters=counters,
-        device_version=version("visant-uploader"),
-    )
 
 
 async def _work(
