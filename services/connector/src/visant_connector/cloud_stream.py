@@ -20,6 +20,7 @@ from visant_connector.stream_errors import refused
 from visant_contract.command import Message, UnknownEvent, parse_message
 from visant_contract.errors import BrokenMessage, Misconfigured, Retryable
 from visant_contract.sse import MAX_EVENT_BYTES, Connected, Ping
+from visant_runtime.backoff import retry_after
 from visant_runtime.clock import Clock
 from visant_runtime.device.cloud_http import CONNECT_TIMEOUT, FAILURES, open_client, why
 
@@ -112,7 +113,9 @@ class CloudStream:
                 f"{status}: the cloud redirects to {target}; not followed: set API_URL to the final address",
             )
         said = f" ({detail})" if detail else ""
-        raise Retryable(f"the cloud answers {status}{said}", retry_after=_seconds(response.headers.get("retry-after")))
+        raise Retryable(
+            f"the cloud answers {status}{said}", retry_after=retry_after(response.headers.get("retry-after"))
+        )
 
     async def _events(self, response: httpx.Response, asked: float) -> AsyncGenerator[Received, None]:
         limit = self._settings.stream_timeout
@@ -183,8 +186,3 @@ async def _detail(response: httpx.Response) -> str:
         return ""
     detail = found.get("detail") if isinstance(found, dict) else None
     return detail[:200] if isinstance(detail, str) else ""
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """Retry-After as seconds; its date form is not used: our wall clock may be a year wrong."""
-    return float(retry_after) if retry_after is not None and retry_after.isascii() and retry_after.isdigit() else None
