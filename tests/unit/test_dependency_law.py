@@ -23,6 +23,11 @@ ALLOWED = {
     "visant_runtime": {"visant_runtime"},
     **{name: {name} | SHARED for name in PACKAGES if name not in SHARED},
 }
+DEVICE = ROOT / "runtime/src/visant_runtime/device"
+"""What connector and uploader share of their cloud: settings, HTTP client, consumer group. A package of its own would
+be a seventh to version and to ship for a few files; as a part of runtime it has this fence instead: it may know the
+contract and product words, it has an extra for what it needs, and nobody but these two services may import it."""
+DEVICE_USERS = {"visant_connector", "visant_uploader"}
 
 
 def imports(path: Path) -> set[str]:
@@ -46,7 +51,15 @@ def sources(package: str) -> list[Path]:
 def test_a_package_imports_only_what_the_law_allows(package: str) -> None:
     for path in sources(package):
         ours = {name for name in imports(path) if name.startswith("visant_")}
-        assert ours <= ALLOWED[package], f"{path.relative_to(ROOT)} imports {sorted(ours - ALLOWED[package])}"
+        allowed = ALLOWED[package] | SHARED if DEVICE in path.parents else ALLOWED[package]
+        assert ours <= allowed, f"{path.relative_to(ROOT)} imports {sorted(ours - allowed)}"
+
+
+@pytest.mark.parametrize("package", sorted(set(PACKAGES) - DEVICE_USERS))
+def test_what_is_for_connector_and_uploader_is_imported_by_nobody_else(package: str) -> None:
+    for path in sources(package):
+        if DEVICE not in path.parents:
+            assert "visant_runtime.device" not in path.read_text(), path.relative_to(ROOT)
 
 
 def test_contract_imports_only_pydantic_and_pure_parts_of_the_standard_library() -> None:
@@ -57,17 +70,24 @@ def test_contract_imports_only_pydantic_and_pure_parts_of_the_standard_library()
         assert not imports(path) & impure, f"{path.name} does I/O or reads a clock"
 
 
-def test_runtime_knows_no_product_word() -> None:
+def test_runtime_knows_no_product_word_outside_its_part_for_devices() -> None:
     words = re.compile(r"trigger|snapshot|camera|cloud|spool|capture|device_id", re.IGNORECASE)
     for path in sources("visant_runtime"):
+        if DEVICE in path.parents:
+            continue
         for number, line in enumerate(path.read_text().splitlines(), 1):
             assert not words.search(line), f"{path.name}:{number}: {line.strip()}"
 
 
+def distributions(declared: list[str]) -> set[str]:
+    return {re.split(r"[\[<>=!~ ]", item)[0].lower().replace("-", "_") for item in declared}
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_declares_what_it_imports(package: str) -> None:
-    declared = tomllib.loads((PACKAGES[package] / "pyproject.toml").read_text())["project"]["dependencies"]
-    names = {re.split(r"[\[<>=!~ ]", item)[0].lower().replace("-", "_") for item in declared}
+    project = tomllib.loads((PACKAGES[package] / "pyproject.toml").read_text())["project"]
+    names = distributions(project["dependencies"])
+    with_extra = names | distributions(project.get("optional-dependencies", {}).get("device", []))
     modules = {
         "cv2": "opencv_python_headless",
         "PIL": "pillow",
@@ -86,7 +106,28 @@ def test_a_package_declares_what_it_imports(package: str) -> None:
             if name == package:
                 continue
             wanted = modules.get(name, name)
-            assert wanted.lower() in names or brought.get(name) in names, f"{path.name} imports {name}, not declared"
+            known = with_extra if DEVICE in path.parents else names
+            assert wanted.lower() in known or brought.get(name) in known, f"{path.name} imports {name}, not declared"
+
+
+def test_who_imports_the_part_for_devices_asks_for_its_extra_and_nobody_else_does() -> None:
+    for package in set(PACKAGES) - SHARED:
+        declared = tomllib.loads((PACKAGES[package] / "pyproject.toml").read_text())["project"]["dependencies"]
+        assert ("visant-runtime[device]" in declared) == (package in DEVICE_USERS), package
+
+
+def test_httpx_stays_behind_the_three_files_that_its_decision_names() -> None:
+    using = {
+        str(path.relative_to(PACKAGES[package] / "src"))
+        for package in PACKAGES
+        for path in sources(package)
+        if imports(path) & {"httpx", "httpx_sse"}
+    }
+    assert using == {
+        "visant_runtime/device/cloud_http.py",
+        "visant_connector/cloud_stream.py",
+        "visant_uploader/capture/camera_client.py",
+    }
 
 
 @pytest.mark.parametrize("image", ["camera", "connector", "uploader"])
@@ -94,6 +135,12 @@ def test_the_pis_images_carry_none_of_the_clouds_dependencies(image: str) -> Non
     lock = (ROOT / f"requirements/{image}.txt").read_text()
     for name in ("fastapi", "sqlalchemy", "alembic", "asyncpg", "aiosqlite", "jinja2", "pillow", "argon2-cffi"):
         assert not re.search(rf"^{name}==", lock, re.MULTILINE), f"{name} in requirements/{image}.txt"
+
+
+def test_the_camera_reads_no_cloud_and_no_redis_and_carries_no_client_for_them() -> None:
+    lock = (ROOT / "requirements/camera.txt").read_text()
+    for name in ("httpx", "redis"):
+        assert not re.search(rf"^{name}==", lock, re.MULTILINE), name
 
 
 def test_health_loads_nothing_but_the_standard_library() -> None:

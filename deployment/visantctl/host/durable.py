@@ -1,6 +1,7 @@
 """Writes that survive a power cut: write beside, fsync, rename, fsync the directory.
 
 The order is the one measured for the spool: without the directory's fsync a rename may be lost.
+The services' own is visant_runtime.durable, which the host's Python does not have.
 """
 
 from __future__ import annotations

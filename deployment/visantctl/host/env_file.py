@@ -137,8 +137,15 @@ def with_values(text: str, values: Mapping[str, str]) -> str:
 
 
 def write(place: Place, values: Mapping[str, str], example: Path | None = None) -> list[str]:
-    """Set `values` in the device's file, made from `example` where there is none; returns the keys that changed."""
+    """Set `values` in the device's file, made from `example` where there is none; returns the keys that changed.
+
+    A token takes the place of the file that named one, and the other way round: services refuse to start with two.
+    """
     wanted = {key: checked(key, value) for key, value in values.items()}
+    present = read_env_file(place.env_file)
+    for key, other in (("DEVICE_TOKEN", "DEVICE_TOKEN_FILE"), ("DEVICE_TOKEN_FILE", "DEVICE_TOKEN")):
+        if wanted.get(key) and present.get(other):
+            wanted.setdefault(other, "")
     try:
         before = place.env_file.read_text(encoding="utf-8")
     except FileNotFoundError:

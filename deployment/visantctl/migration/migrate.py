@@ -31,6 +31,8 @@ def prepare(device: Device) -> Record | None:
         return None
     known = record.read(place)
     carried = settings(device)
+    if read_env_file(place.env_file).get("DEVICE_TOKEN_FILE"):  # an earlier run has stored a newer one
+        carried.pop("DEVICE_TOKEN", None)
     if known is None or known.phase != "taking_over":  # else the copies hold what there was at the beginning
         known = record.keep(place, found, _captures(device, carried))
     env_file.write(place, carried, Path(__file__).resolve().parents[3] / ".env.device.example")

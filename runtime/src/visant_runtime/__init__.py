@@ -1,1 +1,4 @@
-"""Process manners that every service shares. Knows no product word, and importing it costs nothing."""
+"""Process manners that every service shares. Importing it costs nothing.
+
+It knows no product word, except in `device/`: what two services of a device share and the others do not need.
+"""

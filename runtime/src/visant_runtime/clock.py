@@ -6,6 +6,7 @@ container of a host. The wall clock may be a year wrong on a machine without a b
 
 import ctypes
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,19 @@ _STA_UNSYNC = 0x0040  # <sys/timex.h>
 _TIME_ERROR = 5
 _TIMEX_BYTES = 512  # struct timex is 208 bytes on 64-bit Linux; `modes` is its first, `status` its sixth member
 _STATUS_OFFSET = 40
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One instant by the clocks of this machine."""
+
+    boot_id: str
+    boottime: float
+    """CLOCK_BOOTTIME, seconds; means something within this boot only."""
+    wall: datetime
+    """UTC; may be wrong."""
+    synchronised: bool
+    """Whether the kernel called the wall clock synchronised."""
 
 
 class Clock:

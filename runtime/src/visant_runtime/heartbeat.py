@@ -1,6 +1,7 @@
 """Health is progress: each loop beats when it has finished a round, and `health` looks at the age of the beats.
 
-Standard library only. The file lies on a tmpfs (no wear of the card) and is replaced by rename.
+Standard library only. The file lies on a tmpfs (no wear of the card) and is replaced by rename, without an fsync:
+what was alive before a power cut is no news after it.
 """
 
 import json

@@ -14,6 +14,10 @@ _RESOLVER = "timeout:2 attempts:1"
 process: with glibc's own 5 s and two rounds for 20 s (two servers), with these for 4 s. Callers retry anyway."""
 
 
+class Stopped(Exception):
+    """Raised by work that `Stop` cut short: the process ends, and nothing has been decided."""
+
+
 class Stop:
     """Set once, by SIGTERM or SIGINT; every wait of the process ends with it."""
 

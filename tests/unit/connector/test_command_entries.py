@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visant_connector.cloud_clock import CloudClock
-from visant_connector.command_entries import Moment, Scope, admittable, deadline
+from visant_connector.command_entries import Scope, admittable, deadline
 from visant_contract.command import CaptureCommand, UnknownCommand, UpdateConfigCommand
 from visant_contract.errors import BrokenMessage
 from visant_contract.stream import CommandEntry
+from visant_runtime.clock import Moment
 
 CLOUD_NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 TTL = 300.0

@@ -1,61 +1,6 @@
-import socket
-import ssl
-from datetime import UTC, datetime
-
 import pytest
 
-from visant_connector.stream_errors import causes, refused, unreachable
-
-WALL = datetime(1970, 1, 1, 0, 5, tzinfo=UTC)
-
-
-def certificate(code: int, text: str) -> ssl.SSLCertVerificationError:
-    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
-    error.verify_code, error.verify_message = code, text
-    return error
-
-
-def wrapped(cause: BaseException) -> BaseException:
-    """As an HTTP library hands it on."""
-    try:
-        try:
-            raise cause
-        except BaseException as inner:
-            raise RuntimeError("All connection attempts failed") from inner
-    except RuntimeError as outer:
-        return outer
-
-
-@pytest.mark.parametrize(
-    ("cause", "words"),
-    [
-        (socket.gaierror(-2, "Name or service not known"), ["cloud.example is not found", "API_URL", "DNS"]),
-        (ConnectionRefusedError(111, "refused"), ["refuses connections on port 443", "running"]),
-        (TimeoutError(), ["does not answer", "firewall"]),
-        (OSError(101, "Network is unreachable"), ["Network is unreachable", "WiFi"]),
-        (certificate(18, "self-signed certificate"), ["self-signed certificate", "SSL_CERT_FILE"]),
-        (certificate(9, "certificate is not yet valid"), ["1970-01-01 00:05", "time server"]),
-        (certificate(10, "certificate has expired"), ["certificate has expired", "renew"]),
-        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), ["TLS", "https"]),
-        (ValueError("odd"), ["cannot be reached", "All connection attempts failed"]),
-    ],
-)
-def test_each_way_to_fail_has_one_line_with_its_remedy(cause: BaseException, words: list[str]) -> None:
-    line = unreachable(wrapped(cause), "cloud.example", 443, WALL)
-    assert "\n" not in line
-    for word in words:
-        assert word in line
-
-
-def test_two_attempts_that_failed_together_are_looked_through() -> None:
-    group = ExceptionGroup("both families", [OSError("odd"), ConnectionRefusedError(111, "refused")])
-    assert any(isinstance(one, ConnectionRefusedError) for one in causes(wrapped(group)))
-
-
-def test_an_error_that_causes_itself_ends() -> None:
-    one, two = RuntimeError("a"), RuntimeError("b")
-    one.__context__, two.__context__ = two, one
-    assert len(list(causes(one))) == 2
+from visant_connector.stream_errors import refused
 
 
 @pytest.mark.parametrize(

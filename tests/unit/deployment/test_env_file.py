@@ -76,3 +76,28 @@ def test_a_token_goes_to_its_own_file_and_leaves_the_settings(tmp_path: Path) ->
     assert (tmp_path / "secrets/device_token").stat().st_mode & 0o777 == 0o640
     with pytest.raises(Misconfigured, match="one word"):
         env_file.store_token(place(tmp_path), "two words")
+
+
+@pytest.mark.parametrize(
+    ("present", "written", "other"),
+    [
+        ("DEVICE_TOKEN_FILE=/run/secrets/device_token", {"DEVICE_TOKEN": "secret-word"}, "DEVICE_TOKEN_FILE"),
+        ("DEVICE_TOKEN=secret-word", {"DEVICE_TOKEN_FILE": "/run/secrets/device_token"}, "DEVICE_TOKEN"),
+    ],
+)
+def test_a_second_way_to_the_token_takes_the_place_of_the_first(
+    tmp_path: Path, present: str, written: dict[str, str], other: str
+) -> None:
+    (tmp_path / ".env.device").write_text(f"DEVICE_ID=A1\n{present}\n")
+    changed = env_file.write(place(tmp_path), written)
+    assert {key: value for key, value in env_file.read_env_file(tmp_path / ".env.device").items() if value} == {
+        "DEVICE_ID": "A1",
+        **written,
+    }
+    assert changed == [*written, other]
+
+
+def test_other_settings_leave_the_token_alone(tmp_path: Path) -> None:
+    (tmp_path / ".env.device").write_text("DEVICE_ID=A1\nDEVICE_TOKEN_FILE=/run/secrets/device_token\n")
+    env_file.write(place(tmp_path), {"DEVICE_ID": "A2", "DEVICE_TOKEN": ""})
+    assert env_file.read_env_file(tmp_path / ".env.device")["DEVICE_TOKEN_FILE"] == "/run/secrets/device_token"

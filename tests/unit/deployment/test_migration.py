@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from visantctl.host import env_file
+from visantctl.host.env_file import read_env_file
 from visantctl.host.place import Place
-from visantctl.migration import old_tree, old_units, record
+from visantctl.migration import migrate, old_tree, old_units, record
 from visantctl.migration.old_units import OldUnit
 
 POLLING = """\
@@ -75,6 +78,19 @@ def test_our_own_service_is_no_old_one(place: Place) -> None:
     assert old_units.find(place.units) == []
     unit.write_text("ExecStart=/opt/visant/venv/bin/python\n")
     assert [one.name for one in old_units.find(place.units)] == [unit.name]
+
+
+def test_the_old_token_is_carried_over_and_not_again_beside_one_that_was_stored_since(place: Place) -> None:
+    unit = "[Service]\nEnvironment=DEVICE_ID=A1 API_URL=https://c.example DEVICE_TOKEN=old-token\n"
+    (place.units / "visant-device-v2.service").write_text(unit + "ExecStart=/opt/visant/venv/bin/python\n")
+    place.prepare()
+    device: Any = SimpleNamespace(place=place)
+    assert migrate.prepare(device) is not None
+    assert read_env_file(place.env_file)["DEVICE_TOKEN"] == "old-token"
+    env_file.store_token(place, "new-token")
+    assert migrate.prepare(device) is not None  # the same install command again, after whatever ended the first
+    values = read_env_file(place.env_file)
+    assert (values["DEVICE_TOKEN"], values["DEVICE_TOKEN_FILE"]) == ("", "/run/secrets/device_token")
 
 
 def test_copies_are_whole_and_a_record_is_read_back(place: Place) -> None:

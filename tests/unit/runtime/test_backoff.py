@@ -1,9 +1,11 @@
+import math
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visant_runtime.backoff import full_jitter
+from visant_runtime.backoff import full_jitter, retry_after
 
 
 @given(st.integers(0, 10**6), st.floats(0.001, 60), st.floats(0.001, 3600), st.integers())
@@ -19,3 +21,17 @@ def test_a_fleet_spreads_over_the_whole_interval() -> None:
     waits = [full_jitter(4, base=5, cap=30, rng=rng) for _ in range(1000)]
     per_tenth = [sum(1 for w in waits if 3 * i <= w < 3 * (i + 1)) for i in range(10)]
     assert min(per_tenth) > 50
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("30", 30), ("0", 0), (" 7 ", 7), ("9" * 5000, math.inf)]
+    + [(value, None) for value in (None, "", "soon", "-5", "1.5", "²", "Sun, 22 Nov 2026 12:00:30 GMT")],
+)
+def test_retry_after_is_read_in_seconds_and_in_no_other_form(value: str | None, seconds: float | None) -> None:
+    assert retry_after(value) == seconds
+
+
+@given(st.text(max_size=30))
+def test_whatever_stands_in_retry_after_is_a_wait_or_none(value: str) -> None:
+    assert (retry_after(value) or 0.0) >= 0.0

@@ -10,7 +10,7 @@ import pytest
 from visant_contract.capture import CaptureTime
 from visant_contract.outcome import OutcomeReport, Reason
 from visant_contract.stream import CommandEntry, Deadline
-from visant_uploader.capture.deadline import Moment
+from visant_runtime.clock import Moment
 from visant_uploader.counters import Counters
 from visant_uploader.spool.figures import Limits
 from visant_uploader.spool.file_format import SpoolHeader

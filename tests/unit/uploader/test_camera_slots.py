@@ -7,10 +7,10 @@ import pytest
 from visant_contract.outcome import Reason
 from visant_contract.snapshot import SnapshotInfo
 from visant_runtime.clock import Clock
-from visant_runtime.lifecycle import Stop
+from visant_runtime.lifecycle import Stop, Stopped
 from visant_uploader.capture import camera_slots
 from visant_uploader.capture.camera_client import CameraTrouble, Snapshot
-from visant_uploader.capture.camera_slots import SLOTS, CameraSlots, Stopped, TooLate
+from visant_uploader.capture.camera_slots import SLOTS, CameraSlots, TooLate
 
 
 class FakeCamera:

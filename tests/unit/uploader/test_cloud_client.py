@@ -10,23 +10,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visant_contract.errors import Misconfigured, Rejected, Retryable
+from visant_runtime.clock import Clock
 from visant_runtime.settings import SettingsError
 from visant_uploader.counters import Counters
 from visant_uploader.delivery.cloud_client import CloudClient
 from visant_uploader.delivery.upload_body import PIECE, UploadBody
+from visant_uploader.settings import UploaderSettings
 from visant_uploader.spool.file_format import decode, encode
 
 GOOD = b"\xff\xd8 picture \xff\xd9"
 
 
 def cloud(handler, **more) -> CloudClient:
-    counters = more.pop("counters", Counters())
+    told = UploaderSettings(
+        device_id="FLOOR1",
+        api_url=more.pop("api_url", "http://cloud/base"),
+        device_token="token",
+        upload_timeout=more.pop("timeout", 5.0),
+    )
     return CloudClient(
-        "http://cloud/base",
-        "FLOOR1",
-        "token",
-        timeout=more.pop("timeout", 5.0),
-        counters=counters,
+        told,
+        Clock(),
+        counters=more.pop("counters", Counters()),
         device_version="2.0.0",
         transport=httpx.MockTransport(handler),
     )
@@ -107,7 +112,7 @@ async def test_a_redirect_to_no_address_is_one_of_the_three_verdicts(make, locat
 @pytest.mark.parametrize("url", ["https://☃.example", "https://1.2.3.999"])
 def test_an_address_that_only_the_http_client_refuses_is_named_as_such(url: str) -> None:
     with pytest.raises(SettingsError, match=r"^API_URL="):
-        CloudClient(url, "FLOOR1", None, timeout=5.0, counters=Counters(), device_version="2.0.0")
+        cloud(lambda _: httpx.Response(200), api_url=url)
 
 
 @pytest.mark.parametrize("trigger_id", ["ä/ö", "a\nb", " x ", "x" * 512])

@@ -100,7 +100,7 @@ def test_nothing_is_executed_late_and_nothing_waits_once_the_cloud_has_spoken(
     from datetime import UTC, datetime
 
     from visant_contract.stream import CommandEntry
-    from visant_uploader.capture.deadline import Moment
+    from visant_runtime.clock import Moment
 
     wall = datetime(2026, 1, 1, tzinfo=UTC)
     entry = CommandEntry(

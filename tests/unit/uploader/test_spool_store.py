@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from visant_contract.outcome import Reason
+from visant_runtime import durable
 from visant_uploader.counters import Counters
-from visant_uploader.spool import writing
 from visant_uploader.spool.figures import SpoolFull, count
 from visant_uploader.spool.file_format import decode, encode
 from visant_uploader.spool.layout import Destination, outcome_files
@@ -41,7 +41,7 @@ def test_a_folder_that_cannot_be_synced_leaves_no_outcome_behind(make, spool, mo
     def broken(folder: Path) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(writing, "sync_folder", broken)
+    monkeypatch.setattr(durable, "sync_folder", broken)
     with pytest.raises(OSError, match="Input/output"):
         spool.put(make.picture(), b"jpeg")
     assert find(spool) is None
@@ -175,7 +175,7 @@ def test_a_truly_full_disk_is_a_full_spool_and_leaves_nothing_half_written(make,
     def full(handle: int, data) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(writing.os, "write", full)
+    monkeypatch.setattr(durable.os, "write", full)
     with pytest.raises(SpoolFull):
         spool.put(make.picture(), b"jpeg")
     monkeypatch.undo()
@@ -193,7 +193,7 @@ def test_a_report_on_a_full_disk_takes_the_reserve_once(make, spool, monkeypatch
             raise OSError(errno.ENOSPC, "No space left on device")
         return real(handle, data)
 
-    monkeypatch.setattr(writing.os, "write", full_while_reserved)
+    monkeypatch.setattr(durable.os, "write", full_while_reserved)
     assert spool.put(make.report())
     assert not reserve.exists()
     monkeypatch.undo()
@@ -205,7 +205,7 @@ def test_an_outcome_that_cannot_be_written_is_an_error_and_no_outcome(make, spoo
     def broken(handle: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(writing.os, "fsync", broken)
+    monkeypatch.setattr(durable.os, "fsync", broken)
     with pytest.raises(OSError, match="Input/output"):
         spool.put(make.report())
     monkeypatch.undo()

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from visant_cloud.captures.decode import Picture
+from visant_runtime import durable
 from visant_runtime.kill_point import kill_point
 
 WITHOUT_RECORD = ".without-record"
@@ -46,16 +47,9 @@ class PictureStorage:
         for folder in (path.parent.parent, path.parent):
             if not folder.exists():
                 folder.mkdir(exist_ok=True)
-                _sync(folder.parent)
+                durable.sync_folder(folder.parent)
         self.thumbnail_path(device_id, received_at, record_id).write_bytes(picture.thumbnail)  # can be made again
-        draft = path.with_suffix(".new")
-        with open(draft, "wb") as handle:
-            handle.write(picture.jpeg)
-            handle.flush()
-            os.fsync(handle.fileno())
-        kill_point("picture_written")
-        draft.rename(path)
-        _sync(path.parent)
+        durable.write(path, [picture.jpeg], step=_kill_point)
 
     def remove(self, device_id: str, received_at: datetime, record_id: str) -> None:
         """Deletes picture and thumbnail; nothing happens where they are gone."""
@@ -108,9 +102,6 @@ def by_record(folder: Path) -> dict[str, list[str]]:
     return found
 
 
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _kill_point(step: durable.Step) -> None:
+    if step == "synced":
+        kill_point("picture_written")

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ import structlog
 from pydantic import StrictBool, StrictInt, TypeAdapter, ValidationError
 
 from visant_camera.drivers.base import Control, ControlRefused, Driver, Opened
+from visant_runtime import durable
 
 log = structlog.get_logger()
 Values = dict[str, int]
@@ -121,14 +121,4 @@ class SavedValues:
     def _write(self) -> None:
         """A power cut leaves the old file or the new one."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self._path.with_suffix(".new")
-        with draft.open("w") as file:
-            json.dump(self._values, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        durable.write(self._path, [json.dumps(self._values, indent=1).encode()])

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from visant_camera.frame import Frame
-from visant_camera.picture import Picture, exposure_moment
+from visant_camera.picture import Picture, timestamp
 
 
 @dataclass(eq=False, slots=True)
@@ -72,7 +72,7 @@ class LatestFrame:
 
     def offer(self, frame: Frame) -> None:
         """Hands `frame` to all whom it suits."""
-        exposed = exposure_moment(
+        exposed = timestamp(
             frame.exposed_at,
             monotonic=time.monotonic(),
             boottime=time.clock_gettime(time.CLOCK_BOOTTIME),

@@ -10,7 +10,7 @@ from visant_camera.jpeg import encode
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class Timestamp:
     """When a picture was exposed, on three clocks, in seconds; `unix_time` since 1970."""
 
     monotonic: float
@@ -26,7 +26,7 @@ class Moment:
 class Picture:
     """`exposed` is fixed when the frame arrives: the wall clock may jump before it is served."""
 
-    def __init__(self, frame: Frame, exposed: Moment, *, quality: int) -> None:
+    def __init__(self, frame: Frame, exposed: Timestamp, *, quality: int) -> None:
         self.frame = frame
         self.exposed = exposed
         self._quality = quality
@@ -49,7 +49,7 @@ class Picture:
             return self._jpeg
 
 
-def exposure_moment(exposed_at: float, *, monotonic: float, boottime: float, wall: float) -> Moment:
+def timestamp(exposed_at: float, *, monotonic: float, boottime: float, wall: float) -> Timestamp:
     """The other clocks' readings at `exposed_at`, from one reading of all three now (`wall`: seconds since 1970)."""
     age = monotonic - exposed_at
-    return Moment(exposed_at, boottime - age, wall - age)
+    return Timestamp(exposed_at, boottime - age, wall - age)

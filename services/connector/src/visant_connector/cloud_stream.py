@@ -8,7 +8,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 from httpx_sse import EventSource
@@ -16,15 +16,14 @@ from httpx_sse import EventSource
 from visant_connector.line_limiter import LineLimiter
 from visant_connector.reconnect import silence_limit
 from visant_connector.settings import ConnectorSettings
-from visant_connector.stream_errors import refused, unreachable
+from visant_connector.stream_errors import refused
 from visant_contract.command import Message, UnknownEvent, parse_message
 from visant_contract.errors import BrokenMessage, Misconfigured, Retryable
 from visant_contract.sse import MAX_EVENT_BYTES, Connected, Ping
+from visant_runtime.backoff import retry_after
 from visant_runtime.clock import Clock
-from visant_runtime.settings import SettingsError
-from visant_runtime.tls import with_site_authorities
+from visant_runtime.device.cloud_http import CONNECT_TIMEOUT, FAILURES, open_client, why
 
-_CONNECT = 10.0  # seconds for DNS, TCP and TLS
 _DETAIL_BYTES = 4096
 _EVENT_STREAM = "text/event-stream"
 
@@ -50,17 +49,13 @@ class CloudStream:
     """Opens streams, one at a time. Proxy and certificate variables of the environment are honoured."""
 
     def __init__(self, settings: ConnectorSettings, clock: Clock, dropped: Callable[[str], None]) -> None:
-        """`dropped(why)` hears of each line that was left out. Raises SettingsError as `_url` and `_client` do."""
+        """`dropped(why)` hears of each line that was left out. Raises SettingsError as `open_client` does."""
         self._settings = settings
         self._clock = clock
         self._dropped = dropped
-        self._url = _url(settings)
         # no compression: a proxy that compresses also collects, and a ping is 100 bytes
         headers = {"Accept": _EVENT_STREAM, "Cache-Control": "no-store", "Accept-Encoding": "identity"}
-        if settings.device_token is not None:
-            headers["Authorization"] = f"Bearer {settings.device_token.get_secret_value()}"
-        self._headers = headers
-        self._client = _client()
+        self._client = open_client(settings, silence=settings.stream_timeout, headers=headers)
         self._ping_every: float | None = None
 
     async def aclose(self) -> None:
@@ -84,33 +79,18 @@ class CloudStream:
         silence = max(self._settings.stream_timeout, silence_limit(self._settings.stream_timeout, self._ping_every))
         request = self._client.build_request(
             "GET",
-            self._url,
+            f"/v1/devices/{quote(self._settings.device_id, safe='')}/commands",
             params={"device_version": self._settings.device_version},
-            headers=self._headers,
-            timeout=httpx.Timeout(_CONNECT, read=silence),
+            timeout=httpx.Timeout(CONNECT_TIMEOUT, read=silence),
         )
         try:
-            async with asyncio.timeout(_CONNECT + self._settings.stream_timeout):
+            async with asyncio.timeout(CONNECT_TIMEOUT + self._settings.stream_timeout):
                 return await self._client.send(request, stream=True)
         except TimeoutError:
             raise Retryable(f"no answer within {self._settings.stream_timeout:.0f} s") from None
-        except httpx.ReadTimeout:
-            raise Retryable(f"no answer within {silence:.0f} s: is the cloud, or a proxy before it, stuck?") from None
-        except httpx.RemoteProtocolError as error:
-            raise Retryable(f"the answer is not HTTP ({error}): is API_URL right?") from None
-        except (httpx.InvalidURL, UnicodeError) as error:  # httpx reads `Location` though it is not followed
-            raise Retryable(f"the cloud redirects to no address ({error}): is API_URL right?") from None
-        except (httpx.RequestError, OSError) as error:
-            raise Retryable(self._why_unreachable(error)) from None
-
-    def _why_unreachable(self, error: BaseException) -> str:
-        parts = urlsplit(self._settings.api_url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        if isinstance(error, httpx.ProxyError):
-            return f"the proxy that the environment names refuses ({error}): check HTTPS_PROXY and NO_PROXY"
-        if isinstance(error, httpx.TimeoutException):
-            error = TimeoutError()
-        return unreachable(error, parts.hostname or "", port, self._clock.wall())
+        except FAILURES as error:
+            text = why(error, self._settings.api_url, silence=silence, wall=self._clock.wall())
+            raise Retryable(text) from None
 
     async def _check(self, response: httpx.Response) -> None:
         status = response.status_code
@@ -133,7 +113,9 @@ class CloudStream:
                 f"{status}: the cloud redirects to {target}; not followed: set API_URL to the final address",
             )
         said = f" ({detail})" if detail else ""
-        raise Retryable(f"the cloud answers {status}{said}", retry_after=_seconds(response.headers.get("retry-after")))
+        raise Retryable(
+            f"the cloud answers {status}{said}", retry_after=retry_after(response.headers.get("retry-after"))
+        )
 
     async def _events(self, response: httpx.Response, asked: float) -> AsyncGenerator[Received, None]:
         limit = self._settings.stream_timeout
@@ -165,27 +147,6 @@ class CloudStream:
                     limit = silence_limit(self._settings.stream_timeout, message.ping_every)
                 yield Received(message, self._clock.boottime(), asked, last_id, len(event.data), commands)
                 due = loop.time() + limit  # counted from when somebody listens again
-
-
-def _url(settings: ConnectorSettings) -> httpx.URL:
-    """Raises SettingsError where httpx, whose IDNA is stricter than Python's, cannot read it."""
-    try:
-        return httpx.URL(f"{settings.api_url}/v1/devices/{quote(settings.device_id, safe='')}/commands")
-    except (httpx.InvalidURL, UnicodeError) as error:
-        raise SettingsError(f"API_URL={settings.api_url!r} cannot be used ({error}): set the cloud's address") from None
-
-
-def _client() -> httpx.AsyncClient:
-    """Raises SettingsError where a proxy or certificate variable of the environment cannot be used."""
-    trusted = with_site_authorities(httpx.create_ssl_context(trust_env=False))
-    try:
-        return httpx.AsyncClient(
-            verify=trusted, follow_redirects=False, limits=httpx.Limits(max_keepalive_connections=0)
-        )
-    except (ValueError, ImportError, httpx.InvalidURL) as error:
-        raise SettingsError(
-            f"a proxy variable cannot be used ({error}): HTTP_PROXY, HTTPS_PROXY and ALL_PROXY take http://host:port"
-        ) from None
 
 
 class _Lines(httpx.AsyncByteStream):
@@ -225,8 +186,3 @@ async def _detail(response: httpx.Response) -> str:
         return ""
     detail = found.get("detail") if isinstance(found, dict) else None
     return detail[:200] if isinstance(detail, str) else ""
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """Retry-After as seconds; its date form is not used: our wall clock may be a year wrong."""
-    return float(retry_after) if retry_after is not None and retry_after.isascii() and retry_after.isdigit() else None

@@ -9,6 +9,7 @@ from visant_contract.command import CaptureCommand, Command, UpdateConfigCommand
 from visant_contract.errors import BrokenMessage
 from visant_contract.ids import trigger_key
 from visant_contract.stream import CommandEntry, Deadline
+from visant_runtime.clock import Moment
 
 
 @dataclass(frozen=True)
@@ -17,16 +18,6 @@ class Scope:
 
     cloud_id: str
     plain: bool
-
-
-@dataclass(frozen=True)
-class Moment:
-    """When a message arrived, by the clocks of this device."""
-
-    boot_id: str
-    boottime: float
-    wall: datetime
-    synchronised: bool
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from visant_connector.admission import Admission, RedisRefused
 from visant_connector.cloud_memory import CloudMemory
 from visant_connector.cloud_stream import CloudStream, Received
 from visant_connector.command_batch import CommandBatch
-from visant_connector.command_entries import Moment, Scope, admittable
+from visant_connector.command_entries import Scope, admittable
 from visant_connector.event_buffer import BufferedItem, EventBuffer, StreamClosed, StreamOpened
 from visant_connector.metrics import LOOP, TICK, Metrics
 from visant_connector.reconnect import STEADY
@@ -22,7 +22,7 @@ from visant_contract.command import Command, UnknownEvent, UpdateConfigCommand
 from visant_contract.errors import BrokenMessage, Misconfigured, Retryable
 from visant_contract.sse import Connected, Ping
 from visant_contract.stream import REPLAY_WITHIN, CloudSeen
-from visant_runtime.clock import Clock
+from visant_runtime.clock import Clock, Moment
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.kill_point import kill_point
 from visant_runtime.lifecycle import Stop

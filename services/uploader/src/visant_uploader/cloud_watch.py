@@ -12,10 +12,9 @@ import structlog
 from redis.exceptions import RedisError
 
 from visant_contract.stream import CloudSeen
-from visant_runtime.clock import Clock
+from visant_runtime.clock import Clock, Moment
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
-from visant_uploader.capture.deadline import Moment
 from visant_uploader.command_queue import CommandQueue
 from visant_uploader.device import Device
 from visant_uploader.spool.known_cloud import KnownCloud, recall, remember

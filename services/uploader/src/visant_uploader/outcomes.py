@@ -4,8 +4,8 @@ from visant_contract.command import WORD_MAX
 from visant_contract.errors import Rejected
 from visant_contract.outcome import OutcomeReport, OutcomeStatus, Reason
 from visant_contract.stream import CommandEntry
+from visant_runtime.clock import Moment
 from visant_uploader.capture.camera_client import Snapshot
-from visant_uploader.capture.deadline import Moment
 from visant_uploader.cloud_watch import CloudWatch
 from visant_uploader.device import Device
 from visant_uploader.spool.file_format import SpoolHeader

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from visant_contract.capture import CaptureTime
-from visant_uploader.capture.deadline import Moment
+from visant_runtime.clock import Moment
 
 CLOUD_UNCERTAINTY = 1.0
 """Seconds: the offset is short by the least delay of a message seen, well below a second on a working uplink."""

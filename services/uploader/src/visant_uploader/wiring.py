@@ -50,7 +50,7 @@ def run() -> int:
     limits = Limits(settings.spool_max_bytes, settings.spool_min_free_bytes)
     spool = Spool(settings.spool_dir, limits, counters)
     try:
-        cloud = _cloud(settings, device, counters)
+        cloud = CloudClient(settings, Clock(), counters=counters, device_version=device.version)
         heartbeat = start_heartbeat("uploader")
         spool.open(patience=LOCK_PATIENCE)  # SIGTERM ends this as well: nothing has begun
     except SettingsError as error:
@@ -59,18 +59,6 @@ def run() -> int:
         return lifecycle.run(lambda stop: _work(settings, device, spool, cloud, counters, heartbeat, stop))
     finally:
         spool.close()
-
-
-def _cloud(settings: UploaderSettings, device: Device, counters: Counters) -> CloudClient:
-    token = settings.device_token
-    return CloudClient(
-        device.api_url,
-        device.id,
-        token.get_secret_value() if token else None,
-        timeout=settings.upload_timeout,
-        counters=counters,
-        device_version=device.version,
-    )
 
 
 async def _work(

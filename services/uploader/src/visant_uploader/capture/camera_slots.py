@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 from visant_contract.outcome import Reason
 from visant_runtime.clock import Clock
-from visant_runtime.lifecycle import Stop
+from visant_runtime.lifecycle import Stop, Stopped
 from visant_uploader.capture.camera_client import CameraClient, CameraTrouble, Snapshot
 
 SLOTS = 4
@@ -25,10 +25,6 @@ PAUSE = 0.25
 
 class TooLate(Exception):
     """The deadline passed before the camera was asked."""
-
-
-class Stopped(Exception):
-    """The process ends; nothing has been decided."""
 
 
 class CameraSlots:

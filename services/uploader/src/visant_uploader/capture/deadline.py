@@ -5,23 +5,14 @@ says nothing in this one, so such an entry waits for its cloud to say it again, 
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from visant_contract.outcome import Reason
 from visant_contract.stream import REPLAY_WITHIN, CommandEntry, Deadline
+from visant_runtime.clock import Moment
 
 REPLAY_WAIT_FLAPPING = 60.0
 """Seconds after the first `connected` of this boot, for streams that never stay and replays that never end."""
-
-
-@dataclass(frozen=True)
-class Moment:
-    """The clocks at one instant."""
-
-    boot_id: str
-    boottime: float
-    wall: datetime
-    synchronised: bool
 
 
 @dataclass(frozen=True)

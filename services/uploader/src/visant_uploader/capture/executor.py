@@ -9,9 +9,9 @@ import structlog
 
 from visant_contract.outcome import OutcomeStatus, Reason
 from visant_contract.stream import CommandEntry
-from visant_runtime.lifecycle import Stop
+from visant_runtime.lifecycle import Stop, Stopped
 from visant_uploader.capture.camera_client import CameraClient, CameraTrouble, ConfigRefused, Snapshot
-from visant_uploader.capture.camera_slots import CameraSlots, Stopped, TooLate
+from visant_uploader.capture.camera_slots import CameraSlots, TooLate
 from visant_uploader.capture.config_command import apply_config
 
 log = structlog.get_logger()

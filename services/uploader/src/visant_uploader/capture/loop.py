@@ -12,11 +12,11 @@ import structlog
 from redis.exceptions import RedisError
 
 from visant_contract.stream import CommandEntry, Deadline
+from visant_runtime.clock import Moment
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.kill_point import kill_point
-from visant_runtime.lifecycle import Stop
-from visant_uploader.capture.camera_slots import Stopped
-from visant_uploader.capture.deadline import Decision, Execute, Expire, Moment, Park, check_deadline
+from visant_runtime.lifecycle import Stop, Stopped
+from visant_uploader.capture.deadline import Decision, Execute, Expire, Park, check_deadline
 from visant_uploader.capture.executor import ExecutionResult, Executor
 from visant_uploader.capture.outcome_writer import OutcomeWriter
 from visant_uploader.cloud_watch import CloudWatch

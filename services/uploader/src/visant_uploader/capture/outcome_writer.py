@@ -9,9 +9,8 @@ from redis.exceptions import RedisError
 from visant_contract.outcome import Reason
 from visant_contract.stream import CommandEntry
 from visant_runtime.kill_point import kill_point
-from visant_runtime.lifecycle import Stop
+from visant_runtime.lifecycle import Stop, Stopped
 from visant_uploader.capture.camera_client import Snapshot
-from visant_uploader.capture.camera_slots import Stopped
 from visant_uploader.capture.debug_frames import DebugFrames
 from visant_uploader.capture.executor import ExecutionResult
 from visant_uploader.command_queue import CommandQueue

@@ -6,26 +6,23 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from visant_contract.capture import IDEMPOTENCY_KEY, MEANT_FOR, CaptureTime, trigger_label
 from visant_contract.errors import Retryable
 from visant_contract.outcome import OutcomeReport
 from visant_contract.telemetry import Telemetry
-from visant_runtime.settings import SettingsError
-from visant_runtime.tls import with_site_authorities
+from visant_runtime.clock import Clock
+from visant_runtime.device.cloud_http import FAILURES, Transport, open_client, why
 from visant_uploader.counters import Counters
 from visant_uploader.delivery.retry_policy import verdict
 from visant_uploader.delivery.upload_body import UploadBody
+from visant_uploader.settings import UploaderSettings
 from visant_uploader.spool.file_format import Outcome, SpoolHeader
 
 MAX_ANSWER_BYTES = 256 * 1024
-CONNECT_TIMEOUT = 10.0
-TROUBLE = (httpx.HTTPError, httpx.StreamError, OSError, httpx.InvalidURL, UnicodeError)
-"""The last two: a `Location` that httpx cannot read, which it tries although no redirect is followed."""
 KEEP_ALIVE = 5.0
-"""Seconds: enough for a backlog. An idle connection may belong to a network that is gone, and hang for a timeout."""
+"""Seconds: enough for a backlog."""
 
 
 class _Receipt(BaseModel):
@@ -45,48 +42,29 @@ class _Row(BaseModel):
 
 
 class CloudClient:
-    """`timeout`: seconds for one request in all. `transport` is for tests.
-
-    Raises SettingsError where a proxy or certificate variable of the environment cannot be used.
-    """
+    """`transport` is for tests. Raises SettingsError as `open_client` does."""
 
     def __init__(
         self,
-        api_url: str,
-        device_id: str,
-        token: str | None,
+        settings: UploaderSettings,
+        clock: Clock,
         *,
-        timeout: float,
         counters: Counters,
         device_version: str,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: Transport | None = None,
     ) -> None:
-        headers = {"User-Agent": f"visant-uploader/{device_version}"}
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
-        self._timeout = timeout
+        self._api_url = settings.api_url
+        self._timeout = settings.upload_timeout
+        self._clock = clock
         self._counters = counters
-        self._version = device_version
-        self._device = f"/v1/devices/{quote(device_id, safe='')}"
-        trusted = with_site_authorities(httpx.create_ssl_context(trust_env=False))
-        try:
-            base_url = httpx.URL(api_url)
-        except (httpx.InvalidURL, UnicodeError) as error:
-            raise SettingsError(f"API_URL={api_url!r} cannot be used ({error}): set the cloud's address") from None
-        try:
-            self._http = httpx.AsyncClient(
-                base_url=base_url,
-                headers=headers,
-                transport=transport,
-                verify=trusted,
-                follow_redirects=False,
-                timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
-                limits=httpx.Limits(max_connections=8, max_keepalive_connections=2, keepalive_expiry=KEEP_ALIVE),
-            )
-        except (ValueError, ImportError, httpx.InvalidURL) as error:
-            raise SettingsError(
-                f"a proxy variable cannot be used ({error}): HTTP_PROXY, HTTPS_PROXY and ALL_PROXY take http://host:port"
-            ) from None
+        self._device = f"/v1/devices/{quote(settings.device_id, safe='')}"
+        self._http = open_client(
+            settings,
+            silence=settings.upload_timeout,
+            headers={"User-Agent": f"visant-uploader/{device_version}"},
+            keep_alive=KEEP_ALIVE,
+            transport=transport,
+        )
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -153,8 +131,9 @@ class CloudClient:
                         break
         except TimeoutError:
             raise Retryable(f"no answer within {self._timeout:.0f} s") from None
-        except TROUBLE as error:
-            raise Retryable(f"{type(error).__name__}: {error}") from None
+        except FAILURES as error:
+            text = why(error, self._api_url, silence=self._timeout, wall=self._clock.wall())
+            raise Retryable(text) from None
         finally:
             self._counters.add("upload_requests")
         self._counters.add("upload_bytes_sent", length)

@@ -7,12 +7,11 @@ any other 5xx                                            only this item waits   
 """
 
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from random import Random
 
 from visant_contract.errors import Misconfigured, Rejected, Retryable
 from visant_contract.outcome import rejected_reason
-from visant_runtime.backoff import full_jitter
+from visant_runtime.backoff import full_jitter, retry_after
 
 REJECTING = frozenset({400, 413, 415, 422})
 WHOLE_ENDPOINT = frozenset({429, 503, 507})
@@ -32,29 +31,17 @@ def verdict(status: int, headers: Mapping[str, str], body: bytes) -> Retryable |
     if 200 <= status < 300:
         return Retryable(f"the answer is no receipt ({detail})")
     if status in WHOLE_ENDPOINT:
-        return Retryable(detail, retry_after=retry_after(headers))
+        return Retryable(detail, retry_after=_asked(headers))
     if status >= 500:
-        return Retryable(detail, retry_after=retry_after(headers), endpoint=False)
+        return Retryable(detail, retry_after=_asked(headers), endpoint=False)
     if status in REJECTING:
         return Rejected(rejected_reason(status), detail)
     return Misconfigured(f"http_{status}", detail)
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the peer asks for, at most RETRY_AFTER_CAP; None where it names none that can be read.
-
-    A date is measured against the peer's own `Date`, since our wall clock may be wrong.
-    """
-    value = headers.get("retry-after", "").strip()
-    if not value:
-        return None
-    if value.isascii() and value.isdigit():
-        return min(float(value[:12]), RETRY_AFTER_CAP)
-    try:
-        seconds = (parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))).total_seconds()
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return min(max(seconds, 0.0), RETRY_AFTER_CAP)
+def _asked(headers: Mapping[str, str]) -> float | None:
+    seconds = retry_after(headers.get("retry-after"))
+    return None if seconds is None else min(seconds, RETRY_AFTER_CAP)
 
 
 def pause(failure: Retryable | Misconfigured, attempt: int, rng: Random) -> float:

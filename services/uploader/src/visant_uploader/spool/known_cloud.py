@@ -1,11 +1,10 @@
 """The cloud that was confirmed last, kept in a small file of the spool. Blocking."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from visant_uploader.spool.layout import sync_folder
+from visant_runtime import durable
 
 FILE_NAME = "cloud.json"
 
@@ -31,10 +30,5 @@ def recall(file: Path, api_url: str) -> KnownCloud | None:
 
 def remember(file: Path, api_url: str, known: KnownCloud) -> None:
     """Durably. Raises OSError."""
-    draft = file.with_suffix(".new")
-    with draft.open("w") as opened:
-        opened.write(json.dumps({"api_url": api_url, "cloud_id": known.cloud_id, "plain": known.plain}))
-        opened.flush()
-        os.fsync(opened.fileno())
-    draft.replace(file)
-    sync_folder(file.parent)
+    text = json.dumps({"api_url": api_url, "cloud_id": known.cloud_id, "plain": known.plain})
+    durable.write(file, [text.encode()])

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from visant_runtime.durable import sync_folder
+
 PICTURE, REPORT = ".picture", ".report"
 UNREADABLE = ".unreadable"
 """Added to the name of a file whose header is lost: it counts as no outcome, so that its command may run again."""
@@ -75,12 +77,3 @@ def outcome_files(folder: Path) -> Iterator[os.DirEntry[str]]:
         for entry in found:
             if entry.name.endswith((PICTURE, REPORT, UNREADABLE)) and entry.is_file(follow_symlinks=False):
                 yield entry
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes renames and unlinks in `folder` survive a power cut (fsync of a directory)."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

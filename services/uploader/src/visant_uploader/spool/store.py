@@ -12,12 +12,13 @@ from typing import IO
 
 from visant_contract.ids import trigger_key
 from visant_contract.telemetry import SpoolHealth
+from visant_runtime.durable import sync_folder
 from visant_runtime.kill_point import kill_point
 from visant_runtime.settings import SettingsError
 from visant_uploader.counters import Counters
 from visant_uploader.spool.figures import Figures, Limits, spool_health
 from visant_uploader.spool.file_format import SpoolHeader, encode
-from visant_uploader.spool.layout import PICTURE, REPORT, UNREADABLE, Destination, Folders, outcome_files, sync_folder
+from visant_uploader.spool.layout import PICTURE, REPORT, UNREADABLE, Destination, Folders, outcome_files
 from visant_uploader.spool.recovery import collect_incoming, settle_pairs, sort_unreleased, sweep_drafts
 from visant_uploader.spool.writing import DISK_FULL, Reserve, move_durably, write_durably
 

@@ -1,0 +1,88 @@
+"""HTTP to the cloud: one client, and what went wrong as one line. Of the device's code only this file, the connector's
+cloud_stream.py and the uploader's camera_client.py import httpx (docs/adr/0002-httpx-behind-three-files.md).
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from urllib.parse import urlsplit
+
+import httpx
+
+from visant_runtime.device.cloud_errors import unreachable
+from visant_runtime.device.settings import DeviceSettings
+from visant_runtime.settings import SettingsError
+from visant_runtime.tls import with_site_authorities
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds for DNS, TCP and TLS."""
+CONNECTIONS = 8
+"""At once, at most."""
+FAILURES = (httpx.HTTPError, httpx.StreamError, OSError, httpx.InvalidURL, UnicodeError)
+"""What a request may raise. The last two: a `Location` that cannot be read, which httpx tries although it is not
+followed."""
+Transport = httpx.AsyncBaseTransport
+"""What a test puts in place of the network."""
+
+
+def open_client(
+    settings: DeviceSettings,
+    *,
+    silence: float,
+    headers: Mapping[str, str] | None = None,
+    keep_alive: float = 0.0,
+    transport: Transport | None = None,
+) -> httpx.AsyncClient:
+    """A client whose paths begin at API_URL and that shows the device's token. It follows no redirect: the token would
+    go along.
+
+    `silence`: seconds without a byte after which a request fails. `keep_alive`: seconds that an idle connection is
+    kept; an older one may belong to a network that is gone, and hang. Proxy and certificate variables of the
+    environment are honoured; SettingsError names one that cannot be used, and an API_URL that httpx, whose IDNA is
+    stricter than Python's, cannot read.
+    """
+    shown = dict(headers or {})
+    if settings.device_token is not None:
+        shown["Authorization"] = f"Bearer {settings.device_token.get_secret_value()}"
+    trusted = with_site_authorities(httpx.create_ssl_context(trust_env=False))
+    try:
+        base_url = httpx.URL(settings.api_url)
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise SettingsError(f"API_URL={settings.api_url!r} cannot be used ({error}): set the cloud's address") from None
+    try:
+        return httpx.AsyncClient(
+            base_url=base_url,
+            headers=shown,
+            transport=transport,
+            verify=trusted,
+            follow_redirects=False,
+            timeout=httpx.Timeout(silence, connect=min(silence, CONNECT_TIMEOUT)),
+            limits=httpx.Limits(
+                max_connections=CONNECTIONS,
+                max_keepalive_connections=2 if keep_alive else 0,
+                keepalive_expiry=keep_alive,
+            ),
+        )
+    except (ValueError, ImportError, httpx.InvalidURL) as error:
+        raise SettingsError(
+            f"a proxy variable cannot be used ({error}): HTTP_PROXY, HTTPS_PROXY and ALL_PROXY take http://host:port"
+        ) from None
+
+
+def why(error: Exception, api_url: str, *, silence: float, wall: datetime) -> str:
+    """One line with the remedy for one of FAILURES. `silence`: as for the request, seconds. `wall`: this device's
+    clock, which decides about certificates.
+    """
+    if isinstance(error, httpx.ReadTimeout):
+        return f"no answer within {silence:.0f} s: is the cloud, or a proxy before it, stuck?"
+    if isinstance(error, httpx.RemoteProtocolError):
+        if "disconnected" in str(error) or "closed" in str(error):  # the words of httpcore and h11
+            return f"the cloud, or a proxy before it, closed the connection without a whole answer ({error})"
+        return f"the answer is not HTTP ({error}): is API_URL right?"
+    if isinstance(error, httpx.InvalidURL | UnicodeError):
+        return f"the cloud redirects to no address ({error}): is API_URL right?"
+    if isinstance(error, httpx.ProxyError):
+        return f"the proxy that the environment names refuses ({error}): check HTTPS_PROXY and NO_PROXY"
+    parts = urlsplit(api_url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    cause = TimeoutError() if isinstance(error, httpx.TimeoutException) else error
+    return unreachable(cause, parts.hostname or "", port, wall)

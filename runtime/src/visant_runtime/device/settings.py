@@ -1,0 +1,69 @@
+"""Who this device is, where its cloud is and what it shows there: the settings of every service that speaks to it."""
+
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import Field, RedisDsn, TypeAdapter, field_validator, model_validator
+
+from visant_contract.ids import DeviceId
+from visant_runtime.settings import BaseUrl, Settings, SettingsError, Token, read_secret_file
+
+_REDIS_URL: TypeAdapter[RedisDsn] = TypeAdapter(RedisDsn)
+
+
+class DeviceSettings(Settings):
+    """`device_token` holds the token whichever of the two keys named it; None: a cloud without tokens."""
+
+    device_id: Annotated[
+        DeviceId,
+        Field(
+            description="the name under which the cloud knows this device: 1 to 64 letters, digits, dots, "
+            "hyphens or underscores, e.g. DEVICE_ID=FLOOR1"
+        ),
+    ]
+    api_url: Annotated[
+        BaseUrl, Field(description="the cloud's address without /v1, e.g. API_URL=https://cloud.example")
+    ]
+    device_token: Annotated[
+        Token | None,
+        Field(description="the token that `visant-cloud create-device` printed, one word; or set DEVICE_TOKEN_FILE"),
+    ] = None
+    device_token_file: Annotated[
+        Path | None, Field(description="a file that holds the token alone; leave DEVICE_TOKEN empty then")
+    ] = None
+    redis_url: Annotated[str, Field(description="e.g. REDIS_URL=redis://127.0.0.1:6379/0")] = "redis://127.0.0.1:6379/0"
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_address(cls, value: str) -> str:
+        if not value.startswith("unix://"):
+            _REDIS_URL.validate_python(value)
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_token(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Two keys that name one token are no contradiction; two tokens are: one of them is revoked or another's."""
+        named, given = values.get("device_token_file"), values.get("device_token")
+        if named is None:
+            return values
+        if given and not _holds(Path(named), given):
+            raise SettingsError(
+                f"DEVICE_TOKEN and DEVICE_TOKEN_FILE={named} are both set and are not the same token: remove one"
+            )
+        return {**values, "device_token": read_secret_file("DEVICE_TOKEN_FILE", Path(named))}
+
+    @property
+    def token_in_the_clear(self) -> bool:
+        """Whether the token leaves this machine unencrypted."""
+        parts = urlsplit(self.api_url)
+        local = (parts.hostname or "") in ("localhost", "::1") or (parts.hostname or "").startswith("127.")
+        return self.device_token is not None and parts.scheme == "http" and not local
+
+
+def _holds(file: Path, token: str) -> bool:
+    try:
+        return read_secret_file("DEVICE_TOKEN_FILE", file).get_secret_value() == token
+    except SettingsError:
+        return False
