@@ -30,6 +30,7 @@ from visant_contract.stream import (
     STREAM,
     CloudSeen,
 )
+from visant_runtime.device.consumer_group import FROM_THE_FIRST, make_group
 from visant_runtime.settings import SettingsError
 
 _ANSWER_WITHIN = 3.0
@@ -82,19 +83,11 @@ class Admission:
         """
         try:
             kind = await self._redis.type(STREAM)
-            if kind != b"stream":
-                return await self._begin_anew(damaged=kind != b"none")
-            await self._make_group()
-            return bool(await self._redis.exists(CLOUD))
+            if kind == b"stream" and await make_group(self._redis):
+                return bool(await self._redis.exists(CLOUD))
+            return await self._begin_anew(damaged=kind not in (b"stream", b"none"))
         except (RedisError, OSError) as error:
             raise RedisRefused(why(error)) from None
-
-    async def _make_group(self) -> None:
-        try:
-            await self._redis.xgroup_create(STREAM, GROUP, id="0")
-        except ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise
 
     async def _begin_anew(self, *, damaged: bool) -> bool:
         """A stream that is gone took commands with it that have no outcome: nothing may count as admitted before."""
@@ -104,7 +97,7 @@ class Admission:
             if damaged:
                 steps.rename(STREAM, f"{STREAM}:damaged")
             steps.delete(ADMITTED, ADMITTED_ENTRY, DEADLINES)
-            steps.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
+            steps.xgroup_create(STREAM, GROUP, id=FROM_THE_FIRST, mkstream=True)
             await steps.execute()
         return remembers and not lost
 

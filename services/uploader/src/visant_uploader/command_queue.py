@@ -19,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from visant_contract.stream import CLOUD, DEADLINES, ENTRY_FIELD, GROUP, STREAM, CloudSeen, CommandEntry, Deadline
+from visant_runtime.device.consumer_group import make_group
 
 CONSUMER = "uploader"
 CONNECTIONS = 8
@@ -71,7 +72,8 @@ class CommandQueue:
     async def read(self, count: int, block: float) -> list[Queued]:
         """At most `count` entries; waits up to `block` seconds for new ones."""
         try:
-            if not self._grouped and not await self._make_group():
+            self._grouped = self._grouped or await make_group(self._redis)
+            if not self._grouped:
                 self._cursor = None  # nothing was ever read from a stream that is not there
                 await asyncio.sleep(block)
                 return []
@@ -120,18 +122,6 @@ class CommandQueue:
             return None if text is None else CloudSeen.model_validate_json(text)
         except ValidationError:
             return None
-
-    async def _make_group(self) -> bool:
-        """False: no stream yet. Making one would hide from the connector that Redis lost the one before."""
-        try:
-            await self._redis.xgroup_create(STREAM, GROUP, id="0")
-        except ResponseError as error:
-            if "requires the key to exist" in str(error):
-                return False
-            if "BUSYGROUP" not in str(error):
-                raise
-        self._grouped = True
-        return True
 
 
 def _rows(answer: Any) -> list[tuple[str, dict[str, str]]]:
