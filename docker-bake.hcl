@@ -66,7 +66,7 @@ target "cloud" {
 
 target "redis" {
   inherits   = ["_every"]
-  context    = "redis"
+  context    = "services/redis"
   dockerfile = "Dockerfile"
   args       = { REDIS_IMAGE = REDIS_IMAGE }
   tags       = ["${IMAGES}/redis:${TAG == "" ? VERSION : TAG}"]
