@@ -40,22 +40,27 @@ target "_python" {
   }
 }
 
-target "camera" {
+target "_service" {
   inherits   = ["_python"]
-  dockerfile = "services/camera/Dockerfile"
-  tags       = ["${IMAGES}/camera:${TAG == "" ? VERSION : TAG}"]
+  dockerfile = "services/Dockerfile"
+}
+
+target "camera" {
+  inherits = ["_service"]
+  args     = { SERVICE = "camera" }
+  tags     = ["${IMAGES}/camera:${TAG == "" ? VERSION : TAG}"]
 }
 
 target "connector" {
-  inherits   = ["_python"]
-  dockerfile = "services/connector/Dockerfile"
-  tags       = ["${IMAGES}/connector:${TAG == "" ? VERSION : TAG}"]
+  inherits = ["_service"]
+  args     = { SERVICE = "connector" }
+  tags     = ["${IMAGES}/connector:${TAG == "" ? VERSION : TAG}"]
 }
 
 target "uploader" {
-  inherits   = ["_python"]
-  dockerfile = "services/uploader/Dockerfile"
-  tags       = ["${IMAGES}/uploader:${TAG == "" ? VERSION : TAG}"]
+  inherits = ["_service"]
+  args     = { SERVICE = "uploader" }
+  tags     = ["${IMAGES}/uploader:${TAG == "" ? VERSION : TAG}"]
 }
 
 target "cloud" {
