@@ -18,9 +18,11 @@ variable "SOURCE" { default = "unknown" }
 # Comma-separated, e.g. linux/arm64,linux/amd64. Empty: the platform of this machine.
 variable "PLATFORM" { default = "" }
 
-group "default" { targets = ["all"] }
+group "default" { targets = ["all", "emulation"] }
 group "device" { targets = ["redis", "camera", "connector", "uploader"] }
 group "all" { targets = ["device", "cloud"] }
+# Not of a release: what emulation and the tests run instead of the camera.
+group "emulation" { targets = ["camera-emulation"] }
 
 target "_every" {
   context   = "."
@@ -49,6 +51,12 @@ target "camera" {
   inherits = ["_service"]
   args     = { SERVICE = "camera" }
   tags     = ["${IMAGES}/camera:${TAG == "" ? VERSION : TAG}"]
+}
+
+target "camera-emulation" {
+  inherits = ["camera"]
+  target   = "camera-emulation"
+  tags     = ["${IMAGES}/camera-emulation:${TAG == "" ? VERSION : TAG}"]
 }
 
 target "connector" {
