@@ -18,9 +18,11 @@ variable "SOURCE" { default = "unknown" }
 # Comma-separated, e.g. linux/arm64,linux/amd64. Empty: the platform of this machine.
 variable "PLATFORM" { default = "" }
 
-group "default" { targets = ["all"] }
+group "default" { targets = ["all", "emulation"] }
 group "device" { targets = ["redis", "camera", "connector", "uploader"] }
 group "all" { targets = ["device", "cloud"] }
+# Not of a release: what emulation and the tests run instead of the camera.
+group "emulation" { targets = ["camera-emulation"] }
 
 target "_every" {
   context   = "."
@@ -40,22 +42,33 @@ target "_python" {
   }
 }
 
-target "camera" {
+target "_service" {
   inherits   = ["_python"]
-  dockerfile = "services/camera/Dockerfile"
-  tags       = ["${IMAGES}/camera:${TAG == "" ? VERSION : TAG}"]
+  dockerfile = "services/Dockerfile"
+}
+
+target "camera" {
+  inherits = ["_service"]
+  args     = { SERVICE = "camera" }
+  tags     = ["${IMAGES}/camera:${TAG == "" ? VERSION : TAG}"]
+}
+
+target "camera-emulation" {
+  inherits = ["camera"]
+  target   = "camera-emulation"
+  tags     = ["${IMAGES}/camera-emulation:${TAG == "" ? VERSION : TAG}"]
 }
 
 target "connector" {
-  inherits   = ["_python"]
-  dockerfile = "services/connector/Dockerfile"
-  tags       = ["${IMAGES}/connector:${TAG == "" ? VERSION : TAG}"]
+  inherits = ["_service"]
+  args     = { SERVICE = "connector" }
+  tags     = ["${IMAGES}/connector:${TAG == "" ? VERSION : TAG}"]
 }
 
 target "uploader" {
-  inherits   = ["_python"]
-  dockerfile = "services/uploader/Dockerfile"
-  tags       = ["${IMAGES}/uploader:${TAG == "" ? VERSION : TAG}"]
+  inherits = ["_service"]
+  args     = { SERVICE = "uploader" }
+  tags     = ["${IMAGES}/uploader:${TAG == "" ? VERSION : TAG}"]
 }
 
 target "cloud" {
@@ -66,7 +79,7 @@ target "cloud" {
 
 target "redis" {
   inherits   = ["_every"]
-  context    = "redis"
+  context    = "services/redis"
   dockerfile = "Dockerfile"
   args       = { REDIS_IMAGE = REDIS_IMAGE }
   tags       = ["${IMAGES}/redis:${TAG == "" ? VERSION : TAG}"]

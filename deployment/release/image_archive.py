@@ -24,6 +24,11 @@ def fetch(references: Mapping[str, str], version: str, architecture: str) -> dic
     return sizes
 
 
+def for_emulation(reference: str) -> bool:
+    """Whether an image that was pulled has the label of services/Dockerfile for what must not ship."""
+    return docker("image", "inspect", "--format", '{{index .Config.Labels "visant.emulation"}}', reference) == "true"
+
+
 def save(services: list[str], version: str, to: Path, level: int = 6) -> None:
     """`docker save` of the tagged images, gzipped."""
     with subprocess.Popen(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -30,6 +31,7 @@ from visantctl.releases.signature import NAMESPACE, verify_own_list
 from visantctl.version import is_version
 
 TREE = Path(__file__).resolve().parent.parent.parent
+_NAME_OF_EMULATION = re.compile(r"-emulation[@:]")
 
 
 def main() -> int:
@@ -55,11 +57,13 @@ def build(options: argparse.Namespace) -> int:
     if wrong := [one for one in options.image if "=" not in one]:
         raise SystemExit(f"--image {wrong[0]!r} must be SERVICE=REGISTRY/NAME@sha256:...")
     references = dict(one.split("=", 1) for one in options.image)
+    _refuse_emulation(options, [one for one in references.values() if _NAME_OF_EMULATION.search(one)])
     sizes = dict.fromkeys(references, 0)
     archives = {}
     for architecture in options.archive:
         for service, size in image_archive.fetch(references, options.version, architecture).items():
             sizes[service] = max(size, sizes[service])
+        _refuse_emulation(options, [one for one in references.values() if image_archive.for_emulation(one)])
         path = folder / f"visant-images-{options.version}-{architecture}.tar.gz"
         image_archive.save(sorted(references), options.version, path, options.compress)
         archives[architecture] = _blob(path)
@@ -85,6 +89,12 @@ def build(options: argparse.Namespace) -> int:
         _offline(folder, folder / f"visant-{options.version}-{architecture}.tar", host.name, blob["name"])
         (folder / blob["name"]).unlink()  # devices read it out of the archive only
     return 0
+
+
+def _refuse_emulation(options: argparse.Namespace, found: list[str]) -> None:
+    """A device with a fake camera would report pictures of nothing."""
+    if found and not options.emulation:
+        raise SystemExit(f"--image {found[0]}: an image for emulation, it must not ship (--emulation: for a test)")
 
 
 def offer(options: argparse.Namespace) -> int:
@@ -157,6 +167,7 @@ def _arguments() -> argparse.Namespace:
         action.add_argument("--image-bytes", default=0, type=int, help="unpacked size assumed without an archive")
         action.add_argument("--tree", default=TREE, type=Path, help="checkout to take the host files from")
         action.add_argument("--compose", type=Path, help="another Compose file than the tree's")
+        action.add_argument("--emulation", action="store_true", help="a test's release: its camera may be the fake one")
         action.add_argument("--revision", help="default: the checkout's commit")
         action.add_argument("--minimum-updater", default=UPDATER_VERSION, type=int)
         action.add_argument(

@@ -65,6 +65,13 @@ class Device:
         (folder / "compose.yaml").write_text((TREE / "compose.yaml").read_text())
         (folder / "secrets").mkdir()
         (folder / "shared").mkdir()
+        self.fake_camera(True)
+
+    def fake_camera(self, yes: bool) -> None:
+        """Whether the camera's image is the one that can emulate a camera, or the Pi's own."""
+        override = self.folder / "compose.override.yaml"
+        camera = {"image": f"visant/camera-emulation:{VERSION}"} if yes else {}
+        override.write_text(json.dumps({"services": {"camera": camera}}))
 
     def settings(self, **values: str) -> None:
         """.env.device from the example, with these lines edited."""
@@ -139,6 +146,7 @@ def test_a_device_with_a_token_file_stores_a_picture_and_an_absent_camera_is_nam
 
     edited = (device.folder / ".env.device").read_text().replace("CAMERA_SOURCE=fake", "CAMERA_SOURCE=/dev/video77")
     (device.folder / ".env.device").write_text(edited)
+    device.fake_camera(False)
     device.up()  # no camera is degraded, not unhealthy
     failed = cloud.outcome("FLOOR1")
     assert (failed["status"], failed["reason"]) == ("failed", "camera_absent")
@@ -192,6 +200,20 @@ def test_the_camera_answers_on_the_device_itself_and_nowhere_else(device: Device
         )
         == 1
     )
+
+
+def test_the_pis_image_has_no_fake_camera_and_says_so_in_one_line(device: Device) -> None:
+    image = f"visant/camera:{VERSION}"
+    find = ("run", "--rm", "--entrypoint", "find", image, "/app", "-path", "*fake*", "-name", "*.py")
+    assert docker(*find) == ""
+    device.settings(DEVICE_ID="FLOOR1", API_URL="http://127.0.0.1:9", CAMERA_SOURCE="fake")
+    device.fake_camera(False)
+    device.compose("up", "-d", "--no-deps", "--pull", "never", "camera")
+    wait_for("it says what is missing", lambda: any("CAMERA_SOURCE" in line for line in device.logs("camera")))
+    said = device.logs("camera")
+    assert not any("Traceback" in line for line in said), said
+    # Once for each start of the container.
+    assert len({line for line in said if "[ERROR]" in line}) == 1, said
 
 
 def test_without_settings_compose_names_the_missing_file(device: Device) -> None:

@@ -44,7 +44,7 @@ for _service in SERVICES:
 
 
 async def _redis_forgets(arena: Arena) -> None:
-    """Commands wait for a camera that is away; Redis dies, and its file is set aside as `redis/start.sh` would."""
+    """Commands wait for an absent camera; Redis dies, and its file is set aside as services/redis/start.sh would."""
     await arena.camera_fault("absent")
     await asyncio.sleep(5.0)
     redis, uploader = arena.device.redis, arena.device.uploader

@@ -19,7 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[2]
-VERSION = "2.0.0"
+PRODUCT = "2.0.0"
+"""Tag of the images that `make images` has built."""
+VERSION = f"{PRODUCT}-emulation"
+"""Of the release: its camera image is the one with the fake camera, which no release that ships may have."""
 SERVICES = ("camera", "connector", "redis", "uploader")
 sys.path.insert(0, str(TREE / "deployment"))  # for make_release.py's parts and visantctl
 STATE = Path(os.environ.get("LAB_STATE") or Path.home() / ".cache/visant-lab") / "pi-host"
@@ -46,6 +49,9 @@ def make(folder: Path) -> Release:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "pi-host", "-f", str(key)], check=True)
     signers = folder / "allowed_signers"
     signers.write_text(f'release@visant.test namespaces="visant-release" {key.with_suffix(".pub").read_text()}')
+    for name in SERVICES:
+        built = "camera-emulation" if name == "camera" else name
+        docker("tag", f"visant/{built}:{PRODUCT}", f"visant/{name}:{VERSION}")
     ids = {name: docker("image", "inspect", "--format", "{{.Id}}", f"visant/{name}:{VERSION}") for name in SERVICES}
     return Release(_archive(folder / VERSION, VERSION, ids, _packed(list(ids.values())), key), signers, key)
 

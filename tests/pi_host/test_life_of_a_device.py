@@ -10,7 +10,7 @@ import pytest
 
 from tests.pi_host.cloud import Cloud
 from tests.pi_host.pi import FROM_KIT, INSTALL, KIT, Pi
-from tests.pi_host.release import Release, make_bad
+from tests.pi_host.release import VERSION, Release, make_bad
 from tests.pi_host.wait import wait_for
 from tests.pi_host.ways import connected, install, picture
 
@@ -152,7 +152,7 @@ def test_a_bad_release_is_taken_back_and_pictures_go_on(pi: Pi, cloud: Cloud, re
     assert done.code == 1, done.out
     assert f"{version} was taken back" in done.out
     status = json.loads(pi.sh("visantctl status --json", check=False).out)
-    assert status["version"] == "2.0.0"
+    assert status["version"] == VERSION
     assert version in status["quarantined"]
     picture(pi, cloud, 90)
     again = pi.sh("visantctl update --now --from /root/bad.tar")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.pi_host.cloud import Cloud
 from tests.pi_host.conftest import NewPi
 from tests.pi_host.pi import FROM_KIT, INSTALL
+from tests.pi_host.release import VERSION
 from tests.pi_host.ways import install, picture
 
 UNINSTALL = "/opt/visant/deployment/uninstall.sh"
@@ -51,7 +52,7 @@ def test_what_is_kept_is_there_and_a_new_installation_goes_on_with_it(new_pi: Ne
     done = pi.sh(f"{INSTALL} --device-id {pi.device} --api-url {cloud.url} {FROM_KIT} --camera fake --yes", check=False)
     assert "no token" in done.out
 
-    pi.sh("docker run -d --name somebody --entrypoint sleep visant/redis:2.0.0 infinity")
+    pi.sh(f"docker run -d --name somebody --entrypoint sleep visant/redis:{VERSION} infinity")
     done = pi.sh(f"{UNINSTALL} --yes")
     assert "Docker stays: there are containers or volumes of others" in done.out
     assert pi.sh("docker ps --quiet").out

@@ -27,6 +27,8 @@ class Host:
     url: str
     signers: str
     channel: str = "stable"
+    tree: Path = TREE
+    """Whose visantctl makes the first installation."""
     enter: Sequence[str] = ()
     """Command that leads into the namespace of another Engine."""
     docker_host: str | None = None
@@ -88,7 +90,7 @@ class Host:
     def start(self, *words: str, kill_at: str = "") -> subprocess.Popen[str]:
         """visantctl of the release that is current, or of the tree at a first installation."""
         installed = self.root / "current/deployment/bin/visantctl"
-        script = installed if installed.exists() else TREE / "deployment/bin/visantctl"
+        script = installed if installed.exists() else self.tree / "deployment/bin/visantctl"
         return subprocess.Popen(
             [*self.enter, sys.executable, str(script), *words],
             env={**self.environment, "VISANT_KILL_AT": kill_at},

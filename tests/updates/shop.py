@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,15 @@ from typing import Any
 TREE = Path(__file__).resolve().parents[2]
 STANDIN = Path(__file__).resolve().parent / "standin"
 SERVICES = ("camera", "connector", "uploader")
-MAKE = TREE / "deployment/release/make_release.py"
+PRODUCT = tomllib.loads((TREE / "pyproject.toml").read_text())["project"]["version"]
+"""Tag of the images that `make images` has built."""
+REAL = {
+    "redis": f"visant/redis:{PRODUCT}",
+    "camera": f"visant/camera-emulation:{PRODUCT}",
+    "connector": f"visant/connector:{PRODUCT}",
+    "uploader": f"visant/uploader:{PRODUCT}",
+}
+"""This tree's services, with the fake camera."""
 
 
 def docker(*words: str, env: Mapping[str, str] | None = None, timeout: float = 200) -> str:
@@ -136,17 +145,41 @@ class Shop:
         self.build(version, *words, "--compose", str(STANDIN / "compose.yaml"), *more, keys=keys)
         return self.dist / version
 
-    def build(self, version: str, *words: str, keys: tuple[Path, ...] = ()) -> None:
-        """make_release.py build."""
+    def real_release(
+        self,
+        version: str,
+        images: Mapping[str, str] = REAL,
+        *,
+        more: tuple[str, ...] = ("--emulation",),
+        tree: Path = TREE,
+        **changed: tuple[str, ...],
+    ) -> None:
+        """These images and the tree's host files; `changed` are lines at the end of a service's Dockerfile."""
+        references = {one: self._derived(image, version, *changed.get(one, ())) for one, image in images.items()}
+        words = [word for one, reference in references.items() for word in ("--image", f"{one}={reference}")]
+        self.build(version, *words, *more, tree=tree)
+
+    def _derived(self, image: str, version: str, *lines: str) -> str:
+        tag = f"{self.registry}/{self.run}/real-{image.split('/')[1].split(':')[0]}:{version}"
+        text = "\n".join((f"FROM {image}", f"LABEL test.version={version}", *lines))
+        subprocess.run(
+            ["docker", "build", "--quiet", "--tag", tag, "-"], input=text, text=True, check=True, capture_output=True
+        )
+        self.digests[tag] = self.push(tag)
+        return self.reference(tag)
+
+    def build(self, version: str, *words: str, keys: tuple[Path, ...] = (), tree: Path = TREE) -> None:
+        """make_release.py build, of the tree whose release it is."""
         known = self.folder / "allowed_signers"
         known.write_text(signers(*(keys or (self.key,))))
         self.make(
             "build", "--version", version, "--key", str((keys or (self.key,))[0]), "--allowed-signers", str(known),
-            "--out", str(self.dist), "--image-bytes", "1000000", *words,
+            "--out", str(self.dist), "--image-bytes", "1000000", *words, tree=tree,
         )  # fmt: skip
 
-    def make(self, *words: str) -> None:
-        done = subprocess.run([sys.executable, str(MAKE), *words], capture_output=True, text=True, check=False)
+    def make(self, *words: str, tree: Path = TREE) -> None:
+        script = str(tree / "deployment/release/make_release.py")
+        done = subprocess.run([sys.executable, script, *words], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
     def offer(self, version: str, channel: str, rollout: int = 100, key: Path | None = None) -> None:

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-import tomllib
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,12 +19,10 @@ import pytest
 
 from tests.updates.conftest import numbered
 from tests.updates.host import Host, wait_for
-from tests.updates.shop import TREE, Shop, docker, signers
+from tests.updates.shop import PRODUCT, TREE, Shop, docker, signers
 from tests.updates.test_run import running
 from tests.updates.wire import Website
 
-PRODUCT = tomllib.loads((TREE / "pyproject.toml").read_text())["project"]["version"]
-"""Of the images that `make images` has built."""
 ONE_ZERO, ONE_ONE, ONE_TWO = numbered(21), numbered(22), numbered(23)
 
 
@@ -117,27 +114,6 @@ def cloud() -> Iterator[tuple[str, str]]:
     docker("network", "rm", name)
 
 
-def derive(shop: Shop, service: str, version: str, *lines: str) -> str:
-    """The real service's image with one thing changed, in the registry."""
-    tag = f"{shop.registry}/{shop.run}/real-{service}:{version}"
-    text = "\n".join((f"FROM visant/{service}:{PRODUCT}", f"LABEL test.version={version}", *lines))
-    subprocess.run(
-        ["docker", "build", "--quiet", "--tag", tag, "-"], input=text, text=True, check=True, capture_output=True
-    )
-    shop.digests[tag] = shop.push(tag)
-    return shop.reference(tag)
-
-
-def real_release(shop: Shop, version: str, **changed: tuple[str, ...]) -> None:
-    services = ("redis", "camera", "connector", "uploader")
-    words = [
-        word
-        for service in services
-        for word in ("--image", f"{service}={derive(shop, service, version, *changed.get(service, ()))}")
-    ]
-    shop.build(version, *words)
-
-
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_no_trigger_is_lost_while_a_device_goes_through_a_bad_and_a_good_release(
@@ -149,12 +125,12 @@ def test_no_trigger_is_lost_while_a_device_goes_through_a_bad_and_a_good_release
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     url, network = cloud
-    real_release(shop, ONE_ZERO)
+    shop.real_release(ONE_ZERO)
     # It runs, its healthcheck passes, and after a while it is gone.
-    real_release(
-        shop, ONE_ONE, uploader=('ENTRYPOINT ["timeout", "-s", "KILL", "12", "visant-uploader"]', 'CMD ["run"]')
+    shop.real_release(
+        ONE_ONE, uploader=('ENTRYPOINT ["timeout", "-s", "KILL", "12", "visant-uploader"]', 'CMD ["run"]')
     )
-    real_release(shop, ONE_TWO)
+    shop.real_release(ONE_TWO)
     host = Host(root=tmp_path / "device", project=f"vt{os.getpid()}", url=website.url, signers=signers(shop.key))
     host.configure(
         DEVICE_ID="EMULATED-1", API_URL="http://cloud:8000", CAMERA_SOURCE="fake", CAMERA_PORT=str(free_port),

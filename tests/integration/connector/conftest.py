@@ -8,10 +8,10 @@ from random import Random
 from typing import Any, Protocol
 
 import pytest
+import redis
 from structlog.testing import capture_logs
 from support.redis import RedisServer
 
-import redis
 from visant_connector.admission import Admission, connect
 from visant_connector.cloud_stream import CloudStream
 from visant_connector.metrics import Metrics

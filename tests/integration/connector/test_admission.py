@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from support.redis import RedisServer
 
-import redis
 from visant_connector.admission import Admission, AdmissionResult, RedisRefused, connect
 from visant_connector.command_entries import Admittable
 from visant_contract.ids import trigger_key

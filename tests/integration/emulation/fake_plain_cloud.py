@@ -23,9 +23,16 @@ class Stored:
 
 
 class FakePlainCloud:
-    """`async with FakePlainCloud(port, "FLOOR1") as cloud`. `silence` seconds pass before a ping."""
+    """`async with FakePlainCloud(port, "FLOOR1") as cloud`. `silence` seconds pass before a ping.
 
-    def __init__(self, port: int, device_id: str, *, silence: float = 60.0) -> None:
+    It listens on `host`; port 0 becomes one that is free. With a `cloud_id` it names itself as ours does, and is as
+    plain in all else.
+    """
+
+    def __init__(
+        self, port: int, device_id: str, *, silence: float = 60.0, host: str = "127.0.0.1", cloud_id: str | None = None
+    ) -> None:
+        self.host = host
         self.port = port
         self.device_id = device_id
         self.captures: list[Stored] = []
@@ -36,13 +43,16 @@ class FakePlainCloud:
         self.upload_status = 201
         """Set it to refuse uploads."""
         self._silence = silence
-        self._streams: set[asyncio.Queue[dict[str, Any]]] = set()
+        self._connected: dict[str, Any] = {"event": "connected", "device_id": device_id}
+        if cloud_id is not None:
+            self._connected["cloud_id"] = cloud_id
+        self._streams: set[asyncio.Queue[dict[str, Any] | None]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def connected(self) -> bool:
@@ -60,8 +70,14 @@ class FakePlainCloud:
         for queue in self._streams:
             queue.put_nowait(message)
 
+    def hang_up(self) -> None:
+        """Ends every stream; the devices come back."""
+        for queue in self._streams:
+            queue.put_nowait(None)
+
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, limit=64 << 20)
+        self._server = await asyncio.start_server(self._accept, self.host, self.port, limit=64 << 20)
+        self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -108,13 +124,15 @@ class FakePlainCloud:
     async def _stream(self, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\nconnection: close\r\n\r\n")
-        queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        queue.put_nowait({"event": "connected", "device_id": self.device_id})
+        queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        queue.put_nowait(self._connected)
         self._streams.add(queue)
         try:
             while True:
                 try:
                     message = await asyncio.wait_for(queue.get(), self._silence)
+                    if message is None:
+                        return
                 except TimeoutError:
                     message = {"event": "ping"}
                     self.pings += 1

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
+
 from uploader_rig.fake_camera import FakeCamera, boottime
 from uploader_rig.fake_cloud import FakeCloud
 from visant_contract.stream import CLOUD, DEADLINES, ENTRY_FIELD, STREAM, CloudSeen, CommandEntry, Deadline
