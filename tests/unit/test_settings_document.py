@@ -1,4 +1,4 @@
-"""The README's tables of settings: each key exists, each default is the code's, and all of the cloud's are there."""
+"""docs/settings.md: each key exists, each default is the code's, and all of the cloud's are there."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from visant_connector.settings import ConnectorSettings
 from visant_runtime.settings import Settings
 from visant_uploader.settings import UploaderSettings
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+DOCUMENT = (Path(__file__).resolve().parents[2] / "docs/settings.md").read_text()
 OF_THE_SYSTEM = {"HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE"}
 DEVICE: tuple[type[Settings], ...] = (CameraSettings, ConnectorSettings, UploaderSettings)
 
@@ -17,7 +17,7 @@ DEVICE: tuple[type[Settings], ...] = (CameraSettings, ConnectorSettings, Uploade
 def tables() -> list[dict[str, str | None]]:
     """One dictionary a table: key to the default as shown, None where it is said in words."""
     found = []
-    for table in re.findall(r"\| key \| default \| meaning \|\n\|---\|---\|---\|\n((?:\|.*\n)+)", README):
+    for table in re.findall(r"\| key \| default \| meaning \|\n\|---\|---\|---\|\n((?:\|.*\n)+)", DOCUMENT):
         rows: dict[str, str | None] = {}
         for keys, defaults in re.findall(r"^\| (.+?) \| (.+?) \|", table, re.MULTILINE):
             names, values = re.findall(r"`(\w+)`", keys), re.findall(r"`([^`]+)`", defaults)
