@@ -8,14 +8,13 @@ from random import Random
 from typing import Any, Protocol
 
 import pytest
-from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 from support.redis import RedisServer
 
 import redis
 from visant_connector.admission import Admission, connect
 from visant_connector.cloud_stream import CloudStream
-from visant_connector.metrics import Figures
+from visant_connector.metrics import Metrics
 from visant_connector.relay import Relay
 from visant_connector.settings import ConnectorSettings
 from visant_contract.stream import CLOUD, STREAM, CloudSeen, CommandEntry
@@ -60,13 +59,13 @@ class Device:
         self.stop = Stop()
         self.redis: Any = redis.Redis.from_url(redis_url, decode_responses=True)
         self._client = connect(redis_url)
-        self.figures = Figures(self.heart, CollectorRegistry())
-        self._stream = CloudStream(self.settings, self.clock, self.figures.left_out)
+        self.metrics = Metrics(self.heart)
+        self._stream = CloudStream(self.settings, self.clock, self.metrics.left_out)
         self._admission = Admission(self._client)
         self.task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        relay = Relay(self.settings, self._stream, self._admission, self.heart, self.figures, self.clock, self.rng)
+        relay = Relay(self.settings, self._stream, self._admission, self.metrics, self.heart, self.clock, self.rng)
         self.task = asyncio.create_task(relay.run(self.stop))
 
     async def end(self) -> None:

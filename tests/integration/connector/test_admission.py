@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from support.redis import RedisServer
 
 import redis
-from visant_connector.admission import Admission, RedisRefused, Verdict, connect
+from visant_connector.admission import Admission, AdmissionResult, RedisRefused, connect
 from visant_connector.command_entries import Admittable
 from visant_contract.ids import trigger_key
 from visant_contract.stream import (
@@ -58,13 +58,13 @@ class Door:
     def prepare(self) -> bool:
         return self.runner.run(self.admission.prepare())
 
-    def admit(self, *batch: Admittable) -> list[Verdict | RedisRefused]:
+    def admit(self, *batch: Admittable) -> list[AdmissionResult | RedisRefused]:
         return self.runner.run(self.admission.admit(batch))
 
     def queued(self) -> list[tuple[str, str | None]]:
         return [(id, json.loads(entry["entry"])["trigger_id"]) for id, entry in self.redis.xrange(STREAM)]
 
-    def take(self) -> str | None:
+    def execute_one(self) -> str | None:
         """As the uploader does: read, then acknowledge and delete."""
         found = self.redis.xreadgroup(GROUP, "device", {STREAM: ">"}, count=1)
         if not found:
@@ -107,7 +107,7 @@ def door(redis_server: str) -> Iterator[Door]:
 
 def test_a_command_is_queued_once_however_often_it_comes(door: Door) -> None:
     assert door.admit(capture("a"), capture("b"), capture("a")) == ["admitted", "admitted", "renewed"]
-    assert door.take() == "a"
+    assert door.execute_one() == "a"
     assert door.admit(capture("a")) == ["duplicate"]
     assert [trigger for _, trigger in door.queued()] == ["b"]
 
@@ -120,14 +120,14 @@ def test_settings_without_a_trigger_are_queued_each_time(door: Door) -> None:
 def test_the_group_sees_what_was_queued_before_anybody_read(door: Door) -> None:
     door.admit(capture("a"))
     assert not door.prepare()
-    assert door.take() == "a"
+    assert door.execute_one() == "a"
 
 
 def test_the_group_may_have_been_made_by_somebody_else(door: Door) -> None:
     door.redis.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
     door.prepare()
     door.admit(capture("a"))
-    assert door.take() == "a"
+    assert door.execute_one() == "a"
 
 
 def test_redis_remembers_the_cloud_until_it_loses_its_memory(door: Door) -> None:
@@ -166,9 +166,9 @@ def test_a_script_that_redis_has_forgotten_is_loaded_again(door: Door) -> None:
 def test_a_full_redis_refuses_and_takes_the_same_command_later(door: Door) -> None:
     door.prepare()
     door.redis.config_set("maxmemory", "1")
-    verdict = door.admit(capture("a"))[0]
-    assert isinstance(verdict, RedisRefused)
-    assert "full" in str(verdict)
+    result = door.admit(capture("a"))[0]
+    assert isinstance(result, RedisRefused)
+    assert "full" in str(result)
     assert door.queued() == []
     assert door.redis.exists(ADMITTED, ADMITTED_ENTRY) == 0
     door.redis.config_set("maxmemory", "0")
@@ -178,9 +178,9 @@ def test_a_full_redis_refuses_and_takes_the_same_command_later(door: Door) -> No
 def test_a_read_only_redis_refuses(door: Door) -> None:
     door.prepare()
     door.redis.replicaof("127.0.0.1", "1")
-    verdict = door.admit(capture("a"))[0]
-    assert isinstance(verdict, RedisRefused)
-    assert "read-only" in str(verdict)
+    result = door.admit(capture("a"))[0]
+    assert isinstance(result, RedisRefused)
+    assert "read-only" in str(result)
     door.redis.replicaof("NO", "ONE")
     assert door.admit(capture("a")) == ["admitted"]
 
@@ -226,7 +226,7 @@ def test_a_stream_that_was_lost_does_not_leave_the_device_deaf_for_what_it_held(
     door.admit(capture("a"))
     door.redis.delete(STREAM)
     assert door.admit(capture("a")) == ["admitted"]
-    assert door.take() == "a"
+    assert door.execute_one() == "a"
 
 
 @pytest.mark.parametrize("damage", ["gone", "of another type"])
@@ -244,7 +244,7 @@ def test_a_lost_stream_is_noticed_once_while_nothing_comes_and_its_commands_ente
     assert not door.prepare()
     assert door.prepare()
     assert door.admit(capture("a")) == ["admitted"]
-    assert door.take() == "a"
+    assert door.execute_one() == "a"
 
 
 def test_twenty_thousand_triggers_are_remembered_and_no_more(door: Door) -> None:
@@ -256,7 +256,7 @@ def test_twenty_thousand_triggers_are_remembered_and_no_more(door: Door) -> None
             fill.hset(ADMITTED_ENTRY, key, f"{n + 1}-0")
         fill.execute()
     for start in range(19_900, 20_400, 100):
-        assert set(door.admit(*(capture(f"t{n}") for n in range(start, start + 100)))) == {Verdict.ADMITTED}
+        assert set(door.admit(*(capture(f"t{n}") for n in range(start, start + 100)))) == {AdmissionResult.ADMITTED}
         door.redis.xtrim(STREAM, maxlen=0)  # all of them done
     assert 20_000 <= door.redis.zcard(ADMITTED) == door.redis.hlen(ADMITTED_ENTRY) <= 20_100
     assert door.admit(capture("t400")) == ["duplicate"]
@@ -305,19 +305,21 @@ class AdmissionMachine(RuleBasedStateMachine):
     def admit(self, picks: list[str], boot: str, until: int, named: bool) -> None:
         for pick in picks:
             known = self.door.remembers(pick)
-            (verdict,) = self.door.admit(capture(pick, boot=boot, until=float(until), named=named))
-            self.check(pick, verdict, Deadline(boot_id=boot, boottime=float(until)), named, known)
+            (result,) = self.door.admit(capture(pick, boot=boot, until=float(until), named=named))
+            self.check(pick, result, Deadline(boot_id=boot, boottime=float(until)), named, known)
 
-    def check(self, trigger: str, verdict: Verdict | RedisRefused, new: Deadline, named: bool, known: bool) -> None:
+    def check(
+        self, trigger: str, result: AdmissionResult | RedisRefused, new: Deadline, named: bool, known: bool
+    ) -> None:
         if trigger in self.queue:
             renews = named or self.deadline[trigger].boot_id != new.boot_id
-            assert verdict == (Verdict.RENEWED if renews else Verdict.DUPLICATE)
+            assert result == (AdmissionResult.RENEWED if renews else AdmissionResult.DUPLICATE)
             if renews:
                 self.deadline[trigger] = new
             return
-        assert verdict == (Verdict.DUPLICATE if known else Verdict.ADMITTED)
+        assert result == (AdmissionResult.DUPLICATE if known else AdmissionResult.ADMITTED)
         assert not known or trigger in self.gone
-        if verdict == Verdict.ADMITTED:
+        if result == AdmissionResult.ADMITTED:
             self.gone.discard(trigger)
             self.queue.append(trigger)
             self.longest = max(self.longest, len(self.queue))
@@ -375,9 +377,9 @@ class AdmissionMachine(RuleBasedStateMachine):
     @rule()
     def redis_is_full_for_a_moment(self) -> None:
         self.door.redis.config_set("maxmemory", "1")
-        (verdict,) = self.door.admit(capture("never-seen"))
+        (result,) = self.door.admit(capture("never-seen"))
         self.door.redis.config_set("maxmemory", "0")
-        assert isinstance(verdict, RedisRefused)
+        assert isinstance(result, RedisRefused)
 
     @invariant()
     def the_queue_is_what_the_model_says(self) -> None:

@@ -49,7 +49,6 @@ def test_the_defaults_are_those_of_the_fleet() -> None:
         ("STREAM_TIMEOUT", "0"),
         ("RECONNECT_DELAY", "-1"),
         ("COMMAND_TTL", "nan"),
-        ("HTTP_PORT", "99999"),
         ("DEVICE_TOKEN", "two words"),
         ("DEVICE_TOKEN", "tök"),
     ],
@@ -59,6 +58,12 @@ def test_a_bad_value_ends_the_start_with_one_line_that_names_the_key(
 ) -> None:
     monkeypatch.setenv(key, value)
     assert key in refusal(capsys)
+
+
+def test_the_address_of_the_camera_in_the_same_file_is_none_of_its_business(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_HOST", "0.0.0.0")
+    monkeypatch.setenv("HTTP_PORT", "8080")
+    assert "HTTP_" not in show(load(ConnectorSettings))
 
 
 @pytest.mark.parametrize("key", ["DEVICE_ID", "API_URL"])

@@ -38,7 +38,7 @@ _ANSWER_WITHIN = 3.0
 _KEYS = [STREAM, ADMITTED, ADMITTED_ENTRY, DEADLINES]
 
 
-class Verdict(StrEnum):
+class AdmissionResult(StrEnum):
     """What became of one command; the words of admit.lua."""
 
     ADMITTED = "admitted"
@@ -54,7 +54,7 @@ class RedisRefused(Exception):
 
 
 def connect(url: str) -> Redis:
-    """A client that never retries by itself: waiting is the relay's. Raises SettingsError for a URL it cannot read."""
+    """A client that never retries by itself: waiting is RedisRetry's. Raises SettingsError for a URL it cannot read."""
     try:
         return Redis.from_url(
             url,
@@ -108,8 +108,8 @@ class Admission:
             await steps.execute()
         return remembers and not lost
 
-    async def admit(self, batch: Sequence[Admittable]) -> list[Verdict | RedisRefused]:
-        """One verdict for each of `batch`, in its order; they share one flush to the card."""
+    async def admit(self, batch: Sequence[Admittable]) -> list[AdmissionResult | RedisRefused]:
+        """One result for each of `batch`, in its order; they share one flush to the card."""
         try:
             async with self._redis.pipeline(transaction=False) as pipe:
                 for one in batch:
@@ -117,7 +117,7 @@ class Admission:
                 answers = await pipe.execute(raise_on_error=False)
         except (RedisError, OSError) as error:
             raise RedisRefused(why(error)) from None
-        return [_verdict(answer) for answer in answers]
+        return [_result(answer) for answer in answers]
 
     def _arguments(self, one: Admittable) -> list[str | int]:
         named = "1" if one.from_the_cloud else "0"
@@ -147,11 +147,11 @@ class Admission:
         ]
 
 
-def _verdict(answer: object) -> Verdict | RedisRefused:
+def _result(answer: object) -> AdmissionResult | RedisRefused:
     if isinstance(answer, Exception):
         return RedisRefused(why(answer))
     if isinstance(answer, list) and answer and isinstance(answer[0], bytes):
-        return Verdict(answer[0].decode())
+        return AdmissionResult(answer[0].decode())
     return RedisRefused(f"Redis answered {answer!r} to the admission script")
 
 

@@ -19,18 +19,18 @@ QUEUED_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Opened:
+class StreamOpened:
     """The cloud answered 200 with an event stream."""
 
 
 @dataclass(frozen=True)
-class Ended:
+class StreamClosed:
     """Nothing more comes from this stream."""
 
     error: Retryable | Misconfigured
 
 
-Item = Opened | Received | Ended
+BufferedItem = StreamOpened | Received | StreamClosed
 
 
 class EventBuffer:
@@ -38,7 +38,7 @@ class EventBuffer:
 
     def __init__(self, stream: CloudStream) -> None:
         self._stream = stream
-        self._items: deque[Item] = deque()
+        self._items: deque[BufferedItem] = deque()
         self._bytes = 0
         self._something = asyncio.Event()
         self._room = asyncio.Event()
@@ -54,7 +54,7 @@ class EventBuffer:
             self._reader.cancel()
         self._something.set()
 
-    async def take(self, stop: Stop, tick: float) -> list[Item]:
+    async def drain(self, stop: Stop, tick: float) -> list[BufferedItem]:
         """All that is there, at least one item; nothing after `tick` seconds, at the stop, or after `close`."""
         if not self._something.is_set() and not stop.is_set():
             waits = [asyncio.create_task(self._something.wait()), asyncio.create_task(stop.wait())]
@@ -71,13 +71,13 @@ class EventBuffer:
     async def _read(self) -> None:
         try:
             async with self._stream.open() as events:
-                await self._put(Opened())
+                await self._put(StreamOpened())
                 async for event in events:
                     await self._put(event)
         except (Retryable, Misconfigured) as error:
-            await self._put(Ended(error))
+            await self._put(StreamClosed(error))
 
-    async def _put(self, item: Item) -> None:
+    async def _put(self, item: BufferedItem) -> None:
         while len(self._items) >= QUEUED or self._bytes > QUEUED_BYTES:
             self._room.clear()
             await self._room.wait()

@@ -1,42 +1,45 @@
-"""What the connector counts and says about itself: heartbeat facts for the device, Prometheus for whoever scrapes."""
+"""What the connector counts and says about itself, as facts of its heartbeat."""
 
 from typing import Any
 
 import structlog
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
 
-from visant_connector.admission import Verdict
+from visant_connector.admission import AdmissionResult
 from visant_runtime.heartbeat import Heartbeat
 
 log = structlog.get_logger()
 
+LOOP = "stream"
+"""The one loop of this process, as the heartbeat names it."""
+BEAT_WITHIN = 30.0
+"""Seconds; no single wait of the loop is longer than a few."""
+TICK = 5.0
+"""Seconds at most between two beats while nothing comes."""
 
-class Figures:
+
+class Metrics:
     """One per process. `stream` is read by the updater: a confirmed stream is its sign that a release works."""
 
-    def __init__(self, heart: Heartbeat, registry: CollectorRegistry = REGISTRY) -> None:
+    def __init__(self, heart: Heartbeat) -> None:
         self._heart = heart
         self._counts = {"admitted": 0, "duplicates": 0, "reconnects": 0, "left_out": 0, "gaps": 0}
-        self._commands = Counter("visant_connector_commands", "Commands, by verdict", ["verdict"], registry=registry)
-        self._reconnects = Counter("visant_connector_reconnects", "Streams that ended", registry=registry)
-        self._left_out = Counter("visant_connector_left_out", "Lines and messages not used", registry=registry)
-        self._gaps = Counter("visant_connector_gaps", "Pings that named an unseen command", registry=registry)
-        self._up = Gauge("visant_connector_stream_confirmed", "1 while the cloud's stream is", registry=registry)
+        self._results = {result.value: 0 for result in AdmissionResult}
         self._since: float | None = None
         self._last: float | None = None
         for name, count in self._counts.items():
             heart.fact(name, count)
+        self._tell_results()
         self.lost()
 
-    def command(self, verdict: Verdict) -> None:
+    def command(self, result: AdmissionResult) -> None:
         """One command has been answered by Redis."""
-        self._commands.labels(verdict.value).inc()
-        new = verdict in (Verdict.ADMITTED, Verdict.UNREMEMBERED)
+        self._results[result.value] += 1
+        self._tell_results()
+        new = result in (AdmissionResult.ADMITTED, AdmissionResult.UNREMEMBERED)
         self._count("admitted" if new else "duplicates")
 
     def left_out(self, why: str) -> None:
         """A line or a message was left out; said sparingly, a broken cloud may send thousands."""
-        self._left_out.inc()
         self._count("left_out")
         count = self._counts["left_out"]
         if count <= 10 or count % 100 == 0:
@@ -44,13 +47,11 @@ class Figures:
 
     def gap(self) -> None:
         """A ping named a command that had not come."""
-        self._gaps.inc()
         self._count("gaps")
 
     def confirmed(self, boottime: float, **facts: Any) -> None:
         """The cloud said `connected` at `boottime` (CLOCK_BOOTTIME, seconds)."""
         self._since = boottime
-        self._up.set(1)
         for name, value in facts.items():
             self._heart.fact(name, value)
         self.event(boottime)
@@ -68,13 +69,11 @@ class Figures:
 
     def reconnect(self) -> None:
         """A stream, or an attempt at one, failed."""
-        self._reconnects.inc()
         self._count("reconnects")
 
     def lost(self) -> None:
         """No stream is confirmed."""
         self._since = None
-        self._up.set(0)
         self._tell()
 
     def _tell(self) -> None:
@@ -86,6 +85,10 @@ class Figures:
                 "last_event_boottime": self._last,
             },
         )
+
+    def _tell_results(self) -> None:
+        """By the words of admit.lua; `admitted` and `duplicates` above are sums of these."""
+        self._heart.fact("commands", dict(self._results))
 
     def _count(self, name: str) -> None:
         self._counts[name] += 1

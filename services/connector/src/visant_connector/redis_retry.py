@@ -33,12 +33,12 @@ class RedisRetry:
         self._rng = rng
         self._repeats = LogThrottle()
 
-    async def until_taken(
+    async def until_accepted(
         self, offer: Callable[[], Awaitable[T]], *, waited: Callable[[float], None] = lambda seconds: None
     ) -> T | None:
-        """What `offer` returns once Redis takes it. None: the process is stopping and Redis still refuses.
+        """What `offer` returns once Redis accepts it. None: the process is stopping and Redis still refuses.
 
-        `waited(seconds)` hears after each refusal how long it has been.
+        `waited(seconds)` hears after each refusal how long it has been refused.
         """
         began = self._clock.boottime()
         attempt = 0
@@ -48,7 +48,7 @@ class RedisRetry:
             except RedisRefused as refusal:
                 self.refused(refusal)
             else:
-                self.taken(self._clock.boottime() - began)
+                self.accepted(self._clock.boottime() - began)
                 return result
             self._heart.beat(self._loop)
             waited(self._clock.boottime() - began)
@@ -57,14 +57,14 @@ class RedisRetry:
             attempt += 1
 
     def refused(self, refusal: RedisRefused) -> None:
-        """Redis did not take something."""
+        """Redis did not accept something."""
         self._heart.degraded("redis", str(refusal))
         times = self._repeats.again(str(refusal))
         if times is not None:
             log.warning(f"degraded redis: {refusal}", times=times)
 
-    def taken(self, seconds: float = 0.0) -> None:
-        """Redis took something, after `seconds`."""
+    def accepted(self, seconds: float = 0.0) -> None:
+        """Redis accepted something, after `seconds`."""
         self._heart.degraded("redis", None)
         if self._repeats.over():
             log.info("redis takes writes again", held_seconds=round(seconds, 1))

@@ -1,16 +1,14 @@
-"""The connector's one loop: connect to the cloud, carry what it says into Redis, connect again."""
+"""The reconnect loop: one session after another, and between them as long a wait as the policy says."""
 
-import asyncio
 from random import Random
 
 import structlog
 
 from visant_connector.admission import Admission
-from visant_connector.cloud_stream import CloudStream, Received
-from visant_connector.event_buffer import Ended, EventBuffer, Opened
-from visant_connector.known_cloud import KnownCloud
-from visant_connector.metrics import Figures
-from visant_connector.reconnect import STEADY, Reconnect, refused_wait
+from visant_connector.cloud_memory import CloudMemory
+from visant_connector.cloud_stream import CloudStream
+from visant_connector.metrics import BEAT_WITHIN, LOOP, TICK, Metrics
+from visant_connector.reconnect import Reconnect, refused_wait
 from visant_connector.redis_retry import RedisRetry
 from visant_connector.session import Session
 from visant_connector.settings import ConnectorSettings
@@ -22,33 +20,28 @@ from visant_runtime.log_throttle import LogThrottle
 
 log = structlog.get_logger()
 
-LOOP = "stream"
-BEAT_WITHIN = 30.0
-"""Seconds; no single wait of the loop is longer than a few."""
-_TICK = 5.0  # seconds between two beats while nothing comes
-
 
 class Relay:
-    """Wired in `__main__`; `run` returns at the stop."""
+    """One per process; `run` returns at the stop."""
 
     def __init__(
         self,
         settings: ConnectorSettings,
         stream: CloudStream,
         admission: Admission,
+        metrics: Metrics,
         heart: Heartbeat,
-        figures: Figures,
         clock: Clock,
         rng: Random,
     ) -> None:
         self._settings = settings
         self._stream = stream
         self._admission = admission
+        self._metrics = metrics
         self._heart = heart
-        self._figures = figures
         self._clock = clock
         self._rng = rng
-        self._known = KnownCloud()
+        self._memory = CloudMemory()
         self._repeats = LogThrottle()
         self._policy = Reconnect(settings.reconnect_delay)
 
@@ -56,62 +49,31 @@ class Relay:
         """Until the stop. Does not ask the cloud for commands while Redis takes none."""
         self._heart.expect(LOOP, BEAT_WITHIN)
         self._heart.degraded("cloud", "not connected yet")
-        patience = RedisRetry(stop, self._heart, LOOP, self._clock, self._rng)
-        await self._check_redis(patience)
+        redis_retry = RedisRetry(stop, self._heart, LOOP, self._clock, self._rng)
+        for weakness in await redis_retry.until_accepted(self._admission.weaknesses) or []:
+            log.warning(weakness)
         aloud = True
         while not stop.is_set():
-            if await patience.until_taken(self._admission.prepare) is None:
+            if await redis_retry.until_accepted(self._admission.prepare) is None:
                 break
             if aloud:
                 log.info("Connecting to command stream...")
-            inbox = EventBuffer(self._stream)
-            talk = Session(
-                self._settings, self._admission, patience, self._figures, self._clock, self._known, inbox.close
-            )
-            error = await self._one_stream(inbox, talk, stop)
-            if error is not None:
-                aloud = await self._wait(error, self._steady(talk), stop)
+            end = await self._session(redis_retry).run(stop)
+            if end.error is not None:
+                aloud = await self._wait(end.error, end.steady, stop)
         self._heart.done(LOOP)
 
-    async def _check_redis(self, patience: RedisRetry) -> None:
-        for weakness in await patience.until_taken(self._admission.weaknesses) or []:
-            log.warning(weakness)
-
-    async def _one_stream(self, inbox: EventBuffer, talk: Session, stop: Stop) -> Retryable | Misconfigured | None:
-        """Follows one stream to its end and says why it ended; None: the process stops."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                inbox.start(tasks)
-                error = await self._follow(inbox, talk, stop)
-                inbox.close()
-            await talk.over()
-        finally:
-            self._figures.lost()
-        return error
-
-    async def _follow(self, inbox: EventBuffer, talk: Session, stop: Stop) -> Retryable | Misconfigured | None:
-        while True:
-            closing = talk.ended is not None or stop.is_set()
-            if closing:
-                inbox.close()
-            items = await inbox.take(stop, _TICK)
-            self._heart.beat(LOOP)
-            self._figures.tick(self._clock.boottime())
-            if any(isinstance(item, Opened) for item in items):
-                log.info("✓ Connected to command stream")
-            await talk.hear([item for item in items if isinstance(item, Received)])
-            if talk.confirmed_at is not None:
-                self._heart.degraded("cloud", None)
-            if stop.is_set():
-                return None
-            for item in items:
-                if isinstance(item, Ended):
-                    return talk.ended or item.error
-            if closing:
-                return talk.ended
-
-    def _steady(self, talk: Session) -> bool:
-        return talk.confirmed_at is not None and talk.proven and self._clock.boottime() - talk.confirmed_at >= STEADY
+    def _session(self, redis_retry: RedisRetry) -> Session:
+        return Session(
+            self._settings,
+            self._stream,
+            self._admission,
+            redis_retry,
+            self._metrics,
+            self._heart,
+            self._clock,
+            self._memory,
+        )
 
     async def _wait(self, error: Retryable | Misconfigured, steady: bool, stop: Stop) -> bool:
         """Sleeps as the policy says; returns whether the failure was worth a line."""
@@ -123,14 +85,14 @@ class Relay:
         else:
             text, wait = error.reason, self._policy.wait(self._rng, retry_after=error.retry_after)
             self._policy = self._policy.failed()
-        self._figures.reconnect()
+        self._metrics.reconnect()
         self._heart.degraded("cloud", text)
         times = self._repeats.again(text)
         if times is not None:
             log.warning(text, times=times, next_attempt_seconds=round(wait, 1))
         until = self._clock.boottime() + wait
         while (left := until - self._clock.boottime()) > 0:
-            if await stop.sleep(min(left, _TICK)):
+            if await stop.sleep(min(left, TICK)):
                 break
             self._heart.beat(LOOP)
         return times is not None

@@ -1,25 +1,31 @@
-"""What one stream of the cloud says, in its order, carried into Redis."""
+"""One stream of the cloud, from its request to its end: what it says is carried into Redis, in its order."""
 
-import json
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import structlog
 
-from visant_connector.admission import Admission, RedisRefused, Verdict
-from visant_connector.cloud_stream import Received
-from visant_connector.command_entries import Admittable, Moment, Scope, admittable
-from visant_connector.known_cloud import KnownCloud
-from visant_connector.metrics import Figures
+from visant_connector.admission import Admission, RedisRefused
+from visant_connector.cloud_memory import CloudMemory
+from visant_connector.cloud_stream import CloudStream, Received
+from visant_connector.command_batch import CommandBatch
+from visant_connector.command_entries import Moment, Scope, admittable
+from visant_connector.event_buffer import BufferedItem, EventBuffer, StreamClosed, StreamOpened
+from visant_connector.metrics import LOOP, TICK, Metrics
+from visant_connector.reconnect import STEADY
 from visant_connector.redis_retry import RedisRetry
+from visant_connector.session_state import SessionEnd, SessionEvent, SessionState, after
 from visant_connector.settings import ConnectorSettings
 from visant_contract.command import Command, UnknownEvent, UpdateConfigCommand
-from visant_contract.errors import BrokenMessage, Retryable
+from visant_contract.errors import BrokenMessage, Misconfigured, Retryable
 from visant_contract.sse import Connected, Ping
 from visant_contract.stream import REPLAY_WITHIN, CloudSeen
 from visant_runtime.clock import Clock
+from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.kill_point import kill_point
+from visant_runtime.lifecycle import Stop
 
 log = structlog.get_logger()
 
@@ -28,126 +34,115 @@ OFFSET_MOVED = 0.25
 
 
 class Session:
-    """One stream. `ended` is set where what it says makes another stream necessary."""
+    """One stream; `run` it once."""
 
     def __init__(
         self,
         settings: ConnectorSettings,
+        stream: CloudStream,
         admission: Admission,
-        patience: RedisRetry,
-        figures: Figures,
+        redis_retry: RedisRetry,
+        metrics: Metrics,
+        heart: Heartbeat,
         clock: Clock,
-        known: KnownCloud,
-        close: Callable[[], None],
+        memory: CloudMemory,
     ) -> None:
-        """`close()` ends the stream while Redis refuses for long; what was read is still carried."""
         self._settings = settings
         self._admission = admission
-        self._patience = patience
-        self._figures = figures
+        self._redis_retry = redis_retry
+        self._metrics = metrics
+        self._heart = heart
         self._clock = clock
         self._boot_id = clock.boot_id()
-        self._known = known
-        self._close = close
+        self._memory = memory
+        self._buffer = EventBuffer(stream)
+        self._batch = CommandBatch(admission, redis_retry, metrics)
+        self._state = SessionState.CONNECTING
+        self._reason: Retryable | None = None
         self._scope = Scope(settings.api_url, plain=True)
         self._seen: CloudSeen | None = None
-        self._pinged_well = False
-        self.confirmed_at: float | None = None
-        """CLOCK_BOOTTIME of the cloud's `connected`."""
-        self.ended: Retryable | None = None
-        self.proven = True
-        """False where this stream has shown nothing but gaps."""
 
-    async def hear(self, received: Sequence[Received]) -> None:
-        """Carries all of it, in order; returns when Redis has it (or the process stops)."""
-        waiting: list[Admittable] = []
-        for one in received:
-            self._figures.event(one.boottime)
-            match one.message:
-                case Connected() as connected:
-                    await self._admit(waiting)
-                    await self._connected(connected, one)
-                case Ping() as ping:
-                    await self._admit(waiting)
-                    await self._ping(ping, one)
-                case UnknownEvent() as unknown:
-                    self._figures.left_out(f"unknown event {unknown.event[:80]!r}")
-                case command:
-                    entry = self._entry(command, one)
-                    if entry is not None:
-                        waiting.append(entry)
-        await self._admit(waiting)
-
-    async def over(self) -> None:
-        """The stream has ended. Where it was too short for a whole replay, the uploader must not count on one."""
-        if self._seen is None or self._clock.boottime() - self._seen.connected_boottime >= REPLAY_WITHIN:
-            return
+    async def run(self, stop: Stop) -> SessionEnd:
+        """Until the stream ends, is left, or the stop; Redis has what was drained, or refuses it at the stop."""
         try:
-            await self._admission.cloud_seen(self._seen.model_copy(update={"cut_short": True}))
-        except RedisRefused as refusal:
-            self._patience.refused(refusal)
+            async with asyncio.TaskGroup() as tasks:
+                self._buffer.start(tasks)
+                error = await self._follow(stop)
+                self._buffer.close()
+            await self._tell_of_a_replay_cut_short()
+        finally:
+            self._metrics.lost()
+        end = SessionEnd(error, self._is_steady())
+        self._advance(SessionEvent.OVER)
+        return end
 
-    def _entry(self, command: Command | BrokenMessage, one: Received) -> Admittable | None:
-        if isinstance(command, BrokenMessage):
-            self._figures.left_out(str(command))
-        entry = admittable(command, self._scope, self._moment(one), self._known.clock, self._settings.command_ttl)
-        if entry is None and not isinstance(command, BrokenMessage):
-            self._figures.left_out(f"unknown command {command.cmd[:80]!r} without a trigger_id")
-        return entry
+    async def _follow(self, stop: Stop) -> Retryable | Misconfigured | None:
+        while True:
+            if stop.is_set():
+                self._advance(SessionEvent.STOPPED)
+            leaving = self._state.leaving
+            if leaving:
+                self._buffer.close()
+            items = await self._buffer.drain(stop, TICK)
+            self._heart.beat(LOOP)
+            self._metrics.tick(self._clock.boottime())
+            closed = await self._carry(items)
+            if stop.is_set():
+                return None
+            if closed is not None:
+                return self._reason or closed.error
+            if leaving:
+                return self._reason
 
-    def _moment(self, one: Received) -> Moment:
+    async def _carry(self, items: Sequence[BufferedItem]) -> StreamClosed | None:
+        """Carries `items` into Redis, in order; returns the end of the stream where it is among them."""
+        closed = None
+        for item in items:
+            match item:
+                case StreamOpened():
+                    self._advance(SessionEvent.ANSWERED)
+                    log.info("✓ Connected to command stream")
+                case Received():
+                    await self._hear(item)
+                case StreamClosed():
+                    closed = item
+        await self._batch.admit(self._held_up)
+        return closed
+
+    async def _hear(self, one: Received) -> None:
+        self._metrics.event(one.boottime)
+        match one.message:
+            case Connected() as connected:
+                await self._batch.admit(self._held_up)
+                await self._connected(connected, one)
+            case Ping() as ping:
+                await self._batch.admit(self._held_up)
+                await self._ping(ping, one)
+            case UnknownEvent() as unknown:
+                self._metrics.left_out(f"unknown event {unknown.event[:80]!r}")
+            case BrokenMessage() as broken:
+                self._metrics.left_out(str(broken))
+                self._add(broken, one)
+            case command:
+                if not self._add(command, one):
+                    self._metrics.left_out(f"unknown command {command.cmd[:80]!r} without a trigger_id")
+
+    def _add(self, command: Command | BrokenMessage, one: Received) -> bool:
+        """Puts it into the batch; False: it names no trigger and cannot be followed."""
         wall = self._clock.wall() - timedelta(seconds=self._clock.boottime() - one.boottime)
-        return Moment(self._boot_id, one.boottime, wall, self._clock.synchronised())
-
-    async def _admit(self, waiting: list[Admittable]) -> None:
-        """Empties `waiting` into Redis."""
-        if not waiting:
-            return
-        kill_point("connector.received")
-
-        async def offer() -> bool:
-            verdicts = await self._admission.admit(waiting)
-            refused: list[tuple[Admittable, RedisRefused]] = []
-            for one, verdict in zip(waiting, verdicts, strict=True):
-                if isinstance(verdict, RedisRefused):
-                    refused.append((one, verdict))
-                else:
-                    self._say(one, verdict)
-            waiting[:] = [one for one, _ in refused]
-            if refused:
-                raise refused[0][1]
-            return True
-
-        taken = await self._patience.until_taken(offer, waited=self._waited)
-        kill_point("connector.admitted")
-        if not taken:
-            log.error("stopped while Redis refuses; the cloud has to send them again", commands=len(waiting))
-            waiting.clear()
-
-    def _say(self, one: Admittable, verdict: Verdict) -> None:
-        self._figures.command(verdict)
-        named = {"trigger_id": one.entry.trigger_id, "cmd": one.entry.cmd[:80]}
-        if verdict is Verdict.ADMITTED:
-            log.info("admitted", **named)
-        elif verdict is Verdict.UNREMEMBERED:
-            log.warning("admitted, but Redis could not remember it: a replay may queue it twice", **named)
-        else:
-            log.debug(verdict.value, **named)
-
-    def _waited(self, seconds: float) -> None:
-        """A cloud that replays need not believe for hours that this device listens. A plain one replays nothing: what
-        lies unread between it and us must still be read."""
-        if seconds > self._settings.stream_timeout and not self._scope.plain and self.ended is None:
-            self.ended = Retryable("the stream was closed while Redis refused")
-            self._close()
+        moment = Moment(self._boot_id, one.boottime, wall, self._clock.synchronised())
+        entry = admittable(command, self._scope, moment, self._memory.clock, self._settings.command_ttl)
+        if entry is not None:
+            self._batch.add(entry)
+        return entry is not None
 
     async def _connected(self, connected: Connected, one: Received) -> None:
         self._scope = Scope(connected.cloud_id or self._settings.api_url, plain=connected.cloud_id is None)
-        if self._known.is_now(self._scope):
+        if self._memory.is_now(self._scope):
             log.warning("the cloud is another one than before", cloud_id=self._scope.cloud_id)
         if connected.server_time is not None:
-            self._known.clock.answered(connected.server_time.timestamp(), asked=one.asked, arrived=one.boottime)
-        self.confirmed_at = one.boottime
+            self._memory.clock.answered(connected.server_time.timestamp(), asked=one.asked, arrived=one.boottime)
+        self._advance(SessionEvent.CONNECTED)
         log.info("✓ Connection confirmed by server")
         if connected.duplicate:
             log.warning(
@@ -156,55 +151,37 @@ class Session:
             )
         if connected.device_id not in (None, self._settings.device_id):
             log.warning("the cloud confirms another device id", device_id=str(connected.device_id)[:80])
-        self._figures.confirmed(one.boottime, cloud_id=self._scope.cloud_id, duplicate=connected.duplicate)
+        self._metrics.confirmed(one.boottime, cloud_id=self._scope.cloud_id, duplicate=connected.duplicate)
         self._seen = CloudSeen(
             api_url=self._settings.api_url,
             cloud_id=self._scope.cloud_id,
             plain=self._scope.plain,
             boot_id=self._boot_id,
             connected_boottime=one.boottime,
-            clock_offset=self._known.clock.offset,
+            clock_offset=self._memory.clock.offset,
         )
         await self._tell_uploader(self._seen)
         await self._configure(connected.config, one)
-
-    async def _tell_uploader(self, seen: CloudSeen) -> None:
-        async def offer() -> bool:
-            await self._admission.cloud_seen(seen)
-            return True
-
-        await self._patience.until_taken(offer, waited=self._waited)
-        kill_point("connector.cloud_seen")
+        self._heart.degraded("cloud", None)
 
     async def _configure(self, config: dict[str, Any] | None, one: Received) -> None:
         """Settings that came with `connected` are admitted when they are others than this process admitted last."""
-        text = json.dumps(config, sort_keys=True) if config else None
-        if config is None or text is None or text == self._known.config:
-            return
-        entry = admittable(
-            UpdateConfigCommand(config=config),
-            self._scope,
-            self._moment(one),
-            self._known.clock,
-            self._settings.command_ttl,
-        )
-        assert entry is not None
-        await self._admit([entry])
-        self._known.config = text
+        if config and self._memory.is_new(config):
+            self._add(UpdateConfigCommand(config=config), one)
+            await self._batch.admit(self._held_up)
+            self._memory.config_admitted(config)
 
     async def _ping(self, ping: Ping, one: Received) -> None:
-        lost_last = ping.last_id is not None and ping.last_id != one.last_id
-        lost_earlier = ping.sent is not None and ping.sent != one.commands
-        if lost_last or lost_earlier:
-            self._figures.gap()
-            self.proven = self._pinged_well
-            self.ended = Retryable(_missing(ping, one))
+        missing = _missing(ping, one)
+        if missing is None:
+            self._advance(SessionEvent.PING_AGREED)
         else:
-            self._pinged_well = True
+            self._metrics.gap()
+            self._leave(SessionEvent.GAP, missing)
         if ping.server_time is not None:
-            self._known.clock.heard(ping.server_time.timestamp(), one.boottime)
-            if self._known.clock.strayed():
-                self.ended = Retryable("the cloud's words come late, or its clock was set back")
+            self._memory.clock.heard(ping.server_time.timestamp(), one.boottime)
+            if self._memory.clock.strayed():
+                self._leave(SessionEvent.UNFIT, "the cloud's words come late, or its clock was set back")
         await self._look_after_redis()
 
     async def _look_after_redis(self) -> None:
@@ -212,22 +189,58 @@ class Session:
         try:
             remembers = await self._admission.prepare()
         except RedisRefused as refusal:
-            self._patience.refused(refusal)
+            self._redis_retry.refused(refusal)
             return
-        self._patience.taken()
+        self._redis_retry.accepted()
         if self._seen is None:
             return
         if not remembers:
-            self._known.config = None
-            self.ended = Retryable("Redis has lost its memory: everything without an outcome is needed again")
+            self._memory.forget_config()
+            lost = "Redis has lost its memory: everything without an outcome is needed again"
+            self._leave(SessionEvent.UNFIT, lost)
             return
-        offset = self._known.clock.offset
+        offset = self._memory.clock.offset
         if offset is not None and abs(offset - (self._seen.clock_offset or 0.0)) > OFFSET_MOVED:
             self._seen = self._seen.model_copy(update={"clock_offset": offset})
             await self._tell_uploader(self._seen)
 
+    async def _tell_uploader(self, seen: CloudSeen) -> None:
+        await self._redis_retry.until_accepted(lambda: self._admission.cloud_seen(seen), waited=self._held_up)
+        kill_point("connector.cloud_seen")
 
-def _missing(ping: Ping, one: Received) -> str:
-    if ping.last_id != one.last_id:
+    async def _tell_of_a_replay_cut_short(self) -> None:
+        """Where the stream was too short for a whole replay, the uploader must not count on one."""
+        if self._seen is None or self._clock.boottime() - self._seen.connected_boottime >= REPLAY_WITHIN:
+            return
+        try:
+            await self._admission.cloud_seen(self._seen.model_copy(update={"cut_short": True}))
+        except RedisRefused as refusal:
+            self._redis_retry.refused(refusal)
+
+    def _held_up(self, seconds: float) -> None:
+        """A cloud that replays need not believe for hours that this device listens. A plain one replays nothing: what
+        lies unread between it and us must still be read."""
+        if seconds > self._settings.stream_timeout and not self._scope.plain and not self._state.leaving:
+            self._leave(SessionEvent.UNFIT, "the stream was closed while Redis refused")
+            self._buffer.close()
+
+    def _leave(self, event: SessionEvent, why: str) -> None:
+        self._advance(event)
+        self._reason = Retryable(why)
+
+    def _advance(self, event: SessionEvent) -> None:
+        self._state = after(self._state, event)
+
+    def _is_steady(self) -> bool:
+        if self._seen is None or self._state is SessionState.LEAVING_UNPROVEN:
+            return False
+        return self._clock.boottime() - self._seen.connected_boottime >= STEADY
+
+
+def _missing(ping: Ping, one: Received) -> str | None:
+    """What the ping says was sent and has not come; None: nothing."""
+    if ping.last_id is not None and ping.last_id != one.last_id:
         return f"a command is missing: the cloud sent {ping.last_id}, last seen {one.last_id}"
-    return f"a command is missing: the cloud sent {ping.sent} on this stream, {one.commands} came"
+    if ping.sent is not None and ping.sent != one.commands:
+        return f"a command is missing: the cloud sent {ping.sent} on this stream, {one.commands} came"
+    return None

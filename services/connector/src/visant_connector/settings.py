@@ -45,10 +45,6 @@ class ConnectorSettings(Settings):
     command_ttl: Annotated[
         float, Field(ge=1, le=86_400, description="seconds, 1 to 86400, for clouds that send no expires_at")
     ] = 300.0
-    http_host: str = "127.0.0.1"
-    http_port: Annotated[
-        int, Field(ge=0, le=65_535, description="a TCP port for Prometheus metrics; 0 or unset: none")
-    ] = 0
 
     @model_validator(mode="before")
     @classmethod

@@ -1,0 +1,52 @@
+"""`visant-connector run`: the parts, put together once, until the process is told to end."""
+
+from random import Random
+
+import structlog
+
+from visant_connector.admission import Admission, connect
+from visant_connector.cloud_stream import CloudStream
+from visant_connector.metrics import Metrics
+from visant_connector.relay import Relay
+from visant_connector.settings import ConnectorSettings
+from visant_runtime import lifecycle, logs
+from visant_runtime.clock import Clock
+from visant_runtime.heartbeat_start import start_heartbeat
+from visant_runtime.lifecycle import Stop
+from visant_runtime.settings import SettingsError, fail, load
+
+log = structlog.get_logger()
+
+
+def run() -> int:
+    """Until SIGTERM or SIGINT; returns the exit status."""
+    settings = load(ConnectorSettings)
+    logs.configure(format=settings.log_format, level=settings.log_level, secrets=settings.secrets())
+    clock = Clock()
+    heart = start_heartbeat("connector")
+    metrics = Metrics(heart)
+    try:
+        redis = connect(settings.redis_url)
+        stream = CloudStream(settings, clock, metrics.left_out)
+    except SettingsError as error:
+        fail(str(error))
+    relay = Relay(settings, stream, Admission(redis), metrics, heart, clock, Random())
+    _greet(settings)
+
+    async def work(stop: Stop) -> None:
+        try:
+            await relay.run(stop)
+        finally:
+            await stream.aclose()
+            await redis.aclose()
+
+    return lifecycle.run(work)
+
+
+def _greet(settings: ConnectorSettings) -> None:
+    """The first lines that a technician waits for."""
+    log.info("Visant Device Client v2.0 - Cloud-Triggered Architecture")
+    log.info(f"Device ID: {settings.device_id}")
+    log.info(f"API URL: {settings.api_url}")
+    if settings.token_in_the_clear:
+        log.warning("API_URL is http: anybody on the way can read DEVICE_TOKEN; use https")
