@@ -32,8 +32,8 @@ FIX_CMDLINE=${FIX_CMDLINE:-}
 . "$HERE/install/release.sh"
 # shellcheck source=deployment/install/access.sh
 . "$HERE/install/access.sh"
-# shellcheck source=deployment/install/take_over.sh
-. "$HERE/install/take_over.sh"
+# shellcheck source=deployment/install/migration.sh
+. "$HERE/install/migration.sh"
 # shellcheck source=deployment/install/detach.sh
 . "$HERE/install/detach.sh"
 
@@ -52,7 +52,7 @@ plan() {
         say "  - write $ROOT/.env.device (root only): DEVICE_ID=$(setting DEVICE_ID "${DEVICE_ID:-${ENROL_FILE:+from the code}}"), API_URL=$(setting API_URL "$API_URL")"
     fi
     [ -z "$ENROL_FILE" ] || say "  - exchange the enrolment code for this device's token${REPLACE:+, in place of the device that has the id now}"
-    plan_take_over
+    plan_migration
     if [ -n "$ARCHIVE" ] || ! release_installed; then say "  - install the release and start it"; fi
     say "  - add visant-device-v2.service, visant-update.service, visant-update.timer, /usr/local/bin/visantctl"
     if wants_hotspot; then say "  - set up a hotspot${HOTSPOT_OPEN:+ without a password} for giving this device its WiFi (Comitup)"; fi
@@ -68,13 +68,13 @@ apply() {
     IFS= read -r SECRET || true
     remember folder "$(getent passwd root | cut -d: -f6)/.ssh" # ssh-keygen makes it when it checks a signature
     CODENAME=$(sed -n 's/^VERSION_CODENAME=//p' "$OS_RELEASE" | tr -d '"')
-    prepare_take_over
+    prepare_migration
     write_settings
     # A daemon started below must not inherit the lock.
     { use_uplink; install_what_is_missing; ensure_address_pools; } 8>&-
     fix_cmdline
     enrol
-    if taking_over; then take_over 8>&-; else install_release 8>&-; fi
+    if migration_is_open; then migrate 8>&-; else install_release 8>&-; fi
     install_units 8>&-
     install_addwifi
     install_hotspot 8>&-

@@ -50,7 +50,7 @@ spool_setting() {
     [ -e "$ROOT/.env.device" ] || return 0
     PYTHONPATH="$HERE" python3 -B -c '
 import pathlib, sys
-from visantctl.host.settings import read_env_file
+from visantctl.host.env_file import read_env_file
 print(read_env_file(pathlib.Path(sys.argv[1])).get("VISANT_SPOOL", ""))' "$ROOT/.env.device" 2>/dev/null
 }
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _TOP = ("compose.yaml", ".env.device.example")
-_LEFT_OUT = ("__pycache__", "release", ".mypy_cache", ".ruff_cache")
+_TOOLS = "release"
+_CACHES = ("__pycache__", ".mypy_cache", ".ruff_cache")
 
 
 def files(tree: Path, compose: Path | None = None) -> Iterator[tuple[str, Path]]:
@@ -21,7 +22,7 @@ def files(tree: Path, compose: Path | None = None) -> Iterator[tuple[str, Path]]
     deployment = tree / "deployment"
     for path in sorted(deployment.rglob("*")):
         parts = path.relative_to(deployment).parts
-        if path.is_file() and not any(part in _LEFT_OUT for part in parts):
+        if path.is_file() and parts[0] != _TOOLS and not any(part in _CACHES for part in parts):
             yield f"deployment/{'/'.join(parts)}", path
 
 

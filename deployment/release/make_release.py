@@ -27,7 +27,7 @@ from visantctl import UPDATER_VERSION
 from visantctl.errors import Problem
 from visantctl.releases import manifest
 from visantctl.releases.signature import NAMESPACE, verify_own_list
-from visantctl.releases.version import is_version
+from visantctl.version import is_version
 
 TREE = Path(__file__).resolve().parent.parent.parent
 

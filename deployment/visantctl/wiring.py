@@ -1,4 +1,4 @@
-"""Everything a command works with, wired once."""
+"""What every command works with, wired once: this device."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from visantctl.host.place import Place
 from visantctl.host.settings import Settings
 from visantctl.releases import manifest
 from visantctl.releases.manifest import Release
-from visantctl.releases.stack import Stack
+from visantctl.releases.stack import Stack, containers
 from visantctl.updates.ledger import Ledger
 from visantctl.updates.probe import Observation, observe
 
@@ -22,7 +22,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Device:
-    """This host's place, settings, Engine, memory and log."""
+    """This host as commands see it: its paths, settings, Engine, what it remembers of its updates, and its log."""
 
     place: Place
     settings: Settings
@@ -59,6 +59,11 @@ class Device:
     def look(self) -> Observation:
         """What the running stack can do now."""
         return observe(self.engine, self.settings.project)
+
+    def running(self, service: str) -> str | None:
+        """Id of the service's container; None where it does not run."""
+        found = [one for one in containers(self.engine, self.settings.project) if one.service == service]
+        return found[0].id if len(found) == 1 and found[0].status == "running" else None
 
     def with_engine(self, work: Callable[[], _T]) -> _T:
         """Do `work`; when the Engine goes away in the middle, wait for it and do it once more."""

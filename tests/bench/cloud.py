@@ -30,7 +30,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from integration.cloud.cloud_process import Process
 from support.postgres import PostgresServer
 
-from visant_cloud.captures.storage import Pictures, examine
+from visant_cloud.captures.decode import decode
+from visant_cloud.captures.storage import PictureStorage
 
 DEVICES = int(os.environ.get("BENCH_DEVICES") or 1000)
 _AT_ONCE = 64
@@ -173,13 +174,13 @@ def _rss_mib(pid: int) -> float:
 
 def bare(image: str, folder: Path) -> dict[str, float]:
     """The same pictures without HTTP, devices or triggers."""
-    pictures = Pictures(folder / "pictures")
+    pictures = PictureStorage(folder / "pictures")
     pictures.prepare()
     database = sqlite3.connect(folder / "bare.sqlite", isolation_level=None)
     database.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE c (id TEXT PRIMARY KEY)")
     began, cpu, now = time.monotonic(), time.process_time(), datetime.now(UTC)
     for number in range(DEVICES):
-        found = examine(base64.b64decode(image, validate=True))
+        found = decode(base64.b64decode(image, validate=True))
         pictures.store(found, f"BENCH-{number}", now, str(number))
         database.execute("INSERT INTO c VALUES (?)", (str(number),))
     took, cpu = time.monotonic() - began, time.process_time() - cpu

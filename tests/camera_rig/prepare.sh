@@ -11,5 +11,6 @@ trap 'rm -rf "$results"' EXIT
 # Imported once here, so that all is compiled: the machine is slow and cannot write into the tree.
 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 "$python" -m pytest -q -c tests/camera_rig/pytest.ini --rootdir tests/camera_rig \
   -p pytest_timeout --collect-only tests/camera_rig >/dev/null
-"$python" -c 'import cv2, tests.camera_rig.bench, visant_camera.commands.probe, visant_camera.wiring, visant_camera.commands.snapshot'
+"$python" -c 'import cv2, tests.camera_rig.bench, visant_camera.commands.probe, visant_camera.commands.snapshot, visant_camera.wiring
+import visant_camera.http.aiming, visant_camera.http.app, visant_camera.http.controls, visant_camera.http.server'
 for part in uvc_camera warm_start; do "$python" -m py_compile "tests/camera_rig/$part.py"; done

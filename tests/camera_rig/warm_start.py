@@ -76,6 +76,10 @@ class WarmStart:
 
 
 def main() -> None:
+    import visant_camera.http.aiming
+    import visant_camera.http.app
+    import visant_camera.http.controls
+    import visant_camera.http.server  # noqa: F401  what `run` would import at each start
     from visant_camera.wiring import run
 
     for line in sys.stdin:

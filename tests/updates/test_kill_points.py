@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from visantctl.host.kill_point import STEPS
+from visantctl.host.kill_point import KILL_POINTS
 
 from tests.updates.conftest import GOOD, NEXT, UNHEALTHY
 from tests.updates.host import Host, killed
 from tests.updates.shop import Shop, signers
 from tests.updates.wire import Website
 
-ROLLBACK = [name for name in STEPS if name.startswith("rollback-")]
-APPLY = [name for name in STEPS if name not in ROLLBACK]
+ROLLBACK = [name for name in KILL_POINTS if name.startswith("rollback-")]
+APPLY = [name for name in KILL_POINTS if name not in ROLLBACK]
 FINISHED = ("started", "soak-written", "soaked", *APPLY[APPLY.index("commit-written") :])
 """With both links switched and the candidate's containers running well, a boot finishes what was begun."""
 UNCHANGED = APPLY[: APPLY.index("switch-written")]

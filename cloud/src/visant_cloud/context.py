@@ -1,23 +1,18 @@
-"""What a request handler reaches: the parts of this cloud, wired once in __main__.py."""
+"""What a request handler reaches: the parts of this cloud, put together in wiring.py."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from fastapi import Request
 
 from visant_cloud.access.rate_limits import RateLimits
-from visant_cloud.captures.storage import Pictures
+from visant_cloud.captures.storage import PictureStorage
 from visant_cloud.commands.hub import CommandHub
 from visant_cloud.commands.stream_journal import StreamJournal
 from visant_cloud.settings import CloudSettings
 from visant_cloud.store.database import Database
-
-
-def wall() -> datetime:
-    """The clock that every time of this cloud is told by."""
-    return datetime.now(UTC)
 
 
 @dataclass
@@ -28,14 +23,15 @@ class Cloud:
     database: Database
     cloud_id: str
     hub: CommandHub
-    pictures: Pictures
-    notes: StreamJournal
-    now: Callable[[], datetime] = wall
+    pictures: PictureStorage
+    journal: StreamJournal
+    now: Callable[[], datetime]
+    """The clock that every time of this cloud is told by."""
     warning: str | None = None
     """Something an operator should know, shown on the page."""
-    sign_ins: RateLimits = field(default_factory=lambda: RateLimits(1 / 30, 10, time.monotonic))
-    enrolments: RateLimits = field(default_factory=lambda: RateLimits(1 / 6, 10, time.monotonic))
-    deliveries: RateLimits | None = None
+    sign_in_limits: RateLimits = field(default_factory=lambda: RateLimits(1 / 30, 10, time.monotonic))
+    enrolment_limits: RateLimits = field(default_factory=lambda: RateLimits(1 / 6, 10, time.monotonic))
+    delivery_limits: RateLimits | None = None
     """DELIVERY_RATE for pictures that come late, by device."""
 
 

@@ -1,59 +1,74 @@
-"""What a long-running cloud does beside its work: notes who is connected, removes what is too old or left over."""
+"""What a long-running cloud does beside its work: marks connected devices as seen, removes what is too old or left."""
 
 import asyncio
 import time
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from visant_cloud.captures.storage import WITHOUT_RECORD, by_record
 from visant_cloud.context import Cloud
 from visant_cloud.store import captures, devices
+from visant_cloud.store.database import DATABASE_ERRORS
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
+from visant_runtime.periodic import every
 
 log = structlog.get_logger()
 
 SEEN_EVERY = 60.0
+"""Seconds between rounds."""
 RETENTION_EVERY = 3600.0
+"""Seconds between removals of old pictures; one that failed is tried again in the next round."""
 _ORPHAN_AGE = 3600.0
 """Seconds; a younger file may be on its way into the database."""
 LOOP = "housekeeping"
 
 
-async def run(cloud: Cloud, stop: Stop, heartbeat: Heartbeat) -> None:
-    """Until the end. The first round comes at once."""
-    heartbeat.expect(LOOP, 3 * SEEN_EVERY)
-    next_retention = 0.0
-    first = True
-    while True:
-        try:
-            await note_connected(cloud)
-            if first:
-                for folder in await asyncio.to_thread(cloud.pictures.folders):
-                    await set_orphans_aside(cloud, folder)
-                    heartbeat.beat(LOOP)
-                    if stop.is_set():
-                        return
-                first = False
-            if time.monotonic() >= next_retention:
-                await remove_old(cloud)
-                next_retention = time.monotonic() + RETENTION_EVERY
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
-            log.warning("housekeeping put off", error=str(error)[:200])
-        heartbeat.beat(LOOP)
-        if await stop.sleep(SEEN_EVERY):
-            return
+class Housekeeping:
+    """One per process; several do no harm."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._orphans_set_aside = False
+        self._next_retention = 0.0
+
+    async def run(self, stop: Stop, heartbeat: Heartbeat) -> None:
+        """Until the end. The first round comes at once."""
+        await every(
+            SEEN_EVERY,
+            partial(self._round, stop, heartbeat),
+            stop,
+            heartbeat,
+            loop=LOOP,
+            max_age=3 * SEEN_EVERY,
+            survives=DATABASE_ERRORS,
+            complaint="housekeeping put off",
+            at_once=True,
+        )
+
+    async def _round(self, stop: Stop, heartbeat: Heartbeat) -> None:
+        await mark_connected_seen(self._cloud)
+        if not self._orphans_set_aside:
+            for folder in await asyncio.to_thread(self._cloud.pictures.folders):
+                await set_orphans_aside(self._cloud, folder)
+                heartbeat.beat(LOOP)  # there may be many, and each may be large
+                if stop.is_set():
+                    return
+            self._orphans_set_aside = True
+        if time.monotonic() >= self._next_retention:
+            await remove_old(self._cloud)
+            self._next_retention = time.monotonic() + RETENTION_EVERY
 
 
-async def note_connected(cloud: Cloud) -> None:
-    """Connected devices were seen just now, should this process die."""
-    connected = cloud.hub.held()
+async def mark_connected_seen(cloud: Cloud) -> None:
+    """Connected devices count as seen just now, should this process die."""
+    connected = cloud.hub.connected_here()
     if connected:
         async with cloud.database.writing() as connection:
-            await devices.seen(connection, connected, cloud.now())
+            await devices.mark_seen(connection, connected, cloud.now())
 
 
 async def set_orphans_aside(cloud: Cloud, folder: Path) -> int:
@@ -82,7 +97,7 @@ async def remove_old(cloud: Cloud) -> int:
     border = cloud.now() - timedelta(days=days)
     while True:
         async with cloud.database.writing() as connection:
-            old = await captures.take_older(connection, border)
+            old = await captures.delete_older(connection, border)
         for one in old:
             await asyncio.to_thread(cloud.pictures.remove, one.device_id, one.received_at, one.record_id)
         removed += len(old)

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import exc
 from starlette.exceptions import HTTPException
 
+from visant_cloud.store.database import first_line
 from visant_contract.errors import PROBLEM_JSON, Problem
 
 log = structlog.get_logger()
@@ -62,7 +63,7 @@ def install(app: FastAPI) -> None:
         return problem(422, validation_line(error.errors()), "invalid")
 
     async def database_away(request: Request, error: Exception) -> Response:
-        log.warning("the database does not answer", path=request.url.path, error=str(error).splitlines()[0][:200])
+        log.warning("the database does not answer", path=request.url.path, error=first_line(error)[:200])
         headers = {"Retry-After": str(_DATABASE_RETRY)}
         return problem(503, "The database does not answer; nothing was stored, try again", "database", headers)
 

@@ -1,6 +1,10 @@
-"""uvicorn, told how to end: the streams are closed first, then everything else finishes."""
+"""The web server: where it listens, how many files it may hold, and how it ends.
+
+uvicorn is told to end: the streams are closed first, then everything else finishes.
+"""
 
 import asyncio
+import resource
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -42,6 +46,19 @@ def listen(settings: CloudSettings) -> socket.socket:
             f"HTTP_HOST={host} PORT={port}: cannot listen there ({error.strerror}); set another"
         ) from None
     return listener
+
+
+def url(listener: socket.socket) -> str:
+    """Where a browser on this machine finds it."""
+    host, port = listener.getsockname()[:2]
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+def raise_file_limit() -> None:
+    """As far as this process may: each stream is a file, and the usual limit is 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class Server(uvicorn.Server):

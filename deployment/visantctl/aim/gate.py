@@ -42,7 +42,7 @@ class Gate:
             return self._left(address)
 
     def enter(self, address: str, pin: str) -> tuple[Verdict, str]:
-        """(verdict, the session's secret where it is right). `locked`: not even looked at."""
+        """(how it was, the session's secret where it is right). `locked`: not even looked at."""
         with self._lock:
             if self._left(address) <= 0:
                 return "locked", ""

@@ -64,15 +64,15 @@ class Visit(BaseHTTPRequestHandler):
 
     def _enter(self, pin: str) -> None:
         who, gate = str(self.client_address[0]), self.server.gate
-        verdict, session = gate.enter(who, pin)
-        if verdict == "right":
+        answer, session = gate.enter(who, pin)
+        if answer == "right":
             self.server.say(f"{who} signed in")
             self.send_response(303)
             self.send_header("Location", "/")
             self.send_header("Set-Cookie", f"{COOKIE}={session}; Path=/; HttpOnly; SameSite=Strict")
             self._end(b"")
             return
-        if verdict == "wrong":
+        if answer == "wrong":
             left = gate.left(who)
             self.server.say(f"{who}: wrong PIN, {left} tries left")
             if left > 0:

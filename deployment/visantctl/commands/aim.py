@@ -18,8 +18,8 @@ from visantctl.aim.door import Door
 from visantctl.aim.gate import TRIES_IN_ALL, Gate, new_pin
 from visantctl.errors import Misconfigured, Problem
 from visantctl.host import qr
+from visantctl.host.env_file import read_env_file
 from visantctl.host.place import Place
-from visantctl.host.settings import read_env_file
 
 HELP = "the camera's aiming page on a phone: live picture, sharpness, settings"
 _LOOK_EVERY = 0.5

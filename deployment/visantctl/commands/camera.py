@@ -6,7 +6,6 @@ import argparse
 import subprocess
 from pathlib import Path
 
-from visantctl.doctor.services import running
 from visantctl.errors import Problem
 from visantctl.wiring import Device
 
@@ -23,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """What the camera service's own command says, in its container."""
     device = Device.here()
-    camera = running(device, "camera")
+    camera = device.running("camera")
     if camera is None:
         raise Problem("the camera service does not run: sudo systemctl start visant-device-v2")
     inside = ["docker", "exec", camera, "visant-camera"]

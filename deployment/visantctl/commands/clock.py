@@ -6,9 +6,10 @@ import argparse
 from datetime import UTC, datetime
 
 from visantctl.errors import Misconfigured
-from visantctl.host import device_settings, durable
+from visantctl.host import durable, env_file
+from visantctl.host.env_file import read_env_file
 from visantctl.host.place import Place
-from visantctl.host.settings import Settings, read_env_file
+from visantctl.host.settings import Settings
 from visantctl.network import clock
 
 HELP = "set the clock by the cloud's answers where NTP does not (what visant-clock.timer runs)"
@@ -30,7 +31,7 @@ def main(options: argparse.Namespace) -> int:
     url = options.url or read_env_file(place.env_file).get("API_URL", "")
     if not url:
         raise Misconfigured(f"API_URL is not set: edit {place.env_file}, or give --url")
-    url = device_settings.checked("API_URL", url)
+    url = env_file.checked("API_URL", url)
     settings = Settings.load(place.env_file)
     print(clock.correct(url, settings.proxies, made_at(place)), flush=True)
     return 0

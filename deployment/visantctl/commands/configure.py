@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from visantctl.errors import Misconfigured
-from visantctl.host import device_settings
+from visantctl.host import env_file
 from visantctl.host.place import Place
 
 HELP = "set values in .env.device, keeping its comments; they take effect at the next restart of the service"
@@ -28,13 +28,13 @@ def main(options: argparse.Namespace) -> int:
             raise Misconfigured(f"{word!r} must be KEY=VALUE")
         values[key] = value
     example = Path(__file__).resolve().parents[3] / ".env.device.example"
-    changed = device_settings.write(place, values, example)
+    changed = env_file.write(place, values, example)
     print(f"{place.env_file}: " + (f"{', '.join(changed)} set" if changed else "nothing to change"))
     if options.token_file:
         try:
             token = Path("/dev/stdin" if str(options.token_file) == "-" else options.token_file).read_text()
         except (OSError, UnicodeDecodeError) as error:
             raise Misconfigured(f"--token-file {options.token_file} cannot be read: {error}") from None
-        device_settings.store_token(place, token)
+        env_file.store_token(place, token)
         print(f"the token is in {place.root}/secrets/device_token")
     return 0

@@ -9,9 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from visantctl.doctor.configuration import known_keys
 from visantctl.errors import Misconfigured, Problem
 from visantctl.fleet import card_list, clone
+from visantctl.host.env_file import known_keys
 from visantctl.wiring import Device
 
 HELP = "make this device the image of a fleet; with --ids, write the file of each card and a sheet of labels"

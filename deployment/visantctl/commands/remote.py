@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 from visantctl.errors import Misconfigured
+from visantctl.host.env_file import read_env_file
 from visantctl.host.place import Place
-from visantctl.host.settings import read_env_file
 from visantctl.network import remote_access
 from visantctl.network.host_name import host_name
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from visantctl.host.run import run
+from visantctl.service.run import run
 from visantctl.wiring import Device
 
 HELP = "start the services and stay in the foreground with their logs (what systemd runs)"

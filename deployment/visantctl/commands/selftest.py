@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from visantctl import UPDATER_VERSION, cli
+from visantctl.doctor.checkup import all_checks
 from visantctl.updates.pending import Pending
 from visantctl.wiring import Device
 
@@ -16,9 +17,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    """Loads every command and reads the settings and the state, as they are on this device."""
+    """Loads every command and check, and reads the settings and the state, as they are on this device."""
     for name in cli.names():
         cli.command(name)
+    all_checks()
     device = Device.here()
     Pending.read(device.place.state)
     device.ledger.history()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 
-from visantctl.doctor.services import running
 from visantctl.errors import Problem
 from visantctl.wiring import Device
 
@@ -20,7 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """Becomes `visant-uploader spool` in its container."""
     device = Device.here()
-    uploader = running(device, "uploader")
+    uploader = device.running("uploader")
     if uploader is None:
         raise Problem("the uploader does not run: sudo systemctl start visant-device-v2")
     words = ["docker", "exec", uploader, "visant-uploader", "spool", *options.words]

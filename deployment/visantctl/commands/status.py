@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from visantctl.host.status import as_text, status
+from visantctl.service.status import as_text, status
 from visantctl.wiring import Device
 
 HELP = "what should run, what runs, and how the last update went"

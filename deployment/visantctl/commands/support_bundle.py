@@ -12,11 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from visantctl.doctor.checkup import checkup
-from visantctl.doctor.shell import ask
 from visantctl.errors import Problem
+from visantctl.host.env_file import read_env_file
+from visantctl.host.programs import ask
 from visantctl.host.redact import redact, secrets_of
-from visantctl.host.settings import read_env_file
-from visantctl.host.status import status
+from visantctl.service.status import status
 from visantctl.wiring import Device
 
 HELP = "one file with all that helps to find a fault, without tokens, passwords and pictures"

@@ -2,74 +2,47 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import subprocess
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
+from typing import Protocol, cast
 
-from visantctl.doctor import card, cloud, configuration, host, network, picture, radio, services
+from visantctl.doctor import checks
 from visantctl.doctor.finding import Finding, fail, warn
 from visantctl.errors import Problem
-from visantctl.host import fetch
-from visantctl.host.settings import read_env_file
-from visantctl.releases.manifest import MAX_BYTES
 from visantctl.wiring import Device
 
 
-def checkup(device: Device) -> Iterator[Finding]:
-    """Findings in the order in which a technician would look."""
-    checks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
-        ("settings", partial(configuration.check, device)),
-        ("docker", partial(services.engine, device)),
-        ("release", partial(services.stack, device)),
-        ("units", services.units),
-        ("camera", partial(picture.check, device)),
-        ("network", partial(network.check, device)),
-        ("stream", partial(cloud.stream, device)),
-        ("spool", partial(cloud.spool, device)),
-        ("updates", partial(updates, device)),
-        ("disk", partial(card.check, device)),
-        ("power", host.power),
-        ("heat", host.heat),
-        ("memory", host.memory),
-        ("wifi", radio.wifi),
-        ("tailscale", radio.tailscale),
+class Check(Protocol):
+    """What a module of `checks` offers."""
+
+    ORDER: int
+    """Lower comes first: what explains a finding is printed before it (network 60, and then the stream 70)."""
+
+    def check(self, device: Device) -> Iterator[Finding]:
+        """Look, and say what is there; nothing where this host has no such thing."""
+
+
+def all_checks() -> list[tuple[str, Check]]:
+    """Name and module of each, in the order in which a technician would look."""
+    found = [
+        (one.name, cast(Check, importlib.import_module(f"{checks.__name__}.{one.name}")))
+        for one in pkgutil.iter_modules(checks.__path__)
     ]
-    for name, check in checks:
+    return sorted(found, key=lambda one: (one[1].ORDER, one[0]))
+
+
+def checkup(device: Device) -> Iterator[Finding]:
+    """What all of them find."""
+    for name, module in all_checks():
         try:
-            yield from check()
+            yield from module.check(device)
         except Problem as problem:
             yield fail(name, str(problem), "the checks above say why, or: journalctl -u visant-device-v2")
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:  # another program's odd answer
-            yield warn(name, f"could not be checked: {error}", "run it as root (sudo visantctl doctor)")
-
-
-def updates(device: Device) -> Iterator[Finding]:
-    """How the last look for a release went."""
-    last = next(reversed(device.ledger.history()), None)
-    if not read_env_file(device.place.env_file).get("UPDATE_URL"):
-        yield warn(
-            "updates",
-            "UPDATE_URL is not set: releases come by file only",
-            "sudo visantctl configure UPDATE_URL=https://...; or leave it, and use visantctl update --from",
-        )
-    elif trouble := _source(device):
-        yield warn("updates", trouble, "is UPDATE_URL right, and open in the firewall? The device works without it")
-    if last and last.get("result") in ("taken_back", "not_taken"):
-        yield warn(
-            "updates",
-            f"the last one, at {last.get('at')}: {last['result']}: {last.get('reason')}",
-            "visantctl history; tail /var/log/visant-update.log",
-        )
-
-
-def _source(device: Device) -> str | None:
-    """Why no release could be had now; None: one could."""
-    url = f"{device.settings.update_url}/{device.settings.channel}/release.json"
-    try:
-        fetch.small(url, MAX_BYTES, device.settings.proxies)
-    except Problem as problem:
-        return str(problem)
-    return None
+        except Exception as error:  # noqa: BLE001  # another program's odd answer, or a check's own mistake
+            said = str(error) or type(error).__name__
+            yield warn(name, f"could not be checked: {said}", "run it as root (sudo visantctl doctor)")
 
 
 def repair(finding: Finding) -> bool:

@@ -1,4 +1,7 @@
-"""The clock: who sets it, and how far it is from the cloud's."""
+"""The clock: who sets it, and how far it is from the cloud's.
+
+Not in checks/: the check `network` asks here, because the date comes with the cloud's answer.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 
 from visantctl.doctor.finding import Finding, fail, good, warn
-from visantctl.doctor.shell import ask
 from visantctl.errors import Problem
+from visantctl.host.programs import ask
 from visantctl.network import clock
 
 _SKEW = 30.0

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from visantctl.errors import Misconfigured
-from visantctl.host import device_settings
+from visantctl.host import env_file
 from visantctl.network import hotspot
 
 FILE = "visant.env"
@@ -83,10 +83,10 @@ def made(values: Mapping[str, str], known: set[str], name: str) -> Card:
     if "DEVICE_ID" not in given:
         raise Misconfigured(f"{name}: DEVICE_ID is missing: add DEVICE_ID=<the name the cloud knows this device by>")
     try:
-        device_id = device_settings.checked("DEVICE_ID", given["DEVICE_ID"])
-        settings = {key: device_settings.checked(key, value) for key, value in given.items() if key not in _OWN}
+        device_id = env_file.checked("DEVICE_ID", given["DEVICE_ID"])
+        settings = {key: env_file.checked(key, value) for key, value in given.items() if key not in _OWN}
         for key, value in settings.items():
-            device_settings.quoted(key, value)
+            env_file.quoted(key, value)
         _check_wifi(given.get("WIFI_SSID", ""), given.get("WIFI_PASSWORD", ""))
         hotspot.check(given.get("HOTSPOT_SSID", ""), given.get("HOTSPOT_PASSWORD", ""))
         for key in ("DEVICE_TOKEN", "ENROL_CODE", "TAILSCALE_AUTHKEY"):

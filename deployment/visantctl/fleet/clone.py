@@ -14,8 +14,8 @@ from pathlib import Path
 from visantctl.errors import Problem
 from visantctl.fleet import identity
 from visantctl.host import durable
+from visantctl.host.env_file import read_env_file
 from visantctl.host.lock import update_lock
-from visantctl.host.settings import read_env_file
 from visantctl.network import hotspot
 from visantctl.releases.stack import LABEL
 from visantctl.wiring import Device

@@ -12,12 +12,12 @@ import threading
 import time
 from pathlib import Path
 
-from visantctl.doctor.configuration import known_keys
 from visantctl.errors import Misconfigured, Problem, Unreachable
 from visantctl.fleet import boot_partition, card, clone, enrolment, identity
 from visantctl.fleet.card import Card
-from visantctl.host import device_settings, durable
-from visantctl.host.settings import Settings, read_env_file
+from visantctl.host import durable, env_file
+from visantctl.host.env_file import known_keys, read_env_file
+from visantctl.host.settings import Settings
 from visantctl.network import address_pools, hotspot, hotspot_service, remote_access
 from visantctl.network.host_name import host_name
 from visantctl.wiring import Device
@@ -133,9 +133,9 @@ def _known(device: Device) -> set[str]:
 
 
 def _settings(device: Device, one: Card) -> None:
-    device_settings.write(device.place, {"DEVICE_ID": one.device_id, **(one.settings or {})})
+    env_file.write(device.place, {"DEVICE_ID": one.device_id, **(one.settings or {})})
     if one.token:
-        device_settings.store_token(device.place, one.token)
+        env_file.store_token(device.place, one.token)
 
 
 def _address_pools(file: Path) -> None:
@@ -157,7 +157,7 @@ def _enrol(device: Device, one: Card) -> None:
     device_id, token = enrolment.exchange(settings, api_url, one.enrol_code, replace=False)
     if device_id != one.device_id:
         raise Problem(f"ENROL_CODE belongs to {device_id}, this card is {one.device_id}: the cards were mixed up")
-    device_settings.store_token(device.place, token)
+    env_file.store_token(device.place, token)
 
 
 def _start(device: Device, unit: str) -> None:

@@ -1,1 +1,1 @@
-"""This host: its files, units, settings, the Engine, and what runs."""
+"""This host: its paths, files, settings, units, programs and the Engine. Knows nothing of releases or the cloud."""

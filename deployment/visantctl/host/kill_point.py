@@ -1,11 +1,11 @@
-"""Named steps at which a test may kill the updater, so that each of them is proved to be survivable."""
+"""Where a test may kill the updater, so that each step is proved to be survivable."""
 
 from __future__ import annotations
 
 import os
 import signal
 
-STEPS = (
+KILL_POINTS = (
     "locked",
     "manifest-verified",
     "space-checked",
@@ -34,9 +34,9 @@ STEPS = (
 """In the order of an apply, then of a rollback."""
 
 
-def step(name: str) -> None:
-    """Die here, as at a power cut, when VISANT_KILL_AT names this step; nothing otherwise."""
-    if name not in STEPS:
-        raise ValueError(f"unknown step {name!r}")
+def kill_point(name: str) -> None:
+    """Die here, as at a power cut, when VISANT_KILL_AT names this point; nothing otherwise."""
+    if name not in KILL_POINTS:
+        raise ValueError(f"unknown kill point {name!r}")
     if os.environ.get("VISANT_KILL_AT") == name:
         os.kill(os.getpid(), signal.SIGKILL)

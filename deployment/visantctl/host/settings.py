@@ -1,4 +1,4 @@
-"""The updater's settings: from `.env.device`, overridden by the environment (systemd drop-ins)."""
+"""visantctl's own settings: from `.env.device`, overridden by the environment (systemd drop-ins)."""
 
 from __future__ import annotations
 
@@ -9,35 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from visantctl.errors import Misconfigured
-from visantctl.network import uplink
-from visantctl.releases.version import is_version
-
-_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)")
-
-
-def read_env_file(path: Path) -> dict[str, str]:
-    """KEY=VALUE lines; quotes around a value and a ` # comment` after it are taken off, as Compose does."""
-    values: dict[str, str] = {}
-    try:
-        # With or without the mark that some editors put first; a wrong byte in a comment stops nothing.
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
-    except FileNotFoundError:
-        return values
-    except PermissionError:
-        raise Misconfigured(f"{path} cannot be read: run as root (sudo)") from None
-    if "\0" in text:
-        raise Misconfigured(f"{path} is not plain text (UTF-16?): save it as UTF-8")
-    for line in text.splitlines():
-        match = _LINE.fullmatch(line)
-        if match is None or line.lstrip().startswith("#"):
-            continue
-        key, value = match.group(1), match.group(2).strip()
-        if len(value) >= 2 and value[0] in "'\"" and value.find(value[0], 1) > 0:
-            value = value[1 : value.find(value[0], 1)]
-        else:
-            value = re.split(r"(?:^|\s)#", value, maxsplit=1)[0].rstrip()
-        values[key] = value
-    return values
+from visantctl.host.env_file import PROXY_KEYS, UPLINK_KEYS, checked_proxy, read_env_file
+from visantctl.version import is_version
 
 
 @dataclass(frozen=True)
@@ -66,7 +39,7 @@ class Settings:
     """Free bytes that must remain after a release is unpacked: above the uploader's SPOOL_MIN_FREE_BYTES (512 MiB),
     below which it keeps no picture."""
     migration_patience: float = 600.0
-    """How long a take-over from the git-based version waits for the stream before the old service comes back."""
+    """How long a migration from the git-based version waits for the stream before the old service comes back."""
     project: str = "visant"
     """Compose project name."""
     proxies: Mapping[str, str] | None = None
@@ -102,10 +75,10 @@ class Settings:
         project = values.get("VISANT_PROJECT") or cls.project
         if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,60}", project):
             raise Misconfigured(f"VISANT_PROJECT={project!r} must be lower-case letters, digits, - and _")
-        proxies = {key: values[key] for key in uplink.KEYS if values.get(key)}
-        for key in uplink.PROXY_KEYS:
+        proxies = {key: values[key] for key in UPLINK_KEYS if values.get(key)}
+        for key in PROXY_KEYS:
             if key in proxies:
-                uplink.checked_proxy(key, proxies[key])
+                checked_proxy(key, proxies[key])
         if certificates := proxies.get("SSL_CERT_FILE"):
             # Written for the containers, which see the folder `secrets` as /run/secrets.
             inside = Path(certificates)

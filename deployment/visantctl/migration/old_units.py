@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from visantctl.doctor.shell import ask
-from visantctl.host.settings import read_env_file
+from visantctl.host.env_file import read_env_file
+from visantctl.host.programs import ask
 
 NAMES = ("visant-device.service", "visant-device-v2.service", "visant-update.service", "visant-update.timer")
 SERVICES = NAMES[:2]

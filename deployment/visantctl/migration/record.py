@@ -1,4 +1,4 @@
-"""What is known of a take-over, on the medium, and copies of all that it changes."""
+"""What is known of a migration, on the medium, and copies of all that it changes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Record:
 
     @property
     def open(self) -> bool:
-        """No verdict yet."""
+        """Neither done nor back yet."""
         return self.phase in ("prepared", "taking_over")
 
     def advance(self, place: Place, phase: Phase, *, version: str = "", reason: str = "") -> Record:
@@ -40,7 +40,7 @@ class Record:
 
 
 def read(place: Place) -> Record | None:
-    """The record, if there ever was a take-over here."""
+    """The record, if there ever was a migration here."""
     value = durable.read_json(place.state / "take_over.json")
     if not isinstance(value, dict):
         return None

@@ -14,15 +14,15 @@ from pathlib import Path
 
 from visantctl.errors import Problem
 from visantctl.host import durable
+from visantctl.host.env_file import UPLINK_KEYS
 from visantctl.host.log import Log
 from visantctl.host.place import Place
 from visantctl.host.settings import Settings
-from visantctl.network.uplink import KEYS
 
 
 def environment(given: Mapping[str, str] | None) -> str:
     """Content of the file, in the format of systemd.exec(5), EnvironmentFile=; empty where there is nothing to say."""
-    values = {key: value for key in KEYS if (value := (given or {}).get(key))}
+    values = {key: value for key in UPLINK_KEYS if (value := (given or {}).get(key))}
     if file := values.get("SSL_CERT_FILE"):
         # The Engine reads authorities once: another content under the same name must change this file.
         values["VISANT_CA_SHA256"] = hashlib.sha256(Path(file).read_bytes()).hexdigest()

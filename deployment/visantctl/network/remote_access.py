@@ -16,8 +16,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from visantctl.doctor.shell import ask
 from visantctl.errors import Misconfigured, Problem, Unreachable
+from visantctl.host.programs import ask
 
 _TIMEOUT = 60
 """Seconds for the daemon to reach its coordination server."""

@@ -1,36 +1,18 @@
 """The way out of the site: through its proxy where it has one, trusting its own authorities beside the public ones.
 
 One setting each in `.env.device`, for everything: HTTPS_PROXY (HTTP_PROXY, NO_PROXY) and SSL_CERT_FILE reach the
-services by Compose, visantctl by `opener`, and the Docker Engine by `engine_environment` (see `engine_uplink`).
+services by Compose, visantctl by `opener`, and the Docker Engine by a file (see `engine_uplink`).
 """
 
 from __future__ import annotations
 
-import re
 import ssl
 import urllib.request
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from visantctl.errors import Misconfigured
-
-PROXY_KEYS = ("HTTPS_PROXY", "HTTP_PROXY")
-KEYS = (*PROXY_KEYS, "NO_PROXY", "SSL_CERT_FILE")
-
-
-def checked_proxy(key: str, value: str) -> str:
-    """The value; Misconfigured without its password. The form that services, Engine and visantctl all understand."""
-    parts = urlsplit(value)
-    try:
-        fits = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0 and parts.path in ("", "/")
-    except ValueError:  # a port that is no number
-        fits = False
-    if not fits or re.search(r"\s", value):
-        shown = re.sub(r"//\S*@", "//****@", value)
-        raise Misconfigured(
-            f"{key}={shown!r} must look like http://proxy.example:3128 or http://user:password@host:port"
-        )
-    return value
+from visantctl.host.env_file import PROXY_KEYS
 
 
 def context(given: Mapping[str, str] | None) -> ssl.SSLContext:

@@ -9,7 +9,7 @@ from pathlib import Path
 from visantctl.errors import EngineFailed, Misconfigured, NoSpace, Problem, Refused, Unreachable
 from visantctl.host import durable
 from visantctl.host.engine import Engine
-from visantctl.host.kill_point import step
+from visantctl.host.kill_point import kill_point
 from visantctl.releases.manifest import Image, Release
 
 _PULL_TIMEOUT = 3600.0
@@ -24,7 +24,7 @@ def pull(engine: Engine, release: Release) -> None:
             _pull_one(engine, image)
         engine.run("tag", image.reference, image.tag(release.version))
         if number == 0:
-            step("first-image")
+            kill_point("first-image")
 
 
 def load(engine: Engine, release: Release, archive: Path) -> None:
@@ -33,7 +33,7 @@ def load(engine: Engine, release: Release, archive: Path) -> None:
         engine.run("load", "--quiet", "--input", str(archive), timeout=_PULL_TIMEOUT)
     except EngineFailed as error:
         raise _explain(error, "the archive") from None
-    step("first-image")
+    kill_point("first-image")
     for image in release.images:
         if image_id(engine, image.tag(release.version)) is None:
             raise Refused(f"the archive of {release.version} holds no image {image.tag(release.version)}")

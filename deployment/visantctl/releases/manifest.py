@@ -1,4 +1,4 @@
-"""The release manifest: what one version is made of. `docs/updates.md` shows one."""
+"""The release manifest: what one version is made of. `deployment/release/make_release.py` writes it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from visantctl import UPDATER_VERSION
 from visantctl.errors import Refused
-from visantctl.releases.version import is_version
+from visantctl.version import is_version
 
 FORMAT = 1
 MAX_BYTES = 1_000_000

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import IO, Protocol, TypeVar
 
 from visantctl.errors import Misconfigured, Refused
-from visantctl.host import fetch
 from visantctl.host.settings import Settings
+from visantctl.releases import fetch
 from visantctl.releases.manifest import MAX_BYTES, Blob, Release, parse
 from visantctl.releases.signature import verify, verify_own_list
 

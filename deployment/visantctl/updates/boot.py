@@ -57,8 +57,8 @@ def repair(device: Device) -> None:
     if _all_of_candidate(device, pending):
         try:
             prove(device, lambda: _wait_and_watch(device, pending))
-        except Unfit as verdict:
-            roll_back(device, pending, str(verdict))
+        except Unfit as unfit:
+            roll_back(device, pending, str(unfit))
         else:
             commit(device, pending)
         return

@@ -7,8 +7,8 @@ from collections.abc import Collection
 from visantctl.errors import Refused
 from visantctl.host.settings import Settings
 from visantctl.releases.manifest import Release
-from visantctl.releases.version import order
 from visantctl.updates.rollout import takes_part
+from visantctl.version import order
 
 
 def reason_to_wait(

@@ -10,8 +10,8 @@ from typing import Any
 from visantctl.host import durable
 from visantctl.host.log import now
 from visantctl.host.place import Place
-from visantctl.releases.version import is_version
 from visantctl.updates.pending import Pending
+from visantctl.version import is_version
 
 _HISTORY_KEPT = 300
 
@@ -72,7 +72,7 @@ class Ledger:
         return count
 
     def forget_interruptions(self) -> None:
-        """The update came to a verdict."""
+        """The update came to its end."""
         durable.remove_file(self._place.state / "interruptions.json")
 
     def write(self, result: str, **fields: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from visantctl.host import durable
 from visantctl.host.log import now
-from visantctl.releases.version import is_version
+from visantctl.version import is_version
 
 
 def _named(version: object) -> bool:
@@ -25,8 +25,8 @@ class Pending:
 
     switching     links and containers may be of either release, or mixed
     soaking       the candidate's containers were started and are being watched
-    committing    the verdict is good; only bookkeeping is left
-    rolling_back  the verdict is bad; the way is back to `good`
+    committing    judged fit; only bookkeeping is left
+    rolling_back  judged unfit; the way is back to `good`
     """
 
     candidate: str

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from visantctl.errors import EngineFailed, NoSpace, Refused
 from visantctl.host import durable
-from visantctl.host.kill_point import step
+from visantctl.host.kill_point import kill_point
 from visantctl.releases import images
-from visantctl.releases.leftovers import remove_leftovers
 from visantctl.releases.manifest import Release
 from visantctl.releases.source import Source
+from visantctl.updates.leftovers import remove_leftovers
 from visantctl.wiring import Device
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -29,16 +29,16 @@ def prepare(device: Device, source: Source, release: Release, signature: bytes) 
     """Bring the whole release onto this host. Raises without any trace in what runs."""
     remove_leftovers(device, release.version)  # of releases that were fetched and then refused
     check_space(device, source, release)
-    step("space-checked")
+    kill_point("space-checked")
     try:
         _stage(device, source, release, signature)
-        step("host-staged")
+        kill_point("host-staged")
         obtain_images(device, source, release)
     except OSError as error:
         raise NoSpace(f"cannot store {release.version} below {device.place.root}: {error.strerror or error}") from None
-    step("images-present")
+    kill_point("images-present")
     _try_candidate(device, release)
-    step("candidate-tested")
+    kill_point("candidate-tested")
 
 
 def check_space(device: Device, source: Source, release: Release) -> None:

@@ -8,7 +8,7 @@ import time
 
 from visantctl.errors import EngineFailed, Problem
 from visantctl.host import durable
-from visantctl.host.kill_point import step
+from visantctl.host.kill_point import kill_point
 from visantctl.releases import images
 from visantctl.updates.pending import Blame, Pending
 from visantctl.updates.soak import Baseline, fault, unsettled
@@ -27,28 +27,28 @@ def roll_back(device: Device, pending: Pending, reason: str, *, blame: Blame = "
     device.log.error(f"{pending.candidate} is taken back: {reason}")
     with contextlib.suppress(OSError):  # on a full disk the earlier phase leads a boot here as well
         pending = pending.advance(device.place.state, "rolling_back", reason, blame)
-    step("rollback-written")
+    kill_point("rollback-written")
     _keep_last_words(device, pending.candidate)
     if pending.good is None:
         device.stack(pending.candidate).down()
         durable.point(device.place.current, None)
-        step("rollback-linked")
+        kill_point("rollback-linked")
         _close(device, pending, quarantine=False, seconds=time.monotonic() - began)
         return
     good = pending.good
     durable.point(device.place.current, f"releases/{good}")
     durable.point(device.place.previous, f"releases/{pending.older}" if pending.older else None)
-    step("rollback-linked")
+    kill_point("rollback-linked")
     device.with_engine(lambda: _start_good(device, good))
     seconds = time.monotonic() - began
     device.log.info(f"{good} runs again, {seconds:.1f} s after the verdict")
-    step("rollback-started")
+    kill_point("rollback-started")
     guilty = blame == "yes"
     if blame == "if_better":
         guilty = _does_better(device, pending) or device.ledger.count_interruption(pending.candidate) >= 2
         if not guilty:
             device.log.warning(f"{good} does no better than {pending.candidate} did: no quarantine, a later try")
-    step("rollback-judged")
+    kill_point("rollback-judged")
     _close(device, pending, quarantine=guilty, seconds=seconds)
 
 
@@ -107,7 +107,7 @@ def _close(device: Device, pending: Pending, *, quarantine: bool, seconds: float
         ledger.forget_interruptions()
         _remove(device, version)
     Pending.close(place.state)
-    step("rollback-closed")
+    kill_point("rollback-closed")
 
 
 def _remove(device: Device, version: str) -> None:

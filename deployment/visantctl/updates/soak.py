@@ -12,7 +12,7 @@ from visantctl.updates.probe import Observation
 
 
 class Unfit(Exception):
-    """The verdict on a release that must not stay; the text says why."""
+    """Judged: this release must not stay; the text says why."""
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from dataclasses import asdict
 
 from visantctl.errors import EngineAway, EngineFailed, Problem
 from visantctl.host import durable, units
-from visantctl.host.kill_point import step
+from visantctl.host.kill_point import kill_point
 from visantctl.releases import images
-from visantctl.releases.leftovers import remove_leftovers
 from visantctl.releases.stack import containers
+from visantctl.updates.leftovers import remove_leftovers
 from visantctl.updates.pending import Pending
 from visantctl.updates.rollback import roll_back
 from visantctl.updates.soak import Baseline, Unfit, watch
@@ -30,22 +30,22 @@ def switch(device: Device, candidate: str, kind: str = "update") -> None:
         baseline=asdict(baseline),
         kind=kind,
     )
-    step("switch-written")
+    kill_point("switch-written")
     device.log.info(f"switching from {good or 'nothing'} to {candidate}")
     if good:
         durable.point(device.place.previous, f"releases/{good}")
-    step("previous-linked")
+    kill_point("previous-linked")
     durable.point(device.place.current, f"releases/{candidate}")
-    step("current-linked")
+    kill_point("current-linked")
     try:
         prove(device, lambda: _run_and_watch(device, pending))
-        step("soaked")
+        kill_point("soaked")
         commit(device, pending)
-    except (Unfit, OSError) as verdict:
+    except (Unfit, OSError) as why:
         if device.ledger.good == candidate:  # only bookkeeping is left; the next visantctl finishes it
             raise
-        roll_back(device, pending, str(verdict))
-        raise Problem(f"{candidate} was taken back: {verdict}") from None
+        roll_back(device, pending, str(why))
+        raise Problem(f"{candidate} was taken back: {why}") from None
 
 
 def prove(device: Device, work: Callable[[], None]) -> None:
@@ -65,9 +65,9 @@ def _run_and_watch(device: Device, pending: Pending) -> None:
     except EngineFailed as error:
         raise Unfit(str(error)) from None
     device.log.info(f"{pending.candidate} started in {time.monotonic() - before:.1f} s, watching it")
-    step("started")
+    kill_point("started")
     pending.advance(device.place.state, "soaking")
-    step("soak-written")
+    kill_point("soak-written")
     watch_release(device, pending)
 
 
@@ -98,13 +98,13 @@ def commit(device: Device, pending: Pending) -> None:
     """Keep the candidate. Everything here may be done twice: an interrupted commit is simply finished."""
     place, ledger, version = device.place, device.ledger, pending.candidate
     pending.advance(place.state, "committing")
-    step("commit-written")
+    kill_point("commit-written")
     ledger.good = version
-    step("good-written")
+    kill_point("good-written")
     release = device.release(version)
     if release.allowed_signers and pending.kind == "update":
         durable.write_file(place.allowed_signers, release.allowed_signers.encode(errors="replace"))
-    step("signers-written")
+    kill_point("signers-written")
     units.refresh(place, version, device.log)
     if pending.kind == "rollback" and pending.good:
         ledger.put_in_quarantine(pending.good, "an operator went back from it")
@@ -113,7 +113,7 @@ def commit(device: Device, pending: Pending) -> None:
     result = "rolled_back_by_operator" if pending.kind == "rollback" else "updated" if pending.good else "installed"
     ledger.write_once(result, id=pending.started_at, to=version, **({"from": pending.good} if pending.good else {}))
     remove_leftovers(device, version)
-    step("cleaned")
+    kill_point("cleaned")
     Pending.close(place.state)
-    step("closed")
+    kill_point("closed")
     device.log.info(f"{version} is the good release now")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from visantctl.errors import EngineFailed, Problem, Refused
 from visantctl.host import durable
-from visantctl.host.kill_point import step
+from visantctl.host.kill_point import kill_point
 from visantctl.host.lock import update_lock
 from visantctl.releases import manifest
 from visantctl.releases.manifest import Release
@@ -26,11 +26,11 @@ def update(device: Device, source: Source, *, now: bool = False, force: bool = F
     device.place.prepare()
     with update_lock(device.place.state) as lock:
         device = device.holding(lock)
-        step("locked")
+        kill_point("locked")
         repair(device)
         try:
             release, signature, signer = trusted_release(source, device.place.allowed_signers)
-            step("manifest-verified")
+            kill_point("manifest-verified")
             wait = reason_to_wait(
                 release,
                 device.settings,
@@ -55,7 +55,7 @@ def update(device: Device, source: Source, *, now: bool = False, force: bool = F
             device.log.warning(
                 f"a capture is in flight after {device.settings.idle_wait:g} s: going on, it is not lost"
             )
-        step("idle")
+        kill_point("idle")
         switch(device, release.version)
         return f"{release.version} runs and is kept"
 

@@ -24,7 +24,7 @@ from support.postgres import PostgresServer
 from visant_cloud import server
 from visant_cloud.access import credentials
 from visant_cloud.app import create_app
-from visant_cloud.captures.storage import Pictures
+from visant_cloud.captures.storage import PictureStorage
 from visant_cloud.commands.hub import CommandHub
 from visant_cloud.commands.stream_journal import StreamJournal
 from visant_cloud.context import Cloud
@@ -234,26 +234,26 @@ async def start(tmp_path: Path, migrated_url: str | None, monkeypatch: pytest.Mo
         await end_all()
         given = {"auth": "open", "data_dir": tmp_path / "cloud", "database_url": migrated_url}
         settings = CloudSettings(**{**given, "port": 0, "http_host": "127.0.0.1", "min_free_bytes": 0, **chosen})
-        pictures = Pictures(settings.data_dir / "pictures")
+        pictures = PictureStorage(settings.data_dir / "pictures")
         pictures.prepare()
         database = Database(settings.engine_url())
         cloud_id = await migrate(database)
         time = Time()
-        notes = StreamJournal(database, time)
-        cloud = Cloud(settings, database, cloud_id, CommandHub(), pictures, notes, now=time)
+        journal = StreamJournal(database, time)
+        cloud = Cloud(settings, database, cloud_id, CommandHub(), pictures, journal, time)
         app = create_app(cloud)
         listener = server.listen(settings)
         one = Running(cloud, app, f"http://127.0.0.1:{listener.getsockname()[1]}", time)
         stop = Stop()
-        marking = asyncio.create_task(notes.run())
+        journalling = asyncio.create_task(journal.run())
         serving = asyncio.create_task(server.serve(app, cloud.hub, listener, settings, stop))
 
         async def end() -> None:
             await one.client.aclose()
             stop.set()
             await serving
-            marking.cancel()
-            await asyncio.gather(marking, return_exceptions=True)
+            journalling.cancel()
+            await asyncio.gather(journalling, return_exceptions=True)
             await database.close()
 
         running.append(end)

@@ -1,11 +1,16 @@
 """AUTH=required: who gets in, and who does not."""
 
+import asyncio
+import json
 import re
 import time as wall
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import event
 
 from visant_cloud.access import credentials, revocation
 from visant_cloud.store import access, devices
@@ -152,10 +157,10 @@ async def test_a_stream_by_id_alone_ends_when_the_token_was_presented_to_another
     await device(cloud, api, "OLD", old_client=True)
     async with cloud.stream("OLD") as stranger:
         await stranger.next()
-        await revocation.look(cloud.cloud)
+        await revocation.check_streams(cloud.cloud)
         async with cloud.cloud.database.writing() as connection:
             await devices.change(connection, "OLD", token_seen_at=cloud.time())
-        await revocation.look(cloud.cloud)
+        await revocation.check_streams(cloud.cloud)
         assert await stranger.ended()
 
 
@@ -168,6 +173,88 @@ async def test_the_body_of_a_capture_is_not_read_from_who_can_be_no_device(start
         assert answer.status_code == 401, answer.text
     await device(cloud, api, "OLD", old_client=True)
     assert (await cloud.client.post("/v1/captures", content=b"not even JSON")).status_code == 400
+
+
+async def test_who_may_not_upload_is_told_the_first_thing_that_is_wrong(start: Any) -> None:
+    cloud, api = await closed(start)
+    token, old = await device(cloud, api, "D1"), await device(cloud, api, "OLD", old_client=True)
+    await device(cloud, api, "D2")
+    await device(cloud, api, "BARRED", old_client=True)
+    await cloud.client.patch("/v1/devices/BARRED", json={"active": False}, headers=api)
+    elsewhere = {"X-Visant-Cloud": "another"}
+    for named, headers, status in (
+        ("NOPE", elsewhere, 412),
+        ("D1", bearer("vd_wrong") | elsewhere, 412),
+        ("NOPE", bearer("vd_wrong"), 401),
+        ("NOPE", bearer(token), 404),
+        ("NOPE", {}, 404),
+        ("D2", bearer(token), 403),
+        ("D2", {}, 401),
+        ("BARRED", bearer(token), 403),
+        ("BARRED", {}, 403),
+        ("OLD", {}, 201),
+    ):
+        answer = await cloud.capture(named, None, headers=headers)
+        assert answer.status_code == status, (named, headers, answer.text)
+    assert (await cloud.client.post("/v1/captures", content=b"{", headers=bearer(old))).status_code == 400
+    assert (await cloud.capture("D1", None, headers=bearer(old))).status_code == 403
+    assert (await cloud.capture("OLD", None)).status_code == 201, "a token counts as presented only by its own device"
+    assert (await cloud.capture("OLD", None, headers=bearer(old))).status_code == 201
+    assert (await cloud.capture("OLD", None)).status_code == 401
+
+
+@contextmanager
+def reads_of_devices(cloud: Any) -> Iterator[list[str]]:
+    """The statements that ask who a device is, while the block runs."""
+    asked: list[str] = []
+
+    def note(connection: Any, cursor: Any, statement: str, *others: Any) -> None:
+        if statement.startswith("SELECT") and "FROM devices" in " ".join(statement.split()):
+            asked.append(statement)
+
+    engine = cloud.cloud.database.engine.sync_engine
+    event.listen(engine, "after_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(engine, "after_cursor_execute", note)
+
+
+async def test_an_upload_authenticates_with_one_read_of_the_database(start: Any) -> None:
+    cloud, api = await closed(start)
+    token = await device(cloud, api, "D1")
+    for _ in range(2):  # the first presents the token, which is written down
+        with reads_of_devices(cloud) as asked:
+            assert (await cloud.capture("D1", None, headers=bearer(token))).status_code == 201
+        assert len(asked) == 1, asked
+    await device(cloud, api, "OLD", old_client=True)
+    with reads_of_devices(cloud) as asked:
+        assert (await cloud.capture("OLD", None)).status_code == 201
+    assert len(asked) == 2, "before the body: whether anybody may come without a token; after it: who this is"
+    cloud = await start(auth="open")
+    with reads_of_devices(cloud) as asked:
+        assert (await cloud.capture("OLD", None)).status_code == 201
+    assert len(asked) == 1, asked
+
+
+async def test_a_first_upload_whose_token_is_replaced_meanwhile_does_not_present_the_new_one(
+    start: Any, upload_body: Any
+) -> None:
+    cloud, api = await closed(start)
+    token = await device(cloud, api, "OLD", old_client=True)
+    body = json.dumps(upload_body("OLD", None)).encode()
+    with reads_of_devices(cloud) as asked:
+
+        async def slowly() -> Any:
+            yield body[:100]
+            while not asked:
+                await asyncio.sleep(0.01)
+            assert (await cloud.client.post("/v1/devices/OLD/token", headers=api)).status_code == 200
+            yield body[100:]
+
+        answer = await cloud.client.post("/v1/captures", content=slowly(), headers=bearer(token))
+    assert answer.status_code == 401, answer.text
+    assert (await cloud.client.get("/v1/devices/OLD", headers=api)).json()["access"] == "id_alone"
 
 
 async def test_a_revoked_token_ends_the_stream_and_works_again_when_restored(start: Any) -> None:
@@ -184,16 +271,16 @@ async def test_a_revoked_token_ends_the_stream_and_works_again_when_restored(sta
     assert await status_of_stream(cloud, "D1", token) == 200
 
 
-async def test_a_change_by_another_process_ends_the_stream_at_the_next_look(start: Any) -> None:
+async def test_a_change_by_another_process_ends_the_stream_at_the_next_check(start: Any) -> None:
     cloud, api = await closed(start)
     token, other = await device(cloud, api, "D1"), await device(cloud, api, "D2")
     async with cloud.stream("D1", token) as stream, cloud.stream("D2", other) as untouched:
         await stream.next()
         await untouched.next()
-        await revocation.look(cloud.cloud)
+        await revocation.check_streams(cloud.cloud)
         async with cloud.cloud.database.writing() as connection:
             await devices.change(connection, "D1", token_revoked=True)
-        await revocation.look(cloud.cloud)
+        await revocation.check_streams(cloud.cloud)
         assert await stream.ended()
         assert (await cloud.client.get("/v1/devices/connected", headers=api)).json()["count"] == 1
 

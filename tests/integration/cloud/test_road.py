@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from visant_cloud.access import revocation
-from visant_cloud.routes.stream import events
+from visant_cloud.commands.event_stream import events
 from visant_cloud.store import devices
 
 
@@ -294,11 +294,11 @@ async def test_settings_put_while_a_stream_begins_are_not_lost(start: Any) -> No
     cloud = await start()
     await cloud.register()
     async with cloud.cloud.database.reading() as connection:
-        admitted = await devices.find(connection, "D1")
-    assert admitted is not None
+        opened = await devices.find(connection, "D1")
+    assert opened is not None
     await cloud.client.put("/v1/devices/D1/config", json={"brightness": 1})
-    with cloud.cloud.hub.subscribe(admitted) as subscription:
-        async with aclosing(events(cloud.cloud, admitted, subscription)) as chunks:
+    with cloud.cloud.hub.subscribe(opened) as subscription:
+        async with aclosing(events(cloud.cloud, opened, subscription)) as chunks:
             assert b'"config":{"brightness":1}' in await anext(chunks)
 
 
@@ -318,16 +318,16 @@ async def test_a_stream_that_told_older_settings_ends_and_the_next_tells_the_new
         assert (await again.next())["config"] == {"brightness": 9}
 
 
-async def test_a_stream_that_missed_settings_of_another_process_ends_at_the_next_look(start: Any) -> None:
+async def test_a_stream_that_missed_settings_of_another_process_ends_at_the_next_check(start: Any) -> None:
     cloud = await start()
     async with cloud.stream("D1") as stream:
         await stream.next()
         await cloud.client.put("/v1/devices/D1/config", json={"brightness": 1})
         await stream.command()
-        await revocation.look(cloud.cloud)
+        await revocation.check_streams(cloud.cloud)
         async with cloud.cloud.database.writing() as connection:
             await devices.change(connection, "D1", config={"brightness": 2})
-        await revocation.look(cloud.cloud)
+        await revocation.check_streams(cloud.cloud)
         assert await stream.ended()
     async with cloud.stream("D1") as stream:
         assert (await stream.next())["config"] == {"brightness": 2}
@@ -374,3 +374,18 @@ async def test_an_unknown_device_is_told_so_plainly(start: Any) -> None:
         assert answer.status_code == 404
         assert answer.headers["content-type"] == "application/problem+json"
         assert "'NOPE' is unknown" in answer.json()["detail"]
+
+
+async def test_no_database_connection_is_held_while_streams_are_open(start: Any, eventually: Any) -> None:
+    cloud = await start()
+    async with AsyncExitStack() as open_streams:
+        for number in range(30):
+            stream = await open_streams.enter_async_context(cloud.stream(f"D{number}"))
+            await stream.next()
+        pool = cloud.cloud.database.engine.pool
+
+        async def all_given_back() -> bool:
+            return bool(pool.checkedout() == 0)
+
+        await eventually(all_given_back)
+        assert (await cloud.client.get("/v1/devices")).json()["count"] == 30

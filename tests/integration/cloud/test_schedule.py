@@ -51,7 +51,7 @@ async def test_a_schedule_fires_within_one_interval_and_then_on_the_grid(start: 
     assert command["type"] == "scheduled"
     lifetime = datetime.fromisoformat(command["expires_at"]) - datetime.fromisoformat(command["issued_at"])
     assert lifetime == timedelta(seconds=100)
-    cloud.time.pass_(7.5)  # the look came late; the grid does not move
+    cloud.time.pass_(7.5)  # the round came late; the grid does not move
     assert await next_time(cloud) == first + timedelta(seconds=100)
     assert await scheduler(cloud).fire_due() == 0
 

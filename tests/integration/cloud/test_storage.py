@@ -1,4 +1,4 @@
-"""Pictures on the disk: full, late, old, left over; and the schema."""
+"""Pictures on the disk: full, late, old, left over."""
 
 import asyncio
 import os
@@ -9,15 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 
 from visant_cloud import housekeeping
 from visant_cloud.access.rate_limits import RateLimits
 from visant_cloud.store import captures
-from visant_cloud.store.database import Database
-from visant_cloud.store.schema import HEAD, MIGRATIONS, migrate
-from visant_cloud.store.tables import metadata
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
 
@@ -40,7 +35,7 @@ async def test_a_full_disk_answers_507_and_what_was_stored_keeps_its_receipt(sta
 
 async def test_a_backlog_is_slowed_down_and_fresh_pictures_are_not(start: Any) -> None:
     cloud = await registered(start)
-    cloud.cloud.deliveries = RateLimits(1 / 60, 1.0, lambda: cloud.time().timestamp())
+    cloud.cloud.delivery_limits = RateLimits(1 / 60, 1.0, lambda: cloud.time().timestamp())
     old = (datetime.now(UTC) - timedelta(hours=5)).isoformat()
     assert (await cloud.capture("D1", "old1", captured_at=old)).status_code == 201
     answer = await cloud.capture("D1", "old2", captured_at=old)
@@ -121,7 +116,7 @@ async def test_a_start_looks_through_one_folder_at_a_time_and_never_on_the_event
     for name in ("scandir", "listdir", "stat", "replace"):
         watch(name)
     stop = Stop()
-    running = asyncio.create_task(housekeeping.run(cloud.cloud, stop, Heartbeat(tmp_path / "heartbeat")))
+    running = asyncio.create_task(housekeeping.Housekeeping(cloud.cloud).run(stop, Heartbeat(tmp_path / "heartbeat")))
     await eventually(looked_through)
     stop.set()
     await running
@@ -147,52 +142,3 @@ async def test_a_record_whose_file_is_gone_says_so(start: Any) -> None:
     for kind in ("picture", "thumbnail"):
         answer = await cloud.client.get(f"/v1/captures/{record}/{kind}")
         assert answer.status_code == 404 and "gone from the disk" in answer.json()["detail"]
-
-
-async def test_the_migrations_make_the_schema_that_the_code_uses(start: Any) -> None:
-    cloud = await start()
-    async with cloud.cloud.database.reading() as connection:
-
-        def differences(sync: Any) -> list[Any]:
-            context = MigrationContext.configure(sync, opts={"compare_type": True})
-            return list(compare_metadata(context, metadata))
-
-        assert await connection.run_sync(differences) == []
-
-
-def test_every_table_names_its_organisation() -> None:
-    for table in metadata.sorted_tables:
-        assert "organisation_id" in table.c and not table.c.organisation_id.nullable, table.name
-
-
-def test_the_newest_migration_is_the_one_that_a_start_looks_for() -> None:
-    versions = sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("*.py"))
-    assert versions[-1] == HEAD
-
-
-async def test_two_processes_that_migrate_at_once_agree_on_one_cloud_id(tmp_path: Path, database_url: Any) -> None:
-    from visant_cloud.settings import database_url as engine_url
-
-    url = f"sqlite+aiosqlite:///{tmp_path / 'c.db'}" if database_url is None else engine_url(database_url)
-    databases = [Database(url) for _ in range(4)]
-    ids = await asyncio.gather(*(migrate(one) for one in databases))
-    for one in databases:
-        await one.close()
-    assert len(set(ids)) == 1 and len(ids[0]) == 32
-
-
-async def test_no_database_connection_is_held_while_streams_are_open(start: Any, eventually: Any) -> None:
-    from contextlib import AsyncExitStack
-
-    cloud = await start()
-    async with AsyncExitStack() as open_streams:
-        for number in range(30):
-            stream = await open_streams.enter_async_context(cloud.stream(f"D{number}"))
-            await stream.next()
-        pool = cloud.cloud.database.engine.pool
-
-        async def all_given_back() -> bool:
-            return bool(pool.checkedout() == 0)
-
-        await eventually(all_given_back)
-        assert (await cloud.client.get("/v1/devices")).json()["count"] == 30

@@ -110,11 +110,11 @@ class _Nobody:
         """Nothing."""
 
 
-def says(epoch: float | None = None, **fields: str) -> Callable[[], bytes]:
-    """A server that answers 404 with this Date (now where None is given)."""
+def says(epoch: float | None = None, *, ago: float = 0, **fields: str) -> Callable[[], bytes]:
+    """A server that answers 404 with this Date, else with what it was `ago` seconds before the answer."""
 
     def answer() -> bytes:
-        date = formatdate(time.time() if epoch is None else epoch, usegmt=True)
+        date = formatdate(time.time() - ago if epoch is None else epoch, usegmt=True)
         lines = {"Date": date, "Content-Length": "0", "Connection": "close"} | fields
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items() if value)
         return f"HTTP/1.1 404 Not Found\r\n{head}\r\n".encode()
@@ -203,7 +203,7 @@ def test_an_answer_that_cannot_be_true_sets_nothing(
 
 
 def test_an_answer_that_a_proxy_kept_is_as_old_as_it_says(authority: Authority, correct: Correct) -> None:
-    with TlsFront(authority.certificate("kept"), says(time.time() - 600, Age="600")) as front:
+    with TlsFront(authority.certificate("kept"), says(ago=600, Age="600")) as front:
         found = correct(front.url, SSL_CERT_FILE=str(authority.file))
     assert found.believed, found.said
     assert abs(found.off) < 3

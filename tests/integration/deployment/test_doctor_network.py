@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support.hard_network import Authority, ConnectProxy, NoTls, TlsFront
-from visantctl.doctor import network
+from visantctl.doctor.checks import network
 from visantctl.doctor.finding import Finding
 from visantctl.host.engine import Engine
 from visantctl.host.log import Log
@@ -149,7 +149,7 @@ def test_a_clock_a_year_behind_is_told_from_a_bad_certificate(tmp_path: Path, au
         )
         clock.wear(child)
         program = (
-            "import json; from visantctl.wiring import Device; from visantctl.doctor import network;"
+            "import json; from visantctl.wiring import Device; from visantctl.doctor.checks import network;"
             "print(json.dumps([one.as_json() for one in network.check(Device.here())]))"
         )
         done = subprocess.run(

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from support.hard_network import Authority, ConnectProxy, TlsFront
 from visantctl.errors import Misconfigured, Unreachable
-from visantctl.host import fetch
-from visantctl.network.uplink import checked_proxy, goes_through_proxy, opener
+from visantctl.host.env_file import checked_proxy
+from visantctl.network.uplink import goes_through_proxy, opener
+from visantctl.releases import fetch
 
 from emulation.stack import Cloud, Device
 from emulation.wait import until

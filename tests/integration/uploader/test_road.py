@@ -187,6 +187,22 @@ def test_health_goes_to_the_cloud_soon_after_the_start(device: Device, cloud: Fa
     json.dumps(told)
 
 
+def test_what_is_counted_is_told_to_the_cloud_and_to_whoever_reads_the_heartbeat(
+    device: Device, cloud: FakeCloud
+) -> None:
+    device.confirm_stream()
+    device.start(TELEMETRY_INTERVAL="5", HTTP_PORT="9100")
+    device.admit("t-1")
+    told = until(lambda: [one for one in cloud.telemetry if one["counters"].get("pictures_delivered")])[0]
+    assert told["counters"]["pictures_captured"] == 1 and told["counters"]["upload_bytes_sent"] > 2000
+    facts = until(lambda: found if "pictures_delivered" in (found := heartbeat_counters(device)) else None)
+    assert facts.keys() >= told["counters"].keys() and facts["pictures_delivered"] == 1
+
+
+def heartbeat_counters(device: Device) -> dict[str, float]:
+    return json.loads((device.folder / "heartbeat").read_text())["facts"].get("counters", {})
+
+
 def test_a_spool_that_cannot_be_had_is_said_in_one_line(device: Device) -> None:
     ended = device.run("run", SPOOL_DIR="/proc/nowhere")
     assert ended.returncode == 78

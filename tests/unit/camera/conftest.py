@@ -1,12 +1,16 @@
-"""A camera that does what a test tells it, and the parts of the service around it."""
+"""A camera that does what a test tells it, the parts of the service around it, and a client of them."""
 
+import io
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+import httpx
 import pytest
+from PIL import Image
 
+from visant_camera.control_values import SavedValues
 from visant_camera.drivers.base import (
     BadFrame,
     CameraAbsent,
@@ -16,14 +20,22 @@ from visant_camera.drivers.base import (
     ControlRefused,
     Opened,
 )
+from visant_camera.drivers.fake.faults import Faults
+from visant_camera.drivers.fake.routes import fault_routes
 from visant_camera.frame import Frame
 from visant_camera.grabber import Grabber
-from visant_camera.health import Condition
-from visant_camera.http.snapshot import Snapshots
-from visant_camera.latest_frame import Waiting
+from visant_camera.health import Health
+from visant_camera.http.aiming import aiming_routes
+from visant_camera.http.aiming.stream import Viewers
+from visant_camera.http.app import make_app
+from visant_camera.http.controls import Controls
+from visant_camera.latest_frame import LatestFrame
+from visant_camera.snapshots import Snapshots
 from visant_runtime.heartbeat import Heartbeat
+from visant_runtime.lifecycle import Stop
 
 INTERVAL = 0.01
+BRIGHTNESS = Control("brightness", "integer", -64, 64, 1, 0, 0)
 
 
 @dataclass
@@ -92,14 +104,14 @@ class Rig:
     """A grabber with its surroundings, running."""
 
     driver: ScriptedDriver
-    waiting: Waiting
-    condition: Condition
+    latest: LatestFrame
+    health: Health
     grabber: Grabber
     snapshots: Snapshots
 
     def until(self, state: str, timeout: float = 15.0) -> None:
-        """Waits until the condition says `state`."""
-        wait_until(lambda: self.condition.state().state == state, timeout)
+        """Waits until the health says `state`."""
+        wait_until(lambda: self.health.state().state == state, timeout)
 
 
 def wait_until(true: Callable[[], bool], timeout: float = 15.0) -> None:
@@ -126,11 +138,11 @@ def make_rig(driver: ScriptedDriver) -> Iterator[Callable[..., Rig]]:
     made: list[Rig] = []
 
     def make(*, idle_after: float = 60.0, heartbeat: Heartbeat | None = None, **given: object) -> Rig:
-        condition = Condition("scripted", heartbeat)
-        waiting = Waiting(quality=90, idle_after=idle_after)
+        health = Health("scripted", heartbeat)
+        latest = LatestFrame(quality=90, idle_after=idle_after)
         options = {"warmup": 0, "stall_after": 0.2, "margin": None, "heartbeat": heartbeat, **given}
-        grabber = Grabber(driver, waiting, condition, **options)  # type: ignore[arg-type]
-        made.append(Rig(driver, waiting, condition, grabber, Snapshots(waiting, condition)))
+        grabber = Grabber(driver, latest, health, **options)  # type: ignore[arg-type]
+        made.append(Rig(driver, latest, health, grabber, Snapshots(latest, health)))
         grabber.start()
         return made[-1]
 
@@ -147,3 +159,31 @@ def rig(make_rig: Callable[..., Rig]) -> Rig:
     made = make_rig()
     made.until("ok")
     return made
+
+
+@pytest.fixture
+async def web(rig, driver, tmp_path):
+    """A client of the whole app; `web.saved` are the kept controls."""
+    driver.settable = {"brightness": BRIGHTNESS}
+    saved = SavedValues(tmp_path)
+    routes = [
+        *Controls(rig.grabber, saved).routes(),
+        *aiming_routes(Viewers(rig.latest, Stop())),
+        *fault_routes(Faults()),
+    ]
+    app = make_app(rig.snapshots, rig.health, routes)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://camera") as client:
+        client.saved = saved
+        yield client
+
+
+@pytest.fixture
+def picture() -> Callable[..., bytes]:
+    """`picture("red", "PNG", wanted=(32, 16))`: an image file's bytes, all of one colour."""
+
+    def draw(colour: str, kind: str = "JPEG", wanted: tuple[int, int] = (32, 16)) -> bytes:
+        file = io.BytesIO()
+        Image.new("RGB", wanted, colour).save(file, kind)
+        return file.getvalue()
+
+    return draw

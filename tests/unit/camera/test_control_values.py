@@ -84,3 +84,17 @@ def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
     monkeypatch.setattr("os.fsync", lambda descriptor: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     assert not saved.update("C920", {"brightness": 2})
     assert SavedValues(tmp_path).of("C920") == {"brightness": 1}
+
+
+def test_kept_controls_are_set_again_after_each_open(make_rig, driver, tmp_path, until):
+    driver.settable = {"brightness": BRIGHTNESS}
+    saved = SavedValues(tmp_path)
+    saved.update("Scripted", {"brightness": 9, "gone_with_the_old_camera": 1})
+    rig = make_rig(on_open=saved.restore)
+    rig.until("ok")
+    assert driver.history == [("brightness", 9)]
+    driver.present = False
+    rig.until("camera_absent")
+    driver.present = True
+    rig.until("ok")
+    assert driver.history == [("brightness", 9)] * 2

@@ -27,7 +27,7 @@ def test_nothing_is_copied_while_nobody_asks(rig, driver, until):
     begin = driver.frames
     until(lambda: driver.frames > begin + 20)
     assert driver.copies == 0
-    assert rig.condition.state().idle
+    assert rig.health.state().idle
 
 
 async def test_after_a_fresh_picture_draining_goes_on_without_copies(rig, driver, until):
@@ -43,7 +43,7 @@ async def test_frames_are_copied_for_a_while_after_somebody_took_an_older_one(ma
     await rig.snapshots.take(max_age=0.5, timeout=1)
     copies = driver.copies
     until(lambda: driver.copies > copies + 5)
-    until(lambda: rig.condition.state().idle)
+    until(lambda: rig.health.state().idle)
     copies, begin = driver.copies, driver.frames
     until(lambda: driver.frames > begin + 10)
     assert driver.copies == copies
@@ -53,7 +53,7 @@ async def test_a_picture_after_idling_is_as_fresh_as_any(make_rig, driver, until
     rig = make_rig(idle_after=0.05)
     rig.until("ok")
     await rig.snapshots.take(max_age=0.5, timeout=1)
-    until(lambda: rig.condition.state().idle)
+    until(lambda: rig.health.state().idle)
     asked = time.monotonic()
     picture, _ = await rig.snapshots.take(max_age=None, timeout=1)
     assert picture.exposed.monotonic >= asked
@@ -63,10 +63,10 @@ def test_an_unplugged_camera_is_closed_at_once_and_said(rig, driver, until):
     driver.present = False
     gone = datetime.now(UTC)
     rig.until("camera_absent")
-    assert (rig.condition.state().last_error_at - gone).total_seconds() < 2
+    assert (rig.health.state().last_error_at - gone).total_seconds() < 2
     until(lambda: driver.closes >= driver.opens)
-    assert rig.condition.state().detail in ("it was unplugged", "it is unplugged")
-    assert rig.condition.state().width is None
+    assert rig.health.state().detail in ("it was unplugged", "it is unplugged")
+    assert rig.health.state().width is None
 
 
 def test_a_stall_is_said_within_two_seconds_with_the_default_setting(make_rig, driver):
@@ -75,7 +75,7 @@ def test_a_stall_is_said_within_two_seconds_with_the_default_setting(make_rig, d
     driver.sending = False
     stopped = datetime.now(UTC)
     rig.until("camera_stalled")
-    assert (rig.condition.state().last_error_at - stopped).total_seconds() < 2
+    assert (rig.health.state().last_error_at - stopped).total_seconds() < 2
 
 
 def test_a_stalled_camera_stays_stalled_until_a_frame_proves_otherwise(rig, driver, until):
@@ -83,7 +83,7 @@ def test_a_stalled_camera_stays_stalled_until_a_frame_proves_otherwise(rig, driv
     rig.until("camera_stalled")
     opens = driver.opens
     until(lambda: driver.opens > opens)
-    assert rig.condition.state().state == "camera_stalled", "an open device that sends nothing is no progress"
+    assert rig.health.state().state == "camera_stalled", "an open device that sends nothing is no progress"
     driver.sending = True
     rig.until("ok")
 
@@ -188,12 +188,12 @@ def test_the_heartbeat_says_degraded_but_healthy_while_the_camera_is_away(make_r
 
 
 def test_the_frame_rate_is_measured(rig, until):
-    until(lambda: rig.condition.state().fps is not None)
-    assert 1 < rig.condition.state().fps <= 101
+    until(lambda: rig.health.state().fps is not None)
+    assert 1 < rig.health.state().fps <= 101
 
 
 def test_refused_wishes_are_shown(rig):
-    assert rig.condition.state().refusals == ("size 8x8: got 4x2",)
+    assert rig.health.state().refusals == ("size 8x8: got 4x2",)
 
 
 def test_stopping_closes_the_camera(rig, driver):

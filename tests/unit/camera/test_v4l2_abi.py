@@ -4,7 +4,7 @@ import ctypes
 
 import pytest
 
-from visant_camera.drivers.v4l2 import abi as abi
+from visant_camera.drivers.v4l2 import abi
 
 # As strace and the kernel's documentation show them on 64-bit machines.
 PUBLISHED = {

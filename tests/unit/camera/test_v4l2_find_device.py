@@ -2,20 +2,20 @@ from pathlib import Path
 
 import pytest
 
-from visant_camera.drivers.v4l2.find_device import Device, Finder, NoCamera, lasting_names, plugged_in
+from visant_camera.drivers.v4l2.find_device import Finder, NoCamera, VideoDevice, lasting_names, plugged_in
 
-LEFT = Device("/dev/video0", "Left", "usb1/1-1", "046d:0825", "A1")
-RIGHT = Device("/dev/video2", "Right", "usb1/1-2", "1bcf:2b8a", "B2")
+LEFT = VideoDevice("/dev/video0", "Left", "usb1/1-1", "046d:0825", "A1")
+RIGHT = VideoDevice("/dev/video2", "Right", "usb1/1-2", "1bcf:2b8a", "B2")
 
 
-def moved(device: Device, node: str, port: str | None = None) -> Device:
-    return Device(node, device.name, port or device.port, device.model, device.serial, device.index)
+def moved(device: VideoDevice, node: str, port: str | None = None) -> VideoDevice:
+    return VideoDevice(node, device.name, port or device.port, device.model, device.serial, device.index)
 
 
 class Ports:
     """What is plugged in, to be changed at will."""
 
-    def __init__(self, *devices: Device) -> None:
+    def __init__(self, *devices: VideoDevice) -> None:
         self.devices = list(devices)
 
     def finder(self, source: str = "0") -> Finder:
@@ -43,7 +43,7 @@ def test_nothing_plugged_in_is_said() -> None:
 
 
 def test_a_camera_with_two_picture_nodes_counts_as_one() -> None:
-    infrared = Device("/dev/video2", "Left", LEFT.port, LEFT.model, LEFT.serial, index=2)
+    infrared = VideoDevice("/dev/video2", "Left", LEFT.port, LEFT.model, LEFT.serial, index=2)
     assert Ports(infrared, LEFT).finder("5").find() == LEFT
     assert Ports(infrared, LEFT).finder("2").find() == infrared
 
@@ -78,7 +78,7 @@ def test_a_neighbour_that_came_unnoticed_is_told_from_a_replacement_by_when_it_c
     ports.devices = [RIGHT]  # there at the first look after the loss: it was there before
     with pytest.raises(NoCamera):
         finder.find()
-    third = Device("/dev/video4", "Third", "usb1/1-3", "aaaa:bbbb")
+    third = VideoDevice("/dev/video4", "Third", "usb1/1-3", "aaaa:bbbb")
     ports.devices = [RIGHT, third]  # came later
     assert finder.find() == third
 
@@ -102,7 +102,7 @@ def test_the_chosen_one_is_known_by_its_serial_on_another_port() -> None:
     ports.devices = [RIGHT]
     with pytest.raises(NoCamera):
         finder.find()
-    stranger = Device("/dev/video6", "Third", "usb1/1-3", "aaaa:bbbb")
+    stranger = VideoDevice("/dev/video6", "Third", "usb1/1-3", "aaaa:bbbb")
     ports.devices = [RIGHT, stranger, moved(LEFT, "/dev/video4", "usb1/1-4")]
     assert finder.find().name == "Left"
 
@@ -145,12 +145,12 @@ def test_on_a_raspberry_pi_only_the_webcams_picture_node_is_a_camera(tmp_path: P
     node(sysfs, 30, "rp1-cfe-csi2_ch0", tmp_path / "soc" / "csi", driver="rp1-cfe")
     asked = []
 
-    def takes_pictures(device: Device) -> bool:
+    def takes_pictures(device: VideoDevice) -> bool:
         asked.append(device.node)
         return device.index == 0
 
     found = plugged_in(sysfs, takes_pictures=takes_pictures)
-    assert found == [Device("/dev/video0", "HD Pro Webcam C920", str(usb), "046d:082d", "77F3", 0)]
+    assert found == [VideoDevice("/dev/video0", "HD Pro Webcam C920", str(usb), "046d:082d", "77F3", 0)]
     assert sorted(asked) == ["/dev/video0", "/dev/video1"]  # the Pi's own nodes are not even opened
 
 

@@ -30,3 +30,16 @@ async def test_errors_of_the_database_that_pass_are_503_and_others_are_ours(
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
         assert (await client.get("/")).status_code == status
+
+
+async def test_a_connection_that_ends_without_a_word_is_503_too() -> None:
+    app = FastAPI()
+    problems.install(app)
+
+    @app.get("/")
+    async def fails() -> None:
+        raise ConnectionResetError
+
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        assert (await client.get("/")).status_code == 503

@@ -66,7 +66,8 @@ def test_each_example_is_what_the_contract_reads(name: str, text: str) -> None:
     elif name == "trigger_row":
         times = {"created_at", "expires_at", "sent_at", "ended_at"}
         fields = {k: v for k, v in given.items() if k in Trigger.__dataclass_fields__}
-        row = Trigger(config=None, **{k: datetime.fromisoformat(v) if k in times else v for k, v in fields.items()})
+        values: dict[str, Any] = {k: datetime.fromisoformat(v) if k in times else v for k, v in fields.items()}
+        row = Trigger(config=None, **values)
         assert set(trigger(row, None)) == set(given)
         stored, made = (datetime.fromisoformat(given[key]) for key in ("stored_at", "created_at"))
         assert given["latency_ms"] == round((stored - made).total_seconds() * 1000, 3)

@@ -56,8 +56,8 @@ def test_a_device_without_any_network_says_so() -> None:
 
 def test_a_session_is_nobodys_guess_and_a_pin_has_six_digits() -> None:
     gate = Gate("123456", lambda: None)
-    verdict, session = gate.enter("a", " 123 456 ")
-    assert verdict == "right"
+    answer, session = gate.enter("a", " 123 456 ")
+    assert answer == "right"
     assert gate.admits(session)
     assert not any(gate.admits(one) for one in (None, "", session[:-1], "123456"))
     assert len(session) >= 32

@@ -12,7 +12,7 @@ from visantctl.errors import Problem
 from visantctl.fleet import boot_partition, clone
 from visantctl.fleet.first_boot import FirstBoot
 from visantctl.host import durable
-from visantctl.host.settings import read_env_file
+from visantctl.host.env_file import read_env_file
 from visantctl.network import hotspot, hotspot_service
 from visantctl.wiring import Device
 

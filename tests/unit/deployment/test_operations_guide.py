@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from visantctl import cli
-from visantctl.doctor import configuration
+from visantctl.host import env_file
 
 from visant_contract.outcome import Reason
 
@@ -35,7 +35,7 @@ def test_each_command_is_one_of_visantctl(command: str) -> None:
 
 
 def test_settings_that_it_names_exist() -> None:
-    known = configuration.known_keys((TREE / ".env.device.example").read_text())
+    known = env_file.known_keys((TREE / ".env.device.example").read_text())
     named = set(re.findall(r"\b(?:CAMERA|CAPTURE|SPOOL|UPDATE|HTTPS?|NO|SSL)_[A-Z_]+\b", GUIDE)) - {"MAX_CAPTURE_BYTES"}
     assert named <= known
 

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from visantctl.doctor import services
-from visantctl.host import status as status_module
+from visantctl.doctor.checks import release
 from visantctl.releases.stack import Container
+from visantctl.service import status as status_module
 
 UP, STARTS, ILL = ("running", "healthy"), ("running", "starting"), ("running", "unhealthy")
 
@@ -27,7 +27,7 @@ class Device:
         self.settings = SimpleNamespace(channel="stable", pin="", update_url="", project="visant")
         self.engine = None
         monkeypatch.setattr(status_module, "containers", self._containers)
-        monkeypatch.setattr(services, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=lambda _: None))
+        monkeypatch.setattr(release, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=lambda _: None))
 
     def _containers(self, *_: object) -> list[Container]:
         return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
@@ -58,7 +58,7 @@ def test_doctor_mends_nothing_on_a_device_that_just_starts(tmp_path: Any, monkey
     device: Any = Device(
         tmp_path, monkeypatch, at_first, at_first, [container("camera", UP), container("uploader", UP)]
     )
-    assert [(one.level, one.fix) for one in services.stack(device)] == [("PASS", ())]
+    assert [(one.level, one.fix) for one in release.check(device)] == [("PASS", ())]
 
 
 def test_a_service_that_does_not_get_beyond_its_start_is_told_and_left(
@@ -66,7 +66,7 @@ def test_a_service_that_does_not_get_beyond_its_start_is_told_and_left(
 ) -> None:
     device: Any = Device(tmp_path, monkeypatch, [container("camera", STARTS), container("uploader", UP)])
     clock = iter(range(0, 1000, 10))
-    monkeypatch.setattr(services, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None))
-    [found] = services.stack(device)
+    monkeypatch.setattr(release, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None))
+    [found] = release.check(device)
     assert (found.level, found.fix) == ("WARN", ())
     assert found.text == "still starting: camera"

@@ -128,7 +128,7 @@ def test_it_refuses_where_visantctl_is_damaged_until_it_is_told_to_delete(host: 
     if damage == "absent":
         shutil.rmtree(kit / "visantctl")
     else:
-        (kit / "visantctl/host/settings.py").write_text("def read_env_file(")
+        (kit / "visantctl/host/env_file.py").write_text("def read_env_file(")
     code, out = host.uninstall(deployment=kit)
     assert code == 1
     assert "cannot be counted" in out

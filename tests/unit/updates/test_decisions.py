@@ -7,9 +7,9 @@ import pytest
 from visantctl.errors import Misconfigured, Refused
 from visantctl.host.settings import Settings
 from visantctl.releases.manifest import Release, parse
-from visantctl.releases.version import is_version, order
 from visantctl.updates.decide import reason_to_wait
 from visantctl.updates.rollout import bucket, takes_part
+from visantctl.version import is_version, order
 
 
 def manifest(**changes: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from visantctl.host import run
+from visantctl.service import run
 
 
 def hand_over(stopping: threading.Event) -> None:
@@ -24,7 +24,7 @@ _IN_A_PROCESS_OF_ITS_OWN = """
 import os, signal, sys, threading
 from pathlib import Path
 from types import SimpleNamespace
-from visantctl.host import run
+from visantctl.service import run
 
 heard = []
 signal.signal(signal.SIGTERM, lambda number, _frame: heard.append(number))

@@ -12,10 +12,11 @@ import pytest
 from visantctl import cli
 from visantctl.errors import Busy, Misconfigured, Refused
 from visantctl.host import durable
+from visantctl.host.env_file import read_env_file
 from visantctl.host.lock import is_held, update_lock
 from visantctl.host.log import Log
 from visantctl.host.place import Place
-from visantctl.host.settings import Settings, read_env_file
+from visantctl.host.settings import Settings
 from visantctl.releases.signature import verify
 from visantctl.releases.source import Archive, Channel
 from visantctl.updates.ledger import Ledger

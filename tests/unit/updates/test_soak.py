@@ -1,4 +1,4 @@
-"""The verdict on a new release, from what was seen."""
+"""Whether a new release is judged fit, by what was seen."""
 
 from dataclasses import replace
 
@@ -36,7 +36,7 @@ def test_nothing_is_wrong_with_a_well_release() -> None:
         (replace(WELL, containers=(CAMERA, CAMERA)), "or several"),
     ],
 )
-def test_a_fault_is_a_verdict_at_once(now: Observation, said: str) -> None:
+def test_a_fault_is_unfit_at_once(now: Observation, said: str) -> None:
     assert said in str(fault(WANTED, WELL, now))
 
 
@@ -60,17 +60,17 @@ def test_what_was_away_before_may_be_away_after_but_the_camera_service_must_say_
     assert unsettled(Baseline(), replace(away, camera="silent: refused")) is not None
 
 
-def test_a_stream_that_comes_back_in_time_is_no_verdict() -> None:
+def test_a_stream_that_comes_back_in_time_is_fit() -> None:
     looks = iter([replace(WELL, stream=False)] * 3 + [WELL] * 50)
     watch(lambda: next(looks), WANTED, BOTH, seconds=0.05, settle=10)
 
 
-def test_a_stream_that_stays_away_is_a_verdict() -> None:
+def test_a_stream_that_stays_away_is_unfit() -> None:
     with pytest.raises(Unfit, match="stream"):
         watch(lambda: replace(WELL, stream=False), WANTED, BOTH, seconds=0.05, settle=0.2)
 
 
-def test_an_engine_that_was_restarted_is_no_verdict_on_the_release() -> None:
+def test_an_engine_that_was_restarted_judges_no_release() -> None:
     redis = replace(CAMERA, service="redis", id="r1")
     first = replace(WELL, containers=(CAMERA, redis))
     anew = replace(WELL, containers=(replace(CAMERA, status="exited"), replace(redis, started_at="t1")))

@@ -12,6 +12,7 @@ from visant_contract.outcome import OutcomeReport, Reason
 from visant_contract.stream import CommandEntry, Deadline
 from visant_uploader.capture.deadline import Moment
 from visant_uploader.counters import Counters
+from visant_uploader.spool.figures import Limits
 from visant_uploader.spool.file_format import SpoolHeader
 from visant_uploader.spool.store import Spool
 
@@ -72,9 +73,17 @@ class Make:
         return cls.picture(trigger_id, kind="report", report=said, **more)
 
     @classmethod
-    def spool(cls, root: Path, **more: Any) -> Spool:
+    def spool(
+        cls,
+        root: Path,
+        *,
+        max_bytes: int = 1 << 30,
+        min_free_bytes: int = 0,
+        counters: Counters | None = None,
+        free_bytes: Callable[[Path], int] | None = None,
+    ) -> Spool:
         """Closed when the test ends."""
-        one = Spool(root, **{"max_bytes": 1 << 30, "min_free_bytes": 0, "counters": Counters(), **more})
+        one = Spool(root, Limits(max_bytes, min_free_bytes), counters or Counters(), free_bytes=free_bytes)
         cls.spools.append(one)
         return one
 

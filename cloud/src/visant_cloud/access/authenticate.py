@@ -32,55 +32,90 @@ def bearer(request: Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
-async def admit(request: Request, device_id: str, *, register: bool = False) -> Device:
+async def token_holder(request: Request) -> Device | None:
+    """The device whose token the request carries; None without a token, and where AUTH=open asks for none.
+
+    401 for a token that is not valid here. This one read authenticates the request.
+    """
+    cloud = cloud_of(request)
+    token = bearer(request)
+    if token is None or cloud.settings.auth == "open":
+        return None
+    async with cloud.database.reading() as connection:
+        found = await devices.find_by_token(connection, credentials.digest(token))
+    if found is None or found.token_revoked:
+        raise _bad_token()
+    return found
+
+
+async def device(request: Request, device_id: str, *, register: bool = False) -> Device:
     """The device that calls, checked: 401 without or with a wrong token, 403 for another's or a barred device.
 
     `register`: where AUTH=open, an unknown id becomes a device. Writes only at a device's first time.
     """
     cloud = cloud_of(request)
-    token = bearer(request)
-    is_open = cloud.settings.auth == "open"
-    async with cloud.database.reading() as connection:
-        if token is not None and not is_open:
-            device = await devices.find_by_token(connection, credentials.digest(token))
-        else:
-            device = await devices.find(connection, device_id)
-    if is_open:
-        if device is None and register and valid_device_id(device_id):
-            device = await _registered(cloud, device_id)
-        if device is None:
-            raise unknown_device(device_id)
-    elif token is not None:
-        if device is None or device.token_revoked:
-            raise _bad_token()
-        if device.device_id != device_id:
-            raise Refusal(403, f"This token belongs to another device than {device_id[:100]!r}", "other_device")
-        if device.token_seen_at is None:
-            device = replace(device, token_seen_at=cloud.now())
-            async with cloud.database.writing() as connection:
-                await devices.change(connection, device_id, token_seen_at=device.token_seen_at)
-            cloud.hub.disconnect(device_id, by_id_alone=True)  # who has no token is not this device any more
-    elif device is None or not device.by_id_alone:
-        raise _no_token()
-    if not device.active:
-        raise Refusal(403, f"Device {device_id} is not active", "not_active")
-    return device
-
-
-async def expect_device(request: Request) -> None:
-    """401 for whoever can be no device, known before the body says which one calls: it is large, and anybody's."""
-    cloud = cloud_of(request)
+    holder = await token_holder(request)
+    if holder is not None:
+        return await _welcome(cloud, holder, holder, device_id)
+    found = await _find(cloud, device_id)
     if cloud.settings.auth == "open":
-        return
-    token = bearer(request)
+        if found is None and register and valid_device_id(device_id):
+            found = await _registered(cloud, device_id)
+        if found is None:
+            raise unknown_device(device_id)
+    elif found is None:
+        raise _no_token()
+    return await _welcome(cloud, holder, found, device_id)
+
+
+async def possible_device(request: Request) -> Device | None:
+    """`token_holder` for a request whose body says which device calls: known before the body, which is large, is read.
+
+    401 as well without a token where no device may come without one.
+    """
+    cloud = cloud_of(request)
+    holder = await token_holder(request)
+    if holder is None and cloud.settings.auth != "open":
+        async with cloud.database.reading() as connection:
+            if not await devices.any_by_id_alone(connection):
+                raise _no_token()
+    return holder
+
+
+async def named_device(request: Request, holder: Device | None, device_id: str) -> Device:
+    """The device that the body names, checked against what `possible_device` found: as `device`, and 404 comes first.
+
+    Who holds the token that came with the request is not read again: it is let in as it was when the request began.
+    """
+    cloud = cloud_of(request)
+    found = holder if holder is not None and holder.device_id == device_id else await _find(cloud, device_id)
+    if found is None:
+        raise unknown_device(device_id)
+    return await _welcome(cloud, holder, found, device_id)
+
+
+async def _welcome(cloud: Cloud, holder: Device | None, found: Device, device_id: str) -> Device:
+    """`found` by the token of `holder`, or by the id alone: 401 or 403 where it may not act as `device_id`."""
+    if holder is not None:
+        if holder.device_id != device_id:
+            raise Refusal(403, f"This token belongs to another device than {device_id[:100]!r}", "other_device")
+        if holder.token_seen_at is None:
+            now = cloud.now()
+            async with cloud.database.writing() as connection:
+                if not await devices.mark_token_seen(connection, device_id, holder.token_hash, now):
+                    raise _bad_token()
+            found = replace(holder, token_seen_at=now)
+            cloud.hub.disconnect(device_id, by_id_alone=True)  # who has no token is not this device any more
+    elif cloud.settings.auth != "open" and not found.by_id_alone:
+        raise _no_token()
+    if not found.active:
+        raise Refusal(403, f"Device {device_id} is not active", "not_active")
+    return found
+
+
+async def _find(cloud: Cloud, device_id: str) -> Device | None:
     async with cloud.database.reading() as connection:
-        if token is None:
-            welcome = await devices.any_by_id_alone(connection)
-        else:
-            device = await devices.find_by_token(connection, credentials.digest(token))
-            welcome = device is not None and not device.token_revoked
-    if not welcome:
-        raise _no_token() if token is None else _bad_token()
+        return await devices.find(connection, device_id)
 
 
 def _no_token() -> Refusal:
@@ -95,17 +130,6 @@ async def _registered(cloud: Cloud, device_id: str) -> Device | None:
     async with cloud.database.writing() as connection:
         await devices.create(connection, device_id, cloud.now())
         return await devices.find(connection, device_id)
-
-
-def still_welcome(before: Device, now: Device, auth: str) -> bool:
-    """Whether an open stream that began as `before` may go on."""
-    if not now.active:
-        return False
-    if auth == "open":
-        return True
-    if before.by_id_alone and not now.by_id_alone:
-        return False
-    return not now.token_revoked and now.token_hash == before.token_hash
 
 
 async def find_caller(request: Request) -> Caller | None:

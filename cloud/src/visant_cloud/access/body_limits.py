@@ -8,7 +8,7 @@ from visant_cloud.problems import Refusal, problem
 from visant_cloud.store.database import MAX_DEPTH, clean
 
 MAX_BODY_BYTES = 256 << 10
-"""Nothing that devices, programs or pages send is larger, captures apart: routes/captures.py counts those itself."""
+"""Nothing that devices, programs or pages send is larger, captures apart: captures/intake.py counts those itself."""
 _CAPTURES = "/v1/captures"
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from visant_cloud.access import credentials
 from visant_cloud.settings import CloudSettings
 from visant_cloud.store import access, devices
-from visant_cloud.store.database import Database
+from visant_cloud.store.database import Database, first_line
 from visant_cloud.store.schema import migrate
 from visant_contract.ids import valid_device_id
 from visant_runtime import settings
@@ -36,7 +36,7 @@ def main(command: str, arguments: Sequence[str]) -> int:
         print(f"[ERROR] {error}", file=sys.stderr)
         return 1
     except (SQLAlchemyError, OSError) as error:
-        settings.fail(f"the database cannot be used ({str(error).splitlines()[0][:300]}): check DATABASE_URL, DATA_DIR")
+        settings.fail(f"the database cannot be used ({first_line(error)[:300]}): check DATABASE_URL, DATA_DIR")
 
 
 async def _with_database(

@@ -42,7 +42,7 @@ async def enrol(
                 f"make a code with visant-cloud enrol-code --device-id {wanted} --replace",
                 "exists",
             )
-    if not await access.use_enrol_code(connection, code_hash, wanted, now):
+    if not await access.spend_enrol_code(connection, code_hash, wanted, now):
         raise Refusal(403, "The enrolment code was used already", "used_code")
     token = credentials.device_token()
     if existing is None:

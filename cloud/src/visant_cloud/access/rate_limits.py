@@ -15,7 +15,7 @@ class RateLimits:
         self._keys = keys
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def take(self, key: str) -> int | None:
+    def acquire(self, key: str) -> int | None:
         """None: go ahead. Otherwise the whole seconds after which there is room again."""
         now = self._clock()
         left, at = self._buckets.pop(key, (self._burst, now))

@@ -13,7 +13,7 @@ _at_once = asyncio.Semaphore(2)  # each verification takes 64 MiB
 
 async def sign_in(cloud: Cloud, name: str, password: str, address: str) -> str:
     """The new session's secret. Raises Refusal: 401 wrong, 429 too often, counted by address and by name."""
-    waits = [cloud.sign_ins.take(key) for key in (f"address {address}", f"name {name.lower()}")]
+    waits = [cloud.sign_in_limits.acquire(key) for key in (f"address {address}", f"name {name.lower()}")]
     wait = max((one for one in waits if one is not None), default=None)
     if wait is not None:
         raise Refusal(429, f"Too many attempts: try again in {wait} s", "rate", retry_after=wait)

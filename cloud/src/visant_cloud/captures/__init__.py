@@ -1,1 +1,1 @@
-"""Pictures on their way in, and where they lie."""
+"""Pictures on their way in, what reads them, and where they lie."""

@@ -5,70 +5,20 @@ picture. A picture without a row, left by a crash in between or by a database th
 set aside into `<root>/.without-record`.
 """
 
-import hashlib
 import os
 import shutil
-import warnings
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
-from io import BytesIO
 from pathlib import Path
 
-from PIL import Image
-
+from visant_cloud.captures.decode import Picture
 from visant_runtime.kill_point import kill_point
 
-THUMBNAIL = (320, 320)
 WITHOUT_RECORD = ".without-record"
-_MAX_PIXELS = 200_000_000  # a decompression bomb is a small file that claims more
 
 
-class NotAPicture(ValueError):
-    """The bytes are no JPEG at all."""
-
-
-class BrokenPicture(ValueError):
-    """A JPEG that cannot be decoded."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """What was found in the bytes."""
-
-    jpeg: bytes
-    width: int
-    height: int
-    sha256: str
-    thumbnail: bytes
-
-
-def examine(jpeg: bytes) -> Picture:
-    """Decodes the whole picture once, at thumbnail size. Takes about 10 ms for 1920x1080: call it in a thread."""
-    if not jpeg.startswith(b"\xff\xd8\xff"):
-        raise NotAPicture("the bytes do not begin as a JPEG does (FF D8 FF)")
-    if not jpeg.rstrip(b"\0").endswith(b"\xff\xd9"):  # some encoders pad with zeros
-        raise BrokenPicture("the JPEG is cut off: its end marker (FF D9) is missing")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(BytesIO(jpeg), formats=["JPEG"]) as image:
-                width, height = image.size
-                if width * height > _MAX_PIXELS:
-                    raise BrokenPicture(f"the JPEG claims {width}x{height} pixels")
-                image.draft("RGB", THUMBNAIL)
-                image.thumbnail(THUMBNAIL)
-                small = BytesIO()
-                image.convert("RGB").save(small, "JPEG", quality=80)
-    except BrokenPicture:
-        raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise BrokenPicture(f"the JPEG cannot be decoded: {error}") from None
-    return Picture(jpeg, width, height, hashlib.sha256(jpeg).hexdigest(), small.getvalue())
-
-
-class Pictures:
+class PictureStorage:
     """The folder."""
 
     def __init__(self, root: Path) -> None:
@@ -113,7 +63,7 @@ class Pictures:
         self.thumbnail_path(device_id, received_at, record_id).unlink(missing_ok=True)
 
     def set_aside(self, paths: Iterable[Path], before: float) -> int:
-        """Takes away those written before then (Unix time), and returns how many they were.
+        """Sets aside those written before then (Unix time), and returns how many they were.
 
         A whole picture goes where a person can look at it; a draft or a thumbnail can be made again and goes.
         """
@@ -135,6 +85,14 @@ class Pictures:
         """One for each device and month."""
         devices = (path for path in self._root.iterdir() if path.is_dir() and path.name != WITHOUT_RECORD)
         return [month for device in devices for month in device.iterdir() if month.is_dir()]
+
+
+def lost_with_the_container(data_dir: Path) -> str | None:
+    """One line of warning where this runs in a container and the folder lies in no volume."""
+    contained = os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv") or "DYNO" in os.environ
+    if contained and os.stat(data_dir).st_dev == os.stat("/").st_dev:
+        return f"DATA_DIR={data_dir} lies in the container, not in a volume: pictures are lost with the container"
+    return None
 
 
 def by_record(folder: Path) -> dict[str, list[str]]:

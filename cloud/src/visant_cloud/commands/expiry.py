@@ -5,17 +5,18 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from visant_cloud.store import triggers
-from visant_cloud.store.database import Database
+from visant_cloud.store.database import DATABASE_ERRORS, Database
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
+from visant_runtime.periodic import every
 
 log = structlog.get_logger()
 
 TICK = 2.0
-LOOP = "silence"
+"""Seconds between rounds."""
+LOOP = "expiry"
 
 
 class Expiry:
@@ -28,16 +29,19 @@ class Expiry:
 
     async def run(self, stop: Stop, heartbeat: Heartbeat) -> None:
         """Until the end."""
-        heartbeat.expect(LOOP, 60.0)
-        while not await stop.sleep(TICK):
-            try:
-                await self.sweep()
-            except (SQLAlchemyError, OSError, TimeoutError) as error:
-                log.warning("deadlines not looked at", error=str(error)[:200])
-            heartbeat.beat(LOOP)
+        await every(
+            TICK,
+            self.sweep,
+            stop,
+            heartbeat,
+            loop=LOOP,
+            max_age=60.0,
+            survives=DATABASE_ERRORS,
+            complaint="deadlines not looked at",
+        )
 
     async def sweep(self) -> int:
-        """One look; returns how many triggers were given up for now."""
+        """One round; returns how many triggers were given up for now."""
         now = self._now()
         async with self._database.writing() as connection:
             expired = await triggers.expire_silent(connection, now - self._grace, now)

@@ -49,7 +49,7 @@ class CommandHub:
         self._streams: dict[str, set[Subscription]] = {}
         self._closed = False
         self.elsewhere: dict[str, int] = {}
-        """device_id -> open streams that other processes on this database hold (siblings.py)."""
+        """device_id -> open streams that other processes on this database hold (peers.py)."""
 
     @contextmanager
     def subscribe(self, device: Device) -> Iterator[Subscription]:
@@ -96,6 +96,6 @@ class CommandHub:
         """device_id -> open streams of every process, for every device that has one."""
         return {device_id: self.subscribers(device_id) for device_id in sorted({*self._streams, *self.elsewhere})}
 
-    def held(self) -> dict[str, int]:
+    def connected_here(self) -> dict[str, int]:
         """device_id -> open streams of this process alone."""
         return {device_id: len(streams) for device_id, streams in self._streams.items()}

@@ -8,20 +8,16 @@ import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-import structlog
-from sqlalchemy.exc import SQLAlchemyError
-
 from visant_cloud.commands.hub import CommandHub
 from visant_cloud.store import devices, triggers
-from visant_cloud.store.database import Database
+from visant_cloud.store.database import DATABASE_ERRORS, Database
 from visant_cloud.store.devices import Device
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
-
-log = structlog.get_logger()
+from visant_runtime.periodic import every
 
 TICK = 0.5
-"""Seconds between looks at the schedules."""
+"""Seconds between rounds."""
 LOOP = "scheduler"
 
 
@@ -49,16 +45,17 @@ class TriggerScheduler:
 
     async def run(self, stop: Stop, heartbeat: Heartbeat) -> None:
         """Until the end."""
-        heartbeat.expect(LOOP, 60.0)
-        while not await stop.sleep(TICK):
-            try:
-                await self.fire_due()
-            except (SQLAlchemyError, OSError, TimeoutError) as error:
-                log.warning("schedules not looked at", error=str(error)[:200])
-                heartbeat.degraded("database", str(error)[:200])
-            else:
-                heartbeat.degraded("database", None)
-            heartbeat.beat(LOOP)
+        await every(
+            TICK,
+            self.fire_due,
+            stop,
+            heartbeat,
+            loop=LOOP,
+            max_age=60.0,
+            survives=DATABASE_ERRORS,
+            complaint="schedules not looked at",
+            degrades="database",
+        )
 
     async def fire_due(self) -> int:
         """Fires all that is due now; returns how many."""

@@ -8,20 +8,20 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from visant_cloud.store import devices, triggers
-from visant_cloud.store.database import Database
+from visant_cloud.store.database import DATABASE_ERRORS, Database
 
 log = structlog.get_logger()
 
-_RETRY = 1.0  # seconds
+_RETRY = 1.0
+"""Seconds between attempts where the database refuses."""
 
 
 class StreamJournal:
     """Commands written (`pending` becomes `sent`) and devices seen.
 
-    A note lost with the process only means that a row says `pending`, or a device looks unseen, a while longer.
+    An entry lost with the process only means that a row says `pending`, or a device stays unseen, a while longer.
     """
 
     def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
@@ -29,28 +29,28 @@ class StreamJournal:
         self._now = now
         self._seqs: set[int] = set()
         self._device_ids: set[str] = set()
-        self._some = asyncio.Event()
+        self._entries = asyncio.Event()
 
-    def sent(self, seqs: Iterable[int]) -> None:
+    def mark_sent(self, seqs: Iterable[int]) -> None:
         """These triggers were written to a stream."""
         self._seqs.update(seqs)
-        self._some.set()
+        self._entries.set()
 
-    def seen(self, device_id: str) -> None:
+    def mark_seen(self, device_id: str) -> None:
         """This device opened or left a stream just now."""
         self._device_ids.add(device_id)
-        self._some.set()
+        self._entries.set()
 
     async def run(self) -> None:
         """For ever."""
         while True:
-            await self._some.wait()
+            await self._entries.wait()
             if not await self.flush():
                 await asyncio.sleep(_RETRY)
 
     async def flush(self) -> bool:
-        """Writes what is noted; False where the database refused, and the notes are kept."""
-        self._some.clear()
+        """Writes the entries; False where the database refused, and they are kept."""
+        self._entries.clear()
         seqs, self._seqs = self._seqs, set()
         device_ids, self._device_ids = self._device_ids, set()
         if not seqs and not device_ids:
@@ -58,11 +58,11 @@ class StreamJournal:
         try:
             async with self._database.writing() as connection:
                 await triggers.mark_sent(connection, seqs, self._now())
-                await devices.seen(connection, device_ids, self._now())
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
+                await devices.mark_seen(connection, device_ids, self._now())
+        except DATABASE_ERRORS as error:
             log.warning("what streams did is not noted yet, trying again", error=str(error)[:200])
             self._seqs |= seqs
             self._device_ids |= device_ids
-            self._some.set()
+            self._entries.set()
             return False
         return True

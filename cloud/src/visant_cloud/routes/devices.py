@@ -166,7 +166,7 @@ async def configure(request: Request, device_id: str, config: dict[str, Any]) ->
 async def telemetry(request: Request, device_id: str, report: Telemetry) -> None:
     """The device's health; the newest is kept."""
     cloud = cloud_of(request)
-    await authenticate.admit(request, device_id)
+    await authenticate.device(request, device_id)
     async with cloud.database.writing() as connection:
         await devices.change(
             connection,

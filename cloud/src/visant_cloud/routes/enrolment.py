@@ -28,7 +28,7 @@ class EnrolRequest(BaseModel):
 async def exchange(request: Request, wanted: EnrolRequest) -> dict[str, Any]:
     """The device's id and token. The code is spent with it."""
     cloud = cloud_of(request)
-    wait = cloud.enrolments.take(request.client.host if request.client else "")
+    wait = cloud.enrolment_limits.acquire(request.client.host if request.client else "")
     if wait is not None:
         raise Refusal(429, f"Too many enrolments from this address: wait {wait} s", "rate", retry_after=wait)
     async with cloud.database.writing() as connection:

@@ -6,12 +6,12 @@ from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 
 from visant_cloud.access import authenticate
 from visant_cloud.context import cloud_of
 from visant_cloud.problems import Refusal
 from visant_cloud.store import devices, trigger_history
+from visant_cloud.store.database import DATABASE_ERRORS
 from visant_cloud.views import as_json
 
 router = APIRouter(tags=["operations"])
@@ -23,7 +23,7 @@ async def healthz(request: Request) -> dict[str, str]:
     try:
         async with cloud_of(request).database.reading() as connection:
             await connection.execute(text("SELECT 1"))
-    except (SQLAlchemyError, OSError, TimeoutError):
+    except DATABASE_ERRORS:
         raise Refusal(503, "The database does not answer", "database", retry_after=5) from None
     return {"status": "ok"}
 
@@ -41,7 +41,7 @@ async def metrics(request: Request) -> Response:
     for name in as_json.STATES:
         by_state.labels(name).set(states[name])
     streams = Gauge("visant_streams", "Open command streams of this process", registry=registry)
-    streams.set(sum(cloud.hub.held().values()))
+    streams.set(sum(cloud.hub.connected_here().values()))
     ended = Gauge(
         "visant_triggers", "Triggers in the ledger by status and reason", ["status", "reason"], registry=registry
     )

@@ -1,140 +1,13 @@
-"""`GET /v1/devices/{device_id}/commands`: the stream on which a device gets its commands."""
+"""`GET /v1/devices/{device_id}/commands`: a device opens its stream (commands/event_stream.py)."""
 
-import time
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-
-import anyio
-import structlog
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
-from sqlalchemy.exc import SQLAlchemyError
-from starlette.types import Receive, Scope, Send
 
 from visant_cloud.access import authenticate
-from visant_cloud.commands.hub import Subscription
-from visant_cloud.context import Cloud, cloud_of
-from visant_cloud.store import devices, triggers
-from visant_cloud.store.devices import Device
-from visant_cloud.store.triggers import Trigger
-from visant_contract.command import CaptureCommand, UpdateConfigCommand
-from visant_contract.sse import Connected, Ping
+from visant_cloud.commands.event_stream import CommandStream
+from visant_cloud.context import cloud_of
+from visant_cloud.store import devices
 
-log = structlog.get_logger()
 router = APIRouter(tags=["device"])
-
-_BATCH = 100
-"""Commands read at once; more are read when these are written."""
-
-
-class CommandStream(Response):
-    """Sends events until the device goes, the hub closes the stream, or the server stops."""
-
-    media_type = "text/event-stream"
-
-    def __init__(self, cloud: Cloud, device: Device) -> None:
-        self.status_code = 200
-        self.background = None
-        self._cloud = cloud
-        self._device = device
-        # proxies must neither keep nor gather what is sent
-        self.init_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
-        device_id = self._device.device_id
-        with self._cloud.hub.subscribe(self._device) as subscription:
-            log.info("stream opened", device_id=device_id, duplicate=subscription.duplicate)
-            self._cloud.notes.seen(device_id)
-            try:
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._until_gone, receive, tasks.cancel_scope)
-                    await self._send(subscription, send)
-                    tasks.cancel_scope.cancel()
-            finally:
-                log.info("stream closed", device_id=device_id)
-                self._cloud.notes.seen(device_id)
-
-    async def _until_gone(self, receive: Receive, scope: anyio.CancelScope) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        scope.cancel()
-
-    async def _send(self, subscription: Subscription, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        try:
-            async with aclosing(events(self._cloud, self._device, subscription)) as chunks:
-                async for chunk in chunks:
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
-            # ended, not broken: the device comes back and everything that waits is sent again
-            log.warning("stream ended: the database failed", device_id=self._device.device_id, error=str(error)[:200])
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def events(cloud: Cloud, device: Device, subscription: Subscription) -> AsyncGenerator[bytes]:
-    """Every chunk of one stream: `connected`, what waits, then commands as they come and a ping now and then.
-
-    The subscription is older than the first read, so nothing falls between the two. Database connections are
-    held for the reads only.
-    """
-    # finished even where the device has gone: cut off in the middle, it would leave half a connection in the pool
-    with anyio.CancelScope(shield=True):
-        async with cloud.database.reading() as connection:
-            now = await devices.find(connection, device.device_id)  # it may have changed since it was admitted
-    if now is None or not authenticate.still_welcome(device, now, cloud.settings.auth):
-        return
-    subscription.config = now.config
-    ping_every = cloud.settings.ping_every
-    yield event(
-        Connected(
-            device_id=device.device_id,
-            cloud_id=cloud.cloud_id,
-            server_time=cloud.now(),
-            ping_every=ping_every,
-            duplicate=subscription.duplicate,
-            config=now.config,
-        )
-    )
-    last_seq = 0
-    commands = 0
-    next_ping = time.monotonic() + ping_every
-    while not subscription.closed:
-        with anyio.CancelScope(shield=True):  # as above
-            async with cloud.database.reading() as connection:
-                batch = await triggers.waiting(connection, device.device_id, last_seq, cloud.now(), _BATCH)
-        for row in batch:
-            if row.kind == "update_config":
-                subscription.config = row.config
-            yield command(row)
-            last_seq = row.seq
-            commands += 1
-            if subscription.closed:
-                break
-        if batch:
-            cloud.notes.sent(row.seq for row in batch if row.seq <= last_seq)
-        if len(batch) == _BATCH:
-            continue
-        if await subscription.wait(next_ping - time.monotonic()) or subscription.closed:
-            continue
-        yield event(Ping(server_time=cloud.now(), last_id=str(last_seq) if last_seq else None, sent=commands))
-        next_ping = time.monotonic() + ping_every
-
-
-def command(row: Trigger) -> bytes:
-    """A trigger as the device reads it."""
-    if row.kind == "update_config":
-        return event(UpdateConfigCommand(trigger_id=row.trigger_id, config=row.config or {}), row.seq)
-    return event(
-        CaptureCommand(trigger_id=row.trigger_id, type=row.type, issued_at=row.created_at, expires_at=row.expires_at),
-        row.seq,
-    )
-
-
-def event(message: BaseModel, seq: int | None = None) -> bytes:
-    """One SSE event. Old clients read line by line, so the whole object is one `data:` line."""
-    data = f"data: {message.model_dump_json(exclude_none=True)}\n\n"
-    return (data if seq is None else f"id: {seq}\n{data}").encode()
 
 
 @router.get(
@@ -143,7 +16,7 @@ def event(message: BaseModel, seq: int | None = None) -> bytes:
 async def commands(request: Request, device_id: str, device_version: str | None = None) -> CommandStream:
     """The device's commands as server-sent events; every connection begins with all that wait for an outcome."""
     cloud = cloud_of(request)
-    device = await authenticate.admit(request, device_id, register=True)
+    device = await authenticate.device(request, device_id, register=True)
     if device_version and device_version[:100] != device.device_version:
         async with cloud.database.writing() as connection:
             await devices.change(connection, device_id, device_version=device_version[:100])

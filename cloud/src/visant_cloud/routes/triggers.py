@@ -97,7 +97,7 @@ async def outcome(request: Request, device_id: str, trigger_id: TriggerId, repor
         raise another_cloud()
     if report.status != "executed" and report.reason is None:
         raise Refusal(422, f"reason: an outcome `{report.status}` needs one", "invalid")
-    await authenticate.admit(request, device_id)
+    await authenticate.device(request, device_id)
     async with cloud.database.writing() as connection:
         row = await triggers.reported(connection, device_id, trigger_id, report, cloud.now())
     return {"device_id": device_id, "trigger_id": trigger_id, "status": row.status, "reason": row.reason}

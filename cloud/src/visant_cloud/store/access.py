@@ -139,8 +139,8 @@ async def enrol_code(connection: AsyncConnection, code_hash: str) -> EnrolCode |
     return None if row is None else EnrolCode(*row)
 
 
-async def use_enrol_code(connection: AsyncConnection, code_hash: str, device_id: str, now: datetime) -> bool:
-    """Takes the code; False where somebody was faster."""
+async def spend_enrol_code(connection: AsyncConnection, code_hash: str, device_id: str, now: datetime) -> bool:
+    """Spends the code; False where somebody was faster."""
     result = await connection.execute(
         update(enrol_codes)
         .where(enrol_codes.c.code_hash == code_hash, enrol_codes.c.used_at.is_(None))

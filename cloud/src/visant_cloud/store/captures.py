@@ -1,4 +1,4 @@
-"""Stored pictures: one row each, the bytes lie in files (pictures.py)."""
+"""Stored pictures: one row each, the bytes lie in files (captures/storage.py)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -119,7 +119,7 @@ async def known(connection: AsyncConnection, record_ids: Iterable[str]) -> set[s
     return found
 
 
-async def take_older(connection: AsyncConnection, before: datetime, limit: int = 500) -> list[Capture]:
+async def delete_older(connection: AsyncConnection, before: datetime, limit: int = 500) -> list[Capture]:
     """Deletes the oldest rows received before then and returns them; the caller removes the files after the commit."""
     query = select(*_COLUMNS).where(captures.c.received_at < before).order_by(captures.c.received_at).limit(limit)
     found = [_capture(row) for row in await connection.execute(query)]

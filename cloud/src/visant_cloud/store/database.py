@@ -8,9 +8,12 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Row, Table, event, literal_column
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.sql.elements import ColumnElement
 
+DATABASE_ERRORS = (SQLAlchemyError, OSError, TimeoutError)
+"""What reads and writes raise where the database refuses, is away or does not answer in time."""
 _WRITE = "visant_write"
 
 MAX_DEPTH = 32
@@ -56,6 +59,11 @@ class Database:
     async def close(self) -> None:
         """Gives every connection back."""
         await self.engine.dispose()
+
+
+def first_line(error: Exception) -> str:
+    """What an error says without the statement it adds, or its kind: a TimeoutError may say nothing."""
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def to_json(value: Any) -> str:

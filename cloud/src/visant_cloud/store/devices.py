@@ -91,6 +91,16 @@ async def change(connection: AsyncConnection, device_id: str, **values: Any) -> 
     return result.rowcount == 1
 
 
+async def mark_token_seen(connection: AsyncConnection, device_id: str, token_hash: str | None, now: datetime) -> bool:
+    """The device presented its token for the first time; False where it has another token by now."""
+    result = await connection.execute(
+        update(devices)
+        .where(devices.c.device_id == device_id, devices.c.token_hash == token_hash)
+        .values(token_seen_at=now)
+    )
+    return result.rowcount == 1
+
+
 async def renew_token(connection: AsyncConnection, device_id: str, token_hash: str) -> bool:
     """A new token in place of the old one; False where there is no such device.
 
@@ -109,7 +119,7 @@ async def any_by_id_alone(connection: AsyncConnection) -> bool:
     return (await connection.execute(query.limit(1))).first() is not None
 
 
-async def seen(connection: AsyncConnection, device_ids: Iterable[str], now: datetime) -> None:
+async def mark_seen(connection: AsyncConnection, device_ids: Iterable[str], now: datetime) -> None:
     """These devices were heard of just now."""
     wanted = list(device_ids)
     for start in range(0, len(wanted), 500):  # databases limit the parameters of one statement

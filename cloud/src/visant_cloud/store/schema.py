@@ -1,22 +1,32 @@
-"""Brings the database to the current schema, one process at a time."""
+"""Brings the database to the current schema, one process at a time, as soon as it is there."""
 
 import asyncio
 import fcntl
 import secrets
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import structlog
 from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from visant_cloud.store import tables
-from visant_cloud.store.database import Database, insert_new
+from visant_cloud.store.database import DATABASE_ERRORS, Database, first_line, insert_new
+from visant_runtime.settings import SettingsError
+
+log = structlog.get_logger()
 
 _ADVISORY_LOCK = 0x7669_7361_6E74  # "visant"; any number that nobody else takes
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 HEAD = "0003"
 """The newest of `migrations/versions`: where the database is there already, Alembic need not be loaded."""
+
+_PATIENCE = 60.0
+"""Seconds that a database may take to come up beside this process."""
+_PAUSE = 2.0
+"""Seconds between attempts."""
 
 
 def _upgrade(connection: Connection) -> None:
@@ -27,6 +37,26 @@ def _upgrade(connection: Connection) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+async def migrate_when_there(url: str) -> str:
+    """Waits for the database, migrates it and returns its cloud_id. Raises SettingsError where it never comes."""
+    database = Database(url)
+    give_up = time.monotonic() + _PATIENCE
+    try:
+        while True:
+            try:
+                return await migrate(database)
+            except DATABASE_ERRORS as error:
+                reason = first_line(error)[:300]
+                if time.monotonic() > give_up or database.sqlite:
+                    raise SettingsError(
+                        f"the database cannot be used ({reason}): check DATABASE_URL and DATA_DIR"
+                    ) from None
+                log.warning("waiting for the database", reason=reason)
+                await asyncio.sleep(_PAUSE)
+    finally:
+        await database.close()
 
 
 async def migrate(database: Database) -> str:

@@ -174,7 +174,7 @@ def _said(trigger: Trigger) -> list[dict[str, Any]]:
     return [*trigger.history, entry]
 
 
-async def _held(
+async def _locked(
     connection: AsyncConnection, device_id: str, trigger_id: str, now: datetime, type: str, kind: str
 ) -> Trigger:
     """The row, locked, made where the trigger is unknown here (another database, a plain cloud's)."""
@@ -199,7 +199,7 @@ async def _held(
 
 async def captured(connection: AsyncConnection, device_id: str, trigger_id: str, now: datetime, type: str) -> None:
     """A picture is stored: it wins over every other status."""
-    before = await _held(connection, device_id, trigger_id, now, type, "capture")
+    before = await _locked(connection, device_id, trigger_id, now, type, "capture")
     if before.status == "executed":
         return
     await connection.execute(
@@ -217,7 +217,7 @@ async def reported(
     Said again, or said after another final word, it changes nothing. Returns the row as it stands then.
     """
     kind = "update_config" if report.status == "executed" else "capture"
-    before = await _held(connection, device_id, trigger_id, now, str(report.metadata.get("trigger_type", "?")), kind)
+    before = await _locked(connection, device_id, trigger_id, now, str(report.metadata.get("trigger_type", "?")), kind)
     if before.status in OPEN or before.provisional:
         await connection.execute(
             update(triggers)

@@ -76,7 +76,7 @@ def capture(row: Capture) -> dict[str, Any]:
 
 
 def device(row: Device, subscribers: int) -> dict[str, Any]:
-    """One device and whether it is connected to this process."""
+    """One device and how many streams it holds, over all processes."""
     return {
         "device_id": row.device_id,
         "state": state(row, subscribers),

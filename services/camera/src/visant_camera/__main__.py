@@ -33,9 +33,9 @@ def _probe(arguments: Sequence[str]) -> int:
 
 
 def _snapshot(arguments: Sequence[str]) -> int:
-    from visant_camera.commands.snapshot import take
+    from visant_camera.commands.snapshot import snapshot
 
-    return take(arguments)
+    return snapshot(arguments)
 
 
 def _health(arguments: Sequence[str]) -> int:

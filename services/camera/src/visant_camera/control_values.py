@@ -1,4 +1,4 @@
-"""Which control values are allowed, in which order they are set, and where they are kept. Nothing here waits."""
+"""Which control values are allowed, in which order they are set, where they are kept, and setting them again."""
 
 import contextlib
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 from pydantic import StrictBool, StrictInt, TypeAdapter, ValidationError
 
-from visant_camera.drivers.base import Control
+from visant_camera.drivers.base import Control, ControlRefused, Driver, Opened
 
 log = structlog.get_logger()
 Values = dict[str, int]
@@ -78,6 +78,19 @@ class SavedValues:
         """What was chosen for this camera; empty where nothing was."""
         with self._lock:
             return dict(self._values.get(camera, {}))
+
+    def restore(self, driver: Driver, opened: Opened) -> None:
+        """For Grabber(on_open=...): a camera forgets its controls when it loses power."""
+        values = self.of(opened.name)
+        if not values:
+            return
+        controls = driver.controls()
+        for name, value in in_order(values, controls):
+            try:
+                check({name: value}, controls)
+                driver.set_control(name, value)
+            except (NotAllowed, ControlRefused) as error:
+                log.warning("a saved control does not fit this camera", control=name, value=value, error=str(error))
 
     def update(self, camera: str, chosen: Mapping[str, int | None]) -> bool:
         """Takes over `chosen` (None: forget) and writes the file. False: it lasts only until the next restart."""

@@ -1,4 +1,4 @@
-"""One picture as a driver hands it out."""
+"""A frame as a driver hands it out: what drivers, the JPEG coder and the service have in common."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -11,10 +11,11 @@ import structlog
 
 from visant_camera.drivers.base import BadFrame, CameraAbsent, CameraError, CameraStalled, Driver, Opened
 from visant_camera.frame import Frame
-from visant_camera.health import Condition
-from visant_camera.latest_frame import Waiting
+from visant_camera.health import Health
+from visant_camera.latest_frame import LatestFrame
 from visant_contract.outcome import Reason
 from visant_runtime.heartbeat import Heartbeat
+from visant_runtime.lifecycle import Stop
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -28,6 +29,7 @@ BEAT_EVERY = 0.5
 """Seconds; a beat for each of thirty frames a second would be a tenth of what draining costs."""
 MAX_SILENCE = 30.0
 """Seconds that one round may take: an open and a stall together are far below."""
+_CHECK_EVERY = 1.0  # seconds
 
 
 def reopen_delay(attempt: int) -> float:
@@ -41,8 +43,8 @@ class Grabber:
     def __init__(
         self,
         driver: Driver,
-        waiting: Waiting,
-        condition: Condition,
+        latest: LatestFrame,
+        health: Health,
         *,
         warmup: int,
         stall_after: float,
@@ -51,8 +53,8 @@ class Grabber:
         on_open: Callable[[Driver, Opened], None] | None = None,
     ) -> None:
         self._driver = driver
-        self._waiting = waiting
-        self._condition = condition
+        self._latest = latest
+        self._health = health
         self._warmup = warmup
         self._stall_after = stall_after
         self._margin = margin
@@ -116,17 +118,17 @@ class Grabber:
         except CameraError as error:
             self._failures += 1
             self._away = error.reason is Reason.CAMERA_ABSENT
-            self._condition.failed(error)
+            self._health.failed(error)
         finally:
             self._open = False
             self._driver.close()
-            self._condition.closed()
+            self._health.closed()
             self._answer_calls()
 
     def _announce(self, opened: Opened) -> None:
         self.camera_name = opened.name
         margin = opened.timestamp_late if self._margin is None else self._margin
-        self._condition.opened(opened, margin)
+        self._health.opened(opened, margin)
         if self._away:  # one that stalls is opened again every few seconds, perhaps for days
             self._log(opened)
         if self._on_open is not None:
@@ -150,7 +152,7 @@ class Grabber:
         newest = float("-inf")
         while not self._stop.is_set():
             self._answer_calls()
-            want = left == 0 and self._waiting.wanted()
+            want = left == 0 and self._latest.wanted()
             try:
                 frame = self._driver.next_frame(self._stall_after, want=want)
             except BadFrame as error:
@@ -165,18 +167,18 @@ class Grabber:
             advanced_at = good_at
             if left:
                 left -= 1
-                self._condition.warming(left)
+                self._health.warming(left)
                 continue
             self._failures = 0
-            self._condition.frame(idle=not want)
+            self._health.frame(idle=not want)
             if frame is not None:
                 newest = frame.exposed_at
-                self._waiting.offer(frame)
+                self._latest.offer(frame)
 
     def _bad(self, error: BadFrame, since_good: float) -> None:
-        self._condition.bad_frame(error)
+        self._health.bad_frame(error)
         if since_good > self._stall_after:
-            self._condition.failed(error)
+            self._health.failed(error)
         if since_good > BAD_FRAMES_LIMIT:
             raise error
 
@@ -203,3 +205,10 @@ class Grabber:
         if self._heartbeat is not None and now - self._beat_at >= BEAT_EVERY:
             self._beat_at = now
             self._heartbeat.beat(LOOP)
+
+
+async def watch(grabber: Grabber, heartbeat: Heartbeat, stop: Stop) -> None:
+    """The watchdog of the grabber's thread, and the event loop's own beat. Raises what `Grabber.check` raises."""
+    while not await stop.sleep(_CHECK_EVERY):
+        grabber.check()
+        heartbeat.beat("web")

@@ -6,14 +6,47 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from visant_camera.drivers.base import CameraError, Opened
-from visant_camera.http.state import CameraState
 from visant_contract.outcome import REMEDY, Reason
 from visant_runtime.heartbeat import Heartbeat
 
 log = structlog.get_logger()
 _RATE_WINDOW = 2.0  # seconds over which fps is counted
+
+
+class CameraState(BaseModel):
+    """`GET /state`. The first six fields are what the device's telemetry takes over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    state: str
+    """`ok` or a reason of the snapshot interface."""
+    detail: str | None = None
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    """Measured."""
+    bad_frames: int = 0
+    """Received and never served, since the start."""
+    remedy: str | None = None
+    source: str
+    """Without credentials."""
+    name: str | None = None
+    encoding: str | None = None
+    nominal_fps: float | None = None
+    refusals: tuple[str, ...] = ()
+    """Wishes that the camera did not grant."""
+    freshness_margin: float | None = None
+    """Seconds after the request from which a frame's timestamp counts."""
+    idle: bool = False
+    """Frames are drained without being copied: nobody asks."""
+    frames: int = 0
+    """Received since the start."""
+    opens: int = 0
+    last_error: str | None = None
+    last_error_at: AwareDatetime | None = None
 
 
 @dataclass(frozen=True)
@@ -26,7 +59,7 @@ class Failure:
     wall: datetime
 
 
-class Condition:
+class Health:
     """Safe to use from threads. The grabber tells, others read."""
 
     def __init__(self, source: str, heartbeat: Heartbeat | None = None) -> None:

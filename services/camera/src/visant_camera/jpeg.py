@@ -2,6 +2,9 @@
 
 from visant_camera.frame import Frame
 
+CONVERTED = ("UYVY", "NV12", "GREY")
+"""Uncompressed formats, by V4L2's letters, that some webcams offer alone and that become BGR before a JPEG: 4:2:2,
+4:2:0 in two planes, and infrared cameras' grey."""
 START, END = b"\xff\xd8", b"\xff\xd9"
 _SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0..SOF15 without DHT, JPG, DAC
 
@@ -46,3 +49,19 @@ def encode(frame: Frame, quality: int) -> bytes:
     if not done:
         raise ValueError(f"a {frame.width}x{frame.height} {frame.encoding} frame cannot be encoded")
     return bytes(coded)
+
+
+def to_bgr(format: str, data: bytes, width: int, height: int) -> bytes:
+    """One of CONVERTED as three bytes a pixel, rows from the top. OpenCV is imported only where it is called.
+
+    Raises ValueError where `data` has not the length the format demands.
+    """
+    import cv2
+    import numpy as np
+
+    pixels = np.frombuffer(data, np.uint8)
+    if format == "UYVY":
+        return bytes(cv2.cvtColor(pixels.reshape(height, width, 2), cv2.COLOR_YUV2BGR_UYVY))
+    if format == "NV12":
+        return bytes(cv2.cvtColor(pixels.reshape(height * 3 // 2, width), cv2.COLOR_YUV2BGR_NV12))
+    return bytes(cv2.cvtColor(pixels.reshape(height, width), cv2.COLOR_GRAY2BGR))

@@ -1,4 +1,4 @@
-"""Where requests wait for a frame and the grabber hands frames over; and where the newest one is kept."""
+"""The newest frame: the grabber hands it over here, and requests wait here for one that is new enough."""
 
 import asyncio
 import threading
@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from visant_camera.frame import Frame
-from visant_camera.picture import Picture, moment
+from visant_camera.picture import Picture, exposure_moment
 
 
 @dataclass(eq=False, slots=True)
@@ -16,7 +16,7 @@ class _Waiter:
     loop: asyncio.AbstractEventLoop
 
 
-class Waiting:
+class LatestFrame:
     """`offer` and `wanted` belong to the grabber's thread, the rest to the event loop."""
 
     def __init__(self, *, quality: int, idle_after: float) -> None:
@@ -72,7 +72,7 @@ class Waiting:
 
     def offer(self, frame: Frame) -> None:
         """Hands `frame` to all whom it suits."""
-        exposed = moment(
+        exposed = exposure_moment(
             frame.exposed_at,
             monotonic=time.monotonic(),
             boottime=time.clock_gettime(time.CLOCK_BOOTTIME),

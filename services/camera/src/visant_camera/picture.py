@@ -49,7 +49,7 @@ class Picture:
             return self._jpeg
 
 
-def moment(exposed_at: float, *, monotonic: float, boottime: float, wall: float) -> Moment:
+def exposure_moment(exposed_at: float, *, monotonic: float, boottime: float, wall: float) -> Moment:
     """The other clocks' readings at `exposed_at`, from one reading of all three now (`wall`: seconds since 1970)."""
     age = monotonic - exposed_at
     return Moment(exposed_at, boottime - age, wall - age)

@@ -3,40 +3,13 @@
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from visant_camera.drivers import registry
+from visant_camera.drivers.registry import Declaration, Wishes
 from visant_runtime.settings import Settings
-
-SourceKind = Literal["v4l2", "stream", "video", "image", "fake"]
-IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
-VIDEOS = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".mjpeg", ".mjpg", ".m4v", ".ts"})
-STREAMS = ("rtsp", "rtsps")
-
-
-def source_kind(source: str) -> SourceKind:
-    """Which driver reads `source`. Raises ValueError, in words for the person who wrote it."""
-    if source == "fake":
-        return "fake"
-    if source.isdecimal() or re.fullmatch(r"/dev/(video\d+|v4l/.+)", source):
-        return "v4l2"
-    if "://" in source:
-        parts = urlsplit(source)
-        if parts.scheme not in STREAMS or not parts.hostname:
-            raise ValueError("an address must begin with rtsp:// or rtsps:// and name a host")
-        try:
-            _ = parts.port
-        except ValueError:  # its text would quote what may be the begin of a password
-            raise ValueError("the port is no number; in a password write / as %2F, # as %23, ? as %3F") from None
-        return "stream"
-    suffix = Path(source).suffix.lower()
-    if suffix in IMAGES:
-        return "image"
-    if suffix in VIDEOS:
-        return "video"
-    raise ValueError("it is no number, device, address, image file or video file")
 
 
 def without_credentials(source: str) -> str:
@@ -51,7 +24,7 @@ def without_credentials(source: str) -> str:
 
 
 def _source(value: str) -> str:
-    source_kind(value.strip())
+    registry.find(value.strip())
     return value.strip()
 
 
@@ -70,20 +43,13 @@ def _state_dir() -> Path:
 class CameraSettings(Settings):
     """Times in seconds, sizes in pixels."""
 
-    camera_source: Annotated[
-        str,
-        AfterValidator(_source),
-        Field(
-            description="set 0 or /dev/video0 or a /dev/v4l/by-path/ name (webcam), rtsp://..., "
-            "the path of a .jpg or .mp4 file, or fake"
-        ),
-    ] = "0"
+    camera_source: Annotated[str, AfterValidator(_source), Field(description=f"set {registry.sources()}")] = "0"
     camera_resolution: Annotated[
         str | None,
         AfterValidator(lambda value: None if value is None else _resolution(value)),
         Field(description="set it like 1920x1080; the nearest size the camera has is taken"),
     ] = None
-    """Unset: 1920x1080, and 1280x720 for the fake camera."""
+    """Unset: 1920x1080, where the driver declares no other size."""
     camera_fps: Annotated[float, Field(ge=0.1, le=240, description="frames a second to ask for, like 30")] = 30.0
     camera_warmup: Annotated[int, Field(ge=0, le=300, description="a number of frames from 0 to 300")] = 2
     """Frames discarded after each open: the first ones of many webcams are dark or broken."""
@@ -112,9 +78,9 @@ class CameraSettings(Settings):
     http_port: Annotated[int, Field(ge=0, le=65535, description="a port; 0: any free one")] = 8080
 
     @property
-    def kind(self) -> SourceKind:
-        """Which driver reads the source."""
-        return source_kind(self.camera_source)
+    def driver(self) -> Declaration:
+        """The driver that reads the source."""
+        return registry.find(self.camera_source)
 
     @property
     def shown_source(self) -> str:
@@ -122,11 +88,13 @@ class CameraSettings(Settings):
         return without_credentials(self.camera_source)
 
     @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) to ask for."""
-        default = "1280x720" if self.kind == "fake" else "1920x1080"
-        width, _, height = (self.camera_resolution or default).partition("x")
-        return int(width), int(height)
+    def wishes(self) -> Wishes:
+        """What is asked of that driver."""
+        size = self.driver.default_size
+        if self.camera_resolution is not None:
+            width, _, height = self.camera_resolution.partition("x")
+            size = int(width), int(height)
+        return Wishes(self.camera_source, self.shown_source, size, self.camera_fps, self.camera_jpeg_quality)
 
     def secrets(self) -> list[str]:
         """The credentials inside the source."""

@@ -1,18 +1,17 @@
-"""`visant-camera run`: the camera, the web server and the watchdog, until the process is told to end."""
+"""Wiring: a camera put together from its parts, for the service and for one picture without it."""
 
 import asyncio
+from dataclasses import dataclass
 
 import structlog
 
-from visant_camera.assembly import assemble
 from visant_camera.control_values import SavedValues
-from visant_camera.grabber import Grabber
-from visant_camera.http.aiming import aiming_routes
-from visant_camera.http.aiming.stream import Viewers
-from visant_camera.http.app import fault_routes, make_app
-from visant_camera.http.controls import Controls
-from visant_camera.http.server import bind, serve
+from visant_camera.drivers.base import Driver
+from visant_camera.grabber import Grabber, watch
+from visant_camera.health import Health
+from visant_camera.latest_frame import LatestFrame
 from visant_camera.settings import CameraSettings
+from visant_camera.snapshots import Snapshots
 from visant_runtime import lifecycle, logs
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.heartbeat_start import start_heartbeat
@@ -20,11 +19,46 @@ from visant_runtime.lifecycle import Stop
 from visant_runtime.settings import SettingsError, fail, load
 
 log = structlog.get_logger()
-_CHECK_EVERY = 1.0  # seconds
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Everything but the web server."""
+
+    driver: Driver
+    grabber: Grabber
+    latest: LatestFrame
+    health: Health
+    snapshots: Snapshots
+
+
+def assemble(settings: CameraSettings, saved: SavedValues, heartbeat: Heartbeat | None = None) -> Camera:
+    """Not started yet."""
+    health = Health(settings.shown_source, heartbeat)
+    latest = LatestFrame(quality=settings.camera_jpeg_quality, idle_after=settings.camera_idle_after)
+    driver = settings.driver.make(settings.wishes)
+    grabber = Grabber(
+        driver,
+        latest,
+        health,
+        warmup=settings.camera_warmup,
+        stall_after=settings.camera_stall_after,
+        margin=settings.camera_freshness_margin,
+        heartbeat=heartbeat,
+        on_open=saved.restore,
+    )
+    return Camera(driver, grabber, latest, health, Snapshots(latest, health))
 
 
 def run() -> int:
-    """Serves until SIGTERM or SIGINT; returns the exit status."""
+    """`visant-camera run`: serves until SIGTERM or SIGINT; returns the exit status."""
+    # not above: one picture without the service needs no web server
+    from visant_camera.http.aiming import aiming_routes
+    from visant_camera.http.aiming.stream import Viewers
+    from visant_camera.http.app import make_app
+    from visant_camera.http.controls import Controls
+    from visant_camera.http.server import bind, serve
+
     settings = load(CameraSettings)
     logs.configure(format=settings.log_format, level=settings.log_level, secrets=settings.secrets())
     try:
@@ -37,26 +71,21 @@ def run() -> int:
     camera = assemble(settings, saved, heartbeat)
 
     async def work(stop: Stop) -> None:
-        routes = [*Controls(camera.grabber, saved).routes(), *aiming_routes(Viewers(camera.waiting, stop))]
-        if settings.kind == "fake":
-            routes += fault_routes(camera.faults)
-        app = make_app(camera.snapshots, camera.condition, routes)
+        routes = [
+            *Controls(camera.grabber, saved).routes(),
+            *aiming_routes(Viewers(camera.latest, stop)),
+            *settings.driver.routes(camera.driver),
+        ]
+        app = make_app(camera.snapshots, camera.health, routes)
         camera.grabber.start()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(serve(app, listening, stop))
-                group.create_task(_watch(camera.grabber, heartbeat, stop))
+                group.create_task(watch(camera.grabber, heartbeat, stop))
                 await stop.wait()
-                camera.waiting.end()
+                camera.latest.end()
         finally:
             await asyncio.to_thread(camera.grabber.stop)
 
     log.info("camera service starts", source=settings.shown_source)
     return lifecycle.run(work)
-
-
-async def _watch(grabber: Grabber, heartbeat: Heartbeat, stop: Stop) -> None:
-    """The watchdog of the grabber's thread, and the event loop's own beat."""
-    while not await stop.sleep(_CHECK_EVERY):
-        grabber.check()
-        heartbeat.beat("web")

@@ -1,4 +1,4 @@
-"""`visant-uploader run | health | config | spool | version`: the wiring, and nothing else."""
+"""`visant-uploader run | health | config | spool | version`: the command line, and nothing else."""
 
 import sys
 from collections.abc import Sequence

@@ -17,7 +17,9 @@ from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
 from visant_uploader.capture.deadline import Moment
 from visant_uploader.command_queue import CommandQueue
+from visant_uploader.device import Device
 from visant_uploader.spool.known_cloud import KnownCloud, recall, remember
+from visant_uploader.spool.layout import Destination
 from visant_uploader.timestamps import Offset
 
 log = structlog.get_logger()
@@ -29,9 +31,9 @@ LOOK_EVERY = 0.5
 class CloudWatch:
     """`on_confirmed` is called after each newly confirmed stream."""
 
-    def __init__(self, queue: CommandQueue, api_url: str, file: Path, clock: Clock) -> None:
+    def __init__(self, queue: CommandQueue, device: Device, file: Path, clock: Clock) -> None:
         self._queue = queue
-        self._api_url = api_url
+        self._device = device
         self._file = file
         self._clock = clock
         self._boot_id = clock.boot_id()
@@ -41,6 +43,10 @@ class CloudWatch:
         self.latest_connected: float | None = None
         """CLOCK_BOOTTIME of the newest confirmation of this boot; None where that stream ended at once."""
         self.first_connected: float | None = None
+
+    def destination(self) -> Destination | None:
+        """Whom outcomes may go to now; None: no cloud was ever confirmed at this API_URL."""
+        return None if self.cloud is None else self._device.destination(self.cloud.cloud_id)
 
     def moment(self) -> Moment:
         """The clocks, now."""
@@ -56,7 +62,7 @@ class CloudWatch:
 
     def recall(self) -> None:
         """Reads the file of the last run."""
-        self.cloud = recall(self._file, self._api_url)
+        self.cloud = recall(self._file, self._device.api_url)
 
     async def run(self, stop: Stop, heartbeat: Heartbeat) -> None:
         """Looks until stopped."""
@@ -66,7 +72,7 @@ class CloudWatch:
                 seen = await self._queue.cloud()
             except RedisError:  # the capture loop tells about it
                 seen = None
-            if seen is not None and seen.api_url == self._api_url and seen != self.seen:
+            if seen is not None and seen.api_url == self._device.api_url and seen != self.seen:
                 await self._notice(seen)
             heartbeat.beat("cloud_watch")
             await stop.sleep(LOOK_EVERY)
@@ -78,7 +84,7 @@ class CloudWatch:
             log.info("delivering to this cloud", cloud_id=seen.cloud_id, plain=seen.plain)
             self.cloud = known
             try:
-                await asyncio.to_thread(remember, self._file, self._api_url, known)
+                await asyncio.to_thread(remember, self._file, self._device.api_url, known)
             except OSError as error:
                 log.warning("the cloud's id could not be kept on disk", error=error.strerror)
         if seen.boot_id != self._boot_id:

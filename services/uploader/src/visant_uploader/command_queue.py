@@ -1,6 +1,6 @@
-"""The command stream as its one consumer sees it: what was taken and not acknowledged first, then what is new.
+"""The command stream as its one consumer sees it: what was read and not acknowledged first, then what is new.
 
-No XAUTOCLAIM: there is one consumer with one name, and what it once took is listed by reading from id 0. After
+No XAUTOCLAIM: there is one consumer with one name, and what it once read is listed by reading from id 0. After
 every error the list is read again, since an answer may have been lost on its way, or the caller may not have got to
 the end of it; the caller skips what it has.
 """
@@ -39,7 +39,7 @@ class CommandQueue:
     """Every call raises RedisError where Redis is away, full or refuses."""
 
     def __init__(self, redis_url: str) -> None:
-        # redis-py would send a command again by itself; a repeated XREADGROUP skips what the first one took
+        # redis-py would send a command again by itself; a repeated XREADGROUP skips what the first one read
         pool = BlockingConnectionPool.from_url(
             redis_url,
             max_connections=CONNECTIONS,
@@ -57,11 +57,11 @@ class CommandQueue:
 
     @property
     def pending_read(self) -> bool:
-        """Whether everything taken earlier has been handed out since the last error."""
+        """Whether everything read earlier has been handed out since the last error."""
         return self._cursor is None
 
     def read_again(self) -> None:
-        """What was taken and not acknowledged is handed out once more: the caller did not get to the end of it."""
+        """What was read and not acknowledged is handed out once more: the caller did not get to the end of it."""
         self._cursor = "0"
 
     async def close(self) -> None:
@@ -72,7 +72,7 @@ class CommandQueue:
         """At most `count` entries; waits up to `block` seconds for new ones."""
         try:
             if not self._grouped and not await self._make_group():
-                self._cursor = None  # nothing was ever taken from a stream that is not there
+                self._cursor = None  # nothing was ever read from a stream that is not there
                 await asyncio.sleep(block)
                 return []
             cursor = self._cursor

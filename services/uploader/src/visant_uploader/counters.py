@@ -1,11 +1,6 @@
-"""What happened since the start, counted: telemetry carries the figures, /metrics shows them."""
+"""What happened since the start, counted: telemetry tells the cloud, the heartbeat whoever stands at the device."""
 
 from collections import Counter
-from collections.abc import Iterable
-
-from prometheus_client import REGISTRY
-from prometheus_client.core import CounterMetricFamily
-from prometheus_client.metrics_core import Metric
 
 
 class Counters:
@@ -21,12 +16,3 @@ class Counters:
     def sums(self) -> dict[str, float]:
         """All sums, by name."""
         return dict(sorted(self._sums.items()))
-
-    def collect(self) -> Iterable[Metric]:
-        """For prometheus_client."""
-        for name, value in self.sums().items():
-            yield CounterMetricFamily(f"visant_uploader_{name}", name.replace("_", " "), value=value)
-
-    def publish(self) -> None:
-        """Shows the sums on /metrics."""
-        REGISTRY.register(self)

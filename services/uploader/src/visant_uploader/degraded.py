@@ -7,7 +7,7 @@ from visant_runtime.heartbeat import Heartbeat
 log = structlog.get_logger()
 
 
-class Conditions:
+class Degraded:
     """None: it works."""
 
     def __init__(self, heartbeat: Heartbeat) -> None:

@@ -7,6 +7,7 @@ from visant_contract.stream import CommandEntry
 from visant_uploader.capture.camera_client import Snapshot
 from visant_uploader.capture.deadline import Moment
 from visant_uploader.cloud_watch import CloudWatch
+from visant_uploader.device import Device
 from visant_uploader.spool.file_format import SpoolHeader
 from visant_uploader.timestamps import Offset, at_exposure, best
 
@@ -16,33 +17,31 @@ DETAIL_MAX = 1000
 class Outcomes:
     """Knows who we are and what time it is."""
 
-    def __init__(self, device_id: str, api_url: str, device_version: str, watch: CloudWatch) -> None:
-        self.device_id = device_id
-        self._api_url = api_url
-        self._version = device_version
+    def __init__(self, device: Device, watch: CloudWatch) -> None:
+        self.device = device
         self._watch = watch
 
     def now(self) -> Moment:
         """The clocks."""
         return self._watch.moment()
 
-    def picture(self, entry: CommandEntry, trigger_id: str, taken: Snapshot) -> SpoolHeader:
-        """For a snapshot that was taken just now."""
+    def picture(self, entry: CommandEntry, trigger_id: str, snapshot: Snapshot) -> SpoolHeader:
+        """For a snapshot of just now."""
         now = self._watch.moment()
         return SpoolHeader(
             kind="picture",
-            device_id=self.device_id,
+            device_id=self.device.id,
             cloud_id=entry.cloud_id,
             plain=entry.plain,
-            api_url=self._api_url,
+            api_url=self.device.api_url,
             trigger_id=trigger_id,
             trigger_type=entry.trigger_type[:WORD_MAX],  # an older connector queued any length
-            device_version=self._version,
-            time=at_exposure(taken.info.captured_boottime, now),
+            device_version=self.device.version,
+            time=at_exposure(snapshot.info.captured_boottime, now),
             clock_offset=self._offset(),
-            sequence=taken.info.sequence,
-            width=taken.info.width,
-            height=taken.info.height,
+            sequence=snapshot.info.sequence,
+            width=snapshot.info.width,
+            height=snapshot.info.height,
         )
 
     def report(
@@ -52,13 +51,13 @@ class Outcomes:
         now = self._watch.moment()
         return SpoolHeader(
             kind="report",
-            device_id=self.device_id,
+            device_id=self.device.id,
             cloud_id=entry.cloud_id,
             plain=entry.plain,
-            api_url=self._api_url,
+            api_url=self.device.api_url,
             trigger_id=trigger_id,
             trigger_type=entry.trigger_type[:WORD_MAX],
-            device_version=self._version,
+            device_version=self.device.version,
             time=at_exposure(now.boottime, now),
             clock_offset=self._offset(),
             report=OutcomeReport(status=status, reason=reason, detail=detail[:DETAIL_MAX]),

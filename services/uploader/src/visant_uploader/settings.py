@@ -55,8 +55,6 @@ class UploaderSettings(SpoolSettings):
     save_frames_dir: Path | None = Field(
         default=None, description="a folder that gets a copy of the newest 100 pictures"
     )
-    http_host: str = Field(default="127.0.0.1", description="address of /metrics")
-    http_port: int = Field(default=0, ge=0, le=65535, description="port of /metrics, 0 for none")
 
     @field_validator("redis_url")
     @classmethod

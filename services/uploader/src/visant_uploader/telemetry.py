@@ -16,9 +16,8 @@ from visant_uploader.capture.camera_client import CameraClient, CameraTrouble, C
 from visant_uploader.cloud_watch import CloudWatch
 from visant_uploader.counters import Counters
 from visant_uploader.delivery.cloud_client import CloudClient
-from visant_uploader.spool.fill_rate import FillRate
-from visant_uploader.spool.health import spool_health
-from visant_uploader.spool.layout import Destination
+from visant_uploader.device import Device
+from visant_uploader.spool.figures import FillRate
 from visant_uploader.spool.store import Spool
 
 log = structlog.get_logger()
@@ -38,11 +37,10 @@ class TelemetryLoop:
         camera: CameraClient,
         spool: Spool,
         watch: CloudWatch,
+        device: Device,
         *,
-        device_id: str,
         interval: float,
         update_status_file: Path | None,
-        device_version: str,
         counters: Counters,
         heartbeat: Heartbeat,
     ) -> None:
@@ -50,10 +48,9 @@ class TelemetryLoop:
         self._camera = camera
         self._spool = spool
         self._watch = watch
-        self._device_id = device_id
+        self._device = device
         self._interval = interval
         self._update_status_file = update_status_file
-        self._version = device_version
         self._counters = counters
         self._heartbeat = heartbeat
         self._rate = FillRate()
@@ -83,6 +80,7 @@ class TelemetryLoop:
         telemetry = await self.gather()
         if telemetry.spool is not None:
             self._heartbeat.fact("spool", telemetry.spool.model_dump())
+        self._heartbeat.fact("counters", telemetry.counters)  # a plain cloud takes no telemetry
         if self._watch.cloud is None:
             return
         try:
@@ -107,17 +105,17 @@ class TelemetryLoop:
         if camera.state != "ok":
             reasons.append(f"camera: {camera.state}")
         return Telemetry(
-            device_version=self._version,
+            device_version=self._device.version,
             boot_id=moment.boot_id,
             uptime=moment.boottime,
             camera=camera,
             spool=await asyncio.to_thread(self._spool_health),
             clock=ClockHealth(wall=moment.wall, synchronised=moment.synchronised, cloud_offset=ahead),
-            disk_free_bytes=await asyncio.to_thread(self._spool.room.free_bytes),
+            disk_free_bytes=await asyncio.to_thread(self._spool.figures.free_bytes),
             temperature=_temperature(),
             state="degraded" if reasons else "ok",
             reasons=reasons,
-            versions={"uploader": self._version},
+            versions={"uploader": self._device.version},
             update=self._update_status(),
             counters=self._counters.sums(),
         )
@@ -140,19 +138,9 @@ class TelemetryLoop:
         now = self._watch.moment().boottime
         captured = self._counters.sums().get("picture_bytes_captured", 0.0)
         self._rate.note(now, captured)
-        known = self._watch.cloud
-        spool = self._spool
-        own = None if known is None else Destination(known.cloud_id, self._device_id).place
         rate = self._rate.bytes_a_day(now, captured)
         self._heartbeat.fact("bytes_a_day", rate)
-        return spool_health(
-            spool.contents(),
-            None if own is None else spool.folders.outbox / own,
-            limit_bytes=spool.room.max_bytes,
-            min_free_bytes=spool.room.min_free_bytes,
-            free_bytes=spool.room.free_bytes(),
-            bytes_a_day=rate,
-        )
+        return self._spool.health(self._watch.destination(), rate)
 
     def _update_status(self) -> dict[str, Any] | None:
         file = self._update_status_file

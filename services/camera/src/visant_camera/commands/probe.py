@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from visant_camera.drivers.base import Control
-from visant_camera.drivers.v4l2.find_device import Device, lasting_names, plugged_in
+from visant_camera.drivers.v4l2.find_device import VideoDevice, lasting_names, plugged_in
 from visant_camera.drivers.v4l2.node import Node
 
 
@@ -28,7 +28,7 @@ class Format:
 
 
 @dataclass(frozen=True)
-class Found:
+class ProbedCamera:
     """A camera and what it offers; `trouble` where it could not be asked.
 
     `lasting_names`: what to set as CAMERA_SOURCE where there are two; numbers change with the order of plugging in.
@@ -47,20 +47,20 @@ def probe(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="visant-camera probe", description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     as_json = parser.parse_args(arguments).json
-    found = [_ask(device) for device in sorted(plugged_in(), key=lambda one: one.number)]
+    cameras = [_ask(device) for device in sorted(plugged_in(), key=lambda one: one.number)]
     if as_json:
-        print(json.dumps({"cameras": [asdict(one) for one in found]}, indent=1))
-    elif found:
-        print("\n\n".join(_table(one) for one in found))
+        print(json.dumps({"cameras": [asdict(one) for one in cameras]}, indent=1))
+    elif cameras:
+        print("\n\n".join(_table(one) for one in cameras))
     else:
         print(
             "no camera found: plug one in (a container needs /dev bound read-only and the device rule c 81:* rmw; "
             "a user needs the group video)"
         )
-    return 0 if found else 1
+    return 0 if cameras else 1
 
 
-def _ask(device: Device) -> Found:
+def _ask(device: VideoDevice) -> ProbedCamera:
     names = lasting_names(device.node)
     try:
         with Node(device.node) as node:
@@ -70,21 +70,21 @@ def _ask(device: Device) -> Found:
             ]
             controls = node.controls()
     except OSError as error:
-        return Found(device.node, device.name, [], [], names, trouble=error.strerror or str(error))
-    return Found(device.node, device.name, formats, controls, names)
+        return ProbedCamera(device.node, device.name, [], [], names, trouble=error.strerror or str(error))
+    return ProbedCamera(device.node, device.name, formats, controls, names)
 
 
-def _table(found: Found) -> str:
-    names = [found.node, *found.lasting_names]
-    lines = [f"{found.node}  {found.name}", *(f"  to choose it: CAMERA_SOURCE={name}" for name in names)]
-    if found.trouble:
-        return "\n".join([*lines, f"  it cannot be asked: {found.trouble}"])
+def _table(camera: ProbedCamera) -> str:
+    names = [camera.node, *camera.lasting_names]
+    lines = [f"{camera.node}  {camera.name}", *(f"  to choose it: CAMERA_SOURCE={name}" for name in names)]
+    if camera.trouble:
+        return "\n".join([*lines, f"  it cannot be asked: {camera.trouble}"])
     lines.append("  formats")
-    for one in found.formats:
+    for one in camera.formats:
         lines += [f"    {one.fourcc}  {size.width}x{size.height}  {_rates(size.fps)}" for size in one.sizes]
-    lines.append("  controls" if found.controls else "  no controls")
-    width = max((len(one.name) for one in found.controls), default=0)
-    for control in found.controls:
+    lines.append("  controls" if camera.controls else "  no controls")
+    width = max((len(one.name) for one in camera.controls), default=0)
+    for control in camera.controls:
         lines.append(f"    {control.name:<{width}}  {_range(control)}")
     return "\n".join(lines)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from visant_camera.control_values import SavedValues
 from visant_camera.settings import CameraSettings
+from visant_camera.snapshots import NoFrameInTime
 from visant_contract.snapshot import CAPTURED_AT, HEIGHT, SEQUENCE, WIDTH
 from visant_runtime import logs
 from visant_runtime.settings import load
@@ -19,11 +20,7 @@ _ALONE = 10.0  # seconds for a camera that has to be opened first
 _SERVED = 5.0
 
 
-class NoPicture(Exception):
-    """One line for a person."""
-
-
-def take(arguments: Sequence[str]) -> int:
+def snapshot(arguments: Sequence[str]) -> int:
     """0: written. 1: no picture, and why."""
     parser = argparse.ArgumentParser(prog="visant-camera snapshot", description=__doc__)
     parser.add_argument("--out", required=True, metavar="FILE", help="where to write the JPEG; - is standard output")
@@ -36,7 +33,7 @@ def take(arguments: Sequence[str]) -> int:
             sys.stdout.buffer.write(jpeg)
         else:
             Path(out).write_bytes(jpeg)
-    except NoPicture as error:
+    except NoFrameInTime as error:
         print(f"[ERROR] no picture: {error}", file=sys.stderr)
         return 1
     except OSError as error:
@@ -47,7 +44,7 @@ def take(arguments: Sequence[str]) -> int:
 
 
 def _through_service(settings: CameraSettings) -> tuple[bytes, str] | None:
-    """None where no camera service answers at HTTP_HOST and HTTP_PORT."""
+    """None where no camera service answers at HTTP_HOST and HTTP_PORT. Raises NoFrameInTime where it has none."""
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.http_host, settings.http_host)  # noqa: S104  compared only
     url = f"http://{host}:{settings.http_port}/snapshot?timeout_ms={_SERVED * 1000:.0f}"
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -60,8 +57,8 @@ def _through_service(settings: CameraSettings) -> tuple[bytes, str] | None:
             return answer.read(), what
     except urllib.error.HTTPError as error:
         try:
-            found = json.loads(error.read())
-            raise NoPicture(f"{found['reason']}: {found['detail']}") from None
+            refusal = json.loads(error.read())
+            raise NoFrameInTime(refusal["reason"], refusal["detail"]) from None
         except (ValueError, KeyError, TypeError):
             return None
     except OSError:
@@ -69,15 +66,13 @@ def _through_service(settings: CameraSettings) -> tuple[bytes, str] | None:
 
 
 async def _alone(settings: CameraSettings) -> tuple[bytes, str]:
-    from visant_camera.assembly import assemble
-    from visant_camera.http import snapshot
+    """Opens the camera for this one picture. Raises NoFrameInTime."""
+    from visant_camera.wiring import assemble
 
     camera = assemble(settings, SavedValues(settings.camera_state_dir))
     camera.grabber.start()
     try:
         picture, jpeg = await camera.snapshots.take(max_age=None, timeout=_ALONE)
-    except snapshot.NoPicture as error:
-        raise NoPicture(str(error)) from None
     finally:
         await asyncio.to_thread(camera.grabber.stop)
     frame = picture.frame

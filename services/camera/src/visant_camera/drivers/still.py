@@ -5,9 +5,11 @@ from functools import partial
 from pathlib import Path
 
 from visant_camera.drivers.base import BadFrame, CameraAbsent, CameraGone, Control, ControlRefused, Opened
+from visant_camera.drivers.registry import Declaration
 from visant_camera.frame import Frame
 from visant_camera.jpeg import is_whole, size
 
+IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 _INTERVAL = 0.1  # seconds between looks at the file: ten `frames` a second, each as cheap as one stat
 
 
@@ -72,3 +74,10 @@ class StillDriver:
 
 def _why(error: OSError | BadFrame) -> str:
     return error.detail if isinstance(error, BadFrame) else (error.strerror or str(error))
+
+
+def _reads(source: str) -> bool:
+    return "://" not in source and Path(source).suffix.lower() in IMAGES
+
+
+DRIVER = Declaration(("the path of a .jpg file",), _reads, lambda wishes: StillDriver(wishes.source))

@@ -1,4 +1,4 @@
-"""`GET /controls` and `PATCH /controls`: what can be adjusted, and adjusting it, now and after each open."""
+"""`GET /controls` and `PATCH /controls`: what can be adjusted, and adjusting it."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from visant_camera.control_values import NotAllowed, SavedValues, Values, check, in_order, read_wish
-from visant_camera.drivers.base import CameraError, Control, ControlRefused, Driver, Opened
+from visant_camera.drivers.base import CameraError, Control, ControlRefused, Driver
 from visant_camera.grabber import Grabber
 from visant_camera.http.problems import problem, small_body
 from visant_contract.outcome import Reason
@@ -21,24 +21,6 @@ log = structlog.get_logger()
 T = TypeVar("T")
 _PATIENCE = 5.0  # seconds until the grabber's thread must have come around
 _LISTED = TypeAdapter(dict[str, object])
-
-
-def reapply(saved: SavedValues) -> Callable[[Driver, Opened], None]:
-    """For Grabber(on_open=...): a camera forgets its controls when it loses power."""
-
-    def apply(driver: Driver, opened: Opened) -> None:
-        values = saved.of(opened.name)
-        if not values:
-            return
-        controls = driver.controls()
-        for name, value in in_order(values, controls):
-            try:
-                check({name: value}, controls)
-                driver.set_control(name, value)
-            except (NotAllowed, ControlRefused) as error:
-                log.warning("a saved control does not fit this camera", control=name, value=value, error=str(error))
-
-    return apply
 
 
 class Controls:

@@ -1,20 +1,16 @@
 """`GET /snapshot`: a frame whose exposure began after the request arrived, or 503 with the reason."""
 
-import asyncio
-import math
 import time
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
-from prometheus_client import Counter, Histogram
 from starlette.types import Receive, Scope, Send
 
-from visant_camera.drivers.base import BadFrame
-from visant_camera.health import Condition
+from visant_camera.http.metrics import ANSWERS, WAIT
 from visant_camera.http.problems import problem
-from visant_camera.latest_frame import Waiting
 from visant_camera.picture import Picture
-from visant_contract.outcome import REMEDY, Reason
+from visant_camera.snapshots import NoFrameInTime, Snapshots
+from visant_contract.outcome import REMEDY
 from visant_contract.snapshot import CAPTURED_AT, CAPTURED_BOOTTIME, DEFAULT_TIMEOUT_MS, HEIGHT, SEQUENCE, WIDTH
 
 MAX_TIMEOUT_MS = 30_000
@@ -24,80 +20,36 @@ _CAPTURED_AT, _BOOTTIME, _SEQUENCE, _WIDTH, _HEIGHT = (
     name.lower().encode() for name in (CAPTURED_AT, CAPTURED_BOOTTIME, SEQUENCE, WIDTH, HEIGHT)
 )
 
-_ANSWERS = Counter("visant_camera_snapshots", "Answers to /snapshot by outcome", ["outcome"])
-_PICTURES = _ANSWERS.labels("picture")
-_WAIT = Histogram(
-    "visant_camera_snapshot_seconds",
-    "From the request to its picture",
-    buckets=(0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.25, 0.5, 1, 2, 5),
-)
+_PICTURES = ANSWERS.labels("picture")
 
 
-class NoPicture(Exception):
-    """No frame came in time; reason of SNAPSHOT_REASONS and one line."""
+class SnapshotEndpoint:
+    """An ASGI application of its own: nothing between the server and a picture."""
 
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
-
-
-class Snapshots:
-    """Takes pictures for whoever asks."""
-
-    def __init__(self, waiting: Waiting, condition: Condition) -> None:
-        self._waiting = waiting
-        self._condition = condition
-
-    async def take(self, *, max_age: float | None, timeout: float) -> tuple[Picture, bytes]:
-        """A picture and its JPEG. Raises NoPicture.
-
-        `max_age` None: exposed after this call, by the margin of the driver. Else: one stamped at most so many
-        seconds ago is good enough.
-        """
-        began = time.monotonic()
-        after_bad = float("-inf")
-        while True:
-            # the margin is read anew: the camera may be another one since it was lost
-            wanted = began + self._condition.margin if max_age is None else began - max_age
-            try:
-                picture = await self._waiting.picture(
-                    max(wanted, after_bad), began + timeout - time.monotonic(), keep=max_age is not None
-                )
-                if max_age is None and picture.exposed.monotonic < began + self._condition.margin:
-                    continue
-                return picture, picture.jpeg() if picture.ready else await asyncio.to_thread(picture.jpeg)
-            except BadFrame as error:
-                self._condition.bad_frame(error)
-                after_bad = math.nextafter(picture.exposed.monotonic, math.inf)
-            except TimeoutError:
-                if self._waiting.ended:
-                    raise NoPicture(Reason.CAMERA_STARTING, "the camera service is being stopped") from None
-                age = "after the request" if max_age is None else f"at most {max_age:.3f} s before it"
-                reason, detail = self._condition.why_no_frame(began, f"no frame {age} within {timeout:.3f} s")
-                raise NoPicture(reason, detail) from None
+    def __init__(self, snapshots: Snapshots) -> None:
+        self._snapshots = snapshots
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The HTTP side of `take`: an ASGI application of its own, nothing between the server and a picture."""
+        """Answers one request: 200, 422 for a query out of range, 503."""
         began = time.monotonic()
         try:
             query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
             timeout = _milliseconds(query, "timeout_ms", 1, MAX_TIMEOUT_MS)
             max_age = _milliseconds(query, "max_age_ms", 0, MAX_AGE_MS)
         except ValueError as error:
-            _ANSWERS.labels("refused").inc()
+            ANSWERS.labels("refused").inc()
             return await problem(422, str(error))(scope, receive, send)
         try:
-            picture, jpeg = await self.take(
+            picture, jpeg = await self._snapshots.take(
                 max_age=max_age, timeout=DEFAULT_TIMEOUT_MS / 1000 if timeout is None else timeout
             )
-        except NoPicture as error:
-            _ANSWERS.labels(error.reason).inc()
+        except NoFrameInTime as error:
+            ANSWERS.labels(error.reason).inc()
             detail = f"{error.detail}. {REMEDY.get(error.reason, '')}".strip()  # type: ignore[call-overload]
             answer = problem(503, detail, reason=error.reason, headers={"Retry-After": "1"})
             return await answer(scope, receive, send)
         _PICTURES.inc()
-        _WAIT.observe(time.monotonic() - began)
+        WAIT.observe(time.monotonic() - began)
         await send({"type": "http.response.start", "status": 200, "headers": _headers(picture, len(jpeg))})
         await send({"type": "http.response.body", "body": jpeg})
         return None

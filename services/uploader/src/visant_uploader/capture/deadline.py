@@ -1,4 +1,4 @@
-"""May this command be executed now? Pure: time and what is known come in, a verdict goes out.
+"""May this command be executed now? Pure: time and what is known come in, a decision goes out.
 
 Lateness is counted on CLOCK_BOOTTIME: the wall clock of a Pi may be a day wrong. A deadline of an earlier boot
 says nothing in this one, so such an entry waits for its cloud to say it again, which renews the deadline.
@@ -44,10 +44,10 @@ class Expire:
     detail: str
 
 
-Verdict = Execute | Park | Expire
+Decision = Execute | Park | Expire
 
 
-def judge(
+def check_deadline(
     entry: CommandEntry,
     renewed: Deadline | None,
     now: Moment,
@@ -55,8 +55,8 @@ def judge(
     latest_connected: float | None,
     first_connected: float | None,
     ttl: float,
-) -> Verdict:
-    """The verdict on `entry`.
+) -> Decision:
+    """The decision on `entry`.
 
     `renewed`: the deadline that a replay left, if any. `latest_connected`: CLOCK_BOOTTIME since when a replay runs
     or has nothing more to renew, None where none does; `first_connected`: of the oldest confirmed stream of this

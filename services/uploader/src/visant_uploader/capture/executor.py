@@ -11,7 +11,7 @@ from visant_contract.outcome import OutcomeStatus, Reason
 from visant_contract.stream import CommandEntry
 from visant_runtime.lifecycle import Stop
 from visant_uploader.capture.camera_client import CameraClient, CameraTrouble, ConfigRefused, Snapshot
-from visant_uploader.capture.camera_slots import CameraTurns, Stopped, TooLate
+from visant_uploader.capture.camera_slots import CameraSlots, Stopped, TooLate
 from visant_uploader.capture.config_command import apply_config
 
 log = structlog.get_logger()
@@ -22,45 +22,45 @@ CONFIG_TRIES = 3
 
 
 @dataclass(frozen=True)
-class Ended:
-    """Without a picture."""
+class ExecutionResult:
+    """Of a command that ended without a picture."""
 
     status: OutcomeStatus
     reason: Reason | None
     detail: str
 
 
-class Execution:
+class Executor:
     """Captures run side by side, settings one after another."""
 
-    def __init__(self, camera: CameraClient, turns: CameraTurns) -> None:
+    def __init__(self, camera: CameraClient, slots: CameraSlots) -> None:
         self._camera = camera
-        self._turns = turns
+        self._slots = slots
         self._config_order = asyncio.Lock()
 
     @asynccontextmanager
-    async def perform(self, entry: CommandEntry, until: float, stop: Stop) -> AsyncIterator[Snapshot | Ended]:
+    async def perform(self, entry: CommandEntry, until: float, stop: Stop) -> AsyncIterator[Snapshot | ExecutionResult]:
         """What came of it; a picture keeps its place in memory until the block ends. Raises Stopped."""
         if entry.kind == "update_config":
             async with self._config_order:
-                ended = await self._configure(entry, stop)
-            yield ended
+                configured = await self._configure(entry, stop)
+            yield configured
         elif entry.broken is not None:
-            yield Ended("failed", Reason.BROKEN_COMMAND, entry.broken)
+            yield ExecutionResult("failed", Reason.BROKEN_COMMAND, entry.broken)
         elif entry.kind == "unknown":
-            yield Ended("failed", Reason.UNKNOWN_COMMAND, f"cmd {entry.cmd[:100]!r}")
+            yield ExecutionResult("failed", Reason.UNKNOWN_COMMAND, f"cmd {entry.cmd[:100]!r}")
         else:
             await self._let_settings_go_first()
             async with AsyncExitStack() as held:
-                taken: Snapshot | Ended
+                result: Snapshot | ExecutionResult
                 try:
-                    taken = await held.enter_async_context(self._turns.take(until, stop))
+                    result = await held.enter_async_context(self._slots.snapshot(until, stop))
                 except CameraTrouble as trouble:
-                    taken = Ended("failed", trouble.reason, trouble.detail)
+                    result = ExecutionResult("failed", trouble.reason, trouble.detail)
                 except TooLate:
                     detail = "the deadline passed before the camera's turn came"
-                    taken = Ended("expired", Reason.DEADLINE_PASSED, detail)
-                yield taken
+                    result = ExecutionResult("expired", Reason.DEADLINE_PASSED, detail)
+                yield result
 
     async def _let_settings_go_first(self) -> None:
         if not self._config_order.locked():
@@ -71,7 +71,7 @@ class Execution:
         except TimeoutError:
             pass
 
-    async def _configure(self, entry: CommandEntry, stop: Stop) -> Ended:
+    async def _configure(self, entry: CommandEntry, stop: Stop) -> ExecutionResult:
         trouble: CameraTrouble | None = None
         for attempt in range(CONFIG_TRIES):
             if attempt and await stop.sleep(1.0):
@@ -80,11 +80,11 @@ class Execution:
                 done = await apply_config(self._camera, entry.config or {})
             except ConfigRefused as refused:
                 log.warning("settings refused", trigger_id=entry.trigger_id, detail=str(refused))
-                return Ended("failed", Reason.CONFIG_REFUSED, str(refused))
+                return ExecutionResult("failed", Reason.CONFIG_REFUSED, str(refused))
             except CameraTrouble as error:
                 trouble = error
             else:
                 log.info("settings", trigger_id=entry.trigger_id, detail=done)
-                return Ended("executed", None, done)
+                return ExecutionResult("executed", None, done)
         assert trouble is not None
-        return Ended("failed", trouble.reason, trouble.detail)
+        return ExecutionResult("failed", trouble.reason, trouble.detail)

@@ -1,8 +1,8 @@
-"""Takes commands up and has them executed, many side by side.
+"""Reads commands and has them executed, many side by side.
 
 read -> has an outcome already?  acknowledge
-     -> judge: execute | expire  a task each, at most IN_HAND
-               park              waits for its cloud; never in the way of newer ones
+     -> deadline: execute | expire  a task each, at most IN_HAND
+                  park              waits for its cloud; never in the way of newer ones
 """
 
 import asyncio
@@ -16,18 +16,18 @@ from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.kill_point import kill_point
 from visant_runtime.lifecycle import Stop
 from visant_uploader.capture.camera_slots import Stopped
-from visant_uploader.capture.deadline import Execute, Expire, Moment, Park, Verdict, judge
-from visant_uploader.capture.executor import Ended, Execution
-from visant_uploader.capture.outcome_writer import Commit
+from visant_uploader.capture.deadline import Decision, Execute, Expire, Moment, Park, check_deadline
+from visant_uploader.capture.executor import ExecutionResult, Executor
+from visant_uploader.capture.outcome_writer import OutcomeWriter
 from visant_uploader.cloud_watch import CloudWatch
 from visant_uploader.command_queue import CommandQueue, Queued
 from visant_uploader.counters import Counters
-from visant_uploader.degraded import Conditions
+from visant_uploader.degraded import Degraded
 
 log = structlog.get_logger()
 
 IN_HAND = 64
-"""Commands executed side by side. They share the camera's turns; more would only wait."""
+"""Commands executed side by side. They share the camera's slots; more would only wait."""
 PARKED_MAX = 10_000
 """About 20 MB. With more, reading waits until their cloud has spoken."""
 LOOK_AT_PARKED = 1.0
@@ -37,8 +37,8 @@ RETRY = 1.0
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """A command that was read and not taken up: parked, or due and waiting for room."""
+class Unstarted:
+    """A command that was read and not started: parked, or due and waiting for room."""
 
     id: str
     command: CommandEntry
@@ -51,36 +51,36 @@ class CaptureLoop:
     def __init__(
         self,
         queue: CommandQueue,
-        execution: Execution,
-        commit: Commit,
+        executor: Executor,
+        writer: OutcomeWriter,
         watch: CloudWatch,
-        conditions: Conditions,
+        degraded: Degraded,
         *,
         ttl: float,
         counters: Counters,
         heartbeat: Heartbeat,
     ) -> None:
         self._queue = queue
-        self._execution = execution
-        self._commit = commit
+        self._executor = executor
+        self._writer = writer
         self._watch = watch
-        self._conditions = conditions
+        self._degraded = degraded
         self._ttl = ttl
         self._counters = counters
         self._heartbeat = heartbeat
         self._in_hand: set[str] = set()
         self._triggers: set[tuple[str, str]] = set()
-        self._parked: dict[str, Waiting] = {}
-        self._due: dict[str, Waiting] = {}
+        self._parked: dict[str, Unstarted] = {}
+        self._due: dict[str, Unstarted] = {}
         self._renewed: set[str] = set()
         self._renewed_at = 0.0
         """CLOCK_BOOTTIME at which a replay was last seen to go on: a long one on a slow card takes its time."""
-        self._ended = asyncio.Event()
+        self._finished = asyncio.Event()
 
     async def run(self, stop: Stop) -> None:
-        """Until stopped; then what is being committed is finished, what waits for the camera is given up."""
+        """Until stopped; then what is being written is finished, what waits for the camera is given up."""
         self._heartbeat.expect("capture", 60)
-        await self._commit.recall()
+        await self._writer.recall()
         looked_at_parked = 0.0
         async with asyncio.TaskGroup() as tasks:
             while not stop.is_set():
@@ -94,20 +94,20 @@ class CaptureLoop:
                     await self._read(tasks, stop)
                 except RedisError as error:
                     self._queue.read_again()  # a batch may have been left in the middle
-                    self._conditions.redis(str(error) or type(error).__name__)
+                    self._degraded.redis(str(error) or type(error).__name__)
                     await stop.sleep(RETRY)
                 else:
-                    self._conditions.redis(None)
+                    self._degraded.redis(None)
         self._heartbeat.done("capture")
 
     async def _read(self, tasks: asyncio.TaskGroup, stop: Stop) -> None:
-        """Takes up what there is room for; waits a moment where there is none."""
+        """Starts what there is room for; waits a moment where there is none."""
         room = IN_HAND - len(self._in_hand)
-        if room <= 0 or not self._conditions.disk_ok or len(self._parked) + len(self._due) >= PARKED_MAX:
-            self._ended.clear()
+        if room <= 0 or not self._degraded.disk_ok or len(self._parked) + len(self._due) >= PARKED_MAX:
+            self._finished.clear()
             try:
                 async with asyncio.timeout(BLOCK):
-                    await self._ended.wait()
+                    await self._finished.wait()
             except TimeoutError:
                 pass
             return
@@ -119,52 +119,53 @@ class CaptureLoop:
         for one in unknown:
             await self._consider(one, renewed.get(one.id), tasks, stop)
         if self._queue.pending_read:
-            await self._commit.release_leftover()
+            await self._writer.release_leftover()
 
     async def _consider(self, one: Queued, renewed: Deadline | None, tasks: asyncio.TaskGroup, stop: Stop) -> None:
         command = one.command
         if command is None:
             log.error("a command that cannot be read, dropped", entry=one.id, problem=one.problem)
             self._counters.add("commands_unreadable")
-            await self._commit.drop(one.id)
+            await self._writer.drop(one.id)
         elif self._is_running(command):
-            self._parked[one.id] = Waiting(one.id, command)  # the same trigger twice: looked at again when it ended
-        elif (name := self._commit.outcome_of(command)) is not None:
-            await self._commit.repeat(one.id, command, name)
-        elif self._commit.is_done(command):
-            await self._commit.drop(one.id)
+            self._parked[one.id] = Unstarted(one.id, command)  # the same trigger twice: looked at again when it ended
+        elif (name := self._writer.outcome_of(command)) is not None:
+            await self._writer.repeat(one.id, command, name)
+        elif self._writer.is_done(command):
+            await self._writer.drop(one.id)
         else:
-            verdict = self._verdict(command, renewed, self._watch.moment())
-            if isinstance(verdict, Park):
-                self._parked[one.id] = Waiting(one.id, command)
+            decision = self._decide(command, renewed, self._watch.moment())
+            if isinstance(decision, Park):
+                self._parked[one.id] = Unstarted(one.id, command)
             else:
-                self._start(one.id, command, verdict, tasks, stop)
+                self._start(one.id, command, decision, tasks, stop)
 
     def _start(
-        self, entry_id: str, command: CommandEntry, verdict: Execute | Expire, tasks: asyncio.TaskGroup, stop: Stop
+        self, entry_id: str, command: CommandEntry, decision: Execute | Expire, tasks: asyncio.TaskGroup, stop: Stop
     ) -> None:
         self._in_hand.add(entry_id)
         if command.trigger_id is not None:
             self._triggers.add((command.cloud_id, command.trigger_id))
-        tasks.create_task(self._work(entry_id, command, verdict, stop))
+        tasks.create_task(self._work(entry_id, command, decision, stop))
 
-    async def _work(self, entry_id: str, command: CommandEntry, verdict: Execute | Expire, stop: Stop) -> None:
-        """One command from verdict to acknowledgement."""
+    async def _work(self, entry_id: str, command: CommandEntry, decision: Execute | Expire, stop: Stop) -> None:
+        """One command from decision to acknowledgement."""
         try:
-            if isinstance(verdict, Expire):
-                name = await self._commit.write(command, Ended("expired", verdict.reason, verdict.detail), stop)
+            if isinstance(decision, Expire):
+                expired = ExecutionResult("expired", decision.reason, decision.detail)
+                name = await self._writer.write(command, expired, stop)
             else:
-                async with self._execution.perform(command, verdict.until, stop) as ended:
+                async with self._executor.perform(command, decision.until, stop) as result:
                     kill_point("capture.taken")
-                    name = await self._commit.write(command, ended, stop)
-            await self._commit.conclude(entry_id, command, name, stop)
+                    name = await self._writer.write(command, result, stop)
+            await self._writer.conclude(entry_id, command, name, stop)
         except Stopped:
             return
         finally:
             self._in_hand.discard(entry_id)
             if command.trigger_id is not None:
                 self._triggers.discard((command.cloud_id, command.trigger_id))
-            self._ended.set()
+            self._finished.set()
 
     async def _look_at_parked(self, now: Moment) -> None:
         """Those whose deadline was renewed, and those that the cloud did not ask for again, become due."""
@@ -177,10 +178,10 @@ class CaptureLoop:
         for parked in list(self._parked.values()):
             deadline = renewed.get(parked.id)
             if not self._is_running(parked.command) and not isinstance(
-                self._verdict(parked.command, deadline, now), Park
+                self._decide(parked.command, deadline, now), Park
             ):
                 del self._parked[parked.id]
-                self._due[parked.id] = Waiting(parked.id, parked.command, deadline)
+                self._due[parked.id] = Unstarted(parked.id, parked.command, deadline)
 
     async def _start_due(self, tasks: asyncio.TaskGroup, stop: Stop) -> None:
         """Half of the room is left to newer commands."""
@@ -194,9 +195,9 @@ class CaptureLoop:
     def _is_running(self, command: CommandEntry) -> bool:
         return command.trigger_id is not None and (command.cloud_id, command.trigger_id) in self._triggers
 
-    def _verdict(self, command: CommandEntry, renewed: Deadline | None, now: Moment) -> Verdict:
+    def _decide(self, command: CommandEntry, renewed: Deadline | None, now: Moment) -> Decision:
         latest = self._watch.latest_connected
-        return judge(
+        return check_deadline(
             command,
             renewed,
             now,

@@ -13,14 +13,14 @@ from visant_runtime.lifecycle import Stop
 from visant_uploader.capture.camera_client import Snapshot
 from visant_uploader.capture.camera_slots import Stopped
 from visant_uploader.capture.debug_frames import DebugFrames
-from visant_uploader.capture.executor import Ended
+from visant_uploader.capture.executor import ExecutionResult
 from visant_uploader.command_queue import CommandQueue
 from visant_uploader.counters import Counters
-from visant_uploader.degraded import Conditions
+from visant_uploader.degraded import Degraded
 from visant_uploader.outcomes import Outcomes, offset_for
+from visant_uploader.spool.figures import SpoolFull
 from visant_uploader.spool.file_format import SpoolHeader
 from visant_uploader.spool.layout import Destination
-from visant_uploader.spool.room import SpoolFull
 from visant_uploader.spool.store import Spool
 from visant_uploader.timestamps import best
 
@@ -34,7 +34,7 @@ DONE_KEPT = 10_000
 Released = Callable[[Destination, str], None]
 
 
-class Commit:
+class OutcomeWriter:
     """`released` is told each outcome that delivery may take."""
 
     def __init__(
@@ -43,7 +43,7 @@ class Commit:
         queue: CommandQueue,
         outcomes: Outcomes,
         frames: DebugFrames,
-        conditions: Conditions,
+        degraded: Degraded,
         counters: Counters,
         released: Released,
     ) -> None:
@@ -51,7 +51,7 @@ class Commit:
         self._queue = queue
         self._outcomes = outcomes
         self._frames = frames
-        self._conditions = conditions
+        self._degraded = degraded
         self._counters = counters
         self._released = released
         self._leftover: list[tuple[Destination, str]] = []
@@ -65,7 +65,7 @@ class Commit:
         """The name of the outcome that is on the disk already."""
         if command.trigger_id is None:
             return None
-        return self._spool.find(command.cloud_id, self._outcomes.device_id, command.trigger_id)
+        return self._spool.find(command.cloud_id, self._outcomes.device.id, command.trigger_id)
 
     def is_done(self, command: CommandEntry) -> bool:
         """Whether this process has concluded the trigger before; its file may be delivered and gone."""
@@ -81,7 +81,7 @@ class Commit:
         """Acknowledges without an outcome. Raises RedisError."""
         await self._queue.acknowledge(entry_id)
 
-    async def write(self, command: CommandEntry, ended: Snapshot | Ended, stop: Stop) -> str | None:
+    async def write(self, command: CommandEntry, result: Snapshot | ExecutionResult, stop: Stop) -> str | None:
         """Step one, however long the disk refuses: the outcome's file name, or None where nobody asked for one.
 
         Raises Stopped where the end of the process comes first.
@@ -89,18 +89,18 @@ class Commit:
         trigger_id = command.trigger_id
         if trigger_id is None:
             return None
-        if isinstance(ended, Snapshot):
-            header = self._outcomes.picture(command, trigger_id, ended)
+        if isinstance(result, Snapshot):
+            header = self._outcomes.picture(command, trigger_id, result)
             try:
-                name = await asyncio.to_thread(self._spool.put, header, ended.jpeg)
+                name = await asyncio.to_thread(self._spool.put, header, result.jpeg)
             except SpoolFull as full:
-                ended = Ended("failed", Reason.SPOOL_FULL, str(full))
+                result = ExecutionResult("failed", Reason.SPOOL_FULL, str(full))
             except OSError as error:
-                ended = Ended("failed", Reason.SPOOL_FULL, f"the disk refused the picture: {error.strerror}")
+                result = ExecutionResult("failed", Reason.SPOOL_FULL, f"the disk refused the picture: {error.strerror}")
             else:
-                await self._captured(header, ended)
+                await self._captured(header, result)
                 return name
-        return await self._write_report(command, trigger_id, ended, stop)
+        return await self._write_report(command, trigger_id, result, stop)
 
     async def conclude(self, entry_id: str, command: CommandEntry, name: str | None, stop: Stop) -> None:
         """Steps two and three, however long Redis is away. Raises Stopped."""
@@ -116,30 +116,30 @@ class Commit:
         for destination, name in leftover:
             await self._release(destination, name)
 
-    async def _write_report(self, command: CommandEntry, trigger_id: str, ended: Ended, stop: Stop) -> str:
-        self._counters.add(f"commands_{ended.status}")
-        if ended.status != "executed":
-            log.warning(ended.status, trigger_id=trigger_id, reason=ended.reason, detail=ended.detail)
-        report = self._outcomes.report(command, trigger_id, ended.status, ended.reason, ended.detail)
+    async def _write_report(self, command: CommandEntry, trigger_id: str, result: ExecutionResult, stop: Stop) -> str:
+        self._counters.add(f"commands_{result.status}")
+        if result.status != "executed":
+            log.warning(result.status, trigger_id=trigger_id, reason=result.reason, detail=result.detail)
+        report = self._outcomes.report(command, trigger_id, result.status, result.reason, result.detail)
         while True:
             try:
                 name = await asyncio.to_thread(self._spool.put, report)
             except OSError as error:
-                self._conditions.disk(error.strerror or str(error))
+                self._degraded.disk(error.strerror or str(error))
                 if await stop.sleep(RETRY_DISK):
                     raise Stopped from None
             else:
-                self._conditions.disk(None)
+                self._degraded.disk(None)
                 return name
 
-    async def _captured(self, header: SpoolHeader, taken: Snapshot) -> None:
+    async def _captured(self, header: SpoolHeader, snapshot: Snapshot) -> None:
         self._counters.add("pictures_captured")
-        self._counters.add("picture_bytes_captured", len(taken.jpeg))
+        self._counters.add("picture_bytes_captured", len(snapshot.jpeg))
         now = self._outcomes.now()
-        lag = now.boottime - taken.info.captured_boottime
-        log.info("captured", trigger_id=header.trigger_id, bytes=len(taken.jpeg), seconds_to_disk=lag)
+        lag = now.boottime - snapshot.info.captured_boottime
+        log.info("captured", trigger_id=header.trigger_id, bytes=len(snapshot.jpeg), seconds_to_disk=lag)
         at, _ = best(header.time, offset_for(header, None), now)
-        await asyncio.to_thread(self._frames.save, taken.jpeg, at, header.trigger_id)
+        await asyncio.to_thread(self._frames.save, snapshot.jpeg, at, header.trigger_id)
 
     def _remember(self, command: CommandEntry) -> None:
         if command.trigger_id is not None:
@@ -152,7 +152,7 @@ class Commit:
             try:
                 await self._queue.acknowledge(entry_id)
             except RedisError as error:
-                self._conditions.redis(str(error) or type(error).__name__)
+                self._degraded.redis(str(error) or type(error).__name__)
                 if await stop.sleep(RETRY_REDIS):
                     raise Stopped from None  # the outcome's file is there: the next start only acknowledges
             else:
@@ -167,4 +167,4 @@ class Commit:
             self._leftover.append((destination, name))
 
     def _destination(self, command: CommandEntry) -> Destination:
-        return Destination(command.cloud_id, self._outcomes.device_id)
+        return self._outcomes.device.destination(command.cloud_id)

@@ -12,9 +12,9 @@ from visant_runtime.lifecycle import Stop
 from visant_uploader.cloud_watch import CloudWatch
 from visant_uploader.counters import Counters
 from visant_uploader.delivery.pace import DeliveryPace
-from visant_uploader.delivery.queue import DeliveryOrder
+from visant_uploader.delivery.queue import DeliveryQueue
 from visant_uploader.delivery.retry_policy import item_pause
-from visant_uploader.delivery.sender import Courier, Done
+from visant_uploader.delivery.sender import Done, Sender
 from visant_uploader.spool.layout import Destination
 from visant_uploader.spool.store import Spool
 
@@ -34,22 +34,20 @@ class DeliveryLoop:
     def __init__(
         self,
         spool: Spool,
-        courier: Courier,
+        sender: Sender,
         watch: CloudWatch,
-        order: DeliveryOrder,
+        queue: DeliveryQueue,
         pace: DeliveryPace,
         *,
-        device_id: str,
         clock: Clock,
         counters: Counters,
         heartbeat: Heartbeat,
     ) -> None:
         self._spool = spool
-        self._courier = courier
+        self._sender = sender
         self._watch = watch
-        self._order = order
+        self._queue = queue
         self._pace = pace
-        self._device_id = device_id
         self._clock = clock
         self._counters = counters
         self._heartbeat = heartbeat
@@ -63,14 +61,14 @@ class DeliveryLoop:
     def released(self, destination: Destination, name: str) -> None:
         """A new outcome may go."""
         if destination == self._destination:
-            self._order.add(name, self._clock.boottime())
+            self._queue.add(name, self._clock.boottime())
         self._bell.set()
 
     def wake(self) -> None:
-        """A confirmed stream or a new address: every wait ends."""
+        """A confirmed stream shows that the network is there: every wait ends."""
         self._wakes += 1
         self._pace.wake()
-        self._order.wake()
+        self._queue.wake()
         self._bell.set()
 
     async def run(self, stop: Stop) -> None:
@@ -84,7 +82,7 @@ class DeliveryLoop:
                 await self._follow_cloud()
                 if self._clock.boottime() - looked >= LOOK_EVERY:
                     looked = self._clock.boottime()
-                    await self._take_incoming()
+                    await self._collect_incoming()
                 while (name := self._next()) is not None and self._destination is not None:
                     task = tasks.create_task(self._deliver(self._destination, name))
                     self._running[task] = self._wakes
@@ -109,11 +107,11 @@ class DeliveryLoop:
 
     def _next(self) -> str | None:
         now = self._clock.boottime()
-        if self._destination is None or self._destination != self._wanted():
+        if self._destination is None or self._destination != self._watch.destination():
             return None
         if not self._pace.allowed(now, self._busy()):
             return None
-        return self._order.take(now)
+        return self._queue.pop(now)
 
     async def _ring_at(self, stop: Stop) -> None:
         await stop.wait()
@@ -122,7 +120,7 @@ class DeliveryLoop:
     async def _wait(self) -> None:
         """Until something can be done, at most LOOK_EVERY."""
         now = self._clock.boottime()
-        due = self._order.next_due(now)
+        due = self._queue.next_due(now)
         seconds = LOOK_EVERY
         if due is not None and self._destination is not None and not self._pace.full(self._busy()):
             seconds = min(LOOK_EVERY, max(due, self._pace.next_due(), now) - now)
@@ -133,30 +131,26 @@ class DeliveryLoop:
             pass
         self._bell.clear()
 
-    def _wanted(self) -> Destination | None:
-        known = self._watch.cloud
-        return None if known is None else Destination(known.cloud_id, self._device_id)
-
     async def _follow_cloud(self) -> None:
-        wanted = self._wanted()
+        wanted = self._watch.destination()
         if wanted == self._destination:
             return
         self._destination = wanted
         self._attempts.clear()
-        self._order.clear()
+        self._queue.clear()
         try:
             found = [] if wanted is None else await asyncio.to_thread(self._spool.outbox, wanted)
         except OSError as error:  # a full disk may have no block for a new cloud's folder
             self._destination = None
             log.error("the outbox cannot be read, tried again", error=error.strerror)
             return
-        self._order.fill(found)
+        self._queue.fill(found)
         if found:
             log.info("outcomes wait for delivery", count=len(found))
 
-    async def _take_incoming(self) -> None:
+    async def _collect_incoming(self) -> None:
         try:
-            taken = await asyncio.to_thread(self._spool.take_incoming)
+            collected = await asyncio.to_thread(self._spool.collect_incoming)
         except OSError as error:
             if self._incoming_trouble != (trouble := f"{error.filename}: {error.strerror}"):
                 log.error(
@@ -165,14 +159,14 @@ class DeliveryLoop:
             self._incoming_trouble = trouble
             return
         self._incoming_trouble = ""
-        for destination, name in taken:
+        for destination, name in collected:
             log.info("taken back into the outbox", file=name)
             self.released(destination, name)
 
     async def _deliver(self, destination: Destination, name: str) -> None:
         """One attempt, and what it means for this item and for all."""
         try:
-            done = await self._courier.deliver(destination, name)
+            done = await self._sender.deliver(destination, name)
         except (Retryable, Misconfigured) as failure:
             self._counters.add("uploads_failed")
             if isinstance(failure, Misconfigured) or failure.endpoint:
@@ -183,7 +177,7 @@ class DeliveryLoop:
                 log.warning("not delivered, tried again later", file=name, detail=str(failure)[:300])
             self._later(name)
         else:
-            self._order.done(name)
+            self._queue.done(name)
             self._attempts.pop(name, None)
             self._well(done)
             if done.successor is not None:
@@ -198,7 +192,7 @@ class DeliveryLoop:
         self._pace.went_well()
 
     def _later(self, name: str) -> None:
-        if name not in self._order:  # the cloud changed meanwhile, and with it all names
+        if name not in self._queue:  # the cloud changed meanwhile, and with it all names
             return
-        self._order.later(name, self._clock.boottime() + item_pause(self._attempts[name], self._pace.rng))
+        self._queue.later(name, self._clock.boottime() + item_pause(self._attempts[name], self._pace.rng))
         self._attempts[name] += 1

@@ -47,7 +47,7 @@ class DeliveryPace:
         return seconds
 
     def wake(self) -> None:
-        """A confirmed stream or a new address: ask again at once, with one upload."""
+        """A stream was confirmed: ask again at once, with one upload."""
         self._failures = 0
         self._not_before = 0.0
 

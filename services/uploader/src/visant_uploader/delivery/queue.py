@@ -11,7 +11,7 @@ FRESH = 60.0
 """Seconds for which a new outcome that was never tried goes before all others, the latest first."""
 
 
-class DeliveryOrder:
+class DeliveryQueue:
     """Names of waiting outcomes, old ones known by `fill`, new ones by `add`. Times: seconds of one steady clock."""
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class DeliveryOrder:
         self._fresh_until: dict[str, float] = {}
         self._newest_turn = True
         self._turn_of: dict[str, bool] = {}
-        """Taken by turns and not ended yet: whether it was the newest's turn."""
+        """Popped by turns and not ended yet: whether it was the newest's turn."""
         self._highest = 0
 
     def __len__(self) -> int:
@@ -51,7 +51,7 @@ class DeliveryOrder:
         self._fresh_until[name] = now + FRESH
         self._ready.append((self._highest, name))
 
-    def take(self, now: float) -> str | None:
+    def pop(self, now: float) -> str | None:
         """The next name, or None where all wait. It stays known until `done`."""
         while self._later and self._later[0][0] <= now:
             _, order, name = heapq.heappop(self._later)
@@ -71,12 +71,12 @@ class DeliveryOrder:
         return None
 
     def later(self, name: str, until: float) -> None:
-        """A taken name waits until then. Its turn was not had: a cloud that takes every second one gets both ends."""
+        """A popped name waits until then. Its turn was not had: a cloud that takes every second one gets both ends."""
         self._newest_turn = self._turn_of.pop(name, self._newest_turn)
         heapq.heappush(self._later, (until, self._orders[name], name))
 
     def done(self, name: str) -> None:
-        """A taken name is delivered or gone."""
+        """A popped name is delivered or gone."""
         self._turn_of.pop(name, None)
         self._orders.pop(name, None)
         self._fresh_until.pop(name, None)
@@ -88,7 +88,7 @@ class DeliveryOrder:
         self._later = []
 
     def next_due(self, now: float) -> float | None:
-        """When `take` can give something; None where nothing waits."""
+        """When `pop` can give something; None where nothing waits."""
         if self._ready:
             return now
         return self._later[0][0] if self._later else None

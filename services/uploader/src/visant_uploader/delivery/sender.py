@@ -1,4 +1,4 @@
-"""One outcome, one attempt: read it, prove it whole, send it, take it off the disk."""
+"""One outcome, one attempt: read it, prove it whole, send it, remove it from the disk."""
 
 import asyncio
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class Done:
     successor: str | None = None
 
 
-class Courier:
+class Sender:
     """Holds one outcome at a time for each call of `deliver`."""
 
     def __init__(
@@ -48,11 +48,11 @@ class Courier:
     async def deliver(self, destination: Destination, name: str) -> Done:
         """Raises Retryable (also for a disk that fails), Misconfigured."""
         if name in self._receipts:
-            return await self._take_off(destination, name)
+            return await self._remove(destination, name)
         try:
             outcome = decode(await asyncio.to_thread(self._spool.read, destination, name))
         except FileNotFoundError:
-            return Done(answered=False)  # a technician took it away
+            return Done(answered=False)  # a technician moved it
         except CorruptFile as corrupt:
             return await self._quarantine(destination, name, corrupt)
         except OSError as error:
@@ -68,7 +68,7 @@ class Courier:
         except Rejected as refusal:
             return await self._refuse(destination, name, outcome.header, refusal)
         kill_point("deliver.sent")
-        return await self._take_off(destination, name)
+        return await self._remove(destination, name)
 
     async def _send_picture(self, outcome: Outcome) -> None:
         header = outcome.header
@@ -92,7 +92,7 @@ class Courier:
             self._counters.add("reports_delivered")
             log.info("reported", trigger_id=header.trigger_id, status=report.status, reason=report.reason)
 
-    async def _take_off(self, destination: Destination, name: str) -> Done:
+    async def _remove(self, destination: Destination, name: str) -> Done:
         """The cloud has it; it is not sent again where the disk will not let it go."""
         self._receipts.add(name)
         try:

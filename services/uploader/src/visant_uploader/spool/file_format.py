@@ -1,4 +1,4 @@
-"""One outcome as one file: a header, the picture, and the header again. Pure: bytes in, bytes out.
+"""One outcome as one file: a header, the picture, and the header again. Bytes in, bytes out; `read_header` alone reads.
 
     VISANT SPOOL 1\n
     <length of the header, 8 hex digits>\n<header JSON>\n<its SHA-256, 64 hex digits>\n
@@ -10,7 +10,9 @@ in an outcome with a name. Every byte is checked; one wrong byte anywhere makes 
 """
 
 import hashlib
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -23,6 +25,8 @@ MAGIC = b"VISANT SPOOL 1\n"
 END = b"VISANT SPOOL END\n"
 MAX_HEADER = 64 * 1024
 """Bytes; the longest of ours (a 512 character id, a 2000 character detail) is below 16 KiB."""
+PEEK = MAX_HEADER + 256
+"""Bytes of either end of a file that hold a whole copy of its header."""
 _DIGEST = 64
 _LENGTH = 8
 
@@ -119,7 +123,16 @@ def peek(head: bytes, tail: bytes) -> SpoolHeader | None:
     return _header(text) if text else None
 
 
-PEEK = MAX_HEADER + 256
+def read_header(path: Path) -> SpoolHeader | None:
+    """The header alone, from the file's two ends; None where neither copy can be read. Blocking."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(PEEK)
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - PEEK))
+            return peek(head, file.read(PEEK))
+    except OSError:
+        return None
 
 
 def _header(text: bytes) -> SpoolHeader | None:

@@ -3,7 +3,7 @@
 draft/             being written; whatever is here at the start is swept away
 unacknowledged/    durable, its command still in the queue
 outbox/<place>/    may be delivered; one place for each cloud and device id
-incoming/          put back by a technician, taken into its outbox by the running uploader
+incoming/          put back by a technician, collected into its outbox by the running uploader
 dead-letter/       pictures that the cloud refused for good
 quarantine/        files that the card damaged
 """

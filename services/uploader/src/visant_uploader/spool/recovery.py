@@ -1,21 +1,26 @@
-"""Ends what a crash left half done, and takes in what a technician put back. Blocking; the lock is held.
+"""Ends what a crash left half done, and collects what a technician put back. Blocking; the lock is held.
 
 Each function can be cut short and called again.
 """
 
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from visant_contract.outcome import Reason
-from visant_uploader.spool.file_format import CorruptFile, decode
+from visant_uploader.spool.file_format import CorruptFile, decode, read_header
 from visant_uploader.spool.layout import PICTURE, REPORT, UNREADABLE, Destination, Folders, outcome_files
-from visant_uploader.spool.reading import read_header
 from visant_uploader.spool.writing import move_durably
 
 AT_ONCE = 200
-"""Files put back that one call takes in: each is read whole, and an import may bring thousands."""
-Found = tuple[list[tuple[Destination, str]], int]
-"""(outcomes, how many files were damaged and set aside)."""
+"""Files put back that one call collects: each is read whole, and an import may bring thousands."""
+
+
+class Recovered(NamedTuple):
+    """The outcomes that were found, by name, and how many files were damaged and set aside."""
+
+    outcomes: list[tuple[Destination, str]]
+    damaged: int
 
 
 def sweep_drafts(folders: Folders) -> None:
@@ -38,7 +43,7 @@ def settle_pairs(folders: Folders) -> None:
             move_durably(picture, (folders.quarantine if damaged else folders.dead_letter) / picture.name)
 
 
-def sort_unreleased(folders: Folders) -> Found:
+def sort_unreleased(folders: Folders) -> Recovered:
     """Whom the unacknowledged outcomes are for. One without a readable header counts as none: its command, if it
     is still in the queue, is executed again.
     """
@@ -50,15 +55,15 @@ def sort_unreleased(folders: Folders) -> Found:
             damaged += 1
         else:
             found.append((Destination(header.cloud_id, header.device_id), entry.name))
-    return found, damaged
+    return Recovered(found, damaged)
 
 
-def take_incoming(folders: Folders) -> Found:
+def collect_incoming(folders: Folders) -> Recovered:
     """Into the outboxes, AT_ONCE. A picture replaces the report that said why there was none.
 
-    Raises PermissionError for files of another user, after all others were taken in.
+    Raises PermissionError for files of another user, after all others were collected.
     """
-    taken, damaged = [], 0
+    collected, damaged = [], 0
     foreign: PermissionError | None = None
     for entry in list(islice(outcome_files(folders.incoming), AT_ONCE)):
         path = Path(entry.path)
@@ -81,7 +86,7 @@ def take_incoming(folders: Folders) -> Found:
             path.unlink()  # a picture is the better outcome
             continue
         move_durably(path, place / header.file_name())
-        taken.append((destination, header.file_name()))
-    if foreign is not None and not taken and not damaged:
+        collected.append((destination, header.file_name()))
+    if foreign is not None and not collected and not damaged:
         raise foreign
-    return taken, damaged
+    return Recovered(collected, damaged)

@@ -4,65 +4,59 @@ Blocking calls; the loops call them in threads. One uploader a spool, held by a 
 """
 
 import fcntl
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from visant_contract.ids import trigger_key
+from visant_contract.telemetry import SpoolHealth
 from visant_runtime.kill_point import kill_point
+from visant_runtime.settings import SettingsError
 from visant_uploader.counters import Counters
-from visant_uploader.spool.contents import Contents
-from visant_uploader.spool.counts import SpoolCounts
+from visant_uploader.spool.figures import Figures, Limits, spool_health
 from visant_uploader.spool.file_format import SpoolHeader, encode
 from visant_uploader.spool.layout import PICTURE, REPORT, UNREADABLE, Destination, Folders, outcome_files, sync_folder
-from visant_uploader.spool.recovery import settle_pairs, sort_unreleased, sweep_drafts, take_incoming
-from visant_uploader.spool.room import Room
+from visant_uploader.spool.recovery import collect_incoming, settle_pairs, sort_unreleased, sweep_drafts
 from visant_uploader.spool.writing import DISK_FULL, Reserve, move_durably, write_durably
 
+LOCK_AGAIN = 1.0
+"""Seconds between two tries for the lock."""
 
-class SpoolInUse(Exception):
+
+class SpoolInUse(SettingsError):
     """Another uploader holds the lock."""
 
 
 class Spool:
-    """`room` has the limits; `free_bytes` tells the disk's free space under a path (tests replace it)."""
+    """`figures` has counts and limits; `free_bytes` tells the disk's free space under a path (tests replace it)."""
 
     def __init__(
-        self,
-        root: Path,
-        *,
-        max_bytes: int,
-        min_free_bytes: int,
-        counters: Counters,
-        free_bytes: Callable[[Path], int] | None = None,
+        self, root: Path, limits: Limits, counters: Counters, *, free_bytes: Callable[[Path], int] | None = None
     ) -> None:
         self.folders = Folders(root)
-        self.room = Room(
-            root,
-            max_bytes=max_bytes,
-            min_free_bytes=min_free_bytes,
-            used=lambda: self.contents().picture_bytes(),
-            free_bytes=free_bytes,
-        )
+        self.figures = Figures(self.folders, limits, free_bytes)
         self._counters = counters
         self._reserve = Reserve(root / "reserve")
         self._lock_file: IO[str] | None = None
-        self.counts = SpoolCounts(self.folders)
 
-    def open(self) -> None:
-        """Takes the lock, ends what a power cut left half done, counts. Raises SpoolInUse, OSError."""
-        self.folders.make()
-        lock_file = (self.folders.root / "lock").open("w")
+    def open(self, *, patience: float = 0.0) -> None:
+        """Holds the lock from now on, ends what a power cut left half done, counts.
+
+        `patience`: seconds that a predecessor may need to end. Raises SpoolInUse, and SettingsError for a folder that
+        cannot be used.
+        """
         try:
-            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock_file.close()
-            raise SpoolInUse(f"{self.folders.root} is in use by another uploader") from None
-        self._lock_file = lock_file
-        sweep_drafts(self.folders)
-        settle_pairs(self.folders)
-        self.counts.count_all()
+            self.folders.make()
+            self._lock_file = self._locked(patience)
+            sweep_drafts(self.folders)
+            settle_pairs(self.folders)
+            self.figures.recount(beside_puts=False)
+        except OSError as error:
+            raise SettingsError(
+                f"SPOOL_DIR={self.folders.root} cannot be used ({error.strerror}): name a writable folder"
+            ) from None
         self._reserve.take()
 
     def close(self) -> None:
@@ -92,14 +86,14 @@ class Spool:
         sealed, pieces = encode(header, body)
         size = sum(map(len, pieces))
         name = sealed.file_name()
+        target = self.folders.unacknowledged / name
         if sealed.kind == "report":
-            self._write_report(pieces, name, self.folders.unacknowledged)
+            self._write_report(pieces, target)
+            self.figures.moved(size, None, target)
         else:
-            with self.room.booked(size):
-                write_durably(pieces, self.folders.draft / name, self.folders.unacknowledged / name)
+            with self.figures.booked(target, size):
+                write_durably(pieces, self.folders.draft / name, target)
         self._written(size)
-        with self.counts.change() as contents:
-            contents.unacknowledged.count(name, size)
         return name
 
     def release(self, destination: Destination, name: str) -> bool:
@@ -108,32 +102,31 @@ class Spool:
         Not fsynced: after a power cut the file is in one of the two folders, and either is right.
         """
         source = self.folders.unacknowledged / name
-        with self.counts.moving:
+        with self.figures.moving:
             try:
                 size = source.stat().st_size
             except FileNotFoundError:
                 return False
-            source.rename(self.folders.place(destination) / name)
+            target = self.folders.place(destination) / name
+            source.rename(target)
             kill_point("spool.released")
-            with self.counts.change() as contents:
-                contents.unacknowledged.count(name, size, -1)
-                contents.place(destination.place).count(name, size)
+            self.figures.moved(size, source, target)
         return True
 
     def unreleased(self) -> list[tuple[Destination, str]]:
         """Outcomes whose commands were not acknowledged; damaged ones go to quarantine. Before the first `put`."""
         found, damaged = sort_unreleased(self.folders)
-        if found or damaged:
+        if damaged:
             self._counters.add("spool_damaged", damaged)
-            self.counts.count_all()
+            self.figures.recount(beside_puts=False)
         return found
 
-    def take_incoming(self) -> list[tuple[Destination, str]]:
+    def collect_incoming(self) -> list[tuple[Destination, str]]:
         """Moves what a technician put back into its outbox; a picture replaces a report of failure."""
-        found, damaged = take_incoming(self.folders)
+        found, damaged = collect_incoming(self.folders)
         if found or damaged:
             self._counters.add("spool_damaged", damaged)
-            self.counts.count_again()
+            self.figures.recount(beside_puts=True)
         return found
 
     # ---- outcomes go out
@@ -152,7 +145,7 @@ class Spool:
 
     def delivered(self, destination: Destination, name: str) -> None:
         """The receipt is here: the file goes, durably."""
-        self._remove(destination, name)
+        self._remove(self.folders.place(destination) / name)
 
     def refuse(self, destination: Destination, name: str, report: SpoolHeader | None) -> str | None:
         """The cloud will never take it: the file goes to dead-letter, `report` takes its place. Returns its name."""
@@ -165,71 +158,89 @@ class Spool:
 
     # ---- figures
 
-    def contents(self) -> Contents:
-        """A copy of the counts."""
-        return self.counts.copy()
+    def health(self, own: Destination | None, bytes_a_day: float | None) -> SpoolHealth:
+        """`own`: whom outcomes go to now; all others' are held. Blocking."""
+        return spool_health(
+            self.figures.contents(),
+            self.folders,
+            None if own is None else own.place,
+            self.figures.limits,
+            free_bytes=self.figures.free_bytes(),
+            bytes_a_day=bytes_a_day,
+        )
 
     def restore_reserve(self) -> None:
         """Takes the reserve again once pictures fit once more."""
-        if self.room.is_above_floor():
+        if self.figures.is_above_floor():
             self._reserve.take()
 
     # ---- inside
 
-    def _write_report(self, pieces: list[bytes], name: str, folder: Path) -> None:
+    def _locked(self, patience: float) -> IO[str]:
+        lock_file = (self.folders.root / "lock").open("w")
+        end = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    break
+                time.sleep(LOCK_AGAIN)
+            else:
+                return lock_file
+        lock_file.close()
+        raise SpoolInUse(f"SPOOL_DIR={self.folders.root} is in use by another uploader: run one uploader a spool")
+
+    def _write_report(self, pieces: list[bytes], target: Path) -> None:
         """Reports may use the reserve."""
+        draft = self.folders.draft / target.name
         try:
-            write_durably(pieces, self.folders.draft / name, folder / name)
+            write_durably(pieces, draft, target)
         except OSError as error:
             if error.errno not in DISK_FULL or not self._reserve.give_back():
                 raise
-            write_durably(pieces, self.folders.draft / name, folder / name)
+            write_durably(pieces, draft, target)
 
     def _replace(
         self, destination: Destination, name: str, report: SpoolHeader | None, folder: Path, step: str
     ) -> str | None:
         """The report first: a crash in between leaves both, and `settle_pairs` finishes the move at the start."""
+        place = self.folders.place(destination)
         report_name = None
         if report is None:
             lost = folder == self.folders.quarantine
-            self._move(destination, name, folder, name + UNREADABLE if lost else name)
+            self._move(place / name, folder / (name + UNREADABLE if lost else name))
         else:
             sealed, pieces = encode(report)
             report_name = sealed.file_name()
+            size = sum(map(len, pieces))
             # a damaged report is simply replaced by the rename, its successor has the same name
-            with self.counts.moving:
-                self._write_report(pieces, report_name, self.folders.place(destination))
+            with self.figures.moving:
+                self._write_report(pieces, place / report_name)
                 if report_name != name:
-                    with self.counts.change() as contents:
-                        contents.place(destination.place).count(report_name, 0)
-            self._written(sum(map(len, pieces)))
+                    self.figures.moved(size, None, place / report_name)
+            self._written(size)
             kill_point(f"{step}.reported")
             if report_name != name:
-                self._move(destination, name, folder, name)
+                self._move(place / name, folder / name)
         kill_point(f"{step}.moved")
         return report_name
 
-    def _move(self, destination: Destination, name: str, folder: Path, new_name: str) -> None:
-        source = self.folders.place(destination) / name
-        with self.counts.moving:
+    def _move(self, source: Path, target: Path) -> None:
+        with self.figures.moving:
             size = source.stat().st_size
-            move_durably(source, folder / new_name)
-            with self.counts.change() as contents:
-                contents.place(destination.place).count(name, size, -1)
-                aside = contents.dead_letter if folder == self.folders.dead_letter else contents.quarantine
-                aside.count(new_name, size)
+            move_durably(source, target)
+            self.figures.moved(size, source, target)
 
-    def _remove(self, destination: Destination, name: str) -> None:
-        path = self.folders.place(destination) / name
-        with self.counts.moving:
+    def _remove(self, file: Path) -> None:
+        with self.figures.moving:
             try:
-                size = path.stat().st_size
-                path.unlink()
+                size = file.stat().st_size
+                file.unlink()
             except FileNotFoundError:
                 return
-            with self.counts.change() as contents:
-                contents.place(destination.place).count(name, size, -1)
-        sync_folder(path.parent)
+            self.figures.moved(size, file, None)
+        sync_folder(file.parent)
 
     def _written(self, size: int) -> None:
         self._counters.add("spool_files_written")

@@ -31,7 +31,7 @@ class FakeDriver:
         self._scene = Scene(*size)
         self._fps = fps
         self._interval = 1 / fps
-        self._faults = faults
+        self.faults = faults
         self._begin = time.monotonic()
         self._next = 0
         self._last: Frame | None = None
@@ -47,14 +47,14 @@ class FakeDriver:
 
     def open(self) -> Opened:
         """Always works, but for the fault `absent`."""
-        if self._faults.kind == "absent":
+        if self.faults.kind == "absent":
             raise CameraAbsent("the fake camera is unplugged (fault `absent`)")
         self._next = 0
         return Opened("fake", "Fake camera", "mjpeg", self._scene.width, self._scene.height, self._fps)
 
     def next_frame(self, timeout: float, *, want: bool) -> Frame | None:
         """Waits for the next frame of the clock; those that nobody fetched in time are lost, as in a webcam."""
-        fault = self._faults.kind
+        fault = self.faults.kind
         if fault == "absent":
             raise CameraGone("the fake camera was unplugged (fault `absent`)")
         if fault == "stalled":

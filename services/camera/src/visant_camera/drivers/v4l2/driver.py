@@ -22,12 +22,11 @@ from visant_camera.drivers.base import (
     ControlRefused,
     Opened,
 )
-from visant_camera.drivers.v4l2 import abi as abi
+from visant_camera.drivers.v4l2 import abi
 from visant_camera.drivers.v4l2.find_device import Finder, NoCamera
 from visant_camera.drivers.v4l2.node import Node
-from visant_camera.drivers.v4l2.pixels import CONVERTED, to_bgr
 from visant_camera.frame import Encoding, Frame
-from visant_camera.jpeg import is_whole
+from visant_camera.jpeg import CONVERTED, is_whole, to_bgr
 
 Size = tuple[int, int]
 """Width and height in pixels."""

@@ -23,7 +23,7 @@ class NoCamera(Exception):
 
 
 @dataclass(frozen=True)
-class Device:
+class VideoDevice:
     """A node that hands out pictures.
 
     `name` is what the camera calls itself; `port` where it is plugged in (its USB device in sysfs); `model` the USB
@@ -43,30 +43,30 @@ class Device:
         """The N of /dev/videoN."""
         return int(self.node.removeprefix("/dev/video"))
 
-    def has_place_of(self, other: "Device") -> bool:
+    def has_place_of(self, other: "VideoDevice") -> bool:
         """Same model on the same port, and the same of its nodes."""
         return (self.port, self.model, self.index) == (other.port, other.model, other.index)
 
 
 class Finder:
-    """`Finder("0").find()` -> Device, or NoCamera. `source`: a number, /dev/videoN, or a link below /dev/v4l/.
+    """`Finder("0").find()` -> VideoDevice, or NoCamera. `source`: a number, /dev/videoN, or a link below /dev/v4l/.
 
     A number is a wish: the sole camera is taken under any number. With two, the one of that number is taken, and from
     then on that very camera. `list_devices` is what is plugged in now.
     """
 
-    def __init__(self, source: str, *, list_devices: Callable[[], Sequence[Device]] | None = None) -> None:
+    def __init__(self, source: str, *, list_devices: Callable[[], Sequence[VideoDevice]] | None = None) -> None:
         self._source = source
         self._list = list_devices or plugged_in
-        self._chosen: Device | None = None
-        self._neighbours: set[Device] = set()
+        self._chosen: VideoDevice | None = None
+        self._neighbours: set[VideoDevice] = set()
         self._lost = False
 
     def lost(self) -> None:
         """Tells that the chosen camera failed: whatever else the next look sees has been its neighbour."""
         self._lost = True
 
-    def find(self) -> Device:
+    def find(self) -> VideoDevice:
         """The device to open now. Raises NoCamera."""
         devices = sorted(self._list(), key=lambda device: device.number)
         number = self._source.removeprefix("/dev/video")
@@ -77,7 +77,7 @@ class Finder:
         self._lost = False
         return self._chosen
 
-    def _again(self, chosen: Device, devices: list[Device]) -> Device:
+    def _again(self, chosen: VideoDevice, devices: list[VideoDevice]) -> VideoDevice:
         for device in devices:
             if device.has_place_of(chosen):
                 return device
@@ -96,7 +96,9 @@ class Finder:
         raise NoCamera(f"{chosen.name} is unplugged, and {_names(devices)} is not taken in its place; {_REMEDY}")
 
 
-def plugged_in(sysfs: Path = SYSFS, *, takes_pictures: Callable[[Device], bool] | None = None) -> list[Device]:
+def plugged_in(
+    sysfs: Path = SYSFS, *, takes_pictures: Callable[[VideoDevice], bool] | None = None
+) -> list[VideoDevice]:
     """Every node that hands out pictures now, a Pi's own video hardware left out. `takes_pictures` asks the node."""
     asks = takes_pictures or _takes_pictures
     return [device for device in map(_device, sysfs.glob("video*")) if device and asks(device)]
@@ -107,7 +109,7 @@ def lasting_names(node: str, links: Path = Path("/dev/v4l")) -> list[str]:
     return [str(link) for link in sorted(links.glob("by-*/*")) if os.path.realpath(link) == node]
 
 
-def _first(number: int, devices: list[Device]) -> Device:
+def _first(number: int, devices: list[VideoDevice]) -> VideoDevice:
     for device in devices:
         if device.number == number:
             return device
@@ -118,7 +120,7 @@ def _first(number: int, devices: list[Device]) -> Device:
     raise NoCamera(f"none of {_names(devices)} is /dev/video{number}; {_REMEDY}")
 
 
-def _linked(source: str, devices: list[Device]) -> Device:
+def _linked(source: str, devices: list[VideoDevice]) -> VideoDevice:
     node = os.path.realpath(source)
     for device in devices:
         if device.node == node:
@@ -128,11 +130,11 @@ def _linked(source: str, devices: list[Device]) -> Device:
     raise NoCamera(f"{source} leads to {node}, which hands out no pictures")
 
 
-def _names(devices: list[Device]) -> str:
+def _names(devices: list[VideoDevice]) -> str:
     return ", ".join(f"{device.name} ({device.node})" for device in devices)
 
 
-def _device(entry: Path) -> Device | None:
+def _device(entry: Path) -> VideoDevice | None:
     """What sysfs says of a node; None for a Pi's own hardware and for a node that vanished meanwhile."""
     name = _read(entry / "name")
     parent = (entry / "device").resolve()
@@ -142,9 +144,9 @@ def _device(entry: Path) -> Device | None:
     index = int(_read(entry / "index") or 0)
     usb = next((one for one in (parent, *parent.parents) if (one / "idVendor").exists()), None)
     if usb is None:
-        return Device(f"/dev/{entry.name}", name, str(parent), index=index)
+        return VideoDevice(f"/dev/{entry.name}", name, str(parent), index=index)
     model = f"{_read(usb / 'idVendor')}:{_read(usb / 'idProduct')}"
-    return Device(f"/dev/{entry.name}", name, str(usb), model, _read(usb / "serial"), index)
+    return VideoDevice(f"/dev/{entry.name}", name, str(usb), model, _read(usb / "serial"), index)
 
 
 def _read(path: Path) -> str:
@@ -154,7 +156,7 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _takes_pictures(device: Device) -> bool:
+def _takes_pictures(device: VideoDevice) -> bool:
     try:
         with Node(device.node) as opened:
             return opened.takes_pictures()

@@ -1,4 +1,4 @@
-"""One open /dev/videoN: what it is, what it offers, its controls. No streaming here (that is v4l2.py).
+"""One open /dev/videoN: what it is, what it offers, its controls. No streaming here (that is driver.py).
 
 A node may be asked all this while another process, or another thread, streams from it.
 """
@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Literal
 
 from visant_camera.drivers.base import Control
-from visant_camera.drivers.v4l2 import abi as abi
+from visant_camera.drivers.v4l2 import abi
 
 _KINDS: dict[int, Literal["integer", "boolean", "menu"]] = {
     abi.CTRL_TYPE_INTEGER: "integer",

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from visant_camera.drivers.base import BadFrame
 from visant_camera.http.problems import problem
-from visant_camera.latest_frame import Waiting
+from visant_camera.latest_frame import LatestFrame
 from visant_camera.picture import Picture
 from visant_runtime.lifecycle import Stop
 
@@ -24,8 +24,8 @@ _LOOK = 1.0  # seconds between looks whether it is time to end
 class Viewers:
     """Counts who is watching."""
 
-    def __init__(self, waiting: Waiting, stop: Stop, *, longest: float = LONGEST) -> None:
-        self._waiting = waiting
+    def __init__(self, latest: LatestFrame, stop: Stop, *, longest: float = LONGEST) -> None:
+        self._latest = latest
         self._stop = stop
         self._longest = longest
         self._count = 0
@@ -45,7 +45,7 @@ class Viewers:
         since = time.monotonic() - 1 / fps  # nothing that was taken before somebody looked
         while not self._stop.is_set() and time.monotonic() < end:
             try:
-                picture = await self._waiting.picture(since, _LOOK)
+                picture = await self._latest.picture(since, _LOOK)
                 since = picture.exposed.monotonic + 0.9 / fps  # 0.9: a frame on the beat must not be missed by jitter
                 yield await _jpeg(picture)
             except (TimeoutError, BadFrame):

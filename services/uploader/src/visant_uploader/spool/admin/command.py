@@ -13,13 +13,11 @@ from visant_contract.ids import valid_device_id
 from visant_runtime.heartbeat import default_path
 from visant_runtime.settings import base_url, fail, load
 from visant_uploader.settings import SpoolSettings
-from visant_uploader.spool.admin.listing import Found, listing
-from visant_uploader.spool.admin.mending import Here, Refused, export, requeue, take_over
-from visant_uploader.spool.contents import count
-from visant_uploader.spool.health import spool_health
+from visant_uploader.spool.admin.listing import ListedFile, listing
+from visant_uploader.spool.admin.mending import CannotBeDone, Here, export, import_from, requeue
+from visant_uploader.spool.figures import Limits, count, disk_free, spool_health
 from visant_uploader.spool.known_cloud import FILE_NAME, KnownCloud, recall
 from visant_uploader.spool.layout import Destination, Folders
-from visant_uploader.spool.room import disk_free
 
 
 def spool_command(arguments: Sequence[str]) -> int:
@@ -32,12 +30,12 @@ def spool_command(arguments: Sequence[str]) -> int:
     folders = Folders(settings.spool_dir)
     try:
         if not folders.outbox.is_dir():
-            raise Refused(f"SPOOL_DIR={folders.root} holds no spool: name the folder that the uploader writes to")
+            raise CannotBeDone(f"SPOOL_DIR={folders.root} holds no spool: name the folder that the uploader writes to")
         status = int(asked.does(folders, settings, asked))
         sys.stdout.flush()
         return status
-    except Refused as refused:
-        print(f"[ERROR] {refused}", file=sys.stderr)
+    except CannotBeDone as why:
+        print(f"[ERROR] {why}", file=sys.stderr)
     except BrokenPipeError:  # `| head` has seen enough; the interpreter must not try to write the rest
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -50,12 +48,7 @@ def _ls(folders: Folders, settings: SpoolSettings, asked: argparse.Namespace) ->
     own = _own_place(folders)
     rate = _rate()
     health = spool_health(
-        count(folders),
-        None if own is None else folders.outbox / own,
-        limit_bytes=settings.spool_max_bytes,
-        min_free_bytes=settings.spool_min_free_bytes,
-        free_bytes=disk_free(folders.root),
-        bytes_a_day=rate,
+        count(folders), folders, own, _limits(settings), free_bytes=disk_free(folders.root), bytes_a_day=rate
     )
     if asked.json:
         for one in listing(folders, own):
@@ -89,16 +82,16 @@ def _requeue(folders: Folders, settings: SpoolSettings, asked: argparse.Namespac
     else:
         chosen = [one for one in _named(folders, asked.key) if one.state not in ("waiting", "unacknowledged")]
         if not chosen:
-            raise Refused(f"{asked.key} is on its way already")
+            raise CannotBeDone(f"{asked.key} is on its way already")
     refused = 0
     for one in chosen:
         try:
             requeue(folders, one, here)
-        except (Refused, OSError) as error:
+        except (CannotBeDone, OSError) as error:
             if asked.key != "all":
                 raise
             refused += 1
-            why = error if isinstance(error, Refused) else f"{one.key[:12]}: {error.strerror}"
+            why = error if isinstance(error, CannotBeDone) else f"{one.key[:12]}: {error.strerror}"
             print(f"[WARNING] {why}", file=sys.stderr)
     put_back = f"{len(chosen) - refused} put back; a running uploader takes them within seconds"
     print(f"{put_back}; {refused} not" if refused else put_back)
@@ -113,20 +106,20 @@ def _export(folders: Folders, settings: SpoolSettings, asked: argparse.Namespace
 
 def _import(folders: Folders, settings: SpoolSettings, asked: argparse.Namespace) -> int:
     if not asked.folder.is_dir():
-        raise Refused(f"{asked.folder} is no folder: name a spool or what `spool export` made")
+        raise CannotBeDone(f"{asked.folder} is no folder: name a spool or what `spool export` made")
     if asked.folder.resolve() == folders.root.resolve():
-        raise Refused(f"{asked.folder} is this device's own spool")
+        raise CannotBeDone(f"{asked.folder} is this device's own spool")
     here = _here(folders) if asked.here else None
-    taken, refused = take_over(folders, asked.folder, _device_id(), here, _room(folders, settings))
+    copied, refused = import_from(folders, asked.folder, _device_id(), here, _room(folders, settings))
     for line in refused:
         print(f"[WARNING] {line}", file=sys.stderr)
-    if not taken and not refused:
-        raise Refused(f"{asked.folder} holds no outcome (*.picture, *.report): name a spool, or an export")
-    print(f"{taken} taken over, {len(refused)} not")
+    if not copied and not refused:
+        raise CannotBeDone(f"{asked.folder} holds no outcome (*.picture, *.report): name a spool, or an export")
+    print(f"{copied} taken over, {len(refused)} not")
     return 1 if refused else 0
 
 
-def _named(folders: Folders, wanted: str) -> list[Found]:
+def _named(folders: Folders, wanted: str) -> list[ListedFile]:
     """By the start of the key, or by the trigger's id."""
     found = [
         one
@@ -134,19 +127,19 @@ def _named(folders: Folders, wanted: str) -> list[Found]:
         if one.key.startswith(wanted) or (one.header is not None and one.header.trigger_id == wanted)
     ]
     if not found:
-        raise Refused(f"nothing here is called {wanted!r}: `visant-uploader spool ls` lists keys and triggers")
+        raise CannotBeDone(f"nothing here is called {wanted!r}: `visant-uploader spool ls` lists keys and triggers")
     if len({one.key for one in found}) > 1:
-        raise Refused(f"{wanted!r} fits {len(found)} files: give more of the key")
+        raise CannotBeDone(f"{wanted!r} fits {len(found)} files: give more of the key")
     return found
 
 
-def _row(one: Found) -> str:
+def _row(one: ListedFile) -> str:
     header = one.header
     if header is None:
         return f"{one.key[:12]}  {one.state:14}  {'?':7}  {one.bytes:>9}  {'?':19}  unreadable"
     said = "" if header.report is None else f"  {header.report.status}: {header.report.reason}"
-    taken = f"{header.time.wall:%Y-%m-%d %H:%M:%S}"
-    return f"{one.key[:12]}  {one.state:14}  {header.kind:7}  {one.bytes:>9}  {taken}  {header.trigger_id}{said}"
+    at = f"{header.time.wall:%Y-%m-%d %H:%M:%S}"
+    return f"{one.key[:12]}  {one.state:14}  {header.kind:7}  {one.bytes:>9}  {at}  {header.trigger_id}{said}"
 
 
 def _device_id() -> str:
@@ -173,7 +166,9 @@ def _own_place(folders: Folders) -> str | None:
 def _here(folders: Folders) -> Here:
     api_url, known = _cloud()
     if known is None:
-        raise Refused(f"API_URL={api_url!r} has never been reached: start the device, wait for its first connection")
+        raise CannotBeDone(
+            f"API_URL={api_url!r} has never been reached: start the device, wait for its first connection"
+        )
     return Here(known.cloud_id, known.plain, api_url, _device_id())
 
 
@@ -181,7 +176,11 @@ def _room(folders: Folders, settings: SpoolSettings) -> int:
     """Bytes of pictures that the limits still allow; what waits in `incoming` counts."""
     coming = sum(one.stat().st_size for one in folders.incoming.iterdir())
     used = count(folders).picture_bytes() + coming
-    return min(settings.spool_max_bytes - used, disk_free(folders.root) - settings.spool_min_free_bytes)
+    return _limits(settings).room(used, disk_free(folders.root))
+
+
+def _limits(settings: SpoolSettings) -> Limits:
+    return Limits(settings.spool_max_bytes, settings.spool_min_free_bytes)
 
 
 def _rate() -> float | None:

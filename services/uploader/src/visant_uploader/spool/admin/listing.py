@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from visant_uploader.spool.file_format import SpoolHeader
+from visant_uploader.spool.file_format import SpoolHeader, read_header
 from visant_uploader.spool.layout import PICTURE, REPORT, UNREADABLE, Folders, outcome_files
-from visant_uploader.spool.reading import read_header
 
 
 @dataclass(frozen=True)
-class Found:
+class ListedFile:
     """One file. `state`: waiting, held, unacknowledged, incoming, dead-letter or quarantine."""
 
     path: Path
@@ -39,7 +38,7 @@ class Found:
         }
 
 
-def listing(folders: Folders, own_place: str | None) -> Iterator[Found]:
+def listing(folders: Folders, own_place: str | None) -> Iterator[ListedFile]:
     """All outcome files, folder by folder. `own_place`: the outbox folder of the cloud in force."""
     yield from _in(folders.unacknowledged, "unacknowledged")
     for place in folders.places():
@@ -56,7 +55,7 @@ def strays(root: Path, unreadable: Callable[[OSError], None]) -> Iterator[Path]:
             yield from (Path(folder) / name for name in sorted(names) if name.endswith((PICTURE, REPORT)))
 
 
-def _in(folder: Path, state: str) -> Iterator[Found]:
+def _in(folder: Path, state: str) -> Iterator[ListedFile]:
     for entry in sorted(outcome_files(folder), key=lambda entry: entry.name):
         try:
             found = entry.stat()
@@ -64,4 +63,4 @@ def _in(folder: Path, state: str) -> Iterator[Found]:
             continue  # delivered while we looked
         path = Path(entry.path)
         header = None if entry.name.endswith(UNREADABLE) else read_header(path)
-        yield Found(path, state, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC), header)
+        yield ListedFile(path, state, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC), header)

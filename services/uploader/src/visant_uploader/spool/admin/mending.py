@@ -1,5 +1,5 @@
 """What a technician may do to the spool, also while the uploader runs: files are only put into `incoming/`,
-each by one rename, and the uploader takes them from there. Blocking.
+each by one rename, and the uploader collects them there. Blocking.
 """
 
 import json
@@ -9,19 +9,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from visant_uploader.spool.admin.listing import Found, strays
+from visant_uploader.spool.admin.listing import ListedFile, strays
 from visant_uploader.spool.file_format import CorruptFile, Outcome, SpoolHeader, decode, encode
 from visant_uploader.spool.layout import Destination, Folders
 from visant_uploader.spool.writing import move_durably, write_durably
 
 
-class Refused(Exception):
+class CannotBeDone(Exception):
     """It cannot be done; the text says why and what to do, in one line."""
 
 
 @dataclass(frozen=True)
 class Here:
-    """Whom outcomes are for that are released with --here."""
+    """Whom outcomes are for that `--here` addresses anew."""
 
     cloud_id: str
     plain: bool
@@ -40,31 +40,31 @@ class Here:
         )
 
 
-def requeue(folders: Folders, found: Found, here: Here | None) -> None:
-    """Puts a refused, held or damaged file back on its way. Raises Refused, OSError."""
-    if found.state in ("waiting", "unacknowledged", "incoming"):
-        raise Refused(f"{found.key[:12]} is {found.state}: it is on its way already")
-    outcome = _whole(found.path)
+def requeue(folders: Folders, file: ListedFile, here: Here | None) -> None:
+    """Puts a refused, held or damaged file back on its way. Raises CannotBeDone, OSError."""
+    if file.state in ("waiting", "unacknowledged", "incoming"):
+        raise CannotBeDone(f"{file.key[:12]} is {file.state}: it is on its way already")
+    outcome = _whole(file.path)
     wanted = outcome.header if here is None else here.address(outcome.header)
-    if found.state == "held" and _destination(wanted) == _destination(outcome.header):
-        raise Refused(f"{found.key[:12]} is held for another cloud or device: add --here to send it to this one")
+    if file.state == "held" and _destination(wanted) == _destination(outcome.header):
+        raise CannotBeDone(f"{file.key[:12]} is held for another cloud or device: add --here to send it to this one")
     if wanted == outcome.header:
-        move_durably(found.path, folders.incoming / found.path.name)
+        move_durably(file.path, folders.incoming / file.path.name)
         return
     _write(folders, wanted, bytes(outcome.body))
-    found.path.unlink(missing_ok=True)
+    file.path.unlink(missing_ok=True)
 
 
-def export(folders: Folders, found: Iterable[Found], target: Path, *, jpeg: bool) -> tuple[int, int]:
+def export(folders: Folders, files: Iterable[ListedFile], target: Path, *, jpeg: bool) -> tuple[int, int]:
     """Copies files into `target`: as they are, for `import`, or as pictures for people with --jpeg.
 
-    Returns (copied, skipped as damaged or gone meanwhile). Raises Refused, OSError.
+    Returns (copied, skipped as damaged or gone meanwhile). Raises CannotBeDone, OSError.
     """
     if target.resolve().is_relative_to(folders.root.resolve()):
-        raise Refused(f"{target} lies in the spool itself: name a folder elsewhere, e.g. on a stick")
+        raise CannotBeDone(f"{target} lies in the spool itself: name a folder elsewhere, e.g. on a stick")
     target.mkdir(parents=True, exist_ok=True)
     copied = skipped = 0
-    for one in found:
+    for one in files:
         try:
             if jpeg:
                 done = _export_jpeg(one.path, target)
@@ -78,12 +78,12 @@ def export(folders: Folders, found: Iterable[Found], target: Path, *, jpeg: bool
     return copied, skipped
 
 
-def take_over(folders: Folders, source: Path, device_id: str, here: Here | None, room: int) -> tuple[int, list[str]]:
+def import_from(folders: Folders, source: Path, device_id: str, here: Here | None, room: int) -> tuple[int, list[str]]:
     """Copies the outcomes of another spool or an export into this one, as long as pictures of `room` bytes fit.
 
-    Returns (taken, a line for each refused). Raises OSError.
+    Returns (copied, a line for each refused). Raises OSError.
     """
-    taken, refused = 0, []
+    copied, refused = 0, []
 
     def unreadable(error: OSError) -> None:
         refused.append(f"{error.filename}: {error.strerror}: run this as a user who may read it")
@@ -107,15 +107,15 @@ def take_over(folders: Folders, source: Path, device_id: str, here: Here | None,
             refused.append(f"{path.name} and what follows: no room; wait until some are delivered, then import again")
             break
         _write(folders, header, bytes(outcome.body))
-        taken += 1
-    return taken, refused
+        copied += 1
+    return copied, refused
 
 
 def _write(folders: Folders, header: SpoolHeader, body: bytes) -> None:
-    """Drafts lie beside their target under a name that nobody takes for an outcome."""
+    """Drafts lie beside their target under a name that is no outcome's."""
     sealed, pieces = encode(header, body)
     draft = folders.incoming / f".{sealed.file_name()}.{os.getpid()}"
-    if os.geteuid() == 0:  # the uploader runs as another user, and must be able to read it and to take it away
+    if os.geteuid() == 0:  # the uploader runs as another user, and must be able to read and to move it
         owner = folders.incoming.stat()
         draft.touch()
         os.chown(draft, owner.st_uid, owner.st_gid)
@@ -136,7 +136,7 @@ def _whole(path: Path) -> Outcome:
     try:
         return decode(path.read_bytes())
     except CorruptFile as corrupt:
-        raise Refused(f"{path.name[:12]} is damaged ({corrupt.reason}): it cannot be sent") from None
+        raise CannotBeDone(f"{path.name[:12]} is damaged ({corrupt.reason}): it cannot be sent") from None
 
 
 def _destination(header: SpoolHeader) -> Destination:

@@ -1,0 +1,58 @@
+"""A real picture, taken now and looked at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from visantctl.doctor.finding import Finding, fail, good, warn
+from visantctl.errors import Problem
+from visantctl.wiring import Device
+
+ORDER = 50
+
+_DARK = 8
+"""Mean brightness of 255 below which a picture shows nothing."""
+_LOOK = """
+import json, urllib.error, urllib.request
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+try:
+    with opener.open("http://127.0.0.1:8080/snapshot?timeout_ms=5000", timeout=10) as answer:
+        body = answer.read()
+except urllib.error.HTTPError as error:
+    problem = json.loads(error.read())
+    print(json.dumps({"reason": problem.get("reason"), "detail": problem.get("detail")}))
+else:
+    import cv2, numpy
+    grey = cv2.imdecode(numpy.frombuffer(body, numpy.uint8), cv2.IMREAD_GRAYSCALE)
+    print(json.dumps({"bytes": len(body), "width": grey.shape[1], "height": grey.shape[0],
+        "brightness": float(grey.mean()), "sharpness": float(cv2.Laplacian(grey, cv2.CV_64F).var())}))
+"""
+
+
+def check(device: Device) -> Iterator[Finding]:
+    """Taken by the camera service and judged beside it, where OpenCV is."""
+    camera = device.running("camera")
+    if camera is None:
+        yield fail("camera", "the camera service does not run", "sudo systemctl restart visant-device-v2")
+        return
+    try:
+        answer = device.engine.run("exec", camera, "python3", "-c", _LOOK, timeout=40)
+        yield finding(json.loads(answer))
+    except (Problem, ValueError) as error:
+        yield fail("camera", f"the camera service gives no answer: {error}", "visantctl logs camera")
+
+
+def finding(seen: Mapping[str, Any]) -> Finding:
+    """From what `_LOOK` printed."""
+    if "bytes" not in seen:
+        return fail(
+            "camera",
+            f"no picture: {seen.get('reason')}: {seen.get('detail')}",
+            "plug the camera in (another port, another cable), check CAMERA_SOURCE: visantctl camera probe",
+        )
+    text = f"{seen['width']}x{seen['height']}, {seen['bytes'] / 1000:.0f} kB, sharpness {seen['sharpness']:.0f}"
+    if seen["brightness"] < _DARK:
+        return warn("camera", f"{text}, and it is black", "is the lens covered, or the room dark?")
+    return good("camera", text)

@@ -1,0 +1,52 @@
+"""The release that should run, and what does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from visantctl.doctor.finding import Finding, fail, good, warn
+from visantctl.service.status import status
+from visantctl.wiring import Device
+
+ORDER = 30
+_PATIENCE = 60.0
+"""Seconds that services may take to start: Compose's start_period and some."""
+_START = ("systemctl", "restart", "visant-device-v2.service")
+
+
+def check(device: Device) -> Iterator[Finding]:
+    """What `visantctl status` says, judged."""
+    value = _when_started(device)
+    if value["state"] == "no_engine":
+        return
+    if value["state"] == "empty":
+        yield fail("release", "no release is installed", "run install_device.sh --from RELEASE.TAR")
+        return
+    if value["state"] == "ok":
+        yield good("release", f"{value['version']}: all {len(value['services'])} services run")
+    elif value["state"] == "starting":
+        slow = [name for name, one in sorted(value["services"].items()) if one["health"] == "starting"]
+        yield warn("release", f"still starting: {', '.join(slow)}", f"visantctl logs {' '.join(slow)}")
+    elif value["state"] == "updating":
+        yield warn(
+            "release", f"an update to {value['pending']['candidate']} is going on", "look again in a few minutes"
+        )
+    else:
+        remedy = "sudo systemctl restart visant-device-v2; visantctl logs"
+        yield fail("release", "; ".join(value["faults"]) or str(value["state"]), remedy, *_START)
+    restarted = {name: one["restarts"] for name, one in value["services"].items() if one["restarts"]}
+    if restarted:
+        text = ", ".join(f"{name} {count} times" for name, count in sorted(restarted.items()))
+        yield warn("release", f"restarted since its start: {text}", f"visantctl logs {' '.join(sorted(restarted))}")
+    if value["quarantined"]:
+        yield warn("release", f"in quarantine: {', '.join(sorted(value['quarantined']))}", "visantctl history says why")
+
+
+def _when_started(device: Device) -> dict[str, Any]:
+    """The status, once every service has said its first word: a device that just starts has nothing to be mended."""
+    deadline = time.monotonic() + _PATIENCE
+    while (value := status(device))["state"] == "starting" and time.monotonic() < deadline:
+        time.sleep(1.0)
+    return value

@@ -1,0 +1,136 @@
+"""`visantctl run`: what visant-device-v2.service is. In the foreground for as long as the services run."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+from visantctl.errors import Busy, EngineAway, EngineFailed, Problem
+from visantctl.host import lock
+from visantctl.network import engine_uplink
+from visantctl.releases.stack import any_running
+from visantctl.service.follower import Follower
+from visantctl.updates.boot import boot
+from visantctl.updates.pending import Pending
+from visantctl.wiring import Device
+
+_LOOK_EVERY = 5.0
+_ASK_EVERY = 12
+"""Looks after which the Engine is asked even though the logs still flow."""
+_GONE_LOOKS = 3
+"""Looks without any running container before the stack counts as gone."""
+_ENDING = (signal.SIGTERM, signal.SIGINT)
+_SUCCESSOR = "VISANT_RUN_SUCCESSOR"
+"""Set when a new release's visantctl takes over within the same process: since when it has to show logs."""
+
+
+def run(device: Device) -> int:
+    """Repair, start, follow the logs, look for a release once; until a signal or until the stack is gone."""
+    stopping = threading.Event()
+    for number in _ENDING:
+        signal.signal(number, lambda _number, _frame: stopping.set())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)  # see _hand_over
+    device.place.prepare()
+    try:
+        engine_uplink.apply(device.place, device.log)
+    except (Problem, OSError, subprocess.SubprocessError) as error:  # what is here must start all the same
+        device.log.warning(f"the Docker Engine could not be given the proxy and CA file of .env.device: {error}")
+    took_over = os.environ.pop(_SUCCESSOR, "")
+    version = _start(device, stopping)
+    if version is None:
+        return 0
+    tell_systemd(f"READY=1\nSTATUS=release {version}")
+    check_at = None if took_over else time.monotonic() + random.uniform(0, device.settings.window)
+    follower = Follower(device, took_over)
+    gone = looks = 0
+    try:
+        while not stopping.wait(_LOOK_EVERY):
+            looks += 1
+            busy = lock.is_held(device.place.state)
+            if gone or not follower.follows or looks % _ASK_EVERY == 0:
+                gone = 0 if busy or _any_running(device) else gone + 1
+            if gone >= _GONE_LOOKS:
+                raise Problem("the services were stopped by somebody else: ending, systemd starts them again")
+            if not gone:
+                follower.keep_up()
+            if busy:
+                continue
+            if Pending.read(device.place.state) is not None:
+                device.log.warning("an update ended without a verdict: repairing")
+                _start(device, stopping)
+            if (now_good := device.ledger.good) and now_good != version:
+                follower.end()
+                _hand_over(device, now_good, follower.since, stopping)
+                break
+            if check_at is not None and time.monotonic() >= check_at:
+                check_at = None
+                start_check(device)
+    finally:
+        follower.end()
+    device.log.info("stopping the services")
+    device.stack(device.ledger.good or version).stop()
+    return 0
+
+
+def _start(device: Device, stopping: threading.Event) -> str | None:
+    """The version that was started; None when a signal came first. An absent Engine is waited for."""
+    while not stopping.is_set():
+        try:
+            return boot(device, patience=device.settings.start_timeout)
+        except (EngineAway, Busy) as later:
+            device.log.warning(f"{later}; trying again")
+            stopping.wait(5)
+    return None
+
+
+def _any_running(device: Device) -> bool:
+    try:
+        return any_running(device.engine, device.settings.project)
+    except (EngineAway, EngineFailed):
+        return False
+
+
+def _hand_over(device: Device, version: str, since: str, stopping: threading.Event) -> None:
+    """Become the visantctl of the release that is kept now; same process, so systemd sees no restart.
+
+    Returns where it was told to end meanwhile. From here until the successor listens, a signal waits in the kernel:
+    it would end the process and leave the services running.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    if stopping.is_set():
+        return
+    script = device.place.current / "deployment/bin/visantctl"
+    device.log.info(f"visantctl of {version} takes over")
+    os.environ[_SUCCESSOR] = since
+    os.execv(sys.executable, [sys.executable, str(script), "run"])
+
+
+def start_check(device: Device) -> None:
+    """Look for a release in a unit of its own, so that an update outlives whatever happens to this one."""
+    if os.environ.get("INVOCATION_ID") and shutil.which("systemctl"):
+        command = ["systemctl", "start", "--no-block", "visant-update.service"]
+        subprocess.run(command, check=False, timeout=60)
+    else:
+        script = device.place.current / "deployment/bin/visantctl"
+        subprocess.Popen([sys.executable, str(script), "update"], stdin=subprocess.DEVNULL, start_new_session=True)
+
+
+def tell_systemd(state: str) -> None:
+    """sd_notify(3), where systemd listens."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bus:
+        try:
+            bus.sendto(state.encode(), address)
+        except OSError:
+            return

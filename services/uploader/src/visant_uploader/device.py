@@ -1,0 +1,18 @@
+"""Who we are, as outcomes and telemetry say it."""
+
+from dataclasses import dataclass
+
+from visant_uploader.spool.layout import Destination
+
+
+@dataclass(frozen=True)
+class Device:
+    """This device at the cloud that its settings name."""
+
+    id: str
+    version: str
+    api_url: str
+
+    def destination(self, cloud_id: str) -> Destination:
+        """Whom its outcomes for that cloud are for."""
+        return Destination(cloud_id, self.id)

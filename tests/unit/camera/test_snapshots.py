@@ -1,0 +1,127 @@
+"""`/snapshot`'s promise: exposed after the request, or a reason."""
+
+import asyncio
+import time
+
+import pytest
+
+from visant_camera.drivers.base import BadFrame
+from visant_camera.frame import Frame
+from visant_camera.snapshots import NoFrameInTime
+
+
+async def test_a_picture_is_exposed_after_the_request(rig):
+    for _ in range(20):
+        asked = time.monotonic()
+        picture, _ = await rig.snapshots.take(max_age=None, timeout=1)
+        assert picture.exposed.monotonic >= asked
+
+
+async def test_a_late_timestamp_is_not_believed(make_rig, driver):
+    """The stamp comes 30 ms after the exposure, the frame interval is 10 ms: three frames in a row would deceive."""
+    driver.late = 0.03
+    rig = make_rig()
+    rig.until("ok")
+    for _ in range(20):
+        asked = time.monotonic()
+        picture, _ = await rig.snapshots.take(max_age=None, timeout=1)
+        assert picture.exposed.monotonic - driver.late >= asked
+
+
+async def test_the_margin_can_be_set_by_hand(make_rig, driver):
+    driver.late = 0.03
+    rig = make_rig(margin=0.3)
+    rig.until("ok")
+    asked = time.monotonic()
+    picture, _ = await rig.snapshots.take(max_age=None, timeout=2)
+    assert picture.exposed.monotonic >= asked + 0.3
+
+
+async def test_two_requests_at_once_share_a_frame_and_its_encoding(rig):
+    first, second = await asyncio.gather(*(rig.snapshots.take(max_age=None, timeout=1) for _ in range(2)))
+    assert first[0] is second[0]
+
+
+async def test_an_older_picture_is_given_to_whoever_allows_one(rig):
+    first, _ = await rig.snapshots.take(max_age=1.0, timeout=1)
+    second, _ = await rig.snapshots.take(max_age=1.0, timeout=1)
+    assert second.exposed.monotonic >= first.exposed.monotonic
+    began = time.monotonic()
+    third, _ = await rig.snapshots.take(max_age=1.0, timeout=1)
+    assert third.exposed.monotonic < began, "a newer one was waited for, though an older one was allowed"
+
+
+async def test_no_picture_older_than_allowed_is_given(rig, driver):
+    await rig.snapshots.take(max_age=1.0, timeout=1)
+    driver.sending = False
+    await asyncio.sleep(0.15)  # the picture has to grow old
+    with pytest.raises(NoFrameInTime) as error:
+        await rig.snapshots.take(max_age=0.1, timeout=0.1)
+    assert error.value.reason == "camera_stalled"
+
+
+async def test_a_wait_ends_at_its_timeout_with_the_reason(make_rig, driver):
+    driver.present = False
+    rig = make_rig()
+    began = time.monotonic()
+    with pytest.raises(NoFrameInTime) as error:
+        await rig.snapshots.take(max_age=None, timeout=0.3)
+    assert error.value.reason == "camera_absent"
+    assert error.value.detail == "it is unplugged"
+    assert 0.3 <= time.monotonic() - began < 0.6
+
+
+async def test_a_camera_that_comes_back_during_the_wait_serves_it(make_rig, driver):
+    driver.present = False
+    rig = make_rig()
+    rig.until("camera_absent")
+    asking = asyncio.create_task(rig.snapshots.take(max_age=None, timeout=3))
+    await asyncio.sleep(0)
+    driver.present = True
+    picture, _ = await asking
+    assert picture.frame.sequence >= 1
+
+
+async def test_a_frozen_camera_never_serves_its_old_moment(rig, driver):
+    picture, _ = await rig.snapshots.take(max_age=None, timeout=1)
+    driver.frozen_at = picture.exposed.monotonic
+    with pytest.raises(NoFrameInTime) as error:
+        await rig.snapshots.take(max_age=None, timeout=0.6)
+    assert error.value.reason == "camera_stalled"
+
+
+async def test_broken_frames_are_counted_and_never_served(rig, driver):
+    driver.broken = True
+    with pytest.raises(NoFrameInTime) as error:
+        await rig.snapshots.take(max_age=None, timeout=0.1)
+    assert error.value.reason == "bad_frames"
+    assert rig.health.state().bad_frames > 0
+    driver.broken = False
+    await rig.snapshots.take(max_age=None, timeout=1)
+
+
+async def test_a_frame_that_cannot_be_encoded_is_skipped(rig, driver):
+    plain = driver.next_frame
+
+    def sometimes_wrong(timeout: float, *, want: bool) -> Frame | None:
+        frame = plain(timeout, want=want)
+        if frame is not None and driver.copies < 3:
+            return Frame(b"too short", "bgr", 4, 2, frame.sequence, frame.exposed_at)
+        return frame
+
+    driver.next_frame = sometimes_wrong
+    picture, jpeg = await rig.snapshots.take(max_age=None, timeout=5)
+    assert jpeg.startswith(b"\xff\xd8")
+    assert picture.frame.encoding == "mjpeg"
+    assert rig.health.state().bad_frames >= 1
+
+
+async def test_a_request_that_gave_up_leaves_nothing_behind(rig, driver):
+    driver.sending = False
+    with pytest.raises(NoFrameInTime):
+        await rig.snapshots.take(max_age=None, timeout=0.02)
+    assert not rig.latest.wanted()
+
+
+def test_a_bad_frame_tells_its_reason():
+    assert BadFrame("x").reason == "bad_frames"

@@ -1,0 +1,85 @@
+"""Commands on their way out: when a schedule fires, who hears a nudge, what an event looks like."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from visant_cloud.commands.event_stream import event
+from visant_cloud.commands.hub import CommandHub
+from visant_cloud.commands.scheduler import catch_up, first_firing
+from visant_cloud.store.devices import Device
+from visant_contract.command import CaptureCommand, parse_message
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+D1 = Device(
+    **dict.fromkeys(Device.__dataclass_fields__) | {"device_id": "D1", "active": True}  # type: ignore[arg-type]
+)
+
+
+@given(st.floats(1, 2_678_400), st.floats(0, 100_000_000))
+def test_catching_up_fires_for_the_last_missed_time_and_stays_on_the_grid(interval: float, late: float) -> None:
+    scheduled = NOW - timedelta(seconds=late)
+    slot, after = catch_up(scheduled, interval, NOW)
+    assert scheduled <= slot
+    assert slot <= NOW + timedelta(milliseconds=1) and after >= NOW - timedelta(milliseconds=1)
+    steps = (slot - scheduled).total_seconds() / interval
+    assert abs(steps - round(steps)) < 1e-3
+
+
+@given(st.text(min_size=1, max_size=64), st.floats(1, 2_678_400))
+def test_a_first_firing_lies_within_one_interval_and_is_always_the_same(device_id: str, interval: float) -> None:
+    first = first_firing(device_id, interval, NOW)
+    assert NOW <= first <= NOW + timedelta(seconds=interval)
+    assert first == first_firing(device_id, interval, NOW)
+
+
+@given(st.text(min_size=1, max_size=512))
+def test_an_event_is_one_data_line_that_reads_back_whatever_the_trigger_is_called(trigger_id: str) -> None:
+    text = event(CaptureCommand(trigger_id=trigger_id), 7).decode()
+    lines = text.split("\n")
+    assert lines[0] == "id: 7" and lines[1].startswith("data: {") and lines[2:] == ["", ""]
+    assert "\r" not in text
+    message = parse_message(lines[1].removeprefix("data: "))
+    assert isinstance(message, CaptureCommand) and message.trigger_id == trigger_id
+
+
+async def test_a_nudge_between_two_waits_is_not_lost() -> None:
+    hub = CommandHub()
+    with hub.subscribe(D1) as stream:
+        hub.nudge("D1")
+        assert await stream.wait(5) is True
+        assert await stream.wait(0.01) is False
+
+
+def test_streams_of_other_processes_count_and_are_not_ours_to_tell() -> None:
+    hub = CommandHub()
+    hub.elsewhere = {"D1": 1, "D2": 2}
+    assert hub.subscribers("D2") == 2 and hub.connected_here() == {}
+    with hub.subscribe(D1) as stream:
+        assert stream.duplicate
+        assert hub.connected() == {"D1": 2, "D2": 2} and hub.connected_here() == {"D1": 1}
+
+
+def test_streams_by_id_alone_can_be_ended_apart() -> None:
+    old = replace(D1, old_client=True)
+    hub = CommandHub()
+    with hub.subscribe(old) as by_id, hub.subscribe(replace(old, token_seen_at=NOW)) as by_token:
+        hub.disconnect("D1", by_id_alone=True)
+        assert by_id.closed and not by_token.closed
+        hub.disconnect("D1")
+        assert by_token.closed
+
+
+async def test_closing_the_hub_ends_streams_open_now_and_later() -> None:
+    hub = CommandHub()
+    with hub.subscribe(D1) as one:
+        waiting = asyncio.create_task(one.wait(30))
+        await asyncio.sleep(0)
+        hub.close()
+        assert await waiting is True and one.closed
+        with hub.subscribe(D1) as two:
+            assert two.closed and two.duplicate
+    assert hub.connected() == {}

@@ -1,0 +1,191 @@
+"""What doctor makes of what it sees."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from visantctl.doctor import clock
+from visantctl.doctor.checks import camera, card, docker, heat, network, power, settings, spool, stream, tailscale, wifi
+from visantctl.host import env_file
+
+TREE = Path(__file__).resolve().parents[3]
+
+
+def levels(findings: Any) -> list[str]:
+    return [one.level for one in findings]
+
+
+def test_every_finding_that_is_no_pass_has_a_remedy() -> None:
+    seen = [
+        camera.finding({"reason": "camera_absent", "detail": "no /dev/video0"}),
+        power.finding(0x1),
+        power.finding(0x10000),
+        stream.finding({"degraded": {"cloud": "refused"}}),
+        stream.finding({"facts": {"last_event_age": 400}}),
+        stream.finding({}),
+        *spool.findings({"pictures": 3, "oldest_age": 7200, "days_left": 0.2, "dead_letter": 1}, {"disk": "full"}),
+    ]
+    assert levels(seen) == ["FAIL", "FAIL", "WARN", "FAIL", "WARN", "WARN", "FAIL", "WARN", "WARN"]
+    assert all(one.remedy for one in seen)
+
+
+def test_a_healthy_device_passes() -> None:
+    frame = {"bytes": 300_000, "width": 1920, "height": 1080, "brightness": 90.0, "sharpness": 410.2}
+    seen = [
+        camera.finding(frame),
+        power.finding(0),
+        stream.finding({"facts": {"last_event_age": 12.0}, "degraded": {}}),
+        *spool.findings({"pictures": 0, "reports": 0, "days_left": 19.0}, {}),
+    ]
+    assert levels(seen) == ["PASS"] * 4
+    assert "1920x1080" in seen[0].text
+
+
+def test_a_black_picture_is_worth_a_warning() -> None:
+    frame = {"bytes": 20_000, "width": 640, "height": 480, "brightness": 0.4, "sharpness": 0.1}
+    assert camera.finding(frame).level == "WARN"
+
+
+def test_the_example_knows_every_setting_and_a_typing_error_is_none() -> None:
+    known = env_file.known_keys((TREE / ".env.device.example").read_text())
+    assert {"DEVICE_ID", "CAMERA_SOURCE", "UPDATE_URL", "VIDEO_GID", "UPDATE_SOAK"} <= known
+    assert "CAMERA_SOURSE" not in known
+
+
+def test_a_worn_card_is_told_and_a_new_one_is_not(tmp_path: Path) -> None:
+    file = tmp_path / "mmcblk0/device/life_time"
+    file.parent.mkdir(parents=True)
+    file.write_text("0x00 0x00\n")
+    assert levels(card.wear(tmp_path)) == []
+    file.write_text("0x01 0x02\n")
+    assert levels(card.wear(tmp_path)) == ["PASS"]
+    file.write_text("0x03 0x0a\n")
+    assert levels(card.wear(tmp_path)) == ["WARN"]
+
+
+@pytest.mark.parametrize(("level", "expected"), [("-52.", "PASS"), ("-81.", "WARN")])
+def test_weak_wifi_is_told(tmp_path: Path, level: str, expected: str) -> None:
+    table = tmp_path / "wireless"
+    table.write_text(f"Inter-| sta-|\n face | tus |\n wlan0: 0000   60.  {level}  -256        0      0\n")
+    assert levels(wifi.signal(table, tmp_path / "none")) == [expected]
+
+
+def test_a_hot_processor_is_told() -> None:
+    assert [heat.finding(degrees).level for degrees in (61.0, 85.0)] == ["PASS", "WARN"]
+
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("status", "location", "level", "word"),
+    [
+        (200, "", "PASS", "answers"),
+        (404, "", "PASS", "answers"),
+        (401, "", "PASS", "answers"),
+        (302, "http://portal.example/login", "FAIL", "captive portal"),
+        (302, "https://cloud.example/login", "PASS", "answers"),
+        (407, "", "FAIL", "password"),
+        (503, "", "WARN", "503"),
+    ],
+)
+def test_an_answer_is_judged_by_what_a_cloud_would_say(status: int, location: str, level: str, word: str) -> None:
+    found = network.answer_finding("https://cloud.example", status, location)
+    assert found.level == level
+    assert word in found.text
+
+
+def test_http_that_leads_to_https_is_a_wrong_api_url() -> None:
+    assert network.answer_finding("http://c.example", 301, "https://c.example/").level == "FAIL"
+
+
+@pytest.mark.parametrize(("days", "level"), [(60, "PASS"), (3, "WARN"), (-1, "WARN")])
+def test_a_certificate_near_its_end_is_told(days: int, level: str) -> None:
+    ends = (NOW + timedelta(days=days)).strftime("%b %d %H:%M:%S %Y GMT")
+    assert network.certificate_finding("TLSv1.3", ends, NOW).level == level
+
+
+@pytest.mark.parametrize(
+    ("skew", "synchronised", "fallback", "level", "fix"),
+    [
+        (0.4, True, True, "PASS", False),
+        (0.4, False, True, "PASS", False),
+        (0.4, False, False, "WARN", True),
+        (None, False, True, "WARN", False),
+        (-31_536_000.0, False, True, "WARN", True),
+        (3600.0, True, True, "WARN", False),
+    ],
+)
+def test_the_clock(skew: float | None, synchronised: bool, fallback: bool, level: str, fix: bool) -> None:
+    found = clock.finding(skew, synchronised, fallback)
+    assert (found.level, bool(found.fix)) == (level, fix)
+
+
+@pytest.mark.parametrize(
+    ("value", "level", "word"),
+    [
+        ({}, "WARN", "unknown"),
+        ({"BackendState": "NeedsLogin"}, "WARN", "NeedsLogin"),
+        ({"BackendState": "Running", "Self": {"DNSName": "visant-a1.tail.ts.net."}}, "PASS", "visant-a1.tail.ts.net"),
+        ({"BackendState": "Running", "Self": {"KeyExpiry": "2026-11-28T12:00:00Z"}}, "WARN", "3 days"),
+        ({"BackendState": "Running", "Self": {"KeyExpiry": "2027-11-28T12:00:00Z"}}, "PASS", "connected"),
+        ({"BackendState": "Running", "Self": {"KeyExpiry": "soon"}}, "PASS", "connected"),
+        ({"BackendState": "Running", "Self": None}, "PASS", "connected"),
+    ],
+)
+def test_tailscale(value: dict[str, Any], level: str, word: str) -> None:
+    found = tailscale.finding(value, NOW)
+    assert found.level == level
+    assert word in found.text
+
+
+def test_errors_of_the_file_system_and_a_read_only_root_are_told(tmp_path: Path) -> None:
+    folder = tmp_path / "ext4/mmcblk0p2"
+    folder.mkdir(parents=True)
+    (folder / "errors_count").write_text("0\n")
+    (folder / "lifetime_write_kbytes").write_text("21000000\n")
+    mounts = tmp_path / "mounts"
+    mounts.write_text("/dev/mmcblk0p2 / ext4 rw,noatime 0 0\n/dev/mmcblk0p1 /boot/firmware vfat ro 0 0\n")
+    found = list(card.errors(tmp_path / "ext4", mounts))
+    assert levels(found) == ["PASS"]
+    assert "21 GB" in found[0].text
+    (folder / "errors_count").write_text("3\n")
+    mounts.write_text("/dev/mmcblk0p2 / ext4 ro,noatime 0 0\n")
+    assert levels(card.errors(tmp_path / "ext4", mounts)) == ["FAIL", "WARN"]
+
+
+def test_the_kernels_own_sensor_tells_undervoltage_where_there_is_no_vcgencmd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(power, "ask", lambda *_: None)
+    (tmp_path / "hwmon1").mkdir()
+    (tmp_path / "hwmon1/name").write_text("rpi_volt\n")
+    for text, level in (("0\n", "PASS"), ("1\n", "FAIL")):
+        (tmp_path / "hwmon1/in0_lcrit_alarm").write_text(text)
+        assert levels(power.undervoltage(tmp_path)) == [level]
+
+
+def test_what_nothing_reads_is_named_with_what_is_meant(tmp_path: Path) -> None:
+    known = env_file.known_keys((TREE / ".env.device.example").read_text())
+    file = tmp_path / ".env.device"
+    found = list(settings.unknown({"CAMERA_SOURSE": "0", "https_proxy": "x", "FOO": "1"}, known, file))
+    assert levels(found) == ["WARN"] * 3
+    assert "CAMERA_SOURCE is meant?" in found[0].remedy
+    assert any("HTTPS_PROXY is meant?" in one.remedy for one in found)
+    file.write_text("DEVICE_ID=A\nbroken line\nexport DEVICE_ID=B\n# comment\n\n=5\n")
+    texts = [one.text for one in settings._unread(file)]
+    assert texts == [
+        "line 2 is not KEY=VALUE: it does nothing",
+        "line 6 is not KEY=VALUE: it does nothing",
+        "DEVICE_ID is set 2 times: the last one counts",
+    ]
+
+
+def test_pools_that_are_no_json_are_a_finding_and_no_stack_trace(tmp_path: Path) -> None:
+    file = tmp_path / "daemon.json"
+    for text in ("{", "[]", "3"):
+        file.write_text(text)
+        assert levels(docker.pools(file)) == ["FAIL"], text

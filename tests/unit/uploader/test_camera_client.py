@@ -1,0 +1,122 @@
+"""What goes over HTTP to the camera, and what comes back."""
+
+import json
+
+import httpx
+import pytest
+
+from visant_contract.outcome import Reason
+from visant_contract.snapshot import CAPTURED_BOOTTIME, SnapshotInfo
+from visant_uploader.capture.camera_client import CameraClient, CameraTrouble, ConfigRefused
+from visant_uploader.capture.config_command import apply_config, control_names
+
+GOOD = b"\xff\xd8 picture \xff\xd9"
+
+
+def headers(at: float = 100.0) -> dict[str, str]:
+    return SnapshotInfo(captured_boottime=at, sequence=7, width=640, height=480).headers()
+
+
+def camera(handler) -> CameraClient:
+    return CameraClient("http://camera", transport=httpx.MockTransport(handler))
+
+
+async def trouble_of(answer: httpx.Response | Exception) -> CameraTrouble:
+    def handler(request: httpx.Request) -> httpx.Response:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with pytest.raises(CameraTrouble) as caught:
+        await camera(handler).snapshot(1.0, asked_at=100.0)
+    return caught.value
+
+
+async def test_a_snapshot_is_asked_for_with_the_time_that_is_left() -> None:
+    seen = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(str(request.url))
+        return httpx.Response(200, content=GOOD, headers=headers())
+
+    taken = await camera(handler).snapshot(1.5, asked_at=100.0)
+    assert taken.jpeg == GOOD and taken.info.sequence == 7
+    assert seen == ["http://camera/snapshot?timeout_ms=1500"]
+
+
+async def test_the_http_client_does_not_cut_a_long_wait_short() -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        assert request.extensions["timeout"]["read"] is None
+        return httpx.Response(200, content=GOOD, headers=headers())
+
+    assert (await camera(handler).snapshot(30.0, asked_at=100.0)).jpeg == GOOD
+
+
+async def test_a_jpeg_that_the_webcam_padded_with_zeros_is_taken_as_it_is() -> None:
+    padded = GOOD + bytes(512)
+    taken = await camera(lambda _: httpx.Response(200, content=padded, headers=headers())).snapshot(1.0, asked_at=100.0)
+    assert taken.jpeg == padded
+
+
+@pytest.mark.parametrize("reason", ["camera_absent", "camera_stalled", "camera_starting", "bad_frames"])
+async def test_the_cameras_reason_is_carried_on(reason: str) -> None:
+    body = {"title": "x", "status": 503, "detail": "because", "reason": reason}
+    trouble = await trouble_of(httpx.Response(503, json=body))
+    assert trouble.reason == reason and trouble.detail == "because"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, content=GOOD[:-2], headers=headers()),
+        httpx.Response(200, content=GOOD[:-2] + bytes(512), headers=headers()),
+        httpx.Response(200, content=b"", headers=headers()),
+        httpx.Response(200, content=b"<html>", headers=headers()),
+        httpx.Response(200, content=GOOD),
+        httpx.Response(200, content=GOOD, headers={**headers(), "X-Sequence": "seven"}),
+        httpx.Response(200, content=GOOD, headers=headers(at=99.0)),
+        httpx.Response(200, content=GOOD, headers=headers(at=1e9)),
+        httpx.Response(200, content=GOOD, headers={**headers(), CAPTURED_BOOTTIME: "nan"}),
+        httpx.Response(200, content=GOOD, headers={**headers(), CAPTURED_BOOTTIME: "inf"}),
+    ],
+)
+async def test_what_is_no_whole_and_fresh_picture_is_a_bad_frame(answer: httpx.Response) -> None:
+    assert (await trouble_of(answer)).reason == Reason.BAD_FRAMES
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [httpx.Response(503, content=b"oops"), httpx.Response(404), httpx.ConnectError("refused"), httpx.ReadError("cut")],
+)
+async def test_a_service_that_is_not_there_is_unreachable(answer: httpx.Response | Exception) -> None:
+    assert (await trouble_of(answer)).reason == Reason.CAMERA_UNREACHABLE
+
+
+async def test_only_the_settings_that_the_camera_has_are_sent_to_it() -> None:
+    sent = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.method == "PATCH":
+            sent.append(json.loads(request.content))
+        return httpx.Response(200, json={"controls": [{"name": "brightness"}, {"name": "focus"}], "kept": True})
+
+    done = await apply_config(camera(handler), {"brightness": 1, "camera": {"focus": 2}, "interval": 60})
+    assert sent == [{"brightness": 1, "focus": 2}]
+    assert "interval" in done
+    await apply_config(camera(handler), {"interval": 60})
+    assert len(sent) == 1
+
+
+async def test_a_refused_setting_tells_why() -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json={"controls": [{"name": "focus"}]})
+        return httpx.Response(422, json={"title": "x", "status": 422, "detail": "focus: 0 to 255"})
+
+    with pytest.raises(ConfigRefused, match="0 to 255"):
+        await apply_config(camera(handler), {"focus": 999})
+
+
+def test_control_names_are_read_from_a_list_or_an_object() -> None:
+    assert control_names({"controls": [{"name": "a"}, {"no": 1}, "x"]}) == {"a"}
+    assert control_names({"controls": {"a": 1, "b": 2}}) == {"a", "b"}

@@ -1,0 +1,151 @@
+"""What goes over HTTP to the cloud, and what comes back."""
+
+import base64
+import json
+import os
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from visant_contract.errors import Misconfigured, Rejected, Retryable
+from visant_runtime.settings import SettingsError
+from visant_uploader.counters import Counters
+from visant_uploader.delivery.cloud_client import CloudClient
+from visant_uploader.delivery.upload_body import PIECE, UploadBody
+from visant_uploader.spool.file_format import decode, encode
+
+GOOD = b"\xff\xd8 picture \xff\xd9"
+
+
+def cloud(handler, **more) -> CloudClient:
+    counters = more.pop("counters", Counters())
+    return CloudClient(
+        "http://cloud/base",
+        "FLOOR1",
+        "token",
+        timeout=more.pop("timeout", 5.0),
+        counters=counters,
+        device_version="2.0.0",
+        transport=httpx.MockTransport(handler),
+    )
+
+
+async def send(make, handler, trigger_id: str = "t-1", body: bytes = GOOD, **more) -> str:
+    outcome = decode(b"".join(encode(make.picture(trigger_id), body)[1]))
+    return await cloud(handler, **more).send_picture(outcome, make.noon, make.time())
+
+
+async def test_a_picture_is_sent_as_the_wire_says(make) -> None:
+    seen: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(201, json={"record_id": "r-1", "captured_at": "not even a time", "state": 5})
+
+    picture = GOOD + os.urandom(PIECE * 2 + 1)
+    counters = Counters()
+    assert await send(make, handler, body=picture, counters=counters) == "r-1"
+    request = seen[0]
+    fields = json.loads(request.content)
+    assert str(request.url) == "http://cloud/base/v1/captures"
+    assert base64.b64decode(fields["image_base64"], validate=True) == picture
+    assert request.headers["content-length"] == str(len(request.content))
+    assert "transfer-encoding" not in request.headers
+    assert request.headers["idempotency-key"] == "t-1" and request.headers["authorization"] == "Bearer token"
+    assert fields["captured_at"] == "2026-11-22T12:00:00+00:00" and fields["trigger_label"] == "manual_t-1"
+    assert counters.sums()["upload_bytes_sent"] == len(request.content)
+
+
+@pytest.mark.parametrize("record_id", ["r-1", 17])
+async def test_any_record_id_is_a_receipt(make, record_id) -> None:
+    assert await send(make, lambda _: httpx.Response(200, json={"record_id": record_id})) == str(record_id)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (httpx.Response(201, content=b"<html>"), Retryable),
+        (httpx.Response(200, json={"ok": True}), Retryable),
+        (httpx.Response(204), Retryable),
+        (httpx.Response(302, headers={"location": "http://portal/"}), Misconfigured),
+        (httpx.Response(413), Rejected),
+        (httpx.Response(500), Retryable),
+        (httpx.ConnectError("refused"), Retryable),
+        (httpx.ReadTimeout("slow"), Retryable),
+        (httpx.RemoteProtocolError("cut"), Retryable),
+    ],
+)
+async def test_everything_but_a_receipt_is_one_of_the_three_verdicts(make, answer, kind) -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with pytest.raises(kind):
+        await send(make, handler)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"OK", b"{}", b"[]", b'{"status": 200}', b'{"ok": true}', b"\xef\xbb\xbf<html>", b"<html>", b'"failed"'],
+)
+async def test_a_captive_portals_yes_is_no_receipt_of_a_report(make, answer: bytes) -> None:
+    report = make.report()
+    with pytest.raises(Retryable, match="no receipt"):
+        await cloud(lambda _: httpx.Response(200, content=answer)).send_report(report, report.report)
+    await cloud(lambda _: httpx.Response(200, json={"status": "failed", "more": 1})).send_report(report, report.report)
+
+
+@pytest.mark.parametrize("location", ["http:portal", "mailto:me", "http://xn--/", "http://[", "//x:port", "\x00"])
+async def test_a_redirect_to_no_address_is_one_of_the_three_verdicts(make, location: str) -> None:
+    with pytest.raises((Retryable, Misconfigured)):
+        await send(make, lambda _: httpx.Response(302, headers={"location": location}))
+
+
+@pytest.mark.parametrize("url", ["https://☃.example", "https://1.2.3.999"])
+def test_an_address_that_only_the_http_client_refuses_is_named_as_such(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"^API_URL="):
+        CloudClient(url, "FLOOR1", None, timeout=5.0, counters=Counters(), device_version="2.0.0")
+
+
+@pytest.mark.parametrize("trigger_id", ["ä/ö", "a\nb", " x ", "x" * 512])
+async def test_any_trigger_id_fits_into_header_and_path(make, trigger_id: str) -> None:
+    seen: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json={"record_id": "r", "status": "failed"})
+
+    await send(make, handler, trigger_id)
+    report = make.report(trigger_id)
+    await cloud(handler).send_report(report, report.report)
+    assert seen[1].url.raw_path.count(b"/") == b"/base/v1/devices/FLOOR1/triggers/x/outcome".count(b"/")
+    assert seen[1].url.path.endswith("/outcome")
+
+
+async def test_outcomes_name_the_cloud_that_they_are_meant_for_and_a_plain_one_is_not_bothered(make) -> None:
+    seen: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json={"status": "failed"})
+
+    for plain in (False, True):
+        report = make.report(plain=plain)
+        await cloud(handler).send_report(report, report.report)
+    assert seen[0].headers["x-visant-cloud"] == report.cloud_id
+    assert "x-visant-cloud" not in seen[1].headers
+
+
+@settings(deadline=None)
+@given(size=st.integers(0, 3 * PIECE), fields=st.dictionaries(st.text(), st.text(), min_size=1))
+def test_a_body_made_in_pieces_is_the_body_made_at_once(size: int, fields: dict[str, str]) -> None:
+    fields.pop("image_base64", None)
+    fields["device_id"] = "x"
+    picture = bytes(range(256)) * (size // 256 + 1)
+    body = UploadBody(fields, memoryview(picture)[:size])
+    whole = b"".join(body)
+    assert len(body) == len(whole)
+    assert json.loads(whole) == {**fields, "image_base64": base64.b64encode(picture[:size]).decode()}

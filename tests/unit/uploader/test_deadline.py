@@ -1,0 +1,124 @@
+"""May it be executed now?"""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from visant_contract.outcome import Reason
+from visant_contract.stream import Deadline
+from visant_uploader.capture.deadline import Execute, Expire, Park, check_deadline
+
+
+def said(entry, now, *, renewed=None, latest=None, first=None, ttl=300.0):
+    return check_deadline(entry, renewed, now, latest_connected=latest, first_connected=first, ttl=ttl)
+
+
+def test_before_its_deadline_it_is_executed_until_then(make) -> None:
+    assert said(make.entry(deadline=1100), make.moment(1099.9)) == Execute(1100)
+
+
+def test_after_its_deadline_it_expires(make) -> None:
+    decision = said(make.entry(deadline=1100), make.moment(1100))
+    assert isinstance(decision, Expire) and decision.reason == Reason.DEADLINE_PASSED
+
+
+def test_a_wall_clock_a_day_off_changes_nothing_within_a_boot(make) -> None:
+    for days in (-1, 1):
+        now = make.moment(1050, wall=make.noon + timedelta(days=days))
+        assert said(make.entry(deadline=1100), now) == Execute(1100)
+        assert said(make.entry(deadline=1100, plain=True), now) == Execute(1100)
+
+
+def test_a_renewed_deadline_of_this_boot_wins(make) -> None:
+    renewed = Deadline(boot_id="boot-1", boottime=1500)
+    assert said(make.entry(deadline=1100), make.moment(1200), renewed=renewed) == Execute(1500)
+    assert said(make.entry(boot_id="boot-0"), make.moment(1200), renewed=renewed) == Execute(1500)
+
+
+def test_a_renewal_of_an_earlier_boot_says_nothing(make) -> None:
+    renewed = Deadline(boot_id="boot-0", boottime=99999)
+    assert said(make.entry(boot_id="boot-0"), make.moment(), renewed=renewed) == Park()
+
+
+def test_of_an_earlier_boot_it_waits_for_its_cloud(make) -> None:
+    entry = make.entry(deadline=5000, boot_id="boot-0")
+    assert said(entry, make.moment(1000)) == Park()
+    assert said(entry, make.moment(1000), latest=991, first=991) == Park()
+
+
+def test_of_an_earlier_boot_it_expires_ten_seconds_after_connected(make) -> None:
+    decision = said(make.entry(boot_id="boot-0"), make.moment(1000), latest=990, first=990)
+    assert isinstance(decision, Expire) and decision.reason == Reason.REBOOTED
+
+
+def test_a_stream_that_never_stays_does_not_park_it_for_ever(make) -> None:
+    entry = make.entry(boot_id="boot-0")
+    assert said(entry, make.moment(1000), latest=996, first=950) == Park()
+    assert isinstance(said(entry, make.moment(1000), latest=996, first=940), Expire)
+
+
+def test_a_plain_clouds_command_is_judged_by_the_wall_clock_after_a_restart(make) -> None:
+    entry = make.entry(boot_id="boot-0", plain=True)
+    now = make.moment(50, wall=make.noon + timedelta(seconds=120))
+    assert said(entry, now) == Execute(50 + 180)
+    late = make.moment(50, wall=make.noon + timedelta(seconds=301))
+    decision = said(entry, late)
+    assert isinstance(decision, Expire) and decision.reason == Reason.REBOOTED
+
+
+@pytest.mark.parametrize(
+    ("entry", "now"),
+    [
+        ({"admitted_synchronised": False}, {}),
+        ({}, {"synchronised": False}),
+        ({}, {"wall": "before"}),
+    ],
+)
+def test_a_wall_clock_that_cannot_be_trusted_is_not_asked(make, entry, now) -> None:
+    if now.get("wall") == "before":
+        now = {"wall": make.noon - timedelta(seconds=5)}
+    parked = make.entry(boot_id="boot-0", plain=True, **entry)
+    assert said(parked, make.moment(1000, **now)) == Park()
+    assert isinstance(said(parked, make.moment(1000, **now), latest=980, first=980), Expire)
+
+
+@settings(deadline=None)
+@given(
+    deadline=st.floats(0, 1e6),
+    now=st.floats(0, 1e6),
+    same_boot=st.booleans(),
+    plain=st.booleans(),
+    renewed=st.none() | st.floats(0, 1e6),
+    latest=st.none() | st.floats(0, 1e6),
+    age=st.floats(-1e5, 1e5),
+)
+def test_nothing_is_executed_late_and_nothing_waits_once_the_cloud_has_spoken(
+    deadline, now, same_boot, plain, renewed, latest, age
+) -> None:
+    from datetime import UTC, datetime
+
+    from visant_contract.stream import CommandEntry
+    from visant_uploader.capture.deadline import Moment
+
+    wall = datetime(2026, 1, 1, tzinfo=UTC)
+    entry = CommandEntry(
+        cloud_id="c",
+        plain=plain,
+        kind="capture",
+        cmd="capture",
+        trigger_id="t",
+        admitted_wall=wall,
+        admitted_synchronised=True,
+        deadline=Deadline(boot_id="b1" if same_boot else "b0", boottime=deadline),
+    )
+    moment = Moment("b1", now, wall + timedelta(seconds=age), True)
+    renewal = None if renewed is None else Deadline(boot_id="b1", boottime=renewed)
+    decision = said(entry, moment, renewed=renewal, latest=latest, first=latest)
+    if isinstance(decision, Execute):
+        assert decision.until > now
+        assert same_boot or renewed is not None or plain
+    if isinstance(decision, Park):
+        assert not same_boot and renewed is None
+        assert latest is None or now - latest < 10

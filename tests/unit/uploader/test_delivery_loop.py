@@ -1,0 +1,93 @@
+"""Takes outcomes to the cloud, and waits where that is of no use."""
+
+import asyncio
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from visant_contract.errors import Retryable
+from visant_contract.stream import CloudSeen
+from visant_runtime.clock import Clock
+from visant_runtime.heartbeat import Heartbeat
+from visant_runtime.lifecycle import Stop
+from visant_uploader import cloud_watch
+from visant_uploader.cloud_watch import CloudWatch
+from visant_uploader.counters import Counters
+from visant_uploader.delivery import loop
+from visant_uploader.delivery.loop import DeliveryLoop
+from visant_uploader.delivery.pace import DeliveryPace
+from visant_uploader.delivery.queue import DeliveryQueue
+from visant_uploader.delivery.sender import Done
+from visant_uploader.device import Device
+from visant_uploader.spool.layout import Destination
+
+HERE = Destination("cloud-1", "FLOOR1")
+AN_HOUR = 3600.0
+
+
+class FakeRedis:
+    """What the connector wrote into Redis."""
+
+    def __init__(self) -> None:
+        self.confirmed_at = 1.0
+
+    async def cloud(self) -> CloudSeen:
+        return CloudSeen(
+            api_url="http://cloud",
+            cloud_id="cloud-1",
+            plain=False,
+            boot_id=Clock().boot_id(),
+            connected_boottime=self.confirmed_at,
+        )
+
+
+class FakeSender:
+    """`failures`: said one after another for each file; then it is delivered."""
+
+    def __init__(self, failures: dict[str, list[Retryable]]) -> None:
+        self._failures = failures
+        self.asked: list[str] = []
+        self.delivered: set[str] = set()
+
+    async def deliver(self, destination: Destination, name: str) -> Done:
+        self.asked.append(name)
+        if self._failures.get(name):
+            raise self._failures[name].pop(0)
+        self.delivered.add(name)
+        return Done(answered=True)
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_confirmed_stream_ends_every_wait(make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "item_pause", lambda attempt, rng: AN_HOUR)
+    monkeypatch.setattr(cloud_watch, "LOOK_EVERY", 0.01)
+    spool = make.spool(tmp_path / "spool")
+    spool.open()
+    for trigger in ("t-1", "t-2"):
+        spool.release(HERE, spool.put(make.picture(trigger), b"jpeg"))
+    one, other = (make.picture(trigger).file_name() for trigger in ("t-1", "t-2"))
+    heartbeat, in_redis, stop, clock = Heartbeat(tmp_path / "heartbeat"), FakeRedis(), Stop(), Clock()
+    watch = CloudWatch(in_redis, Device("FLOOR1", "2.0.0", "http://cloud"), tmp_path / "cloud.json", clock)
+    sender = FakeSender({one: [Retryable("its own", endpoint=False)], other: [Retryable("all", retry_after=AN_HOUR)]})
+    pace = DeliveryPace(Random(1))
+    delivery = DeliveryLoop(
+        spool, sender, watch, DeliveryQueue(), pace,
+        clock=clock, counters=Counters(), heartbeat=heartbeat,
+    )  # fmt: skip
+    watch.on_confirmed.append(delivery.wake)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(watch.run(stop, heartbeat))
+        await until(lambda: watch.latest_connected == 1.0)  # the first confirmation is over before anything waits
+        tasks.create_task(delivery.run(stop))
+        await until(lambda: sorted(sender.asked) == sorted((one, other)) and pace.trouble is not None)
+        assert pace.next_due() >= clock.boottime() + AN_HOUR - 60  # both waits have begun, and both are long
+        in_redis.confirmed_at = 2.0
+        await until(lambda: sender.delivered == {one, other})
+        stop.set()
+    assert len(sender.asked) == 4
