@@ -79,6 +79,12 @@ def test_every_message_has_an_example() -> None:
     assert {name for name, _ in examples()} == {*STREAM, *BODIES, *ANSWERS, "trigger_row"}
 
 
+@pytest.mark.parametrize("name", [*STREAM, *BODIES])
+def test_every_field_of_a_message_is_in_an_example(name: str) -> None:
+    shown = {key for one, text in examples() if one == name for key in json.loads(text)}
+    assert set((STREAM | BODIES)[name].model_fields) - shown == set()
+
+
 def test_the_time_of_the_capture_example_is_read_as_such() -> None:
     text = next(text for name, text in examples() if name == "capture_upload")
     moment = CaptureTime.model_validate(json.loads(text)["metadata"]["time"])

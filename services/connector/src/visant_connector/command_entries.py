@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from visant_connector.cloud_clock import CloudClock
-from visant_contract.command import CaptureCommand, Command, UpdateConfigCommand
+from visant_contract.command import CaptureCommand, Command, UnknownCommand, UpdateConfigCommand
 from visant_contract.errors import BrokenMessage
 from visant_contract.ids import trigger_key
 from visant_contract.stream import CommandEntry, Deadline
@@ -87,6 +87,10 @@ def admittable(
 
 
 def _kind(command: Command | BrokenMessage) -> Literal["capture", "update_config", "unknown"]:
-    if isinstance(command, CaptureCommand):
-        return "capture"
-    return "update_config" if isinstance(command, UpdateConfigCommand) else "unknown"
+    match command:  # without a last resort: mypy names the command that is missing here
+        case CaptureCommand():
+            return "capture"
+        case UpdateConfigCommand():
+            return "update_config"
+        case UnknownCommand() | BrokenMessage():
+            return "unknown"
