@@ -31,7 +31,7 @@ QUERIES: dict[str, Query] = {
     "pictures of a day": lambda connection: captures.counts(connection, NOW - DAY),
     "pictures of a day, one device": lambda connection: captures.counts(connection, NOW - DAY, "D1"),
     "newest pictures": captures.newest,
-    "too old pictures": lambda connection: captures.take_older(connection, NOW - 400 * DAY),
+    "too old pictures": lambda connection: captures.delete_older(connection, NOW - 400 * DAY),
     "silent triggers": lambda connection: triggers.expire_silent(connection, NOW, NOW),
 }
 
