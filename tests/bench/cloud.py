@@ -25,11 +25,8 @@ import cv2
 import httpx
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from integration.cloud.cloud_process import Process
-from support.postgres import PostgresServer
-
+from tests.support.cloud_process import Process
+from tests.support.postgres import PostgresServer
 from visant_cloud.captures.storage import Pictures, examine
 
 DEVICES = int(os.environ.get("BENCH_DEVICES") or 1000)

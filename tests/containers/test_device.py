@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stack import TREE, docker, wait_for
+
+from tests.containers.stack import TREE, docker, wait_for
 
 VERSION = tomllib.loads((TREE / "pyproject.toml").read_text())["project"]["version"]
 ENV = {"CAMERA_PORT": "0"}

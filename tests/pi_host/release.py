@@ -12,7 +12,6 @@ import io
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import time
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ from pathlib import Path
 TREE = Path(__file__).resolve().parents[2]
 VERSION = "2.0.0"
 SERVICES = ("camera", "connector", "redis", "uploader")
-sys.path.insert(0, str(TREE / "deployment"))  # for make_release.py's parts and visantctl
 STATE = Path(os.environ.get("LAB_STATE") or Path.home() / ".cache/visant-lab") / "pi-host"
 
 

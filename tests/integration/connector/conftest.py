@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
-from support.redis import RedisServer
 
 import redis
+from tests.support.redis import RedisServer
 from visant_connector.admission import Admission, connect
 from visant_connector.cloud_stream import CloudStream
 from visant_connector.metrics import Figures

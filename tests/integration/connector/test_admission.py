@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from support.redis import RedisServer
 
 import redis
+from tests.support.redis import RedisServer
 from visant_connector.admission import Admission, RedisRefused, Verdict, connect
 from visant_connector.command_entries import Admittable
 from visant_contract.ids import trigger_key

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.hard_network import Authority, ConnectProxy, TlsFront
 
 from emulation.processes import Child, clean_environment
 from emulation.stack import Cloud, Device
 from emulation.wait import until
 from tests.faults.fake_clock import FakeClock
 from tests.faults.scenario import Skipped
+from tests.support.hard_network import Authority, ConnectProxy, TlsFront
 
 TREE = Path(__file__).resolve().parents[3]
 YEAR = 365 * 86400

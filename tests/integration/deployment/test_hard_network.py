@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.hard_network import Authority, ConnectProxy, TlsFront
 from visantctl.errors import Misconfigured, Unreachable
 from visantctl.host import fetch
 from visantctl.network.uplink import checked_proxy, goes_through_proxy, opener
 
 from emulation.stack import Cloud, Device
 from emulation.wait import until
+from tests.support.hard_network import Authority, ConnectProxy, TlsFront
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
 

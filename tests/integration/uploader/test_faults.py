@@ -7,12 +7,12 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from support.redis import RedisServer
-from uploader_rig.device import Device, until
-from uploader_rig.fake_camera import FakeCamera, boottime
-from uploader_rig.fake_cloud import FakeCloud
-from uploader_rig.http_server import Answer, Request
 
+from tests.fakes.fake_camera import FakeCamera, boottime
+from tests.fakes.fake_cloud import FakeCloud
+from tests.fakes.fake_http_server import Answer, Request
+from tests.support.redis import RedisServer
+from tests.support.uploader_process import Device, until
 from visant_contract.capture import CaptureTime
 from visant_uploader.spool.file_format import SpoolHeader, encode
 from visant_uploader.spool.layout import Destination

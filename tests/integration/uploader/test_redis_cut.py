@@ -1,12 +1,12 @@
 """The connection to Redis breaks in the middle of each kind of command: nothing that was read stays behind."""
 
 import pytest
-from uploader_rig.device import Device, until
-from uploader_rig.fake_camera import FakeCamera
-from uploader_rig.fake_cloud import FakeCloud
-from uploader_rig.redis_cutter import Moment, RedisCutter
 
 import redis
+from tests.fakes.fake_camera import FakeCamera
+from tests.fakes.fake_cloud import FakeCloud
+from tests.support.redis_cutter import Moment, RedisCutter
+from tests.support.uploader_process import Device, until
 from visant_contract.stream import STREAM
 
 

@@ -2,10 +2,9 @@
 
 import json
 
-from uploader_rig.device import BOOT_ID, Device, until
-from uploader_rig.fake_camera import FakeCamera, boottime
-from uploader_rig.fake_cloud import FakeCloud
-
+from tests.fakes.fake_camera import FakeCamera, boottime
+from tests.fakes.fake_cloud import FakeCloud
+from tests.support.uploader_process import BOOT_ID, Device, until
 from visant_contract.stream import CLOUD, DEADLINES, ENTRY_FIELD, STREAM
 
 

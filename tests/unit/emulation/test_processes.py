@@ -13,6 +13,8 @@ import pytest
 from emulation.processes import Child, clean_environment
 from emulation.wait import until
 
+ROOT = Path(__file__).resolve().parents[3]
+
 
 class Lines:
     def __init__(self) -> None:
@@ -105,9 +107,8 @@ async def test_stop_ends_a_process_that_ignores_sigterm_and_its_children(
 
 
 async def test_nothing_outlives_a_starter_that_is_killed(tmp_path: Path) -> None:
-    starter = f"""
+    starter = """
 import asyncio, sys
-sys.path.insert(0, {str(Path(__file__).resolve().parents[3])!r})
 from emulation.processes import Child, clean_environment
 class Out:
     def line(self, name, text): print(text, flush=True)
@@ -118,7 +119,7 @@ async def main():
     await asyncio.sleep(60)
 asyncio.run(main())
 """
-    process = subprocess.Popen([sys.executable, "-c", starter], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", starter], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     try:
         assert process.stdout is not None
         pid = int(await asyncio.to_thread(process.stdout.readline))

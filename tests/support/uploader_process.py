@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import redis
-from uploader_rig.fake_camera import FakeCamera, boottime
-from uploader_rig.fake_cloud import FakeCloud
+from tests.fakes.fake_camera import FakeCamera, boottime
+from tests.fakes.fake_cloud import FakeCloud
 from visant_contract.stream import CLOUD, DEADLINES, ENTRY_FIELD, STREAM, CloudSeen, CommandEntry, Deadline
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
