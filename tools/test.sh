@@ -34,7 +34,7 @@ fi
 mapfile -t scripts < <(git ls-files -co --exclude-standard '*.sh' '.ci/run' | while read -r f; do [ -f "$f" ] && echo "$f"; done)
 mapfile -t dockerfiles < <(git ls-files -co --exclude-standard '*Dockerfile')
 # beside all that follows: it keeps one core for half a minute, and the tests wait for a fifth of their time
-step "mypy (strict)" mypy contract/src runtime/src services/camera/src services/connector/src services/uploader/src cloud/src emulation deployment/visantctl &
+step "mypy (strict)" mypy contract/src runtime/src services/camera/src services/connector/src services/uploader/src cloud/src emulation deployment/visantctl tests &
 types=$!
 trap 'kill $types 2>/dev/null || true; wait' EXIT
 step "ruff check" ruff check .

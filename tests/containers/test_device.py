@@ -51,6 +51,7 @@ class Cloud:
 
         def ended() -> dict[str, Any] | None:
             rows = self.ask("GET", f"/v1/devices/{device_id}/triggers")["triggers"]
+            row: dict[str, Any]
             (row,) = [row for row in rows if row["trigger_id"] == trigger]
             return row if row["status"] not in ("pending", "sent") else None
 

@@ -55,7 +55,7 @@ class Device:
         }
 
     @property
-    def redis(self) -> "redis.Redis[str]":
+    def redis(self) -> redis.Redis:
         return redis.Redis.from_url(self._redis_url, decode_responses=True)
 
     def start(self, **environment: str) -> None:

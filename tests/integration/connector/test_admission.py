@@ -403,7 +403,8 @@ class AdmissionMachine(RuleBasedStateMachine):
 
 def test_admission_in_any_order_keeps_its_promises(redis_server: str) -> None:
     machine = type("Machine", (AdmissionMachine,), {"url": redis_server})
-    machine.TestCase.settings = settings(
+    case = machine.TestCase  # type: ignore[attr-defined]  # hypothesis makes one for each class
+    case.settings = settings(
         max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), database=None
     )
-    machine.TestCase("runTest").runTest()
+    case("runTest").runTest()

@@ -25,6 +25,9 @@ from visant_runtime.heartbeat import Heartbeat
 
 INTERVAL = 0.01
 
+Until = Callable[..., None]
+"""The fixture `until`."""
+
 
 @dataclass
 class ScriptedDriver:
@@ -102,6 +105,10 @@ class Rig:
         wait_until(lambda: self.condition.state().state == state, timeout)
 
 
+MakeRig = Callable[..., Rig]
+"""The fixture `make_rig`."""
+
+
 def wait_until(true: Callable[[], bool], timeout: float = 15.0) -> None:
     """Waits for a condition, and fails the test where it does not come."""
     end = time.monotonic() + timeout
@@ -111,7 +118,7 @@ def wait_until(true: Callable[[], bool], timeout: float = 15.0) -> None:
 
 
 @pytest.fixture
-def until() -> Callable[..., None]:
+def until() -> Until:
     return wait_until
 
 
@@ -121,7 +128,7 @@ def driver() -> ScriptedDriver:
 
 
 @pytest.fixture
-def make_rig(driver: ScriptedDriver) -> Iterator[Callable[..., Rig]]:
+def make_rig(driver: ScriptedDriver) -> Iterator[MakeRig]:
     """`make_rig(warmup=2)`: keyword arguments of Grabber, and `idle_after`."""
     made: list[Rig] = []
 
@@ -142,7 +149,7 @@ def make_rig(driver: ScriptedDriver) -> Iterator[Callable[..., Rig]]:
 
 
 @pytest.fixture
-def rig(make_rig: Callable[..., Rig]) -> Rig:
+def rig(make_rig: MakeRig) -> Rig:
     """A running one, frames coming."""
     made = make_rig()
     made.until("ok")

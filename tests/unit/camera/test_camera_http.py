@@ -2,11 +2,15 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from datetime import datetime
+from pathlib import Path
 
 import httpx
 import pytest
+from starlette.types import ASGIApp, Message
 
+from tests.unit.camera.conftest import MakeRig, Rig, ScriptedDriver, Until
 from visant_camera.control_values import SavedValues
 from visant_camera.drivers.base import Control
 from visant_camera.drivers.fake.faults import Faults
@@ -20,9 +24,14 @@ from visant_runtime.lifecycle import Stop
 BRIGHTNESS = Control("brightness", "integer", -64, 64, 1, 0, 0)
 
 
+class Web(httpx.AsyncClient):
+    """A client of the whole app; `saved` are the kept controls."""
+
+    saved: SavedValues
+
+
 @pytest.fixture
-async def web(rig, driver, tmp_path):
-    """A client of the whole app; `web.saved` are the kept controls."""
+async def web(rig: Rig, driver: ScriptedDriver, tmp_path: Path) -> AsyncIterator[Web]:
     driver.settable = {"brightness": BRIGHTNESS}
     saved = SavedValues(tmp_path)
     routes = [
@@ -31,12 +40,12 @@ async def web(rig, driver, tmp_path):
         *fault_routes(Faults()),
     ]
     app = make_app(rig.snapshots, rig.condition, routes)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://camera") as client:
+    async with Web(transport=httpx.ASGITransport(app), base_url="http://camera") as client:
         client.saved = saved
         yield client
 
 
-async def test_a_snapshot_tells_its_time_sequence_and_size(web):
+async def test_a_snapshot_tells_its_time_sequence_and_size(web: Web) -> None:
     asked = time.clock_gettime(time.CLOCK_BOOTTIME)
     answer = await web.get("/snapshot")
     assert answer.status_code == 200
@@ -60,14 +69,14 @@ async def test_a_snapshot_tells_its_time_sequence_and_size(web):
 @pytest.mark.parametrize(
     "query", ["timeout_ms=0", "timeout_ms=30001", "timeout_ms=x", "timeout_ms=-1", "timeout_ms=", "max_age_ms=60001"]
 )
-async def test_a_query_out_of_range_is_refused_with_the_range(web, query):
+async def test_a_query_out_of_range_is_refused_with_the_range(web: Web, query: str) -> None:
     answer = await web.get(f"/snapshot?{query}")
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
     assert "it must be a whole number from" in answer.json()["detail"]
 
 
-async def test_no_frame_in_time_is_503_with_the_reason_and_never_a_picture(web, driver):
+async def test_no_frame_in_time_is_503_with_the_reason_and_never_a_picture(web: Web, driver: ScriptedDriver) -> None:
     driver.present = False
     began = time.monotonic()
     answer = await web.get("/snapshot?timeout_ms=300")
@@ -79,13 +88,13 @@ async def test_no_frame_in_time_is_503_with_the_reason_and_never_a_picture(web, 
     assert "unplugged" in answer.json()["detail"]
 
 
-async def test_who_only_asks_for_the_head_gets_the_head(web):
+async def test_who_only_asks_for_the_head_gets_the_head(web: Web) -> None:
     answer = await web.head("/snapshot")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
     assert int(answer.headers["content-length"]) > 0
 
 
-async def test_who_waits_when_the_service_ends_is_told_at_once(web, rig, driver):
+async def test_who_waits_when_the_service_ends_is_told_at_once(web: Web, rig: Rig, driver: ScriptedDriver) -> None:
     driver.sending = False
     asking = asyncio.create_task(web.get("/snapshot?timeout_ms=30000"))
     await asyncio.sleep(0.1)
@@ -98,14 +107,14 @@ async def test_who_waits_when_the_service_ends_is_told_at_once(web, rig, driver)
     assert (await web.get("/snapshot?timeout_ms=30000")).status_code == 503, "and nobody waits anew"
 
 
-async def test_the_state_says_what_was_negotiated(web):
+async def test_the_state_says_what_was_negotiated(web: Web) -> None:
     state = (await web.get("/state")).json()
     assert state["state"] == "ok"
     assert (state["width"], state["height"], state["name"]) == (4, 2, "Scripted")
     assert state["refusals"] == ["size 8x8: got 4x2"]
 
 
-async def test_the_state_of_an_absent_camera_names_the_remedy(web, rig, driver):
+async def test_the_state_of_an_absent_camera_names_the_remedy(web: Web, rig: Rig, driver: ScriptedDriver) -> None:
     driver.present = False
     rig.until("camera_absent")
     state = (await web.get("/state")).json()
@@ -115,14 +124,14 @@ async def test_the_state_of_an_absent_camera_names_the_remedy(web, rig, driver):
     assert state["last_error_at"]
 
 
-async def test_metrics_count_frames_and_answers(web):
+async def test_metrics_count_frames_and_answers(web: Web) -> None:
     await web.get("/snapshot")
     text = (await web.get("/metrics")).text
     assert "visant_camera_up 1.0" in text
     assert 'visant_camera_snapshots_total{outcome="picture"}' in text
 
 
-async def test_controls_are_listed_set_and_kept(web, driver):
+async def test_controls_are_listed_set_and_kept(web: Web, driver: ScriptedDriver) -> None:
     assert (await web.get("/controls")).json()["controls"][0]["value"] == 0
     answer = await web.patch("/controls", json={"brightness": 7})
     assert answer.status_code == 200
@@ -134,7 +143,7 @@ async def test_controls_are_listed_set_and_kept(web, driver):
     assert web.saved.of("Scripted") == {}
 
 
-async def test_a_control_out_of_range_is_refused_and_nothing_is_set(web, driver):
+async def test_a_control_out_of_range_is_refused_and_nothing_is_set(web: Web, driver: ScriptedDriver) -> None:
     answer = await web.patch("/controls", json={"brightness": 100})
     assert answer.status_code == 422
     assert "from -64 to 64" in answer.json()["detail"]
@@ -142,7 +151,7 @@ async def test_a_control_out_of_range_is_refused_and_nothing_is_set(web, driver)
     assert (await web.patch("/controls", content=b"nonsense")).status_code == 422
 
 
-async def test_a_value_the_camera_refuses_is_a_conflict_and_not_kept(web, driver):
+async def test_a_value_the_camera_refuses_is_a_conflict_and_not_kept(web: Web, driver: ScriptedDriver) -> None:
     driver.refusing = True
     answer = await web.patch("/controls", json={"brightness": 7})
     assert answer.status_code == 409
@@ -150,7 +159,7 @@ async def test_a_value_the_camera_refuses_is_a_conflict_and_not_kept(web, driver
     assert web.saved.of("Scripted") == {}
 
 
-async def test_controls_of_an_absent_camera_are_unavailable(web, rig, driver):
+async def test_controls_of_an_absent_camera_are_unavailable(web: Web, rig: Rig, driver: ScriptedDriver) -> None:
     driver.present = False
     rig.until("camera_absent")
     answer = await web.get("/controls")
@@ -158,7 +167,9 @@ async def test_controls_of_an_absent_camera_are_unavailable(web, rig, driver):
     assert answer.json()["reason"] == "camera_absent"
 
 
-def test_kept_controls_are_set_again_after_each_open(make_rig, driver, tmp_path, until):
+def test_kept_controls_are_set_again_after_each_open(
+    make_rig: MakeRig, driver: ScriptedDriver, tmp_path: Path, until: Until
+) -> None:
     driver.settable = {"brightness": BRIGHTNESS}
     saved = SavedValues(tmp_path)
     saved.update("Scripted", {"brightness": 9, "gone_with_the_old_camera": 1})
@@ -172,7 +183,7 @@ def test_kept_controls_are_set_again_after_each_open(make_rig, driver, tmp_path,
     assert driver.history == [("brightness", 9)] * 2
 
 
-async def test_unknown_paths_and_methods_are_problems_too(web):
+async def test_unknown_paths_and_methods_are_problems_too(web: Web) -> None:
     answer = await web.get("/nothing")
     assert answer.status_code == 404
     assert answer.json()["title"] == "Not Found"
@@ -181,13 +192,13 @@ async def test_unknown_paths_and_methods_are_problems_too(web):
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_a_body_larger_than_any_wish_is_refused(web):
+async def test_a_body_larger_than_any_wish_is_refused(web: Web) -> None:
     answer = await web.patch("/controls", content=b" " * 70_000)
     assert answer.status_code == 413
     assert "at most 65536 bytes" in answer.json()["detail"]
 
 
-async def test_faults_are_set_and_shown(web):
+async def test_faults_are_set_and_shown(web: Web) -> None:
     answer = await web.post("/fake/faults", json={"fault": "frozen", "seconds": 60})
     assert answer.json()["fault"] == "frozen"
     assert (await web.get("/fake/faults")).json()["fault"] == "frozen"
@@ -195,18 +206,18 @@ async def test_faults_are_set_and_shown(web):
     assert (await web.post("/fake/faults", content=b"")).status_code == 422
 
 
-async def test_the_aiming_page_needs_nothing_from_elsewhere(web):
+async def test_the_aiming_page_needs_nothing_from_elsewhere(web: Web) -> None:
     page = (await web.get("/")).text
     assert "http://" not in page
     assert "https://" not in page
     assert 'name="viewport"' in page
 
 
-async def _frames(viewers, count):
+async def _frames(viewers: Viewers, count: int) -> list[bytes]:
     return [jpeg async for jpeg in _first(viewers.pictures(15), count)]
 
 
-async def _first(source, count):
+async def _first(source: AsyncIterator[bytes], count: int) -> AsyncIterator[bytes]:
     async for one in source:
         yield one
         count -= 1
@@ -214,25 +225,25 @@ async def _first(source, count):
             return
 
 
-async def test_the_preview_shows_ever_newer_frames(rig):
+async def test_the_preview_shows_ever_newer_frames(rig: Rig) -> None:
     frames = await _frames(Viewers(rig.waiting, Stop()), 4)
     assert len(set(frames)) == 4
 
 
-async def test_the_preview_keeps_to_its_frame_rate(rig):
+async def test_the_preview_keeps_to_its_frame_rate(rig: Rig) -> None:
     begin = time.monotonic()
     await _frames(Viewers(rig.waiting, Stop()), 6)
     assert time.monotonic() - begin >= 5 * 0.9 / 15
 
 
-async def test_the_preview_ends_by_itself(rig):
+async def test_the_preview_ends_by_itself(rig: Rig) -> None:
     viewers = Viewers(rig.waiting, Stop(), longest=0.3)
     async with asyncio.timeout(3):
         frames = [jpeg async for jpeg in viewers.pictures(15)]
     assert frames
 
 
-async def test_the_preview_ends_with_the_service_also_while_no_frame_comes(rig, driver):
+async def test_the_preview_ends_with_the_service_also_while_no_frame_comes(rig: Rig, driver: ScriptedDriver) -> None:
     driver.present = False
     stop = Stop()
     watching = asyncio.create_task(_frames(Viewers(rig.waiting, stop), 99))
@@ -242,7 +253,7 @@ async def test_the_preview_ends_with_the_service_also_while_no_frame_comes(rig, 
         await watching
 
 
-async def test_a_preview_never_shows_what_was_taken_before_somebody_looked(rig, driver):
+async def test_a_preview_never_shows_what_was_taken_before_somebody_looked(rig: Rig, driver: ScriptedDriver) -> None:
     await rig.snapshots.take(max_age=1.0, timeout=1)
     driver.present = False
     rig.until("camera_absent")
@@ -250,7 +261,7 @@ async def test_a_preview_never_shows_what_was_taken_before_somebody_looked(rig, 
     assert [jpeg async for jpeg in Viewers(rig.waiting, Stop(), longest=0.2).pictures(15)] == []
 
 
-async def test_a_third_viewer_is_turned_away_and_a_left_place_is_free_again(web, rig):
+async def test_a_third_viewer_is_turned_away_and_a_left_place_is_free_again(web: Web, rig: Rig) -> None:
     viewers = Viewers(rig.waiting, Stop())
     app = make_app(rig.snapshots, rig.condition, aiming_routes(viewers))
     first, second = [_Viewer(app) for _ in range(2)]
@@ -269,24 +280,24 @@ async def test_a_third_viewer_is_turned_away_and_a_left_place_is_free_again(web,
 class _Viewer:
     """A browser's end of `/stream` that can go away."""
 
-    def __init__(self, app):
-        self._status = asyncio.get_running_loop().create_future()
+    def __init__(self, app: ASGIApp) -> None:
+        self._status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._gone = asyncio.Event()
         scope = {"type": "http", "method": "GET", "path": "/stream", "query_string": b"", "headers": []}
-        self._running = asyncio.create_task(app(scope, self._receive, self._send))
+        self._running: asyncio.Future[None] = asyncio.ensure_future(app(scope, self._receive, self._send))
 
-    async def _receive(self):
+    async def _receive(self) -> Message:
         await self._gone.wait()
         return {"type": "http.disconnect"}
 
-    async def _send(self, message):
+    async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status.set_result(message["status"])
 
-    async def started(self):
+    async def started(self) -> int:
         return await self._status
 
-    async def left(self):
+    async def left(self) -> None:
         self._gone.set()
         async with asyncio.timeout(2):
             await self._running

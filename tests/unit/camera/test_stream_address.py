@@ -17,7 +17,7 @@ from visant_camera.settings import source_kind, without_credentials
         "rtsp://eve/s3cret@camera:port/stream",
     ],
 )
-def test_a_host_that_cannot_exist_is_an_absent_camera(source):
+def test_a_host_that_cannot_exist_is_an_absent_camera(source: str) -> None:
     assert source_kind(source) == "stream"
     driver = OpenCvDriver(source, shown=without_credentials(source), quality=90)
     with pytest.raises(CameraAbsent) as error:

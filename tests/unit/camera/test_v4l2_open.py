@@ -2,6 +2,7 @@
 
 import errno
 import os
+from typing import Any
 
 import pytest
 
@@ -22,10 +23,12 @@ NODE = "/dev/video7"
         (errno.ENXIO, "No such device or address"),
     ],
 )
-def test_a_node_that_cannot_be_opened_says_what_to_do(monkeypatch, number, remedy):
+def test_a_node_that_cannot_be_opened_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, number: int, remedy: str
+) -> None:
     opened = os.open
 
-    def refuse(path, *rest, **more):
+    def refuse(path: str, *rest: Any, **more: Any) -> int:
         if path == NODE:
             raise OSError(number, os.strerror(number))
         return opened(path, *rest, **more)

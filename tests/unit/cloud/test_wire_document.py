@@ -65,8 +65,9 @@ def test_each_example_is_what_the_contract_reads(name: str, text: str) -> None:
         subset(given, BODIES[name].model_validate_json(text).model_dump(), name)
     elif name == "trigger_row":
         times = {"created_at", "expires_at", "sent_at", "ended_at"}
-        fields = {k: v for k, v in given.items() if k in Trigger.__dataclass_fields__}
-        row = Trigger(config=None, **{k: datetime.fromisoformat(v) if k in times else v for k, v in fields.items()})
+        fields: dict[str, Any] = {k: v for k, v in given.items() if k in Trigger.__dataclass_fields__}
+        fields |= {k: datetime.fromisoformat(v) for k, v in fields.items() if k in times}
+        row = Trigger(config=None, **fields)
         assert set(trigger(row, None)) == set(given)
         stored, made = (datetime.fromisoformat(given[key]) for key in ("stored_at", "created_at"))
         assert given["latency_ms"] == round((stored - made).total_seconds() * 1000, 3)

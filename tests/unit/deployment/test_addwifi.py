@@ -56,7 +56,7 @@ class Wifi:
 
     @property
     def profiles(self) -> dict[str, dict[str, str]]:
-        return json.loads(self._file.read_text())
+        return dict(json.loads(self._file.read_text()))
 
     @profiles.setter
     def profiles(self, value: dict[str, dict[str, str]]) -> None:

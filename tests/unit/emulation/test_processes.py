@@ -71,7 +71,10 @@ async def test_a_process_that_dies_starts_again(make: Callable[[str], tuple[Chil
 async def test_a_process_that_cannot_start_waits_longer_each_time(make: Callable[[str], tuple[Child, Lines]]) -> None:
     child, lines = make("raise SystemExit(78)")
     await child.start()
-    waits = lambda: [line for line in lines.seen if "ended with status 78" in line]  # noqa: E731
+
+    def waits() -> list[str]:
+        return [line for line in lines.seen if "ended with status 78" in line]
+
     await until("three ends", true(lambda: len(waits()) >= 3), within=20)
     assert [line.split(" in ")[1] for line in waits()[:3]] == ["0.1 s ---", "0.2 s ---", "0.4 s ---"]
 
