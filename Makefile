@@ -12,7 +12,7 @@ export ONLY SHORT PLATFORM
 # Suites start hundreds of Pythons; without compiled modules each start takes twice the CPU (3.9 s against 1.9 s here).
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup emulate smoke test lock lock-check lab up down smoke-containers test-containers images release-key \
+.PHONY: help setup emulate smoke check test lock lock-check lab up down smoke-containers test-containers images release-key \
 	camera-rig bench-camera bench bench-cloud faults test-updates pi-host full
 
 help: ## this list
@@ -27,7 +27,10 @@ emulate: setup ## the whole system with a fake camera, no Docker, no hardware (D
 smoke: setup ## the same without a page: N triggers, one line of JSON (N=50)
 	@exec .venv/bin/python -m emulation.smoke -n $(N)
 
-test: ## lint, types, unit and integration tests
+check: ## the inner loop: format, lint, types, unit tests (ONLY=tests/unit/camera)
+	@PYTHON=$(PYTHON) tools/check.sh $(ONLY)
+
+test: ## the same with integration tests, shell scripts, locks
 	@PYTHON=$(PYTHON) tools/test.sh
 
 lock: setup ## compile requirements/*.txt after a dependency was edited
