@@ -25,7 +25,7 @@ def until(condition: Callable[[], Any], seconds: float = 60.0, what: str = "the 
         found = condition()
         if found:
             return found
-        time.sleep(0.02)
+        time.sleep(0.01)
     raise AssertionError(f"{what} did not hold within {seconds} s")
 
 

@@ -22,7 +22,7 @@ def wait_until(true: Callable[[], bool], timeout: float = 40.0) -> None:
     end = time.monotonic() + timeout
     while not true():
         assert time.monotonic() < end, "it did not come to pass in time"
-        time.sleep(0.02)
+        time.sleep(0.01)
 
 
 class Service:

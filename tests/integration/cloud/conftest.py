@@ -264,7 +264,7 @@ async def until(condition: Callable[[], Awaitable[Any]], timeout: float = 10.0) 
     """What `condition` gives as soon as it is true."""
     async with asyncio.timeout(timeout):
         while not (found := await condition()):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.01)
     return found
 
 
