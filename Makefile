@@ -28,7 +28,10 @@ emulate: setup ## the whole system with a fake camera, no Docker, no hardware (D
 smoke: setup ## the same without a page: N triggers, one line of JSON (N=50)
 	@exec .venv/bin/python -m emulation.smoke -n $(N)
 
-test: ## lint, types, unit and integration tests
+check: ## the inner loop: format, lint, types, unit tests (ONLY=tests/unit/camera)
+	@PYTHON=$(PYTHON) tools/check.sh $(ONLY)
+
+test: ## the same with integration tests, shell scripts, locks
 	@PYTHON=$(PYTHON) tools/test.sh
 
 lock: setup ## compile requirements/*.txt after a dependency was edited

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-sys.path.insert(0, str(Path(__file__).parent))  # `support` is importable from any test file
-
-from support.redis import RedisServer
+from tests.support.redis import RedisServer
 
 # Hypothesis' own limits are times, and this machine may have other work.
 settings.register_profile("visant", deadline=None, suppress_health_check=[HealthCheck.too_slow])

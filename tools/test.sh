@@ -7,19 +7,8 @@ tools/setup.sh
 bin=$PWD/.venv/bin
 export PATH=$bin:$PATH
 
-step() { # step NAME COMMAND...: silent where it passes
-  local name=$1 from=$SECONDS log
-  shift
-  log=$(mktemp)
-  if "$@" >"$log" 2>&1; then
-    printf '%-34s ok   %3d s\n' "$name" $((SECONDS - from))
-    rm -f "$log"
-  else
-    cat "$log"
-    printf '%-34s FAILED after %d s\n' "$name" $((SECONDS - from))
-    exit 1
-  fi
-}
+# shellcheck source=tools/steps.sh
+. tools/steps.sh
 
 use_machine_redis() { # the distribution's, nearer to what ships than the wheel in .venv, which is first on PATH
   local found
@@ -33,10 +22,7 @@ if [ $# -gt 0 ]; then
 fi
 mapfile -t scripts < <(git ls-files -co --exclude-standard '*.sh' '.ci/run' | while read -r f; do [ -f "$f" ] && echo "$f"; done)
 mapfile -t dockerfiles < <(git ls-files -co --exclude-standard '*Dockerfile')
-# beside all that follows: it keeps one core for half a minute, and the tests wait for a fifth of their time
-step "mypy (strict)" mypy contract/src runtime/src services/camera/src services/connector/src services/uploader/src cloud/src emulation deployment/visantctl &
-types=$!
-trap 'kill $types 2>/dev/null || true; wait' EXIT
+begin_types
 step "ruff check" ruff check .
 step "ruff format" ruff format --check .
 step "shellcheck" shellcheck -x "${scripts[@]}"
@@ -46,8 +32,6 @@ step "locks are current" tools/lock.sh --check
 step "test tools of the machine" tools/test_needs.sh
 use_machine_redis
 # four workers: the tests wait for processes more than they compute
-from=$SECONDS
-pytest -n "${TEST_WORKERS:-4}" --dist loadgroup -rs
-printf '%-34s ok   %3d s\n' "pytest" $((SECONDS - from))
-wait $types || { echo "mypy failed: its lines stand above those of the tests"; exit 1; }
+tests -n "${TEST_WORKERS:-4}" -rs
+end_types
 printf '%-34s      %3d s\n' "make test" "$SECONDS"

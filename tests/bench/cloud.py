@@ -27,9 +27,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from integration.cloud.cloud_process import Process
-from support.postgres import PostgresServer
-
+from tests.support.cloud_process import Process
+from tests.support.postgres import PostgresServer
 from visant_cloud.captures.decode import decode
 from visant_cloud.captures.storage import PictureStorage
 

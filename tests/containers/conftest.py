@@ -1,14 +1,11 @@
 """These tests need a Docker Engine and the images of `make images`: tests/containers/test.sh sees to both."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from stack import Stack
+from tests.containers.stack import Stack
 
 
 @pytest.fixture

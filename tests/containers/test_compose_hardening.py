@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stack import DEVICE, TREE, Stack, docker, wait_for
+
+from tests.containers.stack import DEVICE, TREE, Stack, docker, wait_for
 
 MIB = 1 << 20
 EVERY = (*DEVICE, "cloud")

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stack import TREE, docker, wait_for
+
+from tests.containers.stack import TREE, docker, wait_for
 
 VERSION = tomllib.loads((TREE / "pyproject.toml").read_text())["project"]["version"]
 ENV = {"CAMERA_PORT": "0"}
@@ -50,6 +51,7 @@ class Cloud:
 
         def ended() -> dict[str, Any] | None:
             rows = self.ask("GET", f"/v1/devices/{device_id}/triggers")["triggers"]
+            row: dict[str, Any]
             (row,) = [row for row in rows if row["trigger_id"] == trigger]
             return row if row["status"] not in ("pending", "sent") else None
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stack import Stack, docker, wait_for
+
+from tests.containers.stack import Stack, docker, wait_for
 
 INCR = "/data/appendonlydir/appendonly.aof.1.incr.aof"
 

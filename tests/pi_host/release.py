@@ -12,7 +12,6 @@ import io
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import time
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ PRODUCT = "2.0.0"
 VERSION = f"{PRODUCT}-emulation"
 """Of the release: its camera image is the one with the fake camera, which no release that ships may have."""
 SERVICES = ("camera", "connector", "redis", "uploader")
-sys.path.insert(0, str(TREE / "deployment"))  # for make_release.py's parts and visantctl
 STATE = Path(os.environ.get("LAB_STATE") or Path.home() / ".cache/visant-lab") / "pi-host"
 
 

@@ -23,9 +23,7 @@ from tests.pi_host.pi import FROM_KIT, IMAGE, INSTALL, KIT, LABEL, Pi
 from tests.pi_host.release import TREE, docker
 from tests.pi_host.wait import wait_for
 from tests.pi_host.ways import connected, picture
-
-sys.path.insert(0, str(TREE / "tests"))
-from support.hard_network import Authority, ConnectProxy, TlsFront
+from tests.support.hard_network import Authority, ConnectProxy, TlsFront
 
 GUIDE = (TREE / "deployment/OPERATIONS.md").read_text()
 
@@ -297,7 +295,10 @@ def test_a_real_clock_a_year_behind_is_set_in_a_machine_of_its_own(tmp_path: Pat
     rig = TREE / "tests/camera_rig"
     subprocess.run([str(rig / "setup.sh")], check=True, timeout=400)
     done = subprocess.run(
-        [str(rig / "boot.sh"), str(folder), sys.executable, str(TREE / "tests/pi_host/year_behind.py"), "/run/results"],
+        [
+            *(str(rig / "boot.sh"), str(folder), "env", "PYTHONPATH=deployment"),
+            *(sys.executable, "-m", "tests.pi_host.year_behind", "/run/results"),
+        ],
         env={**os.environ, "RIG_TIMEOUT": "300"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         timeout=400, check=False,
     )  # fmt: skip

@@ -165,7 +165,7 @@ def test_a_copy_with_the_file_of_a_list_becomes_its_device_without_anybody(
     code = cloud.enrol_code("CAM-B")
     header = "\ufeffid;enrol_code;wifi_ssid;wifi_password;tailscale_authkey"  # as a spreadsheet on Windows writes it
     (tmp_path / "list.csv").write_text(f"{header}\r\nCAM-B;{code};Hall;{WIFI};{KEY}\r\n", newline="")
-    visantctl = [sys.executable, TREE / "deployment/bin/visantctl"]
+    visantctl = [sys.executable, str(TREE / "deployment/bin/visantctl")]
     subprocess.run([*visantctl, "prepare-clone", "--ids", "list.csv"], cwd=tmp_path, check=True, timeout=60)
     card = (tmp_path / "cards/CAM-B/visant.env").read_bytes().decode()
     pi = copy(golden, "CAM-B", copies)

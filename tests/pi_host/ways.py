@@ -32,7 +32,10 @@ def outcome(pi: Pi, cloud: Cloud) -> dict[str, Any]:
 
     def row() -> dict[str, Any] | None:
         rows = cloud.ask(f"/v1/devices/{pi.device}/triggers")["triggers"]
-        return next((one for one in rows if one["trigger_id"] == trigger and one["status"] in _FINAL), None)
+        found: dict[str, Any] | None = next(
+            (one for one in rows if one["trigger_id"] == trigger and one["status"] in _FINAL), None
+        )
+        return found
 
     found: dict[str, Any] = wait_for(row, 45, "an outcome")
     return found

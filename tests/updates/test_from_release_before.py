@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.emulation.fake_plain_cloud import FakePlainCloud
+from tests.conformance.fake_plain_cloud import FakePlainCloud
 from tests.updates import release_before
 from tests.updates.conftest import numbered
 from tests.updates.host import Host, wait_for

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -21,7 +22,7 @@ def wait_until(true: Callable[[], bool], timeout: float = 40.0) -> None:
     end = time.monotonic() + timeout
     while not true():
         assert time.monotonic() < end, "it did not come to pass in time"
-        time.sleep(0.02)
+        time.sleep(0.01)
 
 
 class Service:
@@ -51,8 +52,8 @@ class Service:
     def log(self) -> str:
         return self.log_file.read_text()
 
-    def state(self) -> dict[str, object]:
-        found: dict[str, object] = self.http.get("/state").json()
+    def state(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.http.get("/state").json()
         return found
 
     def until(self, state: str, timeout: float = 40.0) -> None:
@@ -89,13 +90,19 @@ class Service:
             raise
 
 
+Start = Callable[..., Service]
+"""The fixture `start`."""
+Until = Callable[..., None]
+"""The fixture `until`."""
+
+
 @pytest.fixture
-def until() -> Callable[..., None]:
+def until() -> Until:
     return wait_until
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
+def start(tmp_path: Path) -> Iterator[Start]:
     """`start(CAMERA_SOURCE="fake")`; stopped at the end."""
     running: list[Service] = []
 
@@ -149,6 +156,10 @@ class RtspCamera:
         self._process.send_signal(signal.SIGCONT)
 
 
+StartRtsp = Callable[..., RtspCamera]
+"""The fixture `rtsp`."""
+
+
 @pytest.fixture(scope="session")
 def rtsp_installed() -> None:
     """Skips with the reason where the machine has no RTSP server; fails where CI should have installed it."""
@@ -160,7 +171,7 @@ def rtsp_installed() -> None:
 
 
 @pytest.fixture
-def rtsp(rtsp_installed: None) -> Iterator[Callable[..., RtspCamera]]:
+def rtsp(rtsp_installed: None) -> Iterator[StartRtsp]:
     """`rtsp(user="name:password")`."""
     running: list[RtspCamera] = []
 

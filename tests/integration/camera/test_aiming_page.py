@@ -5,12 +5,15 @@ import os
 import re
 import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 from playwright.async_api import Page, async_playwright
+
+from tests.integration.camera.conftest import Service, Start, Until
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine (Debian's package `chromium`)")
@@ -27,7 +30,7 @@ FLAGS = [
 
 
 @pytest.fixture
-async def phone(tmp_path) -> AsyncIterator[Page]:
+async def phone(tmp_path: Path) -> AsyncIterator[Page]:
     """A page of a phone's size. The test fails where the page logs an error or asks for anything from elsewhere."""
     complaints: list[str] = []
     async with async_playwright() as playwright:
@@ -46,7 +49,7 @@ def _local(url: str) -> bool:
     return re.match(r"(http://127\.0\.0\.1:\d+/|data:|blob:)", url) is not None
 
 
-async def test_the_picture_moves_and_fits_a_phone(start, phone):
+async def test_the_picture_moves_and_fits_a_phone(start: Start, phone: Page) -> None:
     service = start(CAMERA_SOURCE="fake")
     service.until("ok")
     await phone.goto(service.url)
@@ -63,7 +66,9 @@ async def _pixels(page: Page) -> str:
     return found
 
 
-async def test_the_sharpness_is_the_variance_of_the_laplacian_and_falls_when_blurred(start, phone, tmp_path):
+async def test_the_sharpness_is_the_variance_of_the_laplacian_and_falls_when_blurred(
+    start: Start, phone: Page, tmp_path: Path
+) -> None:
     path = tmp_path / "shelf.jpg"
     sharp = Image.new("RGB", (800, 600), "white")
     drawing = ImageDraw.Draw(sharp)
@@ -88,7 +93,7 @@ async def test_the_sharpness_is_the_variance_of_the_laplacian_and_falls_when_blu
     assert figures["blurred"] < figures["sharp"] / 5
 
 
-async def test_a_slider_sets_the_control_once_it_rests(start, phone, until):
+async def test_a_slider_sets_the_control_once_it_rests(start: Start, phone: Page, until: Until) -> None:
     service = start(CAMERA_SOURCE="fake")
     service.until("ok")
     sent: list[str] = []
@@ -104,12 +109,12 @@ async def test_a_slider_sets_the_control_once_it_rests(start, phone, until):
     until(lambda: _control(service, "auto_exposure") == 1)
 
 
-def _control(service, name: str) -> int:
+def _control(service: Service, name: str) -> int:
     found = {one["name"]: one["value"] for one in service.http.get("/controls").json()["controls"]}
     return int(found[name])
 
 
-async def test_the_preview_comes_back_when_the_service_was_restarted(start, phone, tmp_path):
+async def test_the_preview_comes_back_when_the_service_was_restarted(start: Start, phone: Page, tmp_path: Path) -> None:
     service = start(tmp_path / "same", CAMERA_SOURCE="fake")
     service.until("ok")
     await phone.goto(service.url)
@@ -120,7 +125,7 @@ async def test_the_preview_comes_back_when_the_service_was_restarted(start, phon
     await phone.wait_for_function("document.getElementById('veil').hidden")
 
 
-async def test_an_absent_camera_is_said_and_its_return_seen(start, phone):
+async def test_an_absent_camera_is_said_and_its_return_seen(start: Start, phone: Page) -> None:
     service = start(CAMERA_SOURCE="fake")
     service.until("ok")
     await phone.goto(service.url)

@@ -13,8 +13,11 @@ import httpx
 import pytest
 from PIL import Image
 
+from tests.integration.camera.conftest import Service, Start, Until
+from tests.support.pictures import pixel
 
-def test_a_picture_is_newer_than_its_request_by_its_own_word(start):
+
+def test_a_picture_is_newer_than_its_request_by_its_own_word(start: Start) -> None:
     service = start(CAMERA_SOURCE="fake")
     service.until("ok")
     for _ in range(20):
@@ -27,13 +30,13 @@ def test_a_picture_is_newer_than_its_request_by_its_own_word(start):
         assert found[1].decode() == answer.headers["x-sequence"]
 
 
-def test_the_end_comes_in_time_with_viewers_and_requests_under_way(start, until):
+def test_the_end_comes_in_time_with_viewers_and_requests_under_way(start: Start, until: Until) -> None:
     service = start(CAMERA_SOURCE="fake")
     service.until("ok")
     service.http.post("/fake/faults", json={"fault": "stalled"})
     service.until("camera_stalled")
     with httpx.Client(base_url=service.url, trust_env=False) as other, other.stream("GET", "/stream"):
-        answers = []
+        answers: list[httpx.Response] = []
         before = service.connections()
         asking = threading.Thread(target=_ask, args=(service.url, answers))
         asking.start()
@@ -47,11 +50,11 @@ def test_the_end_comes_in_time_with_viewers_and_requests_under_way(start, until)
     assert "[ERROR]" not in service.log
 
 
-def _ask(url, answers):
+def _ask(url: str, answers: list[httpx.Response]) -> None:
     answers.append(httpx.get(f"{url}/snapshot?timeout_ms=30000", timeout=40, trust_env=False))
 
 
-def test_health_says_healthy_degraded_or_not_running(start, until):
+def test_health_says_healthy_degraded_or_not_running(start: Start, until: Until) -> None:
     service = start(CAMERA_SOURCE="fake")
     service.until("ok")
     until(lambda: service.command("health").stdout == "healthy\n")
@@ -65,7 +68,7 @@ def test_health_says_healthy_degraded_or_not_running(start, until):
     assert "no heartbeat" in nowhere.stdout
 
 
-def test_the_process_lives_through_every_fault_and_serves_again(start):
+def test_the_process_lives_through_every_fault_and_serves_again(start: Start) -> None:
     service = start(CAMERA_SOURCE="fake")
     service.until("ok")
     for fault, reason in (
@@ -83,7 +86,7 @@ def test_the_process_lives_through_every_fault_and_serves_again(start):
     assert service.process.poll() is None
 
 
-def test_a_taken_port_is_one_line(start):
+def test_a_taken_port_is_one_line(start: Start) -> None:
     service = start(CAMERA_SOURCE="fake")
     found = service.command("run")
     assert found.returncode == 78
@@ -91,7 +94,7 @@ def test_a_taken_port_is_one_line(start):
     assert found.stderr.startswith(f"[ERROR] HTTP_PORT={service.env['HTTP_PORT']}: cannot listen")
 
 
-def test_a_heartbeat_that_cannot_be_written_is_one_line(start, tmp_path):
+def test_a_heartbeat_that_cannot_be_written_is_one_line(start: Start, tmp_path: Path) -> None:
     service = start(CAMERA_SOURCE="fake")
     place = tmp_path / "nowhere" / "heartbeat"
     found = service.command("run", HTTP_PORT="0", HEARTBEAT_FILE=str(place))
@@ -100,10 +103,10 @@ def test_a_heartbeat_that_cannot_be_written_is_one_line(start, tmp_path):
     assert (found.stderr + found.stdout).count("\n") == 1
 
 
-def test_fifty_requests_at_once_are_all_served(start):
+def test_fifty_requests_at_once_are_all_served(start: Start) -> None:
     service = start(CAMERA_SOURCE="fake")
     service.until("ok")
-    answers = []
+    answers: list[httpx.Response] = []
     threads = [threading.Thread(target=_ask, args=(service.url, answers)) for _ in range(50)]
     for thread in threads:
         thread.start()
@@ -112,14 +115,14 @@ def test_fifty_requests_at_once_are_all_served(start):
     assert [one.status_code for one in answers] == [200] * 50
 
 
-def test_an_empty_video_is_an_absent_camera(start, tmp_path):
+def test_an_empty_video_is_an_absent_camera(start: Start, tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").touch()
     service = start(CAMERA_SOURCE=str(tmp_path / "clip.mp4"))
     service.until("camera_absent")
     assert service.state()["detail"].endswith("clip.mp4: it is no video that can be read")
 
 
-def test_an_address_with_a_slip_of_the_pen_is_an_absent_camera_in_one_line(start, until):
+def test_an_address_with_a_slip_of_the_pen_is_an_absent_camera_in_one_line(start: Start, until: Until) -> None:
     service = start(CAMERA_SOURCE="rtsp://192.168.1..50/stream")
     service.until("camera_absent")
     assert service.state()["detail"] == "rtsp://192.168.1..50/stream: no host can have this name or address"
@@ -128,14 +131,14 @@ def test_an_address_with_a_slip_of_the_pen_is_an_absent_camera_in_one_line(start
     assert "Traceback" not in service.log
 
 
-def test_a_source_that_names_nothing_is_one_line(start):
+def test_a_source_that_names_nothing_is_one_line(start: Start) -> None:
     service = start(CAMERA_SOURCE="fake")
     found = service.command("run", CAMERA_SOURCE="webcam")
     assert found.returncode == 78
     assert (found.stderr + found.stdout).count("\n") == 1
 
 
-def test_controls_last_through_a_kill(start, tmp_path):
+def test_controls_last_through_a_kill(start: Start, tmp_path: Path) -> None:
     service = start(tmp_path / "same", CAMERA_SOURCE="fake")
     service.until("ok")
     assert service.http.patch("/controls", json={"brightness": 11}).json()["kept"] is True
@@ -147,7 +150,7 @@ def test_controls_last_through_a_kill(start, tmp_path):
     assert values["brightness"] == 11
 
 
-def test_one_picture_through_the_service_and_without_any(start, tmp_path):
+def test_one_picture_through_the_service_and_without_any(start: Start, tmp_path: Path) -> None:
     service = start(CAMERA_SOURCE="fake")
     service.until("ok")
     out = tmp_path / "x.jpg"
@@ -163,7 +166,7 @@ def test_one_picture_through_the_service_and_without_any(start, tmp_path):
     Image.open(out).load()
 
 
-def test_one_picture_from_what_is_no_camera_service_is_taken_alone(start, tmp_path):
+def test_one_picture_from_what_is_no_camera_service_is_taken_alone(start: Start, tmp_path: Path) -> None:
     """Another program's port must not be mistaken for ours."""
     service = start(CAMERA_SOURCE="fake")
     service.stop()
@@ -175,14 +178,14 @@ def test_one_picture_from_what_is_no_camera_service_is_taken_alone(start, tmp_pa
     assert "from fake" in found.stdout
 
 
-def _answer_nonsense(listening):
+def _answer_nonsense(listening: socket.socket) -> None:
     connection, _ = listening.accept()
     with connection:
         connection.recv(4096)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi")
 
 
-def test_one_picture_that_cannot_be_taken_is_one_line(start, tmp_path):
+def test_one_picture_that_cannot_be_taken_is_one_line(start: Start, tmp_path: Path) -> None:
     service = start(CAMERA_SOURCE="fake")
     service.until("ok")
     service.http.post("/fake/faults", json={"fault": "absent"})
@@ -196,14 +199,14 @@ def test_one_picture_that_cannot_be_taken_is_one_line(start, tmp_path):
     assert "Traceback" not in unwritable.stderr
 
 
-def test_probe_answers_on_any_machine(start):
+def test_probe_answers_on_any_machine(start: Start) -> None:
     service = start(CAMERA_SOURCE="fake")
     found = service.command("probe", "--json")
     assert '"cameras":' in found.stdout
     assert found.returncode == (0 if '"node"' in found.stdout else 1)
 
 
-def test_jpeg_sources_need_no_opencv_and_little_memory(start):
+def test_jpeg_sources_need_no_opencv_and_little_memory(start: Start) -> None:
     service = start(CAMERA_SOURCE="fake")
     service.until("ok")
     for path in ("/snapshot", "/snapshot?max_age_ms=500", "/state", "/metrics", "/controls", "/"):
@@ -216,7 +219,7 @@ def test_jpeg_sources_need_no_opencv_and_little_memory(start):
     assert resident < 60_000, f"{resident} kB"
 
 
-def test_idling_costs_next_to_nothing(start, until):
+def test_idling_costs_next_to_nothing(start: Start, until: Until) -> None:
     service = start(CAMERA_SOURCE="fake")
     service.until("ok")
     before, began = _cpu(service.process.pid), time.monotonic()
@@ -226,13 +229,13 @@ def test_idling_costs_next_to_nothing(start, until):
     assert share < 0.15, f"{share:.1%} of a core, polling of this test included"
 
 
-def _cpu(pid):
+def _cpu(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @pytest.mark.parametrize("name", ["shelf.jpg", "shelf.png"])
-def test_an_image_file_is_served_as_it_is_now(start, tmp_path, name):
+def test_an_image_file_is_served_as_it_is_now(start: Start, tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     Image.new("RGB", (64, 48), "red").save(path)
     service = start(CAMERA_SOURCE=str(path))
@@ -246,14 +249,14 @@ def test_an_image_file_is_served_as_it_is_now(start, tmp_path, name):
     assert (answer.status_code, answer.json()["reason"]) == (503, "camera_absent")
 
 
-def _colour(service):
+def _colour(service: Service) -> str:
     answer = service.http.get("/snapshot")
     assert answer.status_code == 200, answer.text
-    red, _, blue = Image.open(io.BytesIO(answer.content)).convert("RGB").getpixel((30, 20))
+    red, _, blue = pixel(Image.open(io.BytesIO(answer.content)).convert("RGB"), 30, 20)
     return "red" if red > 200 and blue < 60 else "blue" if blue > 200 and red < 60 else "neither"
 
 
-def test_version_and_config(start):
+def test_version_and_config(start: Start) -> None:
     service = start(CAMERA_SOURCE="fake")
     assert service.command("version").stdout.startswith("visant-camera ")
     shown = service.command("config", CAMERA_SOURCE="rtsp://eve:s3cret@camera/live?token=t0ken").stdout

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.integration.camera.conftest import Start, Until
+
 
 @pytest.fixture
-def clip(tmp_path):
+def clip(tmp_path: Path) -> Path:
     """One second, dark to bright, 30 fps."""
     path = tmp_path / "clip.mp4"
     with av.open(str(path), "w") as file:
@@ -26,10 +28,10 @@ def clip(tmp_path):
     return path
 
 
-def test_a_video_is_played_again_and_again(start, clip):
+def test_a_video_is_played_again_and_again(start: Start, clip: Path) -> None:
     service = start(CAMERA_SOURCE=str(clip))
     service.until("ok")
-    seen = set()
+    seen: set[tuple[int, int]] = set()
     end = time.monotonic() + 30
     while time.monotonic() < end and len({turn for turn, _ in seen}) < 3:
         answer = service.http.get("/snapshot")
@@ -40,13 +42,13 @@ def test_a_video_is_played_again_and_again(start, clip):
     assert service.state()["width"] == 320
 
 
-def _brightness(jpeg):
+def _brightness(jpeg: bytes) -> int:
     image = Image.open(io.BytesIO(jpeg))
     image.load()
-    return image.convert("L").getpixel((100, 100))
+    return image.convert("L").tobytes()[100 * image.width + 100]
 
 
-def test_a_capture_process_that_hangs_is_noticed_killed_and_replaced(start, clip, until):
+def test_a_capture_process_that_hangs_is_noticed_killed_and_replaced(start: Start, clip: Path, until: Until) -> None:
     service = start(CAMERA_SOURCE=str(clip))
     service.until("ok")
     (child,) = service.children()
@@ -57,7 +59,7 @@ def test_a_capture_process_that_hangs_is_noticed_killed_and_replaced(start, clip
     assert service.http.get("/snapshot").status_code == 200
 
 
-def test_a_capture_process_that_crashes_is_replaced(start, clip):
+def test_a_capture_process_that_crashes_is_replaced(start: Start, clip: Path) -> None:
     service = start(CAMERA_SOURCE=str(clip))
     service.until("ok")
     (child,) = service.children()
@@ -66,7 +68,7 @@ def test_a_capture_process_that_crashes_is_replaced(start, clip):
     assert service.children() != [child]
 
 
-def test_a_killed_service_leaves_no_capture_process(start, clip, until):
+def test_a_killed_service_leaves_no_capture_process(start: Start, clip: Path, until: Until) -> None:
     service = start(CAMERA_SOURCE=str(clip))
     service.until("ok")
     (child,) = service.children()
@@ -75,7 +77,7 @@ def test_a_killed_service_leaves_no_capture_process(start, clip, until):
     until(lambda: not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text().split()[2])
 
 
-def test_a_stopped_service_leaves_no_capture_process(start, clip):
+def test_a_stopped_service_leaves_no_capture_process(start: Start, clip: Path) -> None:
     service = start(CAMERA_SOURCE=str(clip))
     service.until("ok")
     (child,) = service.children()
@@ -83,7 +85,7 @@ def test_a_stopped_service_leaves_no_capture_process(start, clip):
     assert not Path(f"/proc/{child}").exists()
 
 
-def test_a_file_that_is_no_video_is_an_absent_camera(start, tmp_path):
+def test_a_file_that_is_no_video_is_an_absent_camera(start: Start, tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     path.write_text("not a video")
     service = start(CAMERA_SOURCE=str(path))

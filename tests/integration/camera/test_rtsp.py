@@ -5,23 +5,27 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from tests.integration.camera.conftest import Start, StartRtsp
+
 pytestmark = pytest.mark.xdist_group("rtsp")  # two H.264 encoders beside everything else starve each other
 
 
-def exposed(jpeg):
+def exposed(jpeg: bytes) -> float:
     """CLOCK_MONOTONIC seconds, read from the picture's upper edge: 40 blocks of 16x32 pixels, white is 1."""
     image = Image.open(io.BytesIO(jpeg)).convert("L")
-    bits = "".join("1" if image.getpixel((bit * 16 + 8, 16)) > 128 else "0" for bit in range(40))
+    row = image.tobytes()[16 * image.width :]
+    bits = "".join("1" if row[bit * 16 + 8] > 128 else "0" for bit in range(40))
     return int(bits, 2) / 1000
 
 
-def test_pictures_are_exposed_after_their_request(start, rtsp):
+def test_pictures_are_exposed_after_their_request(start: Start, rtsp: StartRtsp) -> None:
     service = start(CAMERA_SOURCE=rtsp().url)
     service.until("ok")
     for _ in range(15):
@@ -31,7 +35,7 @@ def test_pictures_are_exposed_after_their_request(start, rtsp):
         assert exposed(answer.content) >= asked
 
 
-def test_a_server_that_dies_and_returns_serves_again_without_a_restart(start, rtsp):
+def test_a_server_that_dies_and_returns_serves_again_without_a_restart(start: Start, rtsp: StartRtsp) -> None:
     camera = rtsp()
     service = start(CAMERA_SOURCE=camera.url)
     service.until("ok")
@@ -46,7 +50,7 @@ def test_a_server_that_dies_and_returns_serves_again_without_a_restart(start, rt
     assert exposed(answer.content) >= asked
 
 
-def test_a_server_that_falls_silent_is_a_stall(start, rtsp):
+def test_a_server_that_falls_silent_is_a_stall(start: Start, rtsp: StartRtsp) -> None:
     camera = rtsp()
     service = start(CAMERA_SOURCE=camera.url)
     service.until("ok")
@@ -57,7 +61,7 @@ def test_a_server_that_falls_silent_is_a_stall(start, rtsp):
     service.until("ok")
 
 
-def test_credentials_are_used_and_never_shown(start, rtsp):
+def test_credentials_are_used_and_never_shown(start: Start, rtsp: StartRtsp) -> None:
     camera = rtsp(user="eve:s3cret")
     service = start(CAMERA_SOURCE=camera.url.replace("//", "//eve:s3cret@"), LOG_LEVEL="DEBUG")
     service.until("ok")
@@ -70,14 +74,14 @@ def test_credentials_are_used_and_never_shown(start, rtsp):
     assert "s3cret" not in seen + service.command("config").stdout
 
 
-def test_wrong_credentials_are_an_absent_camera(start, rtsp):
+def test_wrong_credentials_are_an_absent_camera(start: Start, rtsp: StartRtsp) -> None:
     service = start(CAMERA_SOURCE=rtsp(user="eve:s3cret").url.replace("//", "//eve:wr0ng@"))
     service.until("camera_absent")
     assert "does not answer or shows no video" in service.state()["detail"]
     assert "wr0ng" not in service.log
 
 
-def test_a_backlog_after_a_network_hiccup_is_never_served_as_new(start, rtsp):
+def test_a_backlog_after_a_network_hiccup_is_never_served_as_new(start: Start, rtsp: StartRtsp) -> None:
     """The network holds everything back for a second, then delivers it at once: old frames that arrive now."""
     camera = rtsp()
     with _proxy(camera.port) as (port, gate):
@@ -101,14 +105,14 @@ def test_a_backlog_after_a_network_hiccup_is_never_served_as_new(start, rtsp):
 
 
 @contextmanager
-def _proxy(target):
+def _proxy(target: int) -> Iterator[tuple[int, threading.Event]]:
     """(port, gate): forwards TCP to `target` while the gate is set."""
     gate = threading.Event()
     gate.set()
     listening = socket.create_server(("127.0.0.1", 0))
     open_ones = [listening]
 
-    def forward(source, sink):
+    def forward(source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
                 gate.wait()
@@ -116,7 +120,7 @@ def _proxy(target):
         with suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
 
-    def accept():
+    def accept() -> None:
         with suppress(OSError):
             while True:
                 near, _ = listening.accept()

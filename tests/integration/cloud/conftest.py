@@ -6,7 +6,6 @@ import io
 import json
 import secrets
 import shutil
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -19,8 +18,8 @@ from argon2 import PasswordHasher
 from fastapi import FastAPI
 from PIL import Image
 from sqlalchemy import delete
-from support.postgres import PostgresServer
 
+from tests.support.postgres import PostgresServer
 from visant_cloud import server
 from visant_cloud.access import credentials
 from visant_cloud.app import create_app
@@ -35,8 +34,6 @@ from visant_cloud.store.database import Database
 from visant_cloud.store.schema import migrate
 from visant_cloud.store.tables import meta
 from visant_runtime.lifecycle import Stop
-
-sys.path.insert(0, str(Path(__file__).parent))  # `cloud_process` beside the tests
 
 
 class Time:
@@ -267,7 +264,7 @@ async def until(condition: Callable[[], Awaitable[Any]], timeout: float = 10.0) 
     """What `condition` gives as soon as it is true."""
     async with asyncio.timeout(timeout):
         while not (found := await condition()):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.01)
     return found
 
 

@@ -131,7 +131,8 @@ async def test_odd_device_ids_are_refused_where_they_would_be_created(start: Any
 
 async def test_intervals_that_make_no_schedule_are_refused(start: Any) -> None:
     cloud = await registered(start)
-    for interval in (0, -1, 0.2, "x", 1e12, "NaN", [], {}):
+    intervals: list[Any] = [0, -1, 0.2, "x", 1e12, "NaN", [], {}]
+    for interval in intervals:
         answer = await cloud.client.put("/v1/devices/D1/schedule", json={"interval_seconds": interval})
         assert answer.status_code == 422, interval
     assert (await cloud.client.put("/v1/devices/D1/schedule", json={})).status_code == 422

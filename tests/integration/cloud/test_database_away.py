@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from support.postgres import PostgresServer
 
+from tests.support.postgres import PostgresServer
 from visant_cloud.store.database import Database
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)  # the server below is this test's own

@@ -94,7 +94,8 @@ async def test_a_reason_of_a_newer_device_is_kept_as_text(start: Any) -> None:
 async def test_an_outcome_without_reason_or_with_a_foreign_status_is_refused(start: Any) -> None:
     cloud, trigger_id = await ready(start)
     path = f"/v1/devices/D1/triggers/{trigger_id}/outcome"
-    for body in ({"status": "failed"}, {"status": "captured"}, {}, [], "x"):
+    bodies: list[Any] = [{"status": "failed"}, {"status": "captured"}, {}, [], "x"]
+    for body in bodies:
         answer = await cloud.client.post(path, json=body)
         assert answer.status_code == 422, body
     assert (await cloud.client.post(path, content=b"{")).status_code == 422

@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 import pytest
-from cloud_process import Process
 
+from tests.support.cloud_process import Process
 from visant_cloud.access import cli
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import httpx
 import pytest
-from cloud_process import Process
-from support.postgres import PostgresServer
+
+from tests.support.cloud_process import Process
+from tests.support.postgres import PostgresServer
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import pytest
 import redis
 from structlog.testing import capture_logs
-from support.redis import RedisServer
 
+from tests.support.redis import RedisServer
 from visant_connector.admission import Admission, connect
 from visant_connector.cloud_stream import CloudStream
 from visant_connector.metrics import Metrics

@@ -12,8 +12,8 @@ import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from support.redis import RedisServer
 
+from tests.support.redis import RedisServer
 from visant_connector.admission import Admission, AdmissionResult, RedisRefused, connect
 from visant_connector.command_entries import Admittable
 from visant_contract.ids import trigger_key
@@ -405,7 +405,8 @@ class AdmissionMachine(RuleBasedStateMachine):
 
 def test_admission_in_any_order_keeps_its_promises(redis_server: str) -> None:
     machine = type("Machine", (AdmissionMachine,), {"url": redis_server})
-    machine.TestCase.settings = settings(
+    case = machine.TestCase  # type: ignore[attr-defined]  # hypothesis makes one for each class
+    case.settings = settings(
         max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), database=None
     )
-    machine.TestCase("runTest").runTest()
+    case("runTest").runTest()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from support.scripted_cloud import ScriptedCloud, Stream
+from tests.fakes.scripted_cloud import ScriptedCloud, Stream
 
 
 async def test_a_hole_before_the_last_command_is_a_gap(device: Any, until: Any) -> None:

@@ -4,9 +4,8 @@ import asyncio
 import json
 from typing import Any
 
-from support.redis import RedisServer
-from support.scripted_cloud import ScriptedCloud, Stream
-
+from tests.fakes.scripted_cloud import ScriptedCloud, Stream
+from tests.support.redis import RedisServer
 from visant_contract.stream import CLOUD, GROUP, STREAM
 
 

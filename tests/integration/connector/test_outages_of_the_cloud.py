@@ -4,8 +4,9 @@ import asyncio
 from typing import Any
 
 import pytest
-from support.redis import free_port
-from support.scripted_cloud import EVENT_STREAM, ScriptedCloud, Stream, server_time
+
+from tests.fakes.scripted_cloud import EVENT_STREAM, ScriptedCloud, Stream, server_time
+from tests.support.redis import free_port
 
 
 async def good(stream: Stream) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.redis import RedisServer
-from support.scripted_cloud import ScriptedCloud, Stream, server_time
+
+from tests.fakes.scripted_cloud import ScriptedCloud, Stream, server_time
+from tests.support.redis import RedisServer
 
 COMMAND = [sys.executable, "-m", "visant_connector"]
 

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from support.scripted_cloud import EVENT_STREAM, ScriptedCloud, Stream, server_time
 
+from tests.fakes.scripted_cloud import EVENT_STREAM, ScriptedCloud, Stream, server_time
 from visant_contract.stream import DEADLINES, STREAM
 
 

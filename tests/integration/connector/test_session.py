@@ -8,9 +8,9 @@ from random import Random
 from typing import Any
 
 import pytest
-from support.redis import RedisServer
-from support.scripted_cloud import ScriptedCloud, Stream
 
+from tests.fakes.scripted_cloud import ScriptedCloud, Stream
+from tests.support.redis import RedisServer
 from visant_connector.admission import Admission, connect
 from visant_connector.cloud_memory import CloudMemory
 from visant_connector.cloud_stream import CloudStream

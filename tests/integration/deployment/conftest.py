@@ -1,21 +1,14 @@
-"""visantctl is no installed package, and `emulation` and `tests.faults` are none either."""
+"""A site's own authority, and a cloud as a process."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-from support.hard_network import Authority
 
-if TYPE_CHECKING:
-    from emulation.stack import Cloud
-
-TREE = Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(TREE / "deployment"))
-sys.path.insert(0, str(TREE))
+from emulation.stack import Cloud
+from tests.support.hard_network import Authority
 
 
 @pytest.fixture(scope="session")
@@ -41,8 +34,6 @@ def lines() -> Lines:
 @pytest.fixture
 async def cloud(tmp_path: Path, lines: Lines) -> AsyncIterator[Cloud]:
     """A real one, which speaks plain http on loopback."""
-    from emulation.stack import Cloud
-
     cloud = Cloud(tmp_path / "cloud", lines)
     await cloud.start()
     yield cloud

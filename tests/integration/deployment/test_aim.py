@@ -253,7 +253,8 @@ def test_the_preview_is_passed_on_as_it_comes(site: Site, aim: Callable[..., Aim
         connection = http.client.HTTPConnection(LAN, 8081, timeout=30)
         connection.request("GET", "/stream?fps=10", headers={"Cookie": phone.cookie})
         answer = connection.getresponse()
-        kind, times = answer.headers["Content-Type"], []
+        kind = answer.headers["Content-Type"]
+        times: list[float] = []
         while len(times) < 6:
             if b"--visant-frame" in answer.read1(65536):
                 times.append(time.monotonic())

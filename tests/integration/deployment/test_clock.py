@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.hard_network import Authority, ConnectProxy, TlsFront
 
 from emulation.processes import Child, clean_environment
 from emulation.stack import Cloud, Device
 from emulation.wait import until
 from tests.faults.fake_clock import FakeClock
 from tests.faults.scenario import Skipped
+from tests.support.hard_network import Authority, ConnectProxy, TlsFront
 
 TREE = Path(__file__).resolve().parents[3]
 YEAR = 365 * 86400
@@ -193,7 +193,7 @@ def test_with_it_a_time_before_the_release_was_made_is_not_believed(authority: A
     ],
 )
 def test_an_answer_that_cannot_be_true_sets_nothing(
-    authority: Authority, correct: Correct, fields: dict[str, str], word: str
+    authority: Authority, correct: Correct, fields: dict[str, Any], word: str
 ) -> None:
     with TlsFront(authority.certificate("odd"), says(**fields)) as front:
         found = correct(front.url, SSL_CERT_FILE=str(authority.file))

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.hard_network import Authority, ConnectProxy, NoTls, TlsFront
 from visantctl.doctor.checks import network
 from visantctl.doctor.finding import Finding
 from visantctl.host.engine import Engine
@@ -23,6 +22,7 @@ from visantctl.wiring import Device
 from emulation.processes import Child, clean_environment
 from tests.faults.fake_clock import FakeClock
 from tests.faults.scenario import Skipped
+from tests.support.hard_network import Authority, ConnectProxy, NoTls, TlsFront
 
 TREE = Path(__file__).resolve().parents[3]
 

@@ -6,6 +6,7 @@ import json
 import os
 import ssl
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.hard_network import Authority, ConnectProxy, TlsFront
 from visantctl.errors import Misconfigured, Unreachable
 from visantctl.host.env_file import checked_proxy
 from visantctl.network.uplink import goes_through_proxy, opener
@@ -21,6 +21,7 @@ from visantctl.releases import fetch
 
 from emulation.stack import Cloud, Device
 from emulation.wait import until
+from tests.support.hard_network import Authority, ConnectProxy, TlsFront
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
 
@@ -115,7 +116,7 @@ def test_a_ca_file_that_is_none_ends_the_start_in_one_line(tmp_path: Path, servi
     if content is not None:
         file.write_text(content)
     done = subprocess.run(
-        [str(Path(os.sys.executable).parent / f"visant-{service}"), "run"],
+        [str(Path(sys.executable).parent / f"visant-{service}"), "run"],
         env={"PATH": os.environ["PATH"], "DEVICE_ID": "A", "API_URL": "https://127.0.0.1:9", "SSL_CERT_FILE": str(file),
              "SPOOL_DIR": str(tmp_path / "spool"), "HEARTBEAT_FILE": str(tmp_path / "beat")},
         capture_output=True, text=True, timeout=60, check=False,

@@ -1,16 +1,13 @@
 """Fixtures: a device between a scripted camera and a scripted cloud."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from uploader_rig.device import Device
-from uploader_rig.fake_camera import FakeCamera
-from uploader_rig.fake_cloud import FakeCloud
+from tests.fakes.fake_camera import FakeCamera
+from tests.fakes.fake_cloud import FakeCloud
+from tests.support.uploader_process import Device
 
 
 @pytest.fixture

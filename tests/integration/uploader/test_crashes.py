@@ -4,10 +4,11 @@ import time
 from pathlib import Path
 
 import pytest
-from uploader_rig.device import Device, until
-from uploader_rig.fake_camera import FakeCamera
-from uploader_rig.fake_cloud import FakeCloud
-from uploader_rig.http_server import Answer, Request
+
+from tests.fakes.fake_camera import FakeCamera
+from tests.fakes.fake_cloud import FakeCloud
+from tests.fakes.fake_http_server import Answer, Request
+from tests.support.uploader_process import Device, until
 
 BEFORE_THE_OUTCOME = ("capture.taken", "spool.written", "spool.synced")
 AFTER_THE_OUTCOME = ("spool.renamed", "spool.dir_synced", "queue.acked", "spool.released", "deliver.sent")

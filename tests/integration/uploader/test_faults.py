@@ -7,18 +7,28 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from support.redis import RedisServer
-from uploader_rig.device import Device, until
-from uploader_rig.fake_camera import FakeCamera, boottime
-from uploader_rig.fake_cloud import FakeCloud
-from uploader_rig.http_server import Answer, Request
 
+from tests.fakes.fake_camera import FakeCamera, boottime
+from tests.fakes.fake_cloud import FakeCloud
+from tests.fakes.fake_http_server import Answer, Request, Script
+from tests.support.redis import RedisServer
+from tests.support.uploader_process import Device, until
 from visant_contract.capture import CaptureTime
 from visant_uploader.spool.file_format import SpoolHeader, encode
 from visant_uploader.spool.layout import Destination
 
 
-def uploads(answer: Answer):
+def held(hold: threading.Event) -> Script:
+    """A script under which every request waits until `hold` is set."""
+
+    def script(request: Request) -> Answer | None:
+        hold.wait(60)
+        return None
+
+    return script
+
+
+def uploads(answer: Answer) -> Script:
     """A script that answers every picture so."""
 
     def script(request: Request) -> Answer | None:
@@ -29,7 +39,7 @@ def uploads(answer: Answer):
 
 def test_a_dead_uplink_never_delays_a_picture(device: Device, camera: FakeCamera, cloud: FakeCloud) -> None:
     hold = threading.Event()
-    cloud.script = lambda request: hold.wait(60) and None
+    cloud.script = held(hold)
     device.confirm_stream()
     device.start(UPLOAD_TIMEOUT="60")
     for number in range(10):
@@ -424,7 +434,7 @@ def test_sigterm_in_the_middle_ends_quickly_and_loses_nothing(
     device: Device, camera: FakeCamera, cloud: FakeCloud
 ) -> None:
     hold = threading.Event()
-    cloud.script = lambda request: hold.wait(60) and None
+    cloud.script = held(hold)
     camera.trouble = "camera_absent"
     device.confirm_stream()
     device.start(CAPTURE_PATIENCE="60", UPLOAD_TIMEOUT="60")

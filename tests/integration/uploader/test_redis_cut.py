@@ -2,11 +2,11 @@
 
 import pytest
 import redis
-from uploader_rig.device import Device, until
-from uploader_rig.fake_camera import FakeCamera
-from uploader_rig.fake_cloud import FakeCloud
-from uploader_rig.redis_cutter import Moment, RedisCutter
 
+from tests.fakes.fake_camera import FakeCamera
+from tests.fakes.fake_cloud import FakeCloud
+from tests.support.redis_cutter import Moment, RedisCutter
+from tests.support.uploader_process import Device, until
 from visant_contract.stream import STREAM
 
 

@@ -2,10 +2,9 @@
 
 import json
 
-from uploader_rig.device import BOOT_ID, Device, until
-from uploader_rig.fake_camera import FakeCamera, boottime
-from uploader_rig.fake_cloud import FakeCloud
-
+from tests.fakes.fake_camera import FakeCamera, boottime
+from tests.fakes.fake_cloud import FakeCloud
+from tests.support.uploader_process import BOOT_ID, Device, until
 from visant_contract.stream import CLOUD, DEADLINES, ENTRY_FIELD, STREAM
 
 
@@ -200,7 +199,8 @@ def test_what_is_counted_is_told_to_the_cloud_and_to_whoever_reads_the_heartbeat
 
 
 def heartbeat_counters(device: Device) -> dict[str, float]:
-    return json.loads((device.folder / "heartbeat").read_text())["facts"].get("counters", {})
+    facts: dict[str, Any] = json.loads((device.folder / "heartbeat").read_text())["facts"]
+    return dict(facts.get("counters", {}))
 
 
 def test_a_spool_that_cannot_be_had_is_said_in_one_line(device: Device) -> None:

@@ -3,8 +3,9 @@
 import io
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import httpx
 import pytest
@@ -36,6 +37,9 @@ from visant_runtime.lifecycle import Stop
 
 INTERVAL = 0.01
 BRIGHTNESS = Control("brightness", "integer", -64, 64, 1, 0, 0)
+
+Until = Callable[..., None]
+"""The fixture `until`."""
 
 
 @dataclass
@@ -114,6 +118,10 @@ class Rig:
         wait_until(lambda: self.health.state().state == state, timeout)
 
 
+MakeRig = Callable[..., Rig]
+"""The fixture `make_rig`."""
+
+
 def wait_until(true: Callable[[], bool], timeout: float = 15.0) -> None:
     """Waits for a condition, and fails the test where it does not come."""
     end = time.monotonic() + timeout
@@ -123,7 +131,7 @@ def wait_until(true: Callable[[], bool], timeout: float = 15.0) -> None:
 
 
 @pytest.fixture
-def until() -> Callable[..., None]:
+def until() -> Until:
     return wait_until
 
 
@@ -133,7 +141,7 @@ def driver() -> ScriptedDriver:
 
 
 @pytest.fixture
-def make_rig(driver: ScriptedDriver) -> Iterator[Callable[..., Rig]]:
+def make_rig(driver: ScriptedDriver) -> Iterator[MakeRig]:
     """`make_rig(warmup=2)`: keyword arguments of Grabber, and `idle_after`."""
     made: list[Rig] = []
 
@@ -154,16 +162,21 @@ def make_rig(driver: ScriptedDriver) -> Iterator[Callable[..., Rig]]:
 
 
 @pytest.fixture
-def rig(make_rig: Callable[..., Rig]) -> Rig:
+def rig(make_rig: MakeRig) -> Rig:
     """A running one, frames coming."""
     made = make_rig()
     made.until("ok")
     return made
 
 
+class Web(httpx.AsyncClient):
+    """A client of the whole app; `saved` are the kept controls."""
+
+    saved: SavedValues
+
+
 @pytest.fixture
-async def web(rig, driver, tmp_path):
-    """A client of the whole app; `web.saved` are the kept controls."""
+async def web(rig: Rig, driver: ScriptedDriver, tmp_path: Path) -> AsyncIterator[Web]:
     driver.settable = {"brightness": BRIGHTNESS}
     saved = SavedValues(tmp_path)
     routes = [
@@ -172,7 +185,7 @@ async def web(rig, driver, tmp_path):
         *fault_routes(Faults()),
     ]
     app = make_app(rig.snapshots, rig.health, routes)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://camera") as client:
+    async with Web(transport=httpx.ASGITransport(app), base_url="http://camera") as client:
         client.saved = saved
         yield client
 

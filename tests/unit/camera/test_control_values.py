@@ -1,9 +1,12 @@
 """What may be set, and that it is remembered."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.unit.camera.conftest import ScriptedDriver
 from visant_camera.control_values import NotAllowed, SavedValues, check, in_order, read_wish
 from visant_camera.drivers.base import Control
 
@@ -23,32 +26,32 @@ ALL = [ZOOM, BRIGHTNESS, EXPOSURE]
         ({"sharpnes": 1}, "sharpnes: the camera has no such control; it has zoom_absolute, brightness, auto_exposure"),
     ],
 )
-def test_what_the_camera_does_not_have_is_refused_with_the_range(wish, words):
+def test_what_the_camera_does_not_have_is_refused_with_the_range(wish: dict[str, int], words: str) -> None:
     with pytest.raises(NotAllowed, match=words):
         check(wish, ALL)
 
 
-def test_null_means_the_default():
+def test_null_means_the_default() -> None:
     assert check({"brightness": None, "zoom_absolute": 110}, ALL) == {"brightness": 0, "zoom_absolute": 110}
 
 
-def test_modes_are_set_before_the_numbers_that_depend_on_them():
+def test_modes_are_set_before_the_numbers_that_depend_on_them() -> None:
     assert [name for name, _ in in_order({"brightness": 1, "auto_exposure": 1}, ALL)] == ["auto_exposure", "brightness"]
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"{", b'{"brightness": "10"}', b'{"brightness": 1.5}', b'{"a": {}}', b"\xff"]
 )
-def test_a_body_that_is_no_object_of_numbers_is_refused(body):
+def test_a_body_that_is_no_object_of_numbers_is_refused(body: bytes) -> None:
     with pytest.raises(NotAllowed, match=r"must be (one JSON object|a whole number)"):
         read_wish(body)
 
 
-def test_switches_may_be_written_as_truth_values():
+def test_switches_may_be_written_as_truth_values() -> None:
     assert read_wish(b'{"focus": true, "hdr": false, "brightness": null}') == {"focus": 1, "hdr": 0, "brightness": None}
 
 
-def test_values_survive_a_restart_for_each_camera_by_itself(tmp_path):
+def test_values_survive_a_restart_for_each_camera_by_itself(tmp_path: Path) -> None:
     saved = SavedValues(tmp_path / "state")
     assert saved.update("C920", {"brightness": 10, "zoom_absolute": 120})
     assert saved.update("C270", {"brightness": 3})
@@ -60,7 +63,9 @@ def test_values_survive_a_restart_for_each_camera_by_itself(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"C920": {"brightness": "x"}}', '{"C920": 3}', "\0\0\0"])
-def test_a_damaged_file_is_ignored_with_one_warning(tmp_path, capsys, content):
+def test_a_damaged_file_is_ignored_with_one_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
     (tmp_path / "controls.json").write_text(content)
     saved = SavedValues(tmp_path)
     assert saved.of("C920") == {}
@@ -70,7 +75,9 @@ def test_a_damaged_file_is_ignored_with_one_warning(tmp_path, capsys, content):
     assert (tmp_path / "controls.damaged").read_text() == content, "what a person wrote by hand is not lost"
 
 
-def test_a_folder_that_cannot_be_written_is_said_and_the_values_hold_until_the_restart(tmp_path, capsys):
+def test_a_folder_that_cannot_be_written_is_said_and_the_values_hold_until_the_restart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").write_text("")
     saved = SavedValues(tmp_path / "file" / "state")
     assert not saved.update("C920", {"brightness": 1})
@@ -78,7 +85,7 @@ def test_a_folder_that_cannot_be_written_is_said_and_the_values_hold_until_the_r
     assert "controls are not kept across a restart" in capsys.readouterr().out
 
 
-def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
+def test_a_crash_while_writing_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     saved = SavedValues(tmp_path)
     saved.update("C920", {"brightness": 1})
     monkeypatch.setattr("os.fsync", lambda descriptor: (_ for _ in ()).throw(OSError(28, "No space left on device")))
@@ -86,7 +93,9 @@ def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
     assert SavedValues(tmp_path).of("C920") == {"brightness": 1}
 
 
-def test_kept_controls_are_set_again_after_each_open(make_rig, driver, tmp_path, until):
+def test_kept_controls_are_set_again_after_each_open(
+    make_rig: Any, driver: ScriptedDriver, tmp_path: Path, until: Any
+) -> None:
     driver.settable = {"brightness": BRIGHTNESS}
     saved = SavedValues(tmp_path)
     saved.update("Scripted", {"brightness": 9, "gone_with_the_old_camera": 1})

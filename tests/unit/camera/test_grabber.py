@@ -3,15 +3,18 @@
 import threading
 import time
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.unit.camera.conftest import MakeRig, Rig, ScriptedDriver, Until
 from visant_camera.drivers.base import CameraAbsent
 from visant_camera.grabber import REOPEN_MAX, reopen_delay
 from visant_runtime.heartbeat import Heartbeat, health
 
 
-async def test_the_first_frames_after_each_open_are_discarded(make_rig, driver):
+async def test_the_first_frames_after_each_open_are_discarded(make_rig: MakeRig, driver: ScriptedDriver) -> None:
     rig = make_rig(warmup=5)
     picture, _ = await rig.snapshots.take(max_age=None, timeout=2)
     assert picture.frame.sequence > 5
@@ -23,21 +26,25 @@ async def test_the_first_frames_after_each_open_are_discarded(make_rig, driver):
     assert picture.frame.sequence > before + 5
 
 
-def test_nothing_is_copied_while_nobody_asks(rig, driver, until):
+def test_nothing_is_copied_while_nobody_asks(rig: Rig, driver: ScriptedDriver, until: Until) -> None:
     begin = driver.frames
     until(lambda: driver.frames > begin + 20)
     assert driver.copies == 0
     assert rig.health.state().idle
 
 
-async def test_after_a_fresh_picture_draining_goes_on_without_copies(rig, driver, until):
+async def test_after_a_fresh_picture_draining_goes_on_without_copies(
+    rig: Rig, driver: ScriptedDriver, until: Until
+) -> None:
     await rig.snapshots.take(max_age=None, timeout=1)
     copies, begin = driver.copies, driver.frames
     until(lambda: driver.frames > begin + 20)
     assert driver.copies <= copies + 1
 
 
-async def test_frames_are_copied_for_a_while_after_somebody_took_an_older_one(make_rig, driver, until):
+async def test_frames_are_copied_for_a_while_after_somebody_took_an_older_one(
+    make_rig: MakeRig, driver: ScriptedDriver, until: Until
+) -> None:
     rig = make_rig(idle_after=0.3)
     rig.until("ok")
     await rig.snapshots.take(max_age=0.5, timeout=1)
@@ -49,7 +56,9 @@ async def test_frames_are_copied_for_a_while_after_somebody_took_an_older_one(ma
     assert driver.copies == copies
 
 
-async def test_a_picture_after_idling_is_as_fresh_as_any(make_rig, driver, until):
+async def test_a_picture_after_idling_is_as_fresh_as_any(
+    make_rig: MakeRig, driver: ScriptedDriver, until: Until
+) -> None:
     rig = make_rig(idle_after=0.05)
     rig.until("ok")
     await rig.snapshots.take(max_age=0.5, timeout=1)
@@ -59,7 +68,7 @@ async def test_a_picture_after_idling_is_as_fresh_as_any(make_rig, driver, until
     assert picture.exposed.monotonic >= asked
 
 
-def test_an_unplugged_camera_is_closed_at_once_and_said(rig, driver, until):
+def test_an_unplugged_camera_is_closed_at_once_and_said(rig: Rig, driver: ScriptedDriver, until: Until) -> None:
     driver.present = False
     gone = datetime.now(UTC)
     rig.until("camera_absent")
@@ -69,7 +78,7 @@ def test_an_unplugged_camera_is_closed_at_once_and_said(rig, driver, until):
     assert rig.health.state().width is None
 
 
-def test_a_stall_is_said_within_two_seconds_with_the_default_setting(make_rig, driver):
+def test_a_stall_is_said_within_two_seconds_with_the_default_setting(make_rig: MakeRig, driver: ScriptedDriver) -> None:
     rig = make_rig(stall_after=1.5)
     rig.until("ok")
     driver.sending = False
@@ -78,7 +87,9 @@ def test_a_stall_is_said_within_two_seconds_with_the_default_setting(make_rig, d
     assert (rig.health.state().last_error_at - stopped).total_seconds() < 2
 
 
-def test_a_stalled_camera_stays_stalled_until_a_frame_proves_otherwise(rig, driver, until):
+def test_a_stalled_camera_stays_stalled_until_a_frame_proves_otherwise(
+    rig: Rig, driver: ScriptedDriver, until: Until
+) -> None:
     driver.sending = False
     rig.until("camera_stalled")
     opens = driver.opens
@@ -88,7 +99,9 @@ def test_a_stalled_camera_stays_stalled_until_a_frame_proves_otherwise(rig, driv
     rig.until("ok")
 
 
-def test_a_camera_that_stalls_for_long_does_not_fill_the_log(rig, driver, until, capsys):
+def test_a_camera_that_stalls_for_long_does_not_fill_the_log(
+    rig: Rig, driver: ScriptedDriver, until: Until, capsys: pytest.CaptureFixture[str]
+) -> None:
     driver.sending = False
     rig.until("camera_stalled")
     opens = driver.opens
@@ -96,7 +109,9 @@ def test_a_camera_that_stalls_for_long_does_not_fill_the_log(rig, driver, until,
     assert capsys.readouterr().out.count("\n") <= 1, "said once"
 
 
-def test_a_camera_that_returns_serves_within_five_seconds_however_long_it_was_away(rig, driver):
+def test_a_camera_that_returns_serves_within_five_seconds_however_long_it_was_away(
+    rig: Rig, driver: ScriptedDriver
+) -> None:
     assert max(reopen_delay(attempt) for attempt in range(1000)) == REOPEN_MAX
     driver.present = False
     rig.until("camera_absent")
@@ -107,7 +122,7 @@ def test_a_camera_that_returns_serves_within_five_seconds_however_long_it_was_aw
     assert time.monotonic() - returned < 5
 
 
-def test_absent_at_the_start_is_the_same_as_unplugged(make_rig, driver):
+def test_absent_at_the_start_is_the_same_as_unplugged(make_rig: MakeRig, driver: ScriptedDriver) -> None:
     driver.present = False
     rig = make_rig()
     rig.until("camera_absent")
@@ -115,7 +130,9 @@ def test_absent_at_the_start_is_the_same_as_unplugged(make_rig, driver):
     rig.until("ok")
 
 
-def test_nothing_but_broken_frames_is_said_and_the_device_opened_anew(make_rig, driver, until, monkeypatch):
+def test_nothing_but_broken_frames_is_said_and_the_device_opened_anew(
+    make_rig: MakeRig, driver: ScriptedDriver, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("visant_camera.grabber.BAD_FRAMES_LIMIT", 0.5)
     rig = make_rig()
     rig.until("ok")
@@ -127,12 +144,12 @@ def test_nothing_but_broken_frames_is_said_and_the_device_opened_anew(make_rig, 
     rig.until("ok")
 
 
-def test_one_thread_alone_touches_the_driver(rig, driver):
+def test_one_thread_alone_touches_the_driver(rig: Rig, driver: ScriptedDriver) -> None:
     rig.grabber.call(lambda camera: camera.controls()).result(timeout=2)
     assert driver.threads == {"grabber"}
 
 
-def test_a_call_fails_while_no_camera_is_open(make_rig, driver):
+def test_a_call_fails_while_no_camera_is_open(make_rig: MakeRig, driver: ScriptedDriver) -> None:
     driver.present = False
     rig = make_rig()
     rig.until("camera_absent")
@@ -140,14 +157,16 @@ def test_a_call_fails_while_no_camera_is_open(make_rig, driver):
         rig.grabber.call(lambda camera: camera.controls()).result(timeout=3)
 
 
-def test_a_call_that_raises_does_not_end_the_thread(rig):
+def test_a_call_that_raises_does_not_end_the_thread(rig: Rig) -> None:
     with pytest.raises(ZeroDivisionError):
         rig.grabber.call(lambda camera: 1 / 0).result(timeout=2)
     rig.grabber.call(lambda camera: None).result(timeout=2)
     rig.grabber.check()
 
 
-def test_a_driver_that_never_returns_is_noticed_from_outside(rig, driver, until, monkeypatch):
+def test_a_driver_that_never_returns_is_noticed_from_outside(
+    rig: Rig, driver: ScriptedDriver, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("visant_camera.grabber.MAX_SILENCE", 0.2)
     driver.hang = threading.Event()
 
@@ -161,11 +180,13 @@ def test_a_driver_that_never_returns_is_noticed_from_outside(rig, driver, until,
     until(noticed)
 
 
-def test_a_fault_in_a_driver_ends_the_process_instead_of_a_silent_thread(rig, driver, until):
+def test_a_fault_in_a_driver_ends_the_process_instead_of_a_silent_thread(
+    rig: Rig, driver: ScriptedDriver, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(timeout: float, *, want: bool) -> None:
         raise KeyError("a bug")
 
-    driver.next_frame = broken
+    monkeypatch.setattr(driver, "next_frame", broken)
 
     def noticed() -> bool:
         try:
@@ -177,7 +198,9 @@ def test_a_fault_in_a_driver_ends_the_process_instead_of_a_silent_thread(rig, dr
     until(noticed)
 
 
-def test_the_heartbeat_says_degraded_but_healthy_while_the_camera_is_away(make_rig, driver, tmp_path, until):
+def test_the_heartbeat_says_degraded_but_healthy_while_the_camera_is_away(
+    make_rig: MakeRig, driver: ScriptedDriver, tmp_path: Path, until: Until
+) -> None:
     path = tmp_path / "heartbeat"
     heartbeat = Heartbeat(path)
     driver.present = False
@@ -187,15 +210,15 @@ def test_the_heartbeat_says_degraded_but_healthy_while_the_camera_is_away(make_r
     until(lambda: health(path) == (0, "healthy"))
 
 
-def test_the_frame_rate_is_measured(rig, until):
+def test_the_frame_rate_is_measured(rig: Rig, until: Any) -> None:
     until(lambda: rig.health.state().fps is not None)
     assert 1 < rig.health.state().fps <= 101
 
 
-def test_refused_wishes_are_shown(rig):
+def test_refused_wishes_are_shown(rig: Rig) -> None:
     assert rig.health.state().refusals == ("size 8x8: got 4x2",)
 
 
-def test_stopping_closes_the_camera(rig, driver):
+def test_stopping_closes_the_camera(rig: Rig, driver: ScriptedDriver) -> None:
     rig.grabber.stop()
     assert driver.closes == driver.opens == 1

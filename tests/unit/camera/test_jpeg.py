@@ -1,6 +1,7 @@
 """What is a whole JPEG, and what becomes one."""
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from visant_camera.frame import Frame
 from visant_camera.jpeg import encode, is_whole, size, to_bgr
 
 
-def test_wholeness(picture):
+def test_wholeness(picture: Any) -> None:
     jpeg = picture("red")
     assert is_whole(jpeg)
     assert is_whole(jpeg + bytes(512)), "some webcams pad with zeros"
@@ -22,25 +23,26 @@ def test_wholeness(picture):
 @pytest.mark.parametrize(
     "data", [b"", b"\xff\xd8", b"\xff\xd8\xff\xc0\0\x11", b"\xff\xd8\xff\xff\xff", b"\xff\xd8\xff\xd9"]
 )
-def test_the_size_of_what_has_none_is_none(data):
+def test_the_size_of_what_has_none_is_none(data: Any) -> None:
     assert size(data) is None
 
 
-def test_the_size_is_found_behind_other_segments(picture):
+def test_the_size_is_found_behind_other_segments(picture: Any) -> None:
     assert size(picture("red", wanted=(640, 480))) == (640, 480)
 
 
-def test_yuyv_becomes_a_jpeg_of_the_same_colour():
+def test_yuyv_becomes_a_jpeg_of_the_same_colour() -> None:
     red = bytes((82, 90, 82, 240))  # Y U Y V of pure red, BT.601
     frame = Frame(red * (16 * 8 // 2), "yuyv", 16, 8, 1, 0.0)
     image = Image.open(io.BytesIO(encode(frame, 90)))
     assert image.size == (16, 8)
     found = image.getpixel((8, 4))
+    assert isinstance(found, tuple)
     assert found[0] > 235
     assert max(found[1:]) < 25
 
 
-def test_bytes_that_do_not_fit_the_size_are_refused():
+def test_bytes_that_do_not_fit_the_size_are_refused() -> None:
     with pytest.raises(ValueError, match="no 16x8 yuyv frame"):
         encode(Frame(b"1234", "yuyv", 16, 8, 1, 0.0), 90)
 

@@ -1,5 +1,7 @@
 """A network camera whose address cannot be right is an absent camera, in one line."""
 
+from typing import Any
+
 import pytest
 
 from visant_camera.drivers import opencv, registry
@@ -18,7 +20,7 @@ from visant_camera.settings import without_credentials
         "rtsp://eve/s3cret@camera:port/stream",
     ],
 )
-def test_a_host_that_cannot_exist_is_an_absent_camera(source):
+def test_a_host_that_cannot_exist_is_an_absent_camera(source: Any) -> None:
     assert registry.find(source) is opencv.DRIVER
     driver = OpenCvDriver(source, shown=without_credentials(source), quality=90)
     with pytest.raises(CameraAbsent) as error:

@@ -9,7 +9,9 @@ from visant_runtime.settings import load
 @pytest.mark.parametrize(
     "source", ["nothing", "-1", "http://camera/x", "rtsp://", "rtsp://h:port/x", "/dev/null", "a.txt"]
 )
-def test_a_source_that_names_nothing_ends_the_start_with_one_line(source, monkeypatch, capsys):
+def test_a_source_that_names_nothing_ends_the_start_with_one_line(
+    source: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("CAMERA_SOURCE", source)
     with pytest.raises(SystemExit) as stop:
         load(CameraSettings)
@@ -30,17 +32,19 @@ def test_a_source_that_names_nothing_ends_the_start_with_one_line(source, monkey
         ("0", "0"),
     ],
 )
-def test_credentials_are_cut_out_of_what_is_shown(source, shown):
+def test_credentials_are_cut_out_of_what_is_shown(source: str, shown: str) -> None:
     assert without_credentials(source) == shown
 
 
-def test_credentials_are_masked_in_logs(monkeypatch):
+def test_credentials_are_masked_in_logs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAMERA_SOURCE", "rtsp://eve:s3cret@camera/live?token=t0ken")
     secrets = load(CameraSettings).secrets()
     assert {"eve:s3cret", "s3cret", "token=t0ken"} <= set(secrets)
 
 
-def test_a_wrong_source_is_refused_without_its_credentials(monkeypatch, capsys):
+def test_a_wrong_source_is_refused_without_its_credentials(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("CAMERA_SOURCE", "rtsp://eve:s3cret@")
     with pytest.raises(SystemExit):
         load(CameraSettings)
@@ -48,14 +52,16 @@ def test_a_wrong_source_is_refused_without_its_credentials(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("value", ["1920", "1920x", "axb", "1920x1080x3", "0x0", "-5x5"])
-def test_a_resolution_has_the_form_width_x_height(value, monkeypatch, capsys):
+def test_a_resolution_has_the_form_width_x_height(
+    value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("CAMERA_RESOLUTION", value)
     with pytest.raises(SystemExit):
         load(CameraSettings)
     assert "set it like 1920x1080" in capsys.readouterr().err
 
 
-def test_the_default_size_is_full_hd_and_smaller_for_the_fake(monkeypatch):
+def test_the_default_size_is_full_hd_and_smaller_for_the_fake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CAMERA_RESOLUTION", raising=False)
     monkeypatch.delenv("CAMERA_SOURCE", raising=False)
     assert load(CameraSettings).wishes.size == (1920, 1080)
@@ -76,7 +82,9 @@ def test_the_default_size_is_full_hd_and_smaller_for_the_fake(monkeypatch):
         "http://eve:s3cret@camera/x",
     ],
 )
-def test_an_address_that_is_refused_shows_nothing_of_its_password(source, monkeypatch, capsys):
+def test_an_address_that_is_refused_shows_nothing_of_its_password(
+    source: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("CAMERA_SOURCE", source)
     with pytest.raises(SystemExit):
         load(CameraSettings)
@@ -86,7 +94,7 @@ def test_an_address_that_is_refused_shows_nothing_of_its_password(source, monkey
     assert "ret" not in line.partition("is not valid")[0]
 
 
-def test_blanks_around_a_source_are_no_part_of_it(monkeypatch):
+def test_blanks_around_a_source_are_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAMERA_SOURCE", " 0 ")
     assert load(CameraSettings).camera_source == "0"
 
@@ -94,7 +102,9 @@ def test_blanks_around_a_source_are_no_part_of_it(monkeypatch):
 @pytest.mark.parametrize(
     "resolution", ["00x00", "15x720", "99999x99999", "1920", "1920*1080", "\uff11\uff19\uff12\uff10x1080"]
 )
-def test_a_size_that_no_camera_has_ends_the_start(resolution, monkeypatch, capsys):
+def test_a_size_that_no_camera_has_ends_the_start(
+    resolution: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("CAMERA_RESOLUTION", resolution)
     with pytest.raises(SystemExit):
         load(CameraSettings)

@@ -5,19 +5,20 @@ import time
 
 import pytest
 
+from tests.unit.camera.conftest import MakeRig, Rig, ScriptedDriver
 from visant_camera.drivers.base import BadFrame
 from visant_camera.frame import Frame
 from visant_camera.snapshots import NoFrameInTime
 
 
-async def test_a_picture_is_exposed_after_the_request(rig):
+async def test_a_picture_is_exposed_after_the_request(rig: Rig) -> None:
     for _ in range(20):
         asked = time.monotonic()
         picture, _ = await rig.snapshots.take(max_age=None, timeout=1)
         assert picture.exposed.monotonic >= asked
 
 
-async def test_a_late_timestamp_is_not_believed(make_rig, driver):
+async def test_a_late_timestamp_is_not_believed(make_rig: MakeRig, driver: ScriptedDriver) -> None:
     """The stamp comes 30 ms after the exposure, the frame interval is 10 ms: three frames in a row would deceive."""
     driver.late = 0.03
     rig = make_rig()
@@ -28,7 +29,7 @@ async def test_a_late_timestamp_is_not_believed(make_rig, driver):
         assert picture.exposed.monotonic - driver.late >= asked
 
 
-async def test_the_margin_can_be_set_by_hand(make_rig, driver):
+async def test_the_margin_can_be_set_by_hand(make_rig: MakeRig, driver: ScriptedDriver) -> None:
     driver.late = 0.03
     rig = make_rig(margin=0.3)
     rig.until("ok")
@@ -37,12 +38,12 @@ async def test_the_margin_can_be_set_by_hand(make_rig, driver):
     assert picture.exposed.monotonic >= asked + 0.3
 
 
-async def test_two_requests_at_once_share_a_frame_and_its_encoding(rig):
+async def test_two_requests_at_once_share_a_frame_and_its_encoding(rig: Rig) -> None:
     first, second = await asyncio.gather(*(rig.snapshots.take(max_age=None, timeout=1) for _ in range(2)))
     assert first[0] is second[0]
 
 
-async def test_an_older_picture_is_given_to_whoever_allows_one(rig):
+async def test_an_older_picture_is_given_to_whoever_allows_one(rig: Rig) -> None:
     first, _ = await rig.snapshots.take(max_age=1.0, timeout=1)
     second, _ = await rig.snapshots.take(max_age=1.0, timeout=1)
     assert second.exposed.monotonic >= first.exposed.monotonic
@@ -51,7 +52,7 @@ async def test_an_older_picture_is_given_to_whoever_allows_one(rig):
     assert third.exposed.monotonic < began, "a newer one was waited for, though an older one was allowed"
 
 
-async def test_no_picture_older_than_allowed_is_given(rig, driver):
+async def test_no_picture_older_than_allowed_is_given(rig: Rig, driver: ScriptedDriver) -> None:
     await rig.snapshots.take(max_age=1.0, timeout=1)
     driver.sending = False
     await asyncio.sleep(0.15)  # the picture has to grow old
@@ -60,7 +61,7 @@ async def test_no_picture_older_than_allowed_is_given(rig, driver):
     assert error.value.reason == "camera_stalled"
 
 
-async def test_a_wait_ends_at_its_timeout_with_the_reason(make_rig, driver):
+async def test_a_wait_ends_at_its_timeout_with_the_reason(make_rig: MakeRig, driver: ScriptedDriver) -> None:
     driver.present = False
     rig = make_rig()
     began = time.monotonic()
@@ -71,7 +72,7 @@ async def test_a_wait_ends_at_its_timeout_with_the_reason(make_rig, driver):
     assert 0.3 <= time.monotonic() - began < 0.6
 
 
-async def test_a_camera_that_comes_back_during_the_wait_serves_it(make_rig, driver):
+async def test_a_camera_that_comes_back_during_the_wait_serves_it(make_rig: MakeRig, driver: ScriptedDriver) -> None:
     driver.present = False
     rig = make_rig()
     rig.until("camera_absent")
@@ -82,7 +83,7 @@ async def test_a_camera_that_comes_back_during_the_wait_serves_it(make_rig, driv
     assert picture.frame.sequence >= 1
 
 
-async def test_a_frozen_camera_never_serves_its_old_moment(rig, driver):
+async def test_a_frozen_camera_never_serves_its_old_moment(rig: Rig, driver: ScriptedDriver) -> None:
     picture, _ = await rig.snapshots.take(max_age=None, timeout=1)
     driver.frozen_at = picture.exposed.monotonic
     with pytest.raises(NoFrameInTime) as error:
@@ -90,7 +91,7 @@ async def test_a_frozen_camera_never_serves_its_old_moment(rig, driver):
     assert error.value.reason == "camera_stalled"
 
 
-async def test_broken_frames_are_counted_and_never_served(rig, driver):
+async def test_broken_frames_are_counted_and_never_served(rig: Rig, driver: ScriptedDriver) -> None:
     driver.broken = True
     with pytest.raises(NoFrameInTime) as error:
         await rig.snapshots.take(max_age=None, timeout=0.1)
@@ -100,7 +101,9 @@ async def test_broken_frames_are_counted_and_never_served(rig, driver):
     await rig.snapshots.take(max_age=None, timeout=1)
 
 
-async def test_a_frame_that_cannot_be_encoded_is_skipped(rig, driver):
+async def test_a_frame_that_cannot_be_encoded_is_skipped(
+    rig: Rig, driver: ScriptedDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plain = driver.next_frame
 
     def sometimes_wrong(timeout: float, *, want: bool) -> Frame | None:
@@ -109,19 +112,19 @@ async def test_a_frame_that_cannot_be_encoded_is_skipped(rig, driver):
             return Frame(b"too short", "bgr", 4, 2, frame.sequence, frame.exposed_at)
         return frame
 
-    driver.next_frame = sometimes_wrong
+    monkeypatch.setattr(driver, "next_frame", sometimes_wrong)
     picture, jpeg = await rig.snapshots.take(max_age=None, timeout=5)
     assert jpeg.startswith(b"\xff\xd8")
     assert picture.frame.encoding == "mjpeg"
     assert rig.health.state().bad_frames >= 1
 
 
-async def test_a_request_that_gave_up_leaves_nothing_behind(rig, driver):
+async def test_a_request_that_gave_up_leaves_nothing_behind(rig: Rig, driver: ScriptedDriver) -> None:
     driver.sending = False
     with pytest.raises(NoFrameInTime):
         await rig.snapshots.take(max_age=None, timeout=0.02)
     assert not rig.latest.wanted()
 
 
-def test_a_bad_frame_tells_its_reason():
+def test_a_bad_frame_tells_its_reason() -> None:
     assert BadFrame("x").reason == "bad_frames"

@@ -2,16 +2,19 @@
 
 import io
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
+from tests.support.pictures import pixel
 from visant_camera.drivers.base import BadFrame, CameraAbsent, CameraGone
 from visant_camera.drivers.still import StillDriver
 from visant_camera.jpeg import encode
 
 
-def test_a_jpeg_file_is_handed_through_untouched(tmp_path, picture):
+def test_a_jpeg_file_is_handed_through_untouched(tmp_path: Path, picture: Any) -> None:
     path = tmp_path / "shelf.jpg"
     path.write_bytes(picture("red"))
     driver = StillDriver(str(path))
@@ -21,7 +24,7 @@ def test_a_jpeg_file_is_handed_through_untouched(tmp_path, picture):
     assert (opened.width, opened.height) == (frame.width, frame.height) == (32, 16)
 
 
-def test_each_picture_is_the_file_as_it_is_then(tmp_path, picture):
+def test_each_picture_is_the_file_as_it_is_then(tmp_path: Path, picture: Any) -> None:
     path = tmp_path / "shelf.jpg"
     path.write_bytes(picture("red"))
     driver = StillDriver(str(path))
@@ -33,29 +36,29 @@ def test_each_picture_is_the_file_as_it_is_then(tmp_path, picture):
     assert frame.exposed_at >= asked
 
 
-def test_other_formats_are_encoded(tmp_path, picture):
+def test_other_formats_are_encoded(tmp_path: Path, picture: Any) -> None:
     path = tmp_path / "shelf.png"
     path.write_bytes(picture("lime", "PNG"))
     driver = StillDriver(str(path))
     driver.open()
     image = Image.open(io.BytesIO(encode(driver.next_frame(1, want=True), 90)))
     assert image.size == (32, 16)
-    assert image.getpixel((5, 5))[1] > 240
+    assert pixel(image, 5, 5)[1] > 240
 
 
-def test_a_missing_file_is_an_absent_camera(tmp_path):
+def test_a_missing_file_is_an_absent_camera(tmp_path: Path) -> None:
     with pytest.raises(CameraAbsent, match="No such file"):
         StillDriver(str(tmp_path / "none.jpg")).open()
 
 
-def test_a_file_that_is_no_image_is_an_absent_camera(tmp_path):
+def test_a_file_that_is_no_image_is_an_absent_camera(tmp_path: Path) -> None:
     path = tmp_path / "shelf.jpg"
     path.write_text("not a picture")
     with pytest.raises(CameraAbsent, match="no whole JPEG"):
         StillDriver(str(path)).open()
 
 
-def test_a_file_taken_away_or_half_written_is_not_served(tmp_path, picture):
+def test_a_file_taken_away_or_half_written_is_not_served(tmp_path: Path, picture: Any) -> None:
     path = tmp_path / "shelf.jpg"
     path.write_bytes(picture("red"))
     driver = StillDriver(str(path))

@@ -5,12 +5,12 @@ import pytest
 from visant_camera.drivers.opencv.process.stream_clock import WINDOW, StreamClock
 
 
-def test_a_steady_stream_is_stamped_at_its_arrival():
+def test_a_steady_stream_is_stamped_at_its_arrival() -> None:
     clock = StreamClock()
     assert [clock.exposed(t / 30, 100 + t / 30) for t in range(3)] == pytest.approx([100, 100 + 1 / 30, 100 + 2 / 30])
 
 
-def test_a_backlog_after_a_hiccup_is_stamped_in_the_past():
+def test_a_backlog_after_a_hiccup_is_stamped_in_the_past() -> None:
     clock = StreamClock()
     for t in range(60):
         clock.exposed(t / 30, 100 + t / 30)
@@ -18,19 +18,19 @@ def test_a_backlog_after_a_hiccup_is_stamped_in_the_past():
     assert burst == pytest.approx([100 + t / 30 for t in range(60, 120)])
 
 
-def test_jitter_is_taken_out():
+def test_jitter_is_taken_out() -> None:
     clock = StreamClock()
     clock.exposed(0.0, 50.0)
     assert clock.exposed(1.0, 51.2) == pytest.approx(51.0)
 
 
-def test_no_frame_is_stamped_in_the_future():
+def test_no_frame_is_stamped_in_the_future() -> None:
     clock = StreamClock()
     clock.exposed(0.0, 50.0)
     assert clock.exposed(9.0, 51.0) <= 51.0
 
 
-def test_a_camera_clock_that_runs_slow_does_not_pull_the_stamps_into_the_past():
+def test_a_camera_clock_that_runs_slow_does_not_pull_the_stamps_into_the_past() -> None:
     """0.1 ms a second for a day is 8.6 s; the error has to stay below a few windows' worth."""
     clock = StreamClock()
     worst = 0.0
@@ -40,7 +40,7 @@ def test_a_camera_clock_that_runs_slow_does_not_pull_the_stamps_into_the_past():
     assert worst <= 2 * WINDOW * 1e-4 + 1e-6
 
 
-def test_timestamps_that_run_back_start_anew():
+def test_timestamps_that_run_back_start_anew() -> None:
     clock = StreamClock()
     clock.exposed(500.0, 100.0)
     assert clock.exposed(0.0, 101.0) == 101.0

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from typing import Any
 
 import pytest
 
@@ -61,10 +62,10 @@ def test_a_node_that_vanished_between_finding_and_opening_is_absent_in_one_line(
         (errno.ENXIO, "No such device or address"),
     ],
 )
-def test_a_node_that_cannot_be_opened_says_what_to_do(monkeypatch, number, remedy):
+def test_a_node_that_cannot_be_opened_says_what_to_do(monkeypatch: pytest.MonkeyPatch, number: Any, remedy: Any) -> Any:
     opened = os.open
 
-    def refuse(path, *rest, **more):
+    def refuse(path: Any, *rest: Any, **more: Any) -> Any:
         if path == NODE:
             raise OSError(number, os.strerror(number))
         return opened(path, *rest, **more)

@@ -14,9 +14,7 @@ from visant_cloud.store.devices import Device
 from visant_contract.command import CaptureCommand, parse_message
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-D1 = Device(
-    **dict.fromkeys(Device.__dataclass_fields__) | {"device_id": "D1", "active": True}  # type: ignore[arg-type]
-)
+D1 = Device(**dict.fromkeys(Device.__dataclass_fields__) | {"device_id": "D1", "active": True})
 
 
 @given(st.floats(1, 2_678_400), st.floats(0, 100_000_000))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from visantctl.aim import addresses
 from visantctl.aim.gate import TRIES_AN_ADDRESS, TRIES_IN_ALL, Gate, new_pin
 from visantctl.errors import Misconfigured, Problem
 
 
-def link(name: str, *found: str) -> dict[str, object]:
+def link(name: str, *found: str) -> dict[str, Any]:
     return {"ifname": name, "addr_info": [{"family": "inet", "local": one} for one in found]}
 
 
-TABLE = [
+TABLE: list[dict[str, Any]] = [
     link("lo", "127.0.0.1"),
     link("eth0", "192.168.1.23", "169.254.7.7"),
     link("wlan0", "10.41.0.1"),

@@ -122,8 +122,8 @@ def test_a_phone_reads_the_network_from_the_code(password: str) -> None:
     assert drawn
     halves = {" ": (0, 0), "▀": (1, 0), "▄": (0, 1), "█": (1, 1)}
     rows = [[halves[one] for one in line] for line in drawn.splitlines()]
-    picture = np.array([[pair[half] for pair in row] for row in rows for half in (0, 1)], dtype=np.uint8) * 255
-    picture = np.kron(np.pad(picture, 4, constant_values=255), np.ones((8, 8), dtype=np.uint8))
+    dots = np.array([[pair[half] for pair in row] for row in rows for half in (0, 1)], dtype=np.uint8) * 255
+    picture = np.kron(np.pad(dots, 4, constant_values=255), np.ones((8, 8))).astype(np.uint8)
     text, _, _ = cv2.QRCodeDetector().detectAndDecode(picture)
     escaped = re.sub(r'([\\;,":])', r"\\\1", password)
     assert text == f"WIFI:T:WPA;S:visant-ab12;P:{escaped};;"

@@ -13,6 +13,8 @@ import pytest
 from emulation.processes import Child, clean_environment
 from emulation.wait import until
 
+ROOT = Path(__file__).resolve().parents[3]
+
 
 class Lines:
     def __init__(self) -> None:
@@ -69,7 +71,10 @@ async def test_a_process_that_dies_starts_again(make: Callable[[str], tuple[Chil
 async def test_a_process_that_cannot_start_waits_longer_each_time(make: Callable[[str], tuple[Child, Lines]]) -> None:
     child, lines = make("raise SystemExit(78)")
     await child.start()
-    waits = lambda: [line for line in lines.seen if "ended with status 78" in line]  # noqa: E731
+
+    def waits() -> list[str]:
+        return [line for line in lines.seen if "ended with status 78" in line]
+
     await until("three ends", true(lambda: len(waits()) >= 3), within=20)
     assert [line.split(" in ")[1] for line in waits()[:3]] == ["0.1 s ---", "0.2 s ---", "0.4 s ---"]
 
@@ -105,9 +110,8 @@ async def test_stop_ends_a_process_that_ignores_sigterm_and_its_children(
 
 
 async def test_nothing_outlives_a_starter_that_is_killed(tmp_path: Path) -> None:
-    starter = f"""
+    starter = """
 import asyncio, sys
-sys.path.insert(0, {str(Path(__file__).resolve().parents[3])!r})
 from emulation.processes import Child, clean_environment
 class Out:
     def line(self, name, text): print(text, flush=True)
@@ -118,7 +122,7 @@ async def main():
     await asyncio.sleep(60)
 asyncio.run(main())
 """
-    process = subprocess.Popen([sys.executable, "-c", starter], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", starter], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     try:
         assert process.stdout is not None
         pid = int(await asyncio.to_thread(process.stdout.readline))

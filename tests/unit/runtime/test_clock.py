@@ -27,5 +27,5 @@ def test_synchronised_agrees_with_the_kernels_own_tool() -> None:
     if tool is None:
         assert Clock().synchronised() in (True, False)
         return
-    status = int(re.search(r"status: (\d+)", subprocess.check_output([tool, "-p"], text=True))[1])  # type: ignore[index]
+    status = int(re.search(r"status: (\d+)", subprocess.check_output([tool, "-p"], text=True))[1])
     assert Clock().synchronised() == (not status & 0x40)

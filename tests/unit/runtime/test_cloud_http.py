@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-from support.hard_network import Authority, ConnectProxy, NoTls, TlsFront
 
+from tests.support.hard_network import Authority, ConnectProxy, NoTls, TlsFront
 from visant_connector.cloud_stream import CloudStream
 from visant_connector.settings import ConnectorSettings
 from visant_contract.errors import Retryable

@@ -4,8 +4,8 @@ import ssl
 from pathlib import Path
 
 import pytest
-from support.hard_network import Authority
 
+from tests.support.hard_network import Authority
 from visant_runtime.settings import SettingsError
 from visant_runtime.tls import with_site_authorities
 

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ def device(tmp_path: Path) -> Device:
     place = Place(tmp_path, tmp_path / "update.log", tmp_path / "units")
     place.units.mkdir()
     place.prepare()
-    device = Device(place, Settings(min_free_bytes=0), StubEngine(), Ledger(place), Log(place.log))
+    device = Device(place, Settings(min_free_bytes=0, soak=0, settle=0), StubEngine(), Ledger(place), Log(place.log))
     have(device, "1.0.0")
     durable.point(place.current, "releases/1.0.0")
     device.ledger.good = "1.0.0"
@@ -162,7 +163,7 @@ def test_releases_that_were_refused_do_not_pile_up(device: Device, monkeypatch: 
     engine = device.engine
     assert isinstance(engine, StubEngine)
     engine.compose_file_parses = False
-    monkeypatch.setattr(prepare.sys, "executable", "/bin/true")  # the candidate's own updater works
+    monkeypatch.setattr(sys, "executable", "/bin/true")  # the candidate's own updater works
     for version in ("1.1.0", "1.2.0", "1.3.0"):
         with pytest.raises(Refused, match="Compose file"):
             prepare.prepare(device, Shop(), release(version), b"signature")  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 """What goes over HTTP to the camera, and what comes back."""
 
 import json
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -10,6 +11,8 @@ from visant_contract.snapshot import CAPTURED_BOOTTIME, SnapshotInfo
 from visant_uploader.capture.camera_client import CameraClient, CameraTrouble, ConfigRefused
 from visant_uploader.capture.config_command import apply_config, control_names
 
+Handler = Callable[[httpx.Request], httpx.Response]
+
 GOOD = b"\xff\xd8 picture \xff\xd9"
 
 
@@ -17,7 +20,7 @@ def headers(at: float = 100.0) -> dict[str, str]:
     return SnapshotInfo(captured_boottime=at, sequence=7, width=640, height=480).headers()
 
 
-def camera(handler) -> CameraClient:
+def camera(handler: Handler) -> CameraClient:
     return CameraClient("http://camera", transport=httpx.MockTransport(handler))
 
 

@@ -9,11 +9,11 @@ from visant_contract.snapshot import SnapshotInfo
 from visant_runtime.clock import Clock
 from visant_runtime.lifecycle import Stop, Stopped
 from visant_uploader.capture import camera_slots
-from visant_uploader.capture.camera_client import CameraTrouble, Snapshot
+from visant_uploader.capture.camera_client import CameraClient, CameraTrouble, Snapshot
 from visant_uploader.capture.camera_slots import SLOTS, CameraSlots, TooLate
 
 
-class FakeCamera:
+class FakeCamera(CameraClient):
     def __init__(self) -> None:
         self.away = False
         self.slow = 0.0

@@ -3,12 +3,15 @@
 import base64
 import json
 import os
+from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.uploader.conftest import Make
 from visant_contract.errors import Misconfigured, Rejected, Retryable
 from visant_runtime.clock import Clock
 from visant_runtime.settings import SettingsError
@@ -18,10 +21,12 @@ from visant_uploader.delivery.upload_body import PIECE, UploadBody
 from visant_uploader.settings import UploaderSettings
 from visant_uploader.spool.file_format import decode, encode
 
+Handler = Callable[[httpx.Request], httpx.Response]
+
 GOOD = b"\xff\xd8 picture \xff\xd9"
 
 
-def cloud(handler, **more) -> CloudClient:
+def cloud(handler: Handler, **more: Any) -> CloudClient:
     told = UploaderSettings(
         device_id="FLOOR1",
         api_url=more.pop("api_url", "http://cloud/base"),
@@ -37,12 +42,12 @@ def cloud(handler, **more) -> CloudClient:
     )
 
 
-async def send(make, handler, trigger_id: str = "t-1", body: bytes = GOOD, **more) -> str:
+async def send(make: type[Make], handler: Handler, trigger_id: str = "t-1", body: bytes = GOOD, **more: Any) -> str:
     outcome = decode(b"".join(encode(make.picture(trigger_id), body)[1]))
     return await cloud(handler, **more).send_picture(outcome, make.noon, make.time())
 
 
-async def test_a_picture_is_sent_as_the_wire_says(make) -> None:
+async def test_a_picture_is_sent_as_the_wire_says(make: type[Make]) -> None:
     seen: list[httpx.Request] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -64,7 +69,7 @@ async def test_a_picture_is_sent_as_the_wire_says(make) -> None:
 
 
 @pytest.mark.parametrize("record_id", ["r-1", 17])
-async def test_any_record_id_is_a_receipt(make, record_id) -> None:
+async def test_any_record_id_is_a_receipt(make: type[Make], record_id: str | int) -> None:
     assert await send(make, lambda _: httpx.Response(200, json={"record_id": record_id})) == str(record_id)
 
 
@@ -82,7 +87,9 @@ async def test_any_record_id_is_a_receipt(make, record_id) -> None:
         (httpx.RemoteProtocolError("cut"), Retryable),
     ],
 )
-async def test_everything_but_a_receipt_is_one_of_the_three_verdicts(make, answer, kind) -> None:
+async def test_everything_but_a_receipt_is_one_of_the_three_verdicts(
+    make: type[Make], answer: httpx.Response | Exception, kind: type[Exception]
+) -> None:
     def handler(request: httpx.Request) -> httpx.Response:
         if isinstance(answer, Exception):
             raise answer
@@ -96,7 +103,7 @@ async def test_everything_but_a_receipt_is_one_of_the_three_verdicts(make, answe
     "answer",
     [b"", b"OK", b"{}", b"[]", b'{"status": 200}', b'{"ok": true}', b"\xef\xbb\xbf<html>", b"<html>", b'"failed"'],
 )
-async def test_a_captive_portals_yes_is_no_receipt_of_a_report(make, answer: bytes) -> None:
+async def test_a_captive_portals_yes_is_no_receipt_of_a_report(make: type[Make], answer: bytes) -> None:
     report = make.report()
     with pytest.raises(Retryable, match="no receipt"):
         await cloud(lambda _: httpx.Response(200, content=answer)).send_report(report, report.report)
@@ -104,7 +111,7 @@ async def test_a_captive_portals_yes_is_no_receipt_of_a_report(make, answer: byt
 
 
 @pytest.mark.parametrize("location", ["http:portal", "mailto:me", "http://xn--/", "http://[", "//x:port", "\x00"])
-async def test_a_redirect_to_no_address_is_one_of_the_three_verdicts(make, location: str) -> None:
+async def test_a_redirect_to_no_address_is_one_of_the_three_verdicts(make: type[Make], location: str) -> None:
     with pytest.raises((Retryable, Misconfigured)):
         await send(make, lambda _: httpx.Response(302, headers={"location": location}))
 
@@ -116,7 +123,7 @@ def test_an_address_that_only_the_http_client_refuses_is_named_as_such(url: str)
 
 
 @pytest.mark.parametrize("trigger_id", ["ä/ö", "a\nb", " x ", "x" * 512])
-async def test_any_trigger_id_fits_into_header_and_path(make, trigger_id: str) -> None:
+async def test_any_trigger_id_fits_into_header_and_path(make: type[Make], trigger_id: str) -> None:
     seen: list[httpx.Request] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -130,7 +137,9 @@ async def test_any_trigger_id_fits_into_header_and_path(make, trigger_id: str) -
     assert seen[1].url.path.endswith("/outcome")
 
 
-async def test_outcomes_name_the_cloud_that_they_are_meant_for_and_a_plain_one_is_not_bothered(make) -> None:
+async def test_outcomes_name_the_cloud_that_they_are_meant_for_and_a_plain_one_is_not_bothered(
+    make: type[Make],
+) -> None:
     seen: list[httpx.Request] = []
 
     def handler(request: httpx.Request) -> httpx.Response:

@@ -1,65 +1,67 @@
 """May it be executed now?"""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.uploader.conftest import Make
 from visant_contract.outcome import Reason
 from visant_contract.stream import Deadline
 from visant_uploader.capture.deadline import Execute, Expire, Park, check_deadline
 
 
-def said(entry, now, *, renewed=None, latest=None, first=None, ttl=300.0):
+def said(entry: Any, now: Any, *, renewed: Any = None, latest: Any = None, first: Any = None, ttl: Any = 300.0) -> Any:
     return check_deadline(entry, renewed, now, latest_connected=latest, first_connected=first, ttl=ttl)
 
 
-def test_before_its_deadline_it_is_executed_until_then(make) -> None:
+def test_before_its_deadline_it_is_executed_until_then(make: type[Make]) -> None:
     assert said(make.entry(deadline=1100), make.moment(1099.9)) == Execute(1100)
 
 
-def test_after_its_deadline_it_expires(make) -> None:
+def test_after_its_deadline_it_expires(make: type[Make]) -> None:
     decision = said(make.entry(deadline=1100), make.moment(1100))
     assert isinstance(decision, Expire) and decision.reason == Reason.DEADLINE_PASSED
 
 
-def test_a_wall_clock_a_day_off_changes_nothing_within_a_boot(make) -> None:
+def test_a_wall_clock_a_day_off_changes_nothing_within_a_boot(make: type[Make]) -> None:
     for days in (-1, 1):
         now = make.moment(1050, wall=make.noon + timedelta(days=days))
         assert said(make.entry(deadline=1100), now) == Execute(1100)
         assert said(make.entry(deadline=1100, plain=True), now) == Execute(1100)
 
 
-def test_a_renewed_deadline_of_this_boot_wins(make) -> None:
+def test_a_renewed_deadline_of_this_boot_wins(make: type[Make]) -> None:
     renewed = Deadline(boot_id="boot-1", boottime=1500)
     assert said(make.entry(deadline=1100), make.moment(1200), renewed=renewed) == Execute(1500)
     assert said(make.entry(boot_id="boot-0"), make.moment(1200), renewed=renewed) == Execute(1500)
 
 
-def test_a_renewal_of_an_earlier_boot_says_nothing(make) -> None:
+def test_a_renewal_of_an_earlier_boot_says_nothing(make: type[Make]) -> None:
     renewed = Deadline(boot_id="boot-0", boottime=99999)
     assert said(make.entry(boot_id="boot-0"), make.moment(), renewed=renewed) == Park()
 
 
-def test_of_an_earlier_boot_it_waits_for_its_cloud(make) -> None:
+def test_of_an_earlier_boot_it_waits_for_its_cloud(make: type[Make]) -> None:
     entry = make.entry(deadline=5000, boot_id="boot-0")
     assert said(entry, make.moment(1000)) == Park()
     assert said(entry, make.moment(1000), latest=991, first=991) == Park()
 
 
-def test_of_an_earlier_boot_it_expires_ten_seconds_after_connected(make) -> None:
+def test_of_an_earlier_boot_it_expires_ten_seconds_after_connected(make: type[Make]) -> None:
     decision = said(make.entry(boot_id="boot-0"), make.moment(1000), latest=990, first=990)
     assert isinstance(decision, Expire) and decision.reason == Reason.REBOOTED
 
 
-def test_a_stream_that_never_stays_does_not_park_it_for_ever(make) -> None:
+def test_a_stream_that_never_stays_does_not_park_it_for_ever(make: type[Make]) -> None:
     entry = make.entry(boot_id="boot-0")
     assert said(entry, make.moment(1000), latest=996, first=950) == Park()
     assert isinstance(said(entry, make.moment(1000), latest=996, first=940), Expire)
 
 
-def test_a_plain_clouds_command_is_judged_by_the_wall_clock_after_a_restart(make) -> None:
+def test_a_plain_clouds_command_is_judged_by_the_wall_clock_after_a_restart(make: type[Make]) -> None:
     entry = make.entry(boot_id="boot-0", plain=True)
     now = make.moment(50, wall=make.noon + timedelta(seconds=120))
     assert said(entry, now) == Execute(50 + 180)
@@ -76,7 +78,9 @@ def test_a_plain_clouds_command_is_judged_by_the_wall_clock_after_a_restart(make
         ({}, {"wall": "before"}),
     ],
 )
-def test_a_wall_clock_that_cannot_be_trusted_is_not_asked(make, entry, now) -> None:
+def test_a_wall_clock_that_cannot_be_trusted_is_not_asked(
+    make: type[Make], entry: dict[str, Any], now: dict[str, Any]
+) -> None:
     if now.get("wall") == "before":
         now = {"wall": make.noon - timedelta(seconds=5)}
     parked = make.entry(boot_id="boot-0", plain=True, **entry)
@@ -95,9 +99,8 @@ def test_a_wall_clock_that_cannot_be_trusted_is_not_asked(make, entry, now) -> N
     age=st.floats(-1e5, 1e5),
 )
 def test_nothing_is_executed_late_and_nothing_waits_once_the_cloud_has_spoken(
-    deadline, now, same_boot, plain, renewed, latest, age
+    deadline: float, now: float, same_boot: bool, plain: bool, renewed: float | None, latest: float | None, age: float
 ) -> None:
-    from datetime import UTC, datetime
 
     from visant_contract.stream import CommandEntry
     from visant_runtime.clock import Moment

@@ -3,9 +3,11 @@
 import asyncio
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
+from tests.unit.uploader.conftest import Make
 from visant_contract.errors import Retryable
 from visant_contract.stream import CloudSeen
 from visant_runtime.clock import Clock
@@ -58,13 +60,15 @@ class FakeSender:
         return Done(answered=True)
 
 
-async def until(condition) -> None:
+async def until(condition: Any) -> None:
     async with asyncio.timeout(20):
         while not condition():
             await asyncio.sleep(0.01)
 
 
-async def test_a_confirmed_stream_ends_every_wait(make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_confirmed_stream_ends_every_wait(
+    make: type[Make], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(loop, "item_pause", lambda attempt, rng: AN_HOUR)
     monkeypatch.setattr(cloud_watch, "LOOK_EVERY", 0.01)
     spool = make.spool(tmp_path / "spool")
@@ -72,9 +76,12 @@ async def test_a_confirmed_stream_ends_every_wait(make, tmp_path: Path, monkeypa
     for trigger in ("t-1", "t-2"):
         spool.release(HERE, spool.put(make.picture(trigger), b"jpeg"))
     one, other = (make.picture(trigger).file_name() for trigger in ("t-1", "t-2"))
-    heartbeat, in_redis, stop, clock = Heartbeat(tmp_path / "heartbeat"), FakeRedis(), Stop(), Clock()
+    heartbeat, stop, clock = Heartbeat(tmp_path / "heartbeat"), Stop(), Clock()
+    in_redis: Any = FakeRedis()
     watch = CloudWatch(in_redis, Device("FLOOR1", "2.0.0", "http://cloud"), tmp_path / "cloud.json", clock)
-    sender = FakeSender({one: [Retryable("its own", endpoint=False)], other: [Retryable("all", retry_after=AN_HOUR)]})
+    sender: Any = FakeSender(
+        {one: [Retryable("its own", endpoint=False)], other: [Retryable("all", retry_after=AN_HOUR)]}
+    )
     pace = DeliveryPace(Random(1))
     delivery = DeliveryLoop(
         spool, sender, watch, DeliveryQueue(), pace,

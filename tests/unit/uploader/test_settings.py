@@ -1,5 +1,9 @@
 """A wrong setting ends the start with one line that names it."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from visant_runtime.settings import load
@@ -9,7 +13,7 @@ GOOD = {"DEVICE_ID": "FLOOR1", "API_URL": "https://cloud.example/"}
 
 
 @pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch):
+def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     for name in UploaderSettings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
 
@@ -20,14 +24,14 @@ def environment(monkeypatch: pytest.MonkeyPatch):
     return put
 
 
-def test_two_settings_are_enough(environment) -> None:
+def test_two_settings_are_enough(environment: Callable[..., None]) -> None:
     environment()
     settings = load(UploaderSettings)
     assert settings.api_url == "https://cloud.example" and settings.spool_max_bytes == 8 << 30
 
 
 @pytest.mark.parametrize("port", ["9100", "not even a port"])
-def test_an_address_for_the_metrics_of_an_older_release_harms_nothing(environment, port: str) -> None:
+def test_an_address_for_the_metrics_of_an_older_release_harms_nothing(environment: Any, port: str) -> None:
     environment(HTTP_HOST="0.0.0.0", HTTP_PORT=port)
     load(UploaderSettings)
 
@@ -49,7 +53,9 @@ def test_an_address_for_the_metrics_of_an_older_release_harms_nothing(environmen
         ("DEVICE_TOKEN_FILE", "/nowhere/token"),
     ],
 )
-def test_a_wrong_value_is_named_with_its_remedy(environment, capsys, key: str, value: str) -> None:
+def test_a_wrong_value_is_named_with_its_remedy(
+    environment: Callable[..., None], capsys: pytest.CaptureFixture[str], key: str, value: str
+) -> None:
     environment(**{key: value})
     with pytest.raises(SystemExit) as stopped:
         load(UploaderSettings)
@@ -58,7 +64,9 @@ def test_a_wrong_value_is_named_with_its_remedy(environment, capsys, key: str, v
     assert said.count("\n") == 1 and key in said and value in said
 
 
-def test_a_token_that_fits_no_header_is_named_and_not_shown(environment, capsys) -> None:
+def test_a_token_that_fits_no_header_is_named_and_not_shown(
+    environment: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
     environment(DEVICE_TOKEN="s3crét")
     with pytest.raises(SystemExit):
         load(UploaderSettings)
@@ -66,7 +74,7 @@ def test_a_token_that_fits_no_header_is_named_and_not_shown(environment, capsys)
     assert said.count("\n") == 1 and "DEVICE_TOKEN is not valid" in said and "s3cr" not in said
 
 
-def test_a_token_in_a_file_is_read_and_never_shown(environment, tmp_path) -> None:
+def test_a_token_in_a_file_is_read_and_never_shown(environment: Callable[..., None], tmp_path: Path) -> None:
     from visant_runtime.settings import show
 
     (tmp_path / "token").write_text("very-secret\n")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.uploader.conftest import Make
 from visant_uploader.spool.figures import DAY, Figures, FillRate, Limits, SpoolFull, days_left
 from visant_uploader.spool.layout import Destination, Folders
 
@@ -33,7 +34,9 @@ def test_a_picture_that_was_not_written_takes_no_room(tmp_path: Path) -> None:
     assert figures.contents().picture_bytes() == 0
 
 
-def test_what_waits_for_this_cloud_is_told_apart_from_what_is_held_for_another(make, tmp_path: Path) -> None:
+def test_what_waits_for_this_cloud_is_told_apart_from_what_is_held_for_another(
+    make: type[Make], tmp_path: Path
+) -> None:
     spool = make.spool(tmp_path / "spool", max_bytes=1 << 20)
     spool.open()
     spool.put(make.picture("t-unacknowledged"), b"x" * 1000)

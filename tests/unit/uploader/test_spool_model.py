@@ -7,17 +7,21 @@ promises is the file system's part (measured apart).
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from tests.unit.uploader.conftest import Make
 from visant_contract.ids import trigger_key
 from visant_contract.outcome import Reason
 from visant_uploader.spool import store as spool_module
 from visant_uploader.spool import writing
 from visant_uploader.spool.figures import count
+from visant_uploader.spool.file_format import SpoolHeader, decode
 from visant_uploader.spool.layout import Destination
 
 MEMORY = Path("/dev/shm")  # a crash here is of the process, not of the disk: fsync may cost nothing
@@ -29,15 +33,16 @@ class PowerCut(BaseException):
 
 
 class Model(RuleBasedStateMachine):
-    make = None  # set by the test below
+    make: type[Make]  # set by the test below
 
     def __init__(self) -> None:
         super().__init__()
         self.root = Path(tempfile.mkdtemp(prefix="spool-model-", dir=MEMORY if MEMORY.is_dir() else None))
         self.cut_at: int | None = None
         self.steps = 0
-        self._real = writing.kill_point
-        writing.kill_point = spool_module.kill_point = self._step
+        self._patches = [patch.object(module, "kill_point", self._step) for module in (writing, spool_module)]
+        for one in self._patches:
+            one.start()
         self.number = 0
         self.in_queue: set[str] = set()
         self.acknowledged: set[str] = set()
@@ -53,7 +58,7 @@ class Model(RuleBasedStateMachine):
         self.spool = self.make.spool(self.root / "spool")
         self.spool.open()
 
-    def _at_work(self, cut_at, operation) -> bool:
+    def _at_work(self, cut_at: int | None, operation: Callable[[], object]) -> bool:
         """Runs it; True where it came to its end. After a crash everything begins from the files."""
         self.cut_at, self.steps = cut_at, 0
         try:
@@ -75,7 +80,7 @@ class Model(RuleBasedStateMachine):
         return self.spool.find("cloud-1", "FLOOR1", trigger)
 
     @rule(cut_at=st.none() | st.integers(0, 7), fails=st.sampled_from([False, False, True]), data=st.data())
-    def execute(self, cut_at, fails, data) -> None:
+    def execute(self, cut_at: int | None, fails: bool, data: st.DataObject) -> None:
         """As the capture loop: has it an outcome? else write one; then acknowledge, then release."""
         self.number += 1
         self.in_queue.add(f"t-{self.number}")
@@ -121,7 +126,7 @@ class Model(RuleBasedStateMachine):
         how=st.sampled_from(["taken", "receipt lost", "refused", "corrupt"]),
         data=st.data(),
     )
-    def deliver(self, cut_at, how, data) -> None:
+    def deliver(self, cut_at: int | None, how: str, data: st.DataObject) -> None:
         waiting = sorted(name for _, name in self.spool.outbox(HERE))
         name = data.draw(st.sampled_from(waiting))
         header = self._header(name)
@@ -139,9 +144,7 @@ class Model(RuleBasedStateMachine):
 
         self._at_work(cut_at, work)
 
-    def _header(self, name: str):
-        from visant_uploader.spool.file_format import decode
-
+    def _header(self, name: str) -> SpoolHeader:
         return decode(self.spool.read(HERE, name)).header
 
     @invariant()
@@ -167,12 +170,13 @@ class Model(RuleBasedStateMachine):
         assert self.spool.figures.contents() == after
 
     def teardown(self) -> None:
-        writing.kill_point = spool_module.kill_point = self._real
+        for one in self._patches:
+            one.stop()
         self.spool.close()
         shutil.rmtree(self.root)
 
 
-def test_whatever_is_cut_short_what_was_acknowledged_has_one_outcome(make) -> None:
+def test_whatever_is_cut_short_what_was_acknowledged_has_one_outcome(make: type[Make]) -> None:
     Model.make = make
     case = Model.TestCase
     case.settings = settings(

@@ -2,30 +2,33 @@
 
 import errno
 import os
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.unit.uploader.conftest import Make
 from visant_contract.outcome import Reason
 from visant_runtime import durable
 from visant_uploader.counters import Counters
-from visant_uploader.spool.figures import SpoolFull, count
-from visant_uploader.spool.file_format import decode, encode
-from visant_uploader.spool.layout import Destination, outcome_files
-from visant_uploader.spool.store import SpoolInUse
+from visant_uploader.spool.figures import Contents, SpoolFull, count
+from visant_uploader.spool.file_format import SpoolHeader, decode, encode
+from visant_uploader.spool.layout import Destination, Folders, outcome_files
+from visant_uploader.spool.store import Spool, SpoolInUse
 
 HERE = Destination("cloud-1", "FLOOR1")
 
 
 @pytest.fixture
-def spool(make, tmp_path: Path):
+def spool(make: type[Make], tmp_path: Path) -> Spool:
     one = make.spool(tmp_path / "spool")
     one.open()
     return one
 
 
-def again(spool, make):
+def again(spool: Spool, make: type[Make]) -> Spool:
     """As after a restart."""
     spool.close()
     other = make.spool(spool.folders.root)
@@ -33,11 +36,13 @@ def again(spool, make):
     return other
 
 
-def find(spool, trigger_id: str = "t-1") -> str | None:
+def find(spool: Spool, trigger_id: str = "t-1") -> str | None:
     return spool.find("cloud-1", "FLOOR1", trigger_id)
 
 
-def test_a_folder_that_cannot_be_synced_leaves_no_outcome_behind(make, spool, monkeypatch) -> None:
+def test_a_folder_that_cannot_be_synced_leaves_no_outcome_behind(
+    make: type[Make], spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(folder: Path) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
@@ -49,7 +54,9 @@ def test_a_folder_that_cannot_be_synced_leaves_no_outcome_behind(make, spool, mo
     assert spool.put(make.picture(), b"jpeg") == find(spool)
 
 
-def test_a_delivered_file_whose_folder_cannot_be_synced_is_counted_once(make, spool, monkeypatch) -> None:
+def test_a_delivered_file_whose_folder_cannot_be_synced_is_counted_once(
+    make: type[Make], spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name = spool.put(make.picture(), b"jpeg")
     spool.release(HERE, name)
 
@@ -63,11 +70,13 @@ def test_a_delivered_file_whose_folder_cannot_be_synced_is_counted_once(make, sp
     assert spool.figures.contents().picture_bytes() == 0
 
 
-def test_a_file_delivered_while_the_outbox_is_read_is_left_out(make, spool, monkeypatch) -> None:
+def test_a_file_delivered_while_the_outbox_is_read_is_left_out(
+    make: type[Make], spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for trigger in ("t-1", "t-2"):
         spool.release(HERE, spool.put(make.picture(trigger), b"jpeg"))
 
-    def with_one_gone(folder: Path):
+    def with_one_gone(folder: Path) -> Iterator[os.DirEntry[str]]:
         found = list(outcome_files(folder))
         os.unlink(found[0].path)
         return iter(found)
@@ -76,7 +85,7 @@ def test_a_file_delivered_while_the_outbox_is_read_is_left_out(make, spool, monk
     assert len(spool.outbox(HERE)) == 1
 
 
-def test_an_outcome_is_found_wherever_it_lies(make, spool) -> None:
+def test_an_outcome_is_found_wherever_it_lies(make: type[Make], spool: Spool) -> None:
     assert find(spool) is None
     name = spool.put(make.picture(), b"jpeg")
     assert find(spool) == name
@@ -86,7 +95,7 @@ def test_an_outcome_is_found_wherever_it_lies(make, spool) -> None:
     assert find(spool) is None
 
 
-def test_delivery_does_not_see_it_before_its_command_is_acknowledged(make, spool) -> None:
+def test_delivery_does_not_see_it_before_its_command_is_acknowledged(make: type[Make], spool: Spool) -> None:
     name = spool.put(make.picture(), b"jpeg")
     assert spool.outbox(HERE) == []
     assert spool.unreleased() == [(HERE, name)]
@@ -95,7 +104,7 @@ def test_delivery_does_not_see_it_before_its_command_is_acknowledged(make, spool
     assert not spool.release(HERE, name)
 
 
-def test_a_second_uploader_is_refused_while_the_first_lives(make, spool) -> None:
+def test_a_second_uploader_is_refused_while_the_first_lives(make: type[Make], spool: Spool) -> None:
     other = make.spool(spool.folders.root)
     with pytest.raises(SpoolInUse):
         other.open()
@@ -104,7 +113,9 @@ def test_a_second_uploader_is_refused_while_the_first_lives(make, spool) -> None
     other.close()
 
 
-def test_a_predecessor_may_take_its_time_to_end(make, spool, monkeypatch) -> None:
+def test_a_predecessor_may_take_its_time_to_end(
+    make: type[Make], spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     waits: list[float] = []
 
     def sleep(seconds: float) -> None:
@@ -118,13 +129,13 @@ def test_a_predecessor_may_take_its_time_to_end(make, spool, monkeypatch) -> Non
     assert len(waits) == 3
 
 
-def test_drafts_of_a_power_cut_are_swept_away(make, spool) -> None:
+def test_drafts_of_a_power_cut_are_swept_away(make: type[Make], spool: Spool) -> None:
     (spool.folders.draft / "x.picture").write_bytes(b"half")
     spool = again(spool, make)
     assert list(spool.folders.draft.iterdir()) == []
 
 
-def test_the_counts_after_a_restart_are_the_counts_before_it(make, spool) -> None:
+def test_the_counts_after_a_restart_are_the_counts_before_it(make: type[Make], spool: Spool) -> None:
     for number in range(5):
         name = spool.put(make.picture(f"t-{number}"), b"x" * 1000)
         if number % 2:
@@ -136,7 +147,7 @@ def test_the_counts_after_a_restart_are_the_counts_before_it(make, spool) -> Non
     assert before.pictures[unacknowledged] == 3 and before.reports[unacknowledged] == 1
 
 
-def test_a_full_spool_refuses_pictures_and_takes_reports(make, tmp_path: Path) -> None:
+def test_a_full_spool_refuses_pictures_and_takes_reports(make: type[Make], tmp_path: Path) -> None:
     spool = make.spool(tmp_path / "s", max_bytes=5000)
     spool.open()
     first = spool.put(make.picture("t-1"), b"x" * 2000)
@@ -150,7 +161,7 @@ def test_a_full_spool_refuses_pictures_and_takes_reports(make, tmp_path: Path) -
     spool.put(make.picture("t-3"), b"x" * 2000)
 
 
-def test_refused_pictures_count_against_the_limit_too(make, tmp_path: Path) -> None:
+def test_refused_pictures_count_against_the_limit_too(make: type[Make], tmp_path: Path) -> None:
     spool = make.spool(tmp_path / "s", max_bytes=5000)
     spool.open()
     name = spool.put(make.picture("t-1"), b"x" * 2000)
@@ -160,7 +171,7 @@ def test_refused_pictures_count_against_the_limit_too(make, tmp_path: Path) -> N
         spool.put(make.picture("t-2"), b"x" * 2000)
 
 
-def test_the_disks_free_space_is_left_to_reports(make, tmp_path: Path) -> None:
+def test_the_disks_free_space_is_left_to_reports(make: type[Make], tmp_path: Path) -> None:
     free = 10_000
     spool = make.spool(tmp_path / "s", min_free_bytes=9_000, free_bytes=lambda _: free)
     spool.open()
@@ -171,11 +182,13 @@ def test_the_disks_free_space_is_left_to_reports(make, tmp_path: Path) -> None:
     spool.put(make.picture(), b"x" * 2000)
 
 
-def test_a_truly_full_disk_is_a_full_spool_and_leaves_nothing_half_written(make, spool, monkeypatch) -> None:
-    def full(handle: int, data) -> int:
+def test_a_truly_full_disk_is_a_full_spool_and_leaves_nothing_half_written(
+    make: type[Make], spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int, data: bytes) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(durable.os, "write", full)
+    monkeypatch.setattr(os, "write", full)
     with pytest.raises(SpoolFull):
         spool.put(make.picture(), b"jpeg")
     monkeypatch.undo()
@@ -183,17 +196,19 @@ def test_a_truly_full_disk_is_a_full_spool_and_leaves_nothing_half_written(make,
     assert spool.put(make.picture(), b"jpeg")
 
 
-def test_a_report_on_a_full_disk_takes_the_reserve_once(make, spool, monkeypatch) -> None:
+def test_a_report_on_a_full_disk_takes_the_reserve_once(
+    make: type[Make], spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reserve = spool.folders.root / "reserve"
     assert reserve.stat().st_blocks * 512 >= 1 << 20
     real = os.write
 
-    def full_while_reserved(handle: int, data) -> int:
+    def full_while_reserved(handle: int, data: bytes) -> int:
         if reserve.exists():
             raise OSError(errno.ENOSPC, "No space left on device")
         return real(handle, data)
 
-    monkeypatch.setattr(durable.os, "write", full_while_reserved)
+    monkeypatch.setattr(os, "write", full_while_reserved)
     assert spool.put(make.report())
     assert not reserve.exists()
     monkeypatch.undo()
@@ -201,24 +216,26 @@ def test_a_report_on_a_full_disk_takes_the_reserve_once(make, spool, monkeypatch
     assert reserve.exists()
 
 
-def test_an_outcome_that_cannot_be_written_is_an_error_and_no_outcome(make, spool, monkeypatch) -> None:
+def test_an_outcome_that_cannot_be_written_is_an_error_and_no_outcome(
+    make: type[Make], spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(handle: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(durable.os, "fsync", broken)
+    monkeypatch.setattr(os, "fsync", broken)
     with pytest.raises(OSError, match="Input/output"):
         spool.put(make.report())
     monkeypatch.undo()
     assert find(spool) is None
 
 
-def released(spool, header, body: bytes = b"jpeg") -> str:
+def released(spool: Spool, header: SpoolHeader, body: bytes = b"jpeg") -> str:
     name = spool.put(header, body)
     assert spool.release(HERE, name)
     return name
 
 
-def test_a_refused_picture_goes_to_dead_letter_and_its_report_to_the_outbox(make, spool) -> None:
+def test_a_refused_picture_goes_to_dead_letter_and_its_report_to_the_outbox(make: type[Make], spool: Spool) -> None:
     name = released(spool, make.picture())
     report = spool.refuse(HERE, name, make.report(reason=Reason.REJECTED_422))
     assert [n for _, n in spool.outbox(HERE)] == [report]
@@ -226,7 +243,7 @@ def test_a_refused_picture_goes_to_dead_letter_and_its_report_to_the_outbox(make
     assert again(spool, make).figures.contents() == spool.figures.contents()
 
 
-def test_a_crash_between_report_and_move_is_finished_at_the_start(make, spool) -> None:
+def test_a_crash_between_report_and_move_is_finished_at_the_start(make: type[Make], spool: Spool) -> None:
     cases = ((Reason.REJECTED_400, "dead_letter"), (Reason.SPOOL_CORRUPT, "quarantine"))
     for number, (reason, folder) in enumerate(cases):
         picture = released(spool, make.picture(f"t-{number}"))
@@ -236,27 +253,27 @@ def test_a_crash_between_report_and_move_is_finished_at_the_start(make, spool) -
         assert report in [n for _, n in spool.outbox(HERE)] and picture not in [n for _, n in spool.outbox(HERE)]
 
 
-def test_a_damaged_file_whose_name_is_known_goes_to_quarantine_with_a_report(make, spool) -> None:
+def test_a_damaged_file_whose_name_is_known_goes_to_quarantine_with_a_report(make: type[Make], spool: Spool) -> None:
     name = released(spool, make.picture())
     report = spool.quarantine(HERE, name, make.report(reason=Reason.SPOOL_CORRUPT))
     assert (spool.folders.quarantine / name).exists() and [n for _, n in spool.outbox(HERE)] == [report]
 
 
-def test_a_damaged_report_is_replaced_by_a_report(make, spool) -> None:
+def test_a_damaged_report_is_replaced_by_a_report(make: type[Make], spool: Spool) -> None:
     name = released(spool, make.report(), b"")
     assert spool.quarantine(HERE, name, make.report(reason=Reason.SPOOL_CORRUPT)) == name
     assert [n for _, n in spool.outbox(HERE)] == [name]
     assert decode(spool.read(HERE, name)).header.report.reason == Reason.SPOOL_CORRUPT
 
 
-def test_a_file_that_names_nobody_counts_as_no_outcome(make, spool) -> None:
+def test_a_file_that_names_nobody_counts_as_no_outcome(make: type[Make], spool: Spool) -> None:
     name = released(spool, make.picture())
     assert spool.quarantine(HERE, name, None) is None
     assert find(spool) is None
     assert spool.figures.contents().pictures[spool.folders.quarantine] == 1
 
 
-def test_an_unreadable_file_left_unacknowledged_lets_its_command_run_again(make, spool) -> None:
+def test_an_unreadable_file_left_unacknowledged_lets_its_command_run_again(make: type[Make], spool: Spool) -> None:
     name = spool.put(make.picture(), b"jpeg")
     (spool.folders.unacknowledged / name).write_bytes(b"")
     spool = again(spool, make)
@@ -265,7 +282,7 @@ def test_an_unreadable_file_left_unacknowledged_lets_its_command_run_again(make,
     assert len(list(spool.folders.quarantine.iterdir())) == 1
 
 
-def test_another_clouds_outcomes_lie_apart(make, spool) -> None:
+def test_another_clouds_outcomes_lie_apart(make: type[Make], spool: Spool) -> None:
     other = Destination("cloud-2", "FLOOR1")
     header = make.picture(cloud_id="cloud-2")
     spool.release(other, spool.put(header, b"jpeg"))
@@ -274,7 +291,7 @@ def test_another_clouds_outcomes_lie_apart(make, spool) -> None:
     assert find(spool) is None
 
 
-def test_what_a_technician_puts_back_replaces_the_report_of_its_failure(make, spool) -> None:
+def test_what_a_technician_puts_back_replaces_the_report_of_its_failure(make: type[Make], spool: Spool) -> None:
     name = released(spool, make.picture())
     spool.refuse(HERE, name, make.report(reason=Reason.REJECTED_413))
     (spool.folders.dead_letter / name).rename(spool.folders.incoming / name)
@@ -283,7 +300,7 @@ def test_what_a_technician_puts_back_replaces_the_report_of_its_failure(make, sp
     assert [n for _, n in spool.outbox(HERE)] == [name]
 
 
-def test_a_report_never_replaces_a_picture(make, spool) -> None:
+def test_a_report_never_replaces_a_picture(make: type[Make], spool: Spool) -> None:
     picture = released(spool, make.picture())
     header, pieces = encode(make.report())
     (spool.folders.incoming / header.file_name()).write_bytes(b"".join(pieces))
@@ -291,7 +308,7 @@ def test_a_report_never_replaces_a_picture(make, spool) -> None:
     assert [n for _, n in spool.outbox(HERE)] == [picture]
 
 
-def test_damaged_files_put_back_go_to_quarantine_and_are_counted(make, tmp_path: Path) -> None:
+def test_damaged_files_put_back_go_to_quarantine_and_are_counted(make: type[Make], tmp_path: Path) -> None:
     counters = Counters()
     spool = make.spool(tmp_path / "s", counters=counters)
     spool.open()
@@ -302,7 +319,9 @@ def test_damaged_files_put_back_go_to_quarantine_and_are_counted(make, tmp_path:
 
 
 @pytest.mark.parametrize("step", ["release", "deliver", "refuse", "set aside"])
-def test_what_moves_while_all_is_counted_is_counted_once(make, spool, monkeypatch, step: str) -> None:
+def test_what_moves_while_all_is_counted_is_counted_once(
+    make: type[Make], spool: Spool, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
     name = released(spool, make.picture())
     other = spool.put(make.picture("t-2"), b"jpeg")
     move = {
@@ -313,9 +332,10 @@ def test_what_moves_while_all_is_counted_is_counted_once(make, spool, monkeypatc
     }[step]
     with ThreadPoolExecutor() as threads:
 
-        def counted_meanwhile(folders):
+        def counted_meanwhile(folders: Folders) -> Contents:
             counted = count(folders)
-            wait([threads.submit(move), threads.submit(spool.put, make.picture("t-3"), b"jpeg")], timeout=0.5)
+            moving: list[Future[Any]] = [threads.submit(move), threads.submit(spool.put, make.picture("t-3"), b"jpeg")]
+            wait(moving, timeout=0.5)
             return counted
 
         monkeypatch.setattr("visant_uploader.spool.figures.count", counted_meanwhile)
@@ -323,7 +343,7 @@ def test_what_moves_while_all_is_counted_is_counted_once(make, spool, monkeypatc
     assert spool.figures.contents() == count(spool.folders)
 
 
-def test_delivering_what_is_gone_is_no_error(make, spool) -> None:
+def test_delivering_what_is_gone_is_no_error(make: type[Make], spool: Spool) -> None:
     name = released(spool, make.picture())
     spool.delivered(HERE, name)
     spool.delivered(HERE, name)

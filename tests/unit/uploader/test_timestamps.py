@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.unit.uploader.conftest import Make
 from visant_uploader.timestamps import Offset, at_exposure, best
 
 
@@ -11,18 +12,18 @@ def offset_of(moment_of_cloud: datetime, boottime: float, boot_id: str = "boot-1
     return Offset(boot_id, moment_of_cloud.timestamp() - boottime)
 
 
-def test_the_wall_time_of_the_exposure_lies_before_now_by_the_same_seconds(make) -> None:
+def test_the_wall_time_of_the_exposure_lies_before_now_by_the_same_seconds(make: type[Make]) -> None:
     time = at_exposure(990.0, make.moment(1000.0))
     assert time.wall == make.noon - timedelta(seconds=10)
     assert time.boottime == 990.0 and time.uncertainty is not None
 
 
-def test_a_synchronised_clock_that_agrees_with_the_cloud_is_kept(make) -> None:
+def test_a_synchronised_clock_that_agrees_with_the_cloud_is_kept(make: type[Make]) -> None:
     at, time = best(make.time(), offset_of(make.noon + timedelta(seconds=1), 990), make.moment())
     assert at == make.noon and not time.corrected and time.uncertainty is not None
 
 
-def test_a_clock_a_day_off_is_corrected_by_the_clouds_even_when_it_claims_to_be_synchronised(make) -> None:
+def test_a_clock_a_day_off_is_corrected_by_the_clouds_even_when_it_claims_to_be_synchronised(make: type[Make]) -> None:
     for days in (-1, 1):
         truth = make.noon + timedelta(days=days)
         at, time = best(make.time(), offset_of(truth, 990), make.moment())
@@ -30,20 +31,20 @@ def test_a_clock_a_day_off_is_corrected_by_the_clouds_even_when_it_claims_to_be_
         assert time.corrected and time.wall == make.noon
 
 
-def test_a_clock_set_later_in_the_same_boot_corrects_it(make) -> None:
+def test_a_clock_set_later_in_the_same_boot_corrects_it(make: type[Make]) -> None:
     taken = make.time(synchronised=False, wall=datetime(1970, 1, 1, tzinfo=UTC))
     at, time = best(taken, None, make.moment(1000.0))
     assert at == make.noon - timedelta(seconds=10)
     assert time.corrected and time.uncertainty is not None
 
 
-def test_a_picture_of_an_earlier_boot_without_any_clock_says_that_it_does_not_know(make) -> None:
+def test_a_picture_of_an_earlier_boot_without_any_clock_says_that_it_does_not_know(make: type[Make]) -> None:
     taken = make.time(synchronised=False, boot_id="boot-0")
     at, time = best(taken, offset_of(make.noon, 990), make.moment())
     assert at == taken.wall and not time.corrected and time.uncertainty is None
 
 
-def test_a_picture_of_an_earlier_boot_is_corrected_by_the_offset_kept_with_it(make) -> None:
+def test_a_picture_of_an_earlier_boot_is_corrected_by_the_offset_kept_with_it(make: type[Make]) -> None:
     taken = make.time(synchronised=False, boot_id="boot-0")
     truth = make.noon + timedelta(hours=3)
     at, time = best(taken, offset_of(truth, 990, "boot-0"), make.moment())
@@ -51,6 +52,6 @@ def test_a_picture_of_an_earlier_boot_is_corrected_by_the_offset_kept_with_it(ma
 
 
 @pytest.mark.parametrize("seconds", [1e12, -1e12, 1e300, float("inf"), float("nan")])
-def test_a_cloud_whose_clock_shows_no_date_is_not_believed(make, seconds: float) -> None:
+def test_a_cloud_whose_clock_shows_no_date_is_not_believed(make: type[Make], seconds: float) -> None:
     at, time = best(make.time(synchronised=False), Offset("boot-1", seconds), make.moment())
     assert at == make.noon and not time.corrected

@@ -39,7 +39,7 @@ class Process:
         while not (found := re.search(pattern, self.log.read_text())):
             assert self.popen.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.05)
+            time.sleep(0.01)
         return found.group(1)
 
     def run(self, *words: str, text: str = "") -> "subprocess.CompletedProcess[str]":

@@ -11,8 +11,8 @@ from typing import Any
 
 import redis
 
-from uploader_rig.fake_camera import FakeCamera, boottime
-from uploader_rig.fake_cloud import FakeCloud
+from tests.fakes.fake_camera import FakeCamera, boottime
+from tests.fakes.fake_cloud import FakeCloud
 from visant_contract.stream import CLOUD, DEADLINES, ENTRY_FIELD, STREAM, CloudSeen, CommandEntry, Deadline
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -26,7 +26,7 @@ def until(condition: Callable[[], Any], seconds: float = 60.0, what: str = "the 
         found = condition()
         if found:
             return found
-        time.sleep(0.02)
+        time.sleep(0.01)
     raise AssertionError(f"{what} did not hold within {seconds} s")
 
 
@@ -56,7 +56,7 @@ class Device:
         }
 
     @property
-    def redis(self) -> "redis.Redis[str]":
+    def redis(self) -> redis.Redis:
         return redis.Redis.from_url(self._redis_url, decode_responses=True)
 
     def start(self, **environment: str) -> None:

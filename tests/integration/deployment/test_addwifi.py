@@ -49,14 +49,14 @@ class Wifi:
         self.profiles = {"u1": {"ssid": "Hall 3", "key-mgmt": "wpa-psk", "psk": "pass word 1"}}
         self._bin = tmp_path / "bin"
         self._bin.mkdir()
-        (self._bin / "nmcli").write_text(f"#!{sys.executable}\n{NMCLI}")
+        (self._bin / "nmcli").write_text(f"#!{sys.executable} -IS\n{NMCLI}")
         (self._bin / "id").write_text("#!/bin/sh\necho 0\n")
         for one in self._bin.iterdir():
             one.chmod(0o755)
 
     @property
     def profiles(self) -> dict[str, dict[str, str]]:
-        return json.loads(self._file.read_text())
+        return dict(json.loads(self._file.read_text()))
 
     @profiles.setter
     def profiles(self, value: dict[str, dict[str, str]]) -> None:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from uploader_rig.http_server import Answer, FakeServer, Request, Script
+from tests.fakes.fake_http_server import Answer, FakeHttpServer, Request, Script
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Stored:
     at: float = field(default_factory=time.monotonic)
 
 
-class FakeCloud(FakeServer):
+class FakeCloud(FakeHttpServer):
     """Idempotent as ours; `plain`: as the old one, it stores the same trigger twice and knows no outcomes."""
 
     def __init__(self, port: int = 0, *, plain: bool = False) -> None:

@@ -4,7 +4,7 @@ import json
 import threading
 import time
 
-from uploader_rig.http_server import Answer, FakeServer, Request, Script
+from tests.fakes.fake_http_server import Answer, FakeHttpServer, Request, Script
 from visant_contract.snapshot import SnapshotInfo
 
 
@@ -12,7 +12,7 @@ def boottime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-class FakeCamera(FakeServer):
+class FakeCamera(FakeHttpServer):
     def __init__(self, port: int = 0) -> None:
         self.size = 2000
         self.served = 0

@@ -29,7 +29,7 @@ class Answer:
     drop: bool = False
 
 
-class FakeServer:
+class FakeHttpServer:
     """Subclasses say what `answer` returns; it runs in a thread of the request's own."""
 
     def __init__(self, port: int = 0) -> None:

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fake_plain_cloud import FakePlainCloud
 from PIL import Image
-from plain_client import PlainClient
 
 from emulation.cloud_api import CloudApi
 from emulation.console import LogFiles
 from emulation.ports import hold_port
 from emulation.stack import Cloud, Device
 from emulation.wait import until
+from tests.conformance.fake_plain_cloud import FakePlainCloud
+from tests.conformance.fake_plain_device import FakePlainDevice
 
 RECEIPT = {"record_id", "device_id", "captured_at", "ingested_at", "evaluation_status", "state", "score", "reason"}
 RECEIPT |= {"evaluated_at", "image_stored", "thumbnail_stored"}
@@ -45,7 +45,7 @@ async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
 
 
 async def test_a_plain_client_is_served_by_our_cloud(cloud: Cloud) -> None:
-    client = PlainClient(cloud.url, "OLD-1", jpeg())
+    client = FakePlainDevice(cloud.url, "OLD-1", jpeg())
     running = asyncio.create_task(client.run(3))
     async with CloudApi(cloud.url) as api:
         try:

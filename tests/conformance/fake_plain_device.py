@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 
-class PlainClient:
+class FakePlainDevice:
     """Handles `count` captures, then returns the record ids by trigger id."""
 
     def __init__(self, url: str, device_id: str, jpeg: bytes) -> None:
