@@ -1,6 +1,7 @@
 """A command in Redis becomes a picture at the cloud, or a reason."""
 
 import json
+from typing import Any
 
 from tests.fakes.fake_camera import FakeCamera, boottime
 from tests.fakes.fake_cloud import FakeCloud
