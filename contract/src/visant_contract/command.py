@@ -63,7 +63,7 @@ Command = CaptureCommand | UpdateConfigCommand | UnknownCommand
 Message = Connected | Ping | Command | UnknownEvent
 
 _EVENTS: dict[str, type[Connected] | type[Ping]] = {"connected": Connected, "ping": Ping}
-_COMMANDS: dict[str, type[CaptureCommand] | type[UpdateConfigCommand]] = {
+_COMMANDS: dict[str, type[BaseModel]] = {
     "capture": CaptureCommand,
     "update_config": UpdateConfigCommand,
 }

@@ -37,6 +37,10 @@ class Deadline(BaseModel):
     boottime: float
 
 
+CommandKind = Literal["capture", "update_config", "unknown"]
+"""What the uploader does with a command; `unknown`: it answers."""
+
+
 class CommandEntry(BaseModel):
     """One admitted command."""
 
@@ -46,7 +50,7 @@ class CommandEntry(BaseModel):
     """The cloud's own id, or the API_URL where a plain cloud names none."""
     plain: bool
     """The cloud named no cloud_id: it replays nothing and knows no outcomes."""
-    kind: Literal["capture", "update_config", "unknown"]
+    kind: CommandKind
     cmd: str
     """The word the cloud used."""
     trigger_id: str | None

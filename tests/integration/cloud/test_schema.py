@@ -4,13 +4,25 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
 
 from visant_cloud.settings import database_url as engine_url
 from visant_cloud.store.database import Database
 from visant_cloud.store.schema import HEAD, MIGRATIONS, migrate
 from visant_cloud.store.tables import metadata
+
+FIRST_ROWS = {
+    "devices (device_id, created_at, active, old_client, token_revoked)": "'D1', '2026-11-22 12:00', true, true, false",
+    "triggers (device_id, trigger_id, kind, type, status, provisional, created_at, history)": "'D1', 't', 'capture', "
+    "'manual', 'executed', false, '2026-11-22 12:00', '[]'",
+    "captures (record_id, device_id, trigger_id, captured_at, received_at, bytes, width, height, sha256, thumbnail, "
+    "metadata)": "'r', 'D1', 't', '2026-11-22 12:00', '2026-11-22 12:00', 1, 1, 1, 'x', false, '{}'",
+}
+"""Rows as the first release wrote them."""
 
 
 async def test_the_migrations_make_the_schema_that_the_code_uses(start: Any) -> None:
@@ -32,6 +44,28 @@ def test_every_table_names_its_organisation() -> None:
 def test_the_newest_migration_is_the_one_that_a_start_looks_for() -> None:
     versions = sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("*.py"))
     assert versions[-1] == HEAD
+
+
+async def test_an_old_database_with_rows_is_brought_to_the_newest_schema(tmp_path: Path, database_url: Any) -> None:
+    """A column that may not be null and has no default fits an empty table only."""
+    url = f"sqlite+aiosqlite:///{tmp_path / 'c.db'}" if database_url is None else engine_url(database_url)
+    database = Database(url)
+
+    def first_schema(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+
+    async with database.writing() as connection:
+        await connection.run_sync(first_schema)
+        for table, values in FIRST_ROWS.items():
+            await connection.execute(text(f"INSERT INTO {table} VALUES ({values})"))
+    await migrate(database)
+    async with database.reading() as connection:
+        for name in ("devices", "triggers", "captures"):
+            assert (await connection.execute(text(f"SELECT count(*) FROM {name}"))).scalar() == 1, name
+    await database.close()
 
 
 async def test_two_processes_that_migrate_at_once_agree_on_one_cloud_id(tmp_path: Path, database_url: Any) -> None:

@@ -3,14 +3,17 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visant_cloud.commands.event_stream import event
+from visant_cloud.commands.event_stream import command, event
 from visant_cloud.commands.hub import CommandHub
 from visant_cloud.commands.scheduler import catch_up, first_firing
 from visant_cloud.store.devices import Device
+from visant_cloud.store.triggers import Kind, Trigger
 from visant_contract.command import CaptureCommand, parse_message
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -42,6 +45,14 @@ def test_an_event_is_one_data_line_that_reads_back_whatever_the_trigger_is_calle
     assert "\r" not in text
     message = parse_message(lines[1].removeprefix("data: "))
     assert isinstance(message, CaptureCommand) and message.trigger_id == trigger_id
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_a_trigger_of_each_kind_is_sent_as_the_command_of_that_name(kind: Kind) -> None:
+    empty: dict[str, Any] = dict.fromkeys(Trigger.__dataclass_fields__)
+    row = Trigger(**{**empty, "seq": 7, "trigger_id": "t", "kind": kind, "type": "manual"})
+    sent = parse_message(command(row).decode().partition("data: ")[2])
+    assert getattr(sent, "cmd", None) == kind
 
 
 async def test_a_nudge_between_two_waits_is_not_lost() -> None:

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from visant_connector.cloud_clock import CloudClock
 from visant_contract.command import CaptureCommand, Command, UnknownCommand, UpdateConfigCommand
 from visant_contract.errors import BrokenMessage
 from visant_contract.ids import trigger_key
-from visant_contract.stream import CommandEntry, Deadline
+from visant_contract.stream import CommandEntry, CommandKind, Deadline
 from visant_runtime.clock import Moment
 
 
@@ -86,7 +85,7 @@ def admittable(
     return Admittable(entry, from_the_cloud)
 
 
-def _kind(command: Command | BrokenMessage) -> Literal["capture", "update_config", "unknown"]:
+def _kind(command: Command | BrokenMessage) -> CommandKind:
     match command:  # without a last resort: mypy names the command that is missing here
         case CaptureCommand():
             return "capture"
