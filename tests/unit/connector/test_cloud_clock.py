@@ -77,3 +77,56 @@ def test_words_that_are_a_little_late_do_not_stray() -> None:
     clock.heard(TRUE + 10, 10.0)
     clock.heard(TRUE + 20 - STRAYED + 1, 20.0)
     assert not clock.strayed()
+
+
+@pytest.mark.parametrize(("age", "offset"), [(600.0, 0.0), (600.1, -3.0)])
+def test_a_word_counts_for_ten_minutes(age: float, offset: float) -> None:
+    clock = CloudClock()
+    clock.heard(TRUE + 10, 10.0)
+    clock.heard(TRUE + 10 + age - 3, 10 + age)
+    assert clock.offset == pytest.approx(TRUE + offset)
+
+
+def test_all_words_that_are_too_old_go_at_once() -> None:
+    clock = CloudClock()
+    clock.heard(TRUE + 10, 10.0)
+    clock.heard(TRUE + 20 - 0.5, 20.0)
+    clock.heard(TRUE + 1000 - 3, 1000.0)
+    assert clock.offset == pytest.approx(TRUE - 3)
+
+
+def test_sixty_four_words_are_kept() -> None:
+    clock = CloudClock()
+    clock.heard(TRUE, 0.0)
+    for n in range(63):
+        clock.heard(TRUE - 5, float(n) / 1000)
+    assert clock.offset == pytest.approx(TRUE)
+    clock.heard(TRUE - 5, 1.0)
+    assert clock.offset == pytest.approx(TRUE - 5)
+
+
+@pytest.mark.parametrize(("lag", "strayed"), [(0.0, False), (29.0, False), (30.0, False), (30.5, True)])
+def test_half_a_minute_of_lag_is_more_than_a_healthy_stream_shows(lag: float, strayed: bool) -> None:
+    clock = CloudClock()
+    clock.heard(1024.0, 0.0)
+    clock.heard(1024.0 + 20, 20.0)
+    clock.heard(1024.0 + 40 - lag, 40.0)
+    assert clock.strayed() is strayed
+    clock.heard(1024.0 + 60, 60.0)
+    assert not clock.strayed(), "the newest word counts"
+
+
+@pytest.mark.parametrize(("too_large", "kept"), [(0.0, True), (1.0, True), (1.5, False), (3600.0, False)])
+def test_an_answer_disproves_an_offset_that_is_more_than_a_second_too_large(too_large: float, kept: bool) -> None:
+    """The cloud wrote its answer after it was asked: its clock cannot have shown more than that."""
+    clock = CloudClock()
+    clock.heard(1024.0 + too_large, 0.0)
+    clock.answered(1024.0 + 100, asked=100.0, arrived=102.0)
+    assert clock.offset == (1024.0 + too_large if kept else 1022.0)
+
+
+def test_an_answer_leaves_memory_bounded() -> None:
+    clock = CloudClock()
+    for n in range(3 * SAMPLES):
+        clock.answered(TRUE + n / 1000, asked=n / 1000, arrived=n / 1000)
+    assert len(clock._samples) == SAMPLES
