@@ -164,7 +164,7 @@ def test_a_version_is_at_most_64_characters_long_because_it_becomes_a_path() -> 
 
 
 def test_what_is_no_version_has_no_order() -> None:
-    with pytest.raises(ValueError, match="'1.2' is not a version"):
+    with pytest.raises(ValueError, match=r"'1\.2' is not a version"):
         order("1.2")
 
 

@@ -51,7 +51,7 @@ def test_waits_grow_with_each_failure_and_begin_anew_after_a_success() -> None:
 
 def test_waits_double_from_one_second_and_begin_anew_after_a_receipt_or_a_confirmed_stream() -> None:
     pace = DeliveryPace(Longest())
-    for well_again in (pace.went_well, pace.wake):
+    for well_again in (pace.went_well, pace.wake, pace.went_well):
         assert [pace.failed(Retryable("x"), now=0) for _ in range(10)] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]
         well_again()
         assert pace.next_due() == 0

@@ -177,6 +177,7 @@ def test_a_header_of_64_kib_fits_and_is_found_from_both_ends_and_a_longer_one_is
 
 
 def test_a_header_is_a_fact_and_cannot_be_changed(make) -> None:
+    assert (make.report().body_bytes, make.report().body_sha256) == (0, ""), "until it is written"
     header = decode(written(make.report(), b"")).header
     with pytest.raises(ValidationError):
         header.trigger_id = "another"
