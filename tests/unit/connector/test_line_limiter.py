@@ -97,6 +97,12 @@ def test_a_line_that_was_left_out_ends_no_event() -> None:
     assert dropped == ["longer than 1000 bytes"] * 2
 
 
+def test_a_line_that_was_left_out_takes_no_room_of_its_event() -> None:
+    lines, dropped = read([b"x" * 100 + b"\n", b"z" * 900, b"z" * 200 + b"\n", b"y" * 900 + b"\n", b"\n"])
+    assert lines == [b"x" * 100 + b"\n", b"y" * 900 + b"\n", b"\n"]
+    assert dropped == ["longer than 1000 bytes"]
+
+
 def test_a_line_end_that_the_network_cuts_in_two_is_one_line_end() -> None:
     assert read([b"a\r", b"\nb\r", b"\n"]) == ([b"a\n", b"b\n"], [])
     assert read([b"a\r", b"\n\nb\n"]) == ([b"a\n", b"\n", b"b\n"], [])
