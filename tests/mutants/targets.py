@@ -52,7 +52,7 @@ TARGETS = (
     Target("visant_camera.jpeg", ("camera/test_jpeg.py",)),
     Target("visant_camera.control_values", ("camera/test_control_values.py",)),
     Target("visant_camera.drivers.opencv.process.stream_clock", ("camera/test_stream_clock.py",)),
-    Target("visant_camera.latest_frame", ("camera/test_snapshots.py",)),
+    Target("visant_camera.latest_frame", ("camera/test_latest_frame.py",)),
     Target("visant_runtime.backoff", ("runtime/test_backoff.py",)),
     Target("visant_runtime.log_throttle", ("runtime/test_log_throttle.py",)),
 )

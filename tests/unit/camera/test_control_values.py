@@ -107,3 +107,98 @@ def test_kept_controls_are_set_again_after_each_open(
     driver.present = True
     rig.until("ok")
     assert driver.history == [("brightness", 9)] * 2
+
+
+SHARPNESS = Control("sharpness", "integer", 1, 9, 2, 3, 3)
+CARELESS = Control("gain", "integer", 0, 10, 0, 0, 0)
+"""A driver that names no step."""
+
+
+@pytest.mark.parametrize(
+    ("control", "allowed", "refused"),
+    [
+        (BRIGHTNESS, [-64, -63, 0, 63, 64], [-65, 65]),
+        (ZOOM, [100, 110, 490, 500], [90, 101, 109, 495, 510]),
+        (SHARPNESS, [1, 3, 9], [-1, 0, 2, 8, 10, 11]),  # steps are counted from the least value
+        (CARELESS, [0, 1, 2, 9, 10], [-1, 11]),
+        (EXPOSURE, [1, 3], [0, 2, 4]),  # of a menu only its entries, whatever its range
+    ],
+    ids=lambda value: value.name if isinstance(value, Control) else "",
+)
+def test_the_range_of_a_control_and_its_steps(control: Control, allowed: list[int], refused: list[int]) -> None:
+    for value in allowed:
+        assert check({control.name: value}, [control]) == {control.name: value}
+    for value in refused:
+        with pytest.raises(NotAllowed):
+            check({control.name: value}, [control])
+
+
+@pytest.mark.parametrize(
+    ("wish", "controls", "said"),
+    [
+        ({"brightness": 65}, ALL, "brightness=65: it must be from -64 to 64"),
+        ({"sharpness": 2}, [SHARPNESS], "sharpness=2: it must be from 1 to 9 in steps of 2"),
+        ({"gain": 11}, [CARELESS], "gain=11: it must be from 0 to 10"),
+        ({"gain": 1}, [], "gain: the camera has no such control; it has none"),
+    ],
+)
+def test_a_refusal_names_the_range_and_its_steps_where_there_are_any(
+    wish: dict[str, int], controls: list[Control], said: str
+) -> None:
+    with pytest.raises(NotAllowed) as caught:
+        check(wish, controls)
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"gain": 1, "focus": "x", "zoom": []}', "focus: it must be a whole number, true, false or null"),
+        (b"[1]", 'the body must be one JSON object, like {"brightness": 10}'),
+        (b"{", 'the body must be one JSON object, like {"brightness": 10}'),
+    ],
+)
+def test_a_body_is_refused_with_the_first_name_that_is_wrong(body: bytes, said: str) -> None:
+    with pytest.raises(NotAllowed) as caught:
+        read_wish(body)
+    assert str(caught.value) == said
+
+
+def test_truth_values_become_the_numbers_that_a_driver_takes() -> None:
+    found = read_wish(b'{"focus": true, "hdr": false, "gain": 7}')
+    assert [type(value) for value in found.values()] == [int, int, int]
+
+
+def test_numbers_keep_their_order_behind_the_modes_and_unknown_names_go_with_the_modes() -> None:
+    wish = {"zoom_absolute": 100, "brightness": 1, "unknown": 2, "auto_exposure": 1}
+    assert [name for name, _ in in_order(wish, ALL)] == ["unknown", "auto_exposure", "zoom_absolute", "brightness"]
+
+
+def test_the_file_is_small_and_can_be_read_by_a_person(tmp_path: Path) -> None:
+    saved = SavedValues(tmp_path / "missing" / "state")
+    assert saved.update("C920", {"brightness": 1}) is True
+    assert saved.update("C920", {"gain": None}) is True
+    written = (tmp_path / "missing" / "state" / "controls.json").read_text()
+    assert written == '{\n "C920": {\n  "brightness": 1\n }\n}'
+
+
+def test_what_was_chosen_cannot_be_changed_from_outside(tmp_path: Path) -> None:
+    saved = SavedValues(tmp_path)
+    saved.update("C920", {"brightness": 1})
+    saved.of("C920")["brightness"] = 2
+    assert saved.of("C920") == {"brightness": 1}
+
+
+def test_a_file_that_cannot_be_read_is_said_and_nothing_is_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "controls.json").mkdir()
+    assert SavedValues(tmp_path).of("C920") == {}
+    said = capsys.readouterr().out
+    assert said.count("saved controls are ignored") == 1
+    assert "Is a directory" in said
+
+
+def test_a_first_start_says_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert SavedValues(tmp_path).of("C920") == {}
+    assert capsys.readouterr().out == ""

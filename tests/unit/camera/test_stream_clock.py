@@ -44,3 +44,27 @@ def test_timestamps_that_run_back_start_anew() -> None:
     clock = StreamClock()
     clock.exposed(500.0, 100.0)
     assert clock.exposed(0.0, 101.0) == 101.0
+
+
+@pytest.mark.parametrize(("seconds", "stamp"), [(29.0, 129.0), (30.0, 130.0), (59.0, 159.0), (60.0, 160.5)])
+def test_the_smallest_delay_is_remembered_for_one_to_two_half_minutes(seconds, stamp):
+    """Counted in windows of 30 s, the older of which is dropped: by then the camera's clock has drifted by 3 ms."""
+    clock = StreamClock()
+    clock.exposed(0.0, 100.0)
+    for second in range(1, int(seconds)):
+        clock.exposed(float(second), 100.5 + second)
+    assert clock.exposed(seconds, 100.5 + seconds) == stamp
+
+
+def test_frames_with_the_same_timestamp_are_one_moment():
+    clock = StreamClock()
+    clock.exposed(5.0, 50.0)
+    assert clock.exposed(5.0, 53.0) == 50.0
+
+
+def test_timestamps_that_run_back_forget_both_windows():
+    clock = StreamClock()
+    for second in range(40):
+        clock.exposed(500.0 + second, 100.0 + second)
+    assert clock.exposed(0.0, 140.0) == 140.0
+    assert clock.exposed(1.0, 143.0) == 141.0

@@ -123,3 +123,56 @@ def test_a_broken_command_with_a_trigger_says_why_it_is_broken() -> None:
 @pytest.mark.parametrize("command", [UnknownCommand(cmd="dance"), BrokenMessage("no JSON")])
 def test_what_names_no_trigger_and_cannot_be_followed_is_left_out(command: UnknownCommand | BrokenMessage) -> None:
     assert admittable(command, SCOPE, moment(), knowing(), TTL) is None
+
+
+def test_a_command_issued_just_now_or_later_lives_its_five_minutes() -> None:
+    for later, until in ((-0.5, 1299.5), (0.0, 1300.0), (0.5, 1300.0)):
+        assert deadline(None, CLOUD_NOW + timedelta(seconds=later), moment(), knowing(), TTL) == (until, True)
+
+
+def test_expires_at_counts_before_issued_at() -> None:
+    issued, expires = CLOUD_NOW - timedelta(seconds=100), CLOUD_NOW + timedelta(seconds=900)
+    assert deadline(expires, issued, moment(), knowing(), TTL) == (1900.0, True)
+    assert deadline(expires, issued, moment(), CloudClock(), TTL) == (1300.0, False)
+
+
+def test_expires_at_by_the_pis_own_clock_may_lie_in_the_past() -> None:
+    expires = CLOUD_NOW - timedelta(seconds=60)
+    assert deadline(expires, None, moment(synchronised=True), CloudClock(), TTL) == (940.0, True)
+
+
+@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize("synchronised", [True, False])
+def test_an_entry_remembers_cloud_and_clocks_of_its_admission(plain: bool, synchronised: bool) -> None:
+    now = moment(wall=CLOUD_NOW + timedelta(days=1), synchronised=synchronised)
+    found = admittable(CaptureCommand(trigger_id="t"), Scope("cloud-1", plain), now, knowing(), TTL)
+    assert found is not None
+    entry = found.entry
+    assert (entry.plain, entry.admitted_wall, entry.admitted_synchronised) == (plain, now.wall, synchronised)
+    assert (entry.deadline.boottime, found.from_the_cloud) == (1300.0, False)
+    assert (entry.trigger_type, entry.config, entry.broken) == ("manual", None, None)
+
+
+@pytest.mark.parametrize("kind", [CaptureCommand, UnknownCommand])
+def test_expires_at_of_a_command_with_a_trigger_is_its_deadline(
+    kind: type[CaptureCommand] | type[UnknownCommand],
+) -> None:
+    command = kind(cmd="capture", trigger_id="t", expires_at=CLOUD_NOW + timedelta(seconds=60))
+    found = admittable(command, SCOPE, moment(), knowing(), TTL)
+    assert found is not None
+    assert (found.entry.deadline.boottime, found.from_the_cloud) == (1060.0, True)
+    assert found.entry.expires_at == command.expires_at
+
+
+def test_settings_with_a_trigger_are_remembered_so_that_a_replay_does_not_set_them_again() -> None:
+    found = admittable(UpdateConfigCommand(trigger_id="t", config={"a": 1}), SCOPE, moment(), knowing(), TTL)
+    assert found is not None
+    assert found.key is not None
+    assert (found.entry.cmd, found.entry.issued_at, found.entry.expires_at) == ("update_config", None, None)
+    assert (found.entry.deadline.boottime, found.from_the_cloud) == (1300.0, False)
+
+
+def test_a_broken_command_without_a_word_for_it_is_answered_too() -> None:
+    found = admittable(BrokenMessage("no word", trigger_id="t"), SCOPE, moment(), knowing(), TTL)
+    assert found is not None
+    assert (found.entry.cmd, found.entry.config, found.entry.trigger_type) == ("", None, "manual")

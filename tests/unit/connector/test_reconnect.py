@@ -4,19 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.chance import Longest, Shortest
 from visant_connector.reconnect import (
     AT_ONCE,
     CAP,
     RETRY_AFTER_CAP,
+    STEADY,
     Reconnect,
     refused_wait,
     silence_limit,
 )
-
-
-class Longest(Random):
-    def uniform(self, a: float, b: float) -> float:
-        return b
 
 
 def waits(policy: Reconnect, count: int) -> list[float]:
@@ -28,7 +25,15 @@ def waits(policy: Reconnect, count: int) -> list[float]:
 
 
 def test_the_first_attempt_comes_within_a_second_and_the_others_double_up_to_the_cap() -> None:
-    assert waits(Reconnect(delay=5.0), 6) == [AT_ONCE, 5.0, 10.0, 20.0, CAP, CAP]
+    assert waits(Reconnect(delay=5.0), 6) == [AT_ONCE, 5.0, 10.0, 20.0, CAP, CAP] == [1, 5, 10, 20, 30, 30]
+
+
+def test_a_wait_may_be_as_short_as_nothing_so_that_a_fleet_spreads_over_all_of_it() -> None:
+    assert [Reconnect(5.0, attempt).wait(Shortest()) for attempt in range(5)] == [0.0] * 5
+
+
+def test_a_stream_counts_as_steady_after_half_a_minute() -> None:
+    assert STEADY == 30
 
 
 def test_a_steady_stream_starts_the_count_anew() -> None:
@@ -66,3 +71,18 @@ def test_silence_is_judged_by_the_pings_that_were_promised() -> None:
     assert silence_limit(70.0, None) == 70.0
     assert silence_limit(70.0, 20.0) == 40.0
     assert silence_limit(70.0, 100.0) == 200.0
+
+
+@pytest.mark.parametrize(
+    ("asked", "added"), [(-5.0, 0.0), (0.0, 0.0), (0.5, 0.5), (299.0, 299.0), (300.0, 300.0), (301.0, 300.0)]
+)
+@pytest.mark.parametrize("attempt", [0, 3])
+def test_what_the_cloud_asks_for_comes_on_top_up_to_five_minutes(attempt: int, asked: float, added: float) -> None:
+    """On top of the spread: else the fleet that was sent away comes back in one instant."""
+    policy = Reconnect(5.0, attempt)
+    for dice in (Shortest(), Longest()):
+        assert policy.wait(dice, retry_after=asked) == policy.wait(dice) + added
+
+
+def test_a_refused_device_asks_each_minute_and_up_to_five_seconds_later() -> None:
+    assert (refused_wait(Shortest()), refused_wait(Longest())) == (60.0, 65.0)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.chance import Longest, Shortest
 from visant_runtime.backoff import full_jitter, retry_after
 
 
@@ -35,3 +36,19 @@ def test_retry_after_is_read_in_seconds_and_in_no_other_form(value: str | None, 
 @given(st.text(max_size=30))
 def test_whatever_stands_in_retry_after_is_a_wait_or_none(value: str) -> None:
     assert (retry_after(value) or 0.0) >= 0.0
+
+
+@pytest.mark.parametrize(
+    ("attempt", "most"), [(0, 5.0), (1, 10.0), (2, 20.0), (3, 30.0), (62, 30.0), (64, 30.0), (10**9, 30.0)]
+)
+def test_the_longest_wait_doubles_up_to_its_cap_and_the_shortest_is_none(attempt: int, most: float) -> None:
+    assert full_jitter(attempt, base=5.0, cap=30.0, rng=Longest()) == most
+    assert full_jitter(attempt, base=5.0, cap=30.0, rng=Shortest()) == 0.0
+
+
+def test_a_base_above_the_cap_is_cut_at_once() -> None:
+    assert full_jitter(0, base=60.0, cap=30.0, rng=Longest()) == 30.0
+
+
+def test_no_number_of_attempts_is_too_large_for_a_float() -> None:
+    assert full_jitter(10**9, base=3600.0, cap=1e300, rng=Longest()) < 1e300

@@ -19,3 +19,20 @@ def test_the_end_is_only_news_where_something_was_said() -> None:
     assert repeats.over()
     assert not repeats.over()
     assert repeats.again("gone") == 1
+
+
+def test_what_is_said_tells_how_often_it_came() -> None:
+    repeats = LogThrottle()
+    said = [repeats.again("gone") for _ in range(200)]
+    assert [one for one in said if one is not None] == [1, 10, 100, 200]
+    repeats.again("refused")
+    assert [repeats.again("gone") for _ in range(3)] == [1, None, None]
+
+
+def test_after_the_end_the_count_begins_anew() -> None:
+    repeats = LogThrottle()
+    for _ in range(9):
+        repeats.again("gone")
+    assert repeats.over() is True
+    assert repeats.over() is False
+    assert [repeats.again("gone") for _ in range(10)] == [1, *[None] * 8, 10]

@@ -79,9 +79,93 @@ def test_a_partial_rollout_needs_a_device_id() -> None:
         takes_part("", "1.2.0", 50)
 
 
+def some_device(percent: int, version: str = "1.2.0") -> tuple[str, str]:
+    """(the last device that `percent` of the fleet takes in, the first one that it leaves out)."""
+    devices = [f"PI-{number}" for number in range(2000)]
+    inside = next(one for one in devices if bucket(one, version) == percent - 1)
+    outside = next(one for one in devices if bucket(one, version) == percent)
+    return inside, outside
+
+
+def test_a_device_outside_of_the_rollout_waits_unless_a_person_asked_for_the_release() -> None:
+    inside, outside = some_device(30)
+    partly = release(rollout_percent=30)
+    assert decide(partly, None, Settings(device_id=inside)) is None
+    assert decide(partly, release(version="1.1.0"), Settings(device_id=inside)) is None
+    assert "30 % of the fleet" in str(decide(partly, None, Settings(device_id=outside)))
+    assert decide(partly, None, Settings(device_id=outside), force=True) is None
+    assert decide(partly, None, Settings(device_id=outside), by_hand=True) is None
+    assert decide(partly, None, Settings(device_id=outside, pin="1.2.0")) is None
+
+
+def test_each_percent_is_a_hundredth_of_the_fleet() -> None:
+    devices = [f"PI-{number}" for number in range(2000)]
+    assert {bucket(one, "1.2.0") for one in devices} == set(range(100))
+    for percent in (1, 50, 99):
+        inside, outside = some_device(percent)
+        assert takes_part(inside, "1.2.0", percent)
+        assert not takes_part(outside, "1.2.0", percent)
+
+
+def test_a_device_keeps_its_place_in_the_rollout_over_updates_of_the_updater() -> None:
+    assert [bucket(f"PI-{number}", "1.2.0") for number in range(5)] == [48, 28, 44, 29, 89]
+
+
+def test_the_whole_fleet_needs_no_device_id() -> None:
+    assert takes_part("", "1.2.0", 100)
+    with pytest.raises(Misconfigured, match="DEVICE_ID"):
+        takes_part("", "1.2.0", 99)
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_a_pin_to_what_runs_is_up_to_date_and_a_pin_keeps_quarantine(by_hand: bool) -> None:
+    pinned = Settings(device_id="PI", pin="1.2.0")
+    assert "up to date" in str(decide(release(), release(), pinned, by_hand=by_hand))
+    assert "quarantine" in str(decide(release(), None, pinned, quarantined=("1.2.0",), by_hand=by_hand))
+
+
+def test_by_hand_goes_past_the_pin_and_not_back() -> None:
+    with pytest.raises(Refused, match="older"):
+        decide(release(version="1.1.0"), release(), by_hand=True)
+    assert decide(release(), release(version="1.1.0"), Settings(pin="1.1.0"), by_hand=True) is None
+
+
+def test_force_does_not_go_past_the_pin() -> None:
+    with pytest.raises(Refused, match="UPDATE_PIN"):
+        decide(release(), release(version="1.1.0"), Settings(pin="1.1.0"), force=True)
+
+
+def test_the_newest_version_is_taken_where_another_one_is_in_quarantine() -> None:
+    assert decide(release(), release(version="1.1.0"), quarantined=("1.1.1",)) is None
+
+
 def test_versions_are_ordered_by_number_and_a_beta_comes_before_its_release() -> None:
     right = ["1.2.0-alpha", "1.2.0-beta.2", "1.2.0-beta.10", "1.2.0", "1.10.0", "2.0.0-1", "2.0.0"]
     assert sorted(reversed(right), key=order) == right
+
+
+def test_the_order_of_versions_is_that_of_semver_org() -> None:
+    """The chain that https://semver.org/#spec-item-11 gives as its example, and its rule on numbers."""
+    chain = ["1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11"]
+    chain += ["1.0.0-rc.1", "1.0.0", "1.0.1-9", "1.0.1-10", "1.0.1-1a", "1.0.1", "1.1.0", "2.0.0", "10.0.0"]
+    assert sorted(reversed(chain), key=order) == chain
+    assert order("1.2.3") == order("1.2.3")
+
+
+@pytest.mark.parametrize(
+    "text", ["0.0.0", "1.2.3", "10.20.30", "1.2.3-beta.1", "1.2.3-1", "1.2.3-0a.b", "1.2.3-" + "x" * 58]
+)
+def test_text_that_is_a_version(text: str) -> None:
+    assert is_version(text)
+
+
+def test_a_version_is_at_most_64_characters_long_because_it_becomes_a_path() -> None:
+    assert not is_version("1.2.3-" + "x" * 59)
+
+
+def test_what_is_no_version_has_no_order() -> None:
+    with pytest.raises(ValueError, match=r"'1\.2' is not a version"):
+        order("1.2")
 
 
 @pytest.mark.parametrize("text", ["", "1.2", "v1.2.0", "1.2.0/..", "../1.2.0", "1.2.0-", "1.2.0 ", "1.2.0\n", "x" * 99])

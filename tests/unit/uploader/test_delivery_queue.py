@@ -89,6 +89,111 @@ def test_a_look_into_the_folder_does_not_forget_what_came_meanwhile() -> None:
     assert drained(queue) == ["meanwhile", "a"]
 
 
+@pytest.mark.parametrize(("waited", "fresh"), [(0.0, True), (59.9, True), (60.0, False), (3600.0, False)])
+def test_what_is_new_goes_before_all_others_for_sixty_seconds_and_takes_no_turn(waited: float, fresh: bool) -> None:
+    queue = DeliveryQueue()
+    queue.fill([(1, "oldest"), (2, "older")])
+    queue.add("first", now=100.0)
+    queue.add("second", now=100.0)
+    by_turns = ["second", "oldest", "first", "older"]
+    new_first = ["second", "first", "older", "oldest"]  # the newest's turn was not used up
+    assert drained(queue, now=100.0 + waited) == (new_first if fresh else by_turns)
+
+
+def test_what_was_tried_once_is_new_no_more() -> None:
+    """Else one that fails again and again, within its minute, would keep all others waiting."""
+    queue = DeliveryQueue()
+    queue.fill([(1, "oldest"), (2, "older")])
+    queue.add("new", now=0.0)
+    assert queue.pop(0.0) == "new"
+    queue.later("new", until=1.0)
+    assert queue.pop(1.0) == "new"  # as the newest
+    queue.later("new", until=2.0)
+    assert queue.pop(1.0) == "older"
+    assert queue.pop(2.0) == "oldest"
+    assert queue.pop(2.0) == "new"
+
+
+def test_what_waited_keeps_its_place_by_age() -> None:
+    queue = DeliveryQueue()
+    queue.fill([(1, "a"), (2, "b")])
+    queue.add("c", now=0.0)
+    queue.add("d", now=0.0)
+    assert [queue.pop(0.0) for _ in range(3)] == ["d", "c", "b"]
+    for name in ("b", "d", "c"):
+        queue.later(name, until=5.0)
+    assert drained(queue, now=5.0) == ["d", "a", "c", "b"]
+
+
+def test_after_waking_newest_and_oldest_go_by_turns_again() -> None:
+    queue = DeliveryQueue()
+    queue.fill([(number, f"n{number}") for number in range(4)])
+    for wait in (1.0, 4.0, 2.0, 3.0):
+        queue.later(str(queue.pop(0.0)), until=wait)
+    queue.wake()
+    assert drained(queue) == ["n3", "n0", "n2", "n1"]
+
+
+def test_pictures_of_another_folder_are_older_than_what_came_meanwhile() -> None:
+    queue = DeliveryQueue()
+    queue.add("meanwhile", now=0.0)
+    queue.fill([(7, "b"), (5, "a")])
+    assert drained(queue, now=FRESH) == ["meanwhile", "a", "b"]
+
+
+def test_what_ended_before_its_turn_is_passed_over() -> None:
+    queue = DeliveryQueue()
+    for name in ("a", "b", "c"):
+        queue.add(name, now=0.0)
+    assert queue.pop(0.0) == "c"
+    queue.later("c", until=1.0)
+    queue.done("b")
+    queue.done("c")
+    assert drained(queue, now=1.0) == ["a"]
+
+
+def test_what_ended_while_it_waited_does_not_come_back_by_waking() -> None:
+    queue = DeliveryQueue()
+    queue.fill([(1, "a"), (2, "b")])
+    queue.later(str(queue.pop(0.0)), until=9.0)
+    queue.done("b")
+    queue.wake()
+    assert drained(queue) == ["a"]
+
+
+def test_what_ended_before_its_turn_is_not_new_when_it_comes_again() -> None:
+    queue = DeliveryQueue()
+    queue.add("again", now=0.0)
+    queue.done("again")
+    queue.fill([(1, "oldest"), (2, "older"), (3, "again")])
+    assert [queue.pop(0.0), queue.pop(0.0)] == ["again", "oldest"]  # by turns
+
+
+def test_a_new_one_that_must_wait_gives_back_no_turn_of_its_first_life() -> None:
+    queue = DeliveryQueue()
+    queue.fill([(1, "oldest"), (2, "older"), (3, "again")])
+    assert queue.pop(0.0) == "again"
+    queue.done("again")
+    queue.add("again", now=0.0)
+    assert queue.pop(0.0) == "again"
+    queue.later("again", until=9.0)
+    assert queue.pop(0.0) == "oldest"
+
+
+def test_it_tells_what_it_knows_and_when_to_ask_again() -> None:
+    queue = DeliveryQueue()
+    assert (len(queue), "a" in queue, queue.next_due(3.0)) == (0, False, None)
+    queue.add("a", now=3.0)
+    queue.add("a", now=3.0)  # a second word on the same file
+    assert (len(queue), "a" in queue, queue.next_due(3.0)) == (1, True, 3.0)
+    assert queue.pop(3.0) == "a"
+    assert ("a" in queue, queue.next_due(3.0)) == (True, None)
+    queue.later("a", until=7.5)
+    assert queue.next_due(3.0) == 7.5
+    queue.clear()
+    assert (len(queue), "a" in queue, queue.next_due(9.0), queue.pop(9.0)) == (0, False, None, None)
+
+
 class Model(RuleBasedStateMachine):
     """Against a plain set: nothing is lost, nothing is handed out twice at once."""
 

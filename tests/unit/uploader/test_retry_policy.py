@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.chance import Longest, Shortest
 from visant_contract.errors import Misconfigured, Rejected, Retryable
 from visant_uploader.delivery.retry_policy import BACKOFF_CAP, RETRY_AFTER_CAP, item_pause, pause, verdict
 
@@ -75,3 +76,67 @@ def test_attempts_never_run_out_and_waits_grow() -> None:
     rng = Random(1)
     mean = [sum(item_pause(attempt, rng) for _ in range(300)) / 300 for attempt in (0, 3, 6, 30)]
     assert mean == sorted(mean) and mean[-1] > 100
+
+
+FIVE_MINUTES = 300.0
+AN_HOUR = 3600.0
+
+
+@pytest.mark.parametrize(
+    ("failure", "least", "most"),
+    [
+        (Misconfigured("http_401", "x"), 60.0, 65.0),  # a person must act: a probe a minute, the fleet not in step
+        (Retryable("x", retry_after=0.0), 0.0, 1.0),
+        (Retryable("x", retry_after=12.0), 12.0, 13.0),  # never sooner than asked for, and the fleet not in step
+    ],
+)
+@pytest.mark.parametrize("attempt", [0, 1, 1000])
+def test_a_probe_and_an_asked_for_wait_do_not_grow(
+    failure: Retryable | Misconfigured, least: float, most: float, attempt: int
+) -> None:
+    assert pause(failure, attempt, Shortest()) == least
+    assert pause(failure, attempt, Longest()) == most
+
+
+@pytest.mark.parametrize(
+    ("attempt", "most"), [(0, 1.0), (1, 2.0), (2, 4.0), (8, 256.0), (9, FIVE_MINUTES), (10**6, FIVE_MINUTES)]
+)
+def test_waits_double_from_a_second_to_five_minutes_with_full_jitter(attempt: int, most: float) -> None:
+    for longest, shortest in [
+        (pause(Retryable("x"), attempt, Longest()), pause(Retryable("x"), attempt, Shortest())),
+        (item_pause(attempt, Longest()), item_pause(attempt, Shortest())),
+    ]:
+        assert (shortest, longest) == (0.0, most)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503, 507])
+@pytest.mark.parametrize(
+    ("asked", "seconds"), [("0", 0.0), ("3599", 3599.0), ("3600", AN_HOUR), ("3601", AN_HOUR), ("31536000", AN_HOUR)]
+)
+def test_a_typing_error_in_retry_after_silences_a_device_for_an_hour_at_most(
+    status: int, asked: str, seconds: float
+) -> None:
+    found = verdict(status, {"retry-after": asked}, b"")
+    assert isinstance(found, Retryable) and found.retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (199, Misconfigured),
+        (200, Retryable),
+        (299, Retryable),
+        (300, Misconfigured),
+        (412, Misconfigured),
+        (499, Misconfigured),
+        (500, Retryable),
+    ],
+)
+def test_where_one_family_of_answers_ends_and_the_next_begins(status: int, kind: type[Exception]) -> None:
+    assert isinstance(verdict(status, {}, b""), kind)
+
+
+def test_what_was_answered_is_kept_short_and_readable() -> None:
+    found = verdict(401, {}, b"\xff" + b"x" * 10_000)
+    assert isinstance(found, Misconfigured) and found.reason == "http_401"
+    assert found.detail == "HTTP 401: \ufffd" + "x" * 299
