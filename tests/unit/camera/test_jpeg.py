@@ -69,41 +69,41 @@ SIZE = b"\x08" + (480).to_bytes(2, "big") + (1280).to_bytes(2, "big")
 
 
 @pytest.mark.parametrize("marker", range(0xC0, 0xD0))
-def test_each_way_of_coding_has_the_size_and_the_tables_among_them_have_none(marker):
+def test_each_way_of_coding_has_the_size_and_the_tables_among_them_have_none(marker: Any) -> None:
     found = size(b"\xff\xd8" + segment(marker, SIZE))
     assert found == (None if marker in (0xC4, 0xC8, 0xCC) else (1280, 480))
 
 
 @pytest.mark.parametrize("marker", [0xBF, 0xDB, 0xE0, 0xFE])
-def test_other_segments_are_no_size_however_they_look(marker):
+def test_other_segments_are_no_size_however_they_look(marker: Any) -> None:
     assert size(b"\xff\xd8" + segment(marker, SIZE)) is None
     assert size(b"\xff\xd8" + segment(marker, SIZE * 60) + segment(0xC0, SIZE)) == (1280, 480)
 
 
 @pytest.mark.parametrize("fill", [0, 1, 2, 5])
-def test_the_size_is_found_behind_segments_of_any_length_and_fill_bytes(fill):
+def test_the_size_is_found_behind_segments_of_any_length_and_fill_bytes(fill: Any) -> None:
     for length in (0, 1, 253, 254, 255, 256, 65533):
         data = b"\xff\xd8" + segment(0xE0, bytes(length)) + b"\xff" * fill + segment(0xC2, SIZE)
         assert size(data) == (1280, 480)
         assert size(data[:-1]) is None, "the width is cut"
 
 
-def test_behind_what_is_no_segment_nothing_is_looked_for():
+def test_behind_what_is_no_segment_nothing_is_looked_for() -> None:
     assert size(b"\xff\xd8" + bytes(20) + segment(0xC0, SIZE)) is None
     assert size(b"\xff\xd8" + segment(0xE0, b"") + b"\0" + segment(0xC0, SIZE)) is None
 
 
 @pytest.mark.parametrize("data", [b"\xff\xd9", b"\xff\xd8", b"abc\xff\xd9", b"\xff\xd8abc"])
-def test_half_of_a_jpeg_is_not_whole(data):
+def test_half_of_a_jpeg_is_not_whole(data: Any) -> None:
     assert not is_whole(data)
 
 
-def test_a_jpeg_is_handed_through_and_one_that_is_made_on_demand_too():
+def test_a_jpeg_is_handed_through_and_one_that_is_made_on_demand_too() -> None:
     assert encode(Frame(b"as it is", "mjpeg", 16, 8, 1, 0.0), 90) == b"as it is"
     assert encode(Frame(lambda: b"made", "mjpeg", 16, 8, 1, 0.0), 90) == b"made"
 
 
-def test_bgr_becomes_a_jpeg_of_the_same_colour_and_size():
+def test_bgr_becomes_a_jpeg_of_the_same_colour_and_size() -> None:
     blue = bytes((255, 0, 0)) * (16 * 8)
     image = Image.open(io.BytesIO(encode(Frame(lambda: blue, "bgr", 16, 8, 1, 0.0), 90)))
     assert (image.format, image.size) == ("JPEG", (16, 8))
@@ -112,7 +112,7 @@ def test_bgr_becomes_a_jpeg_of_the_same_colour_and_size():
     assert max(found[:2]) < 25
 
 
-def test_quality_is_the_jpegs():
+def test_quality_is_the_jpegs() -> None:
     noise = np.random.default_rng(1).integers(0, 256, 64 * 64 * 3, np.uint8).tobytes()
     sizes = [len(encode(Frame(noise, "bgr", 64, 64, 1, 0.0), quality)) for quality in (10, 50, 90)]
     assert sizes == sorted(set(sizes))
@@ -120,13 +120,13 @@ def test_quality_is_the_jpegs():
 
 @pytest.mark.parametrize(("encoding", "bytes_a_pixel"), [("yuyv", 2), ("bgr", 3)])
 @pytest.mark.parametrize("more", [-1, 1])
-def test_a_byte_too_few_or_too_many_is_refused(encoding, bytes_a_pixel, more):
+def test_a_byte_too_few_or_too_many_is_refused(encoding: Any, bytes_a_pixel: Any, more: Any) -> None:
     with pytest.raises(ValueError, match=f"no 16x8 {encoding} frame"):
         encode(Frame(bytes(16 * 8 * bytes_a_pixel + more), encoding, 16, 8, 1, 0.0), 90)
 
 
 @pytest.mark.parametrize(("format", "length"), [("GREY", 32), ("UYVY", 64), ("NV12", 48)])
-def test_each_format_has_its_length(format, length):
+def test_each_format_has_its_length(format: Any, length: Any) -> None:
     assert len(to_bgr(format, bytes(length), 8, 4)) == 8 * 4 * 3
     for wrong in (length - 8, length + 8, length * 2):
         with pytest.raises(ValueError, match="reshape"):

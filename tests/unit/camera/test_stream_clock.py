@@ -1,5 +1,7 @@
 """Exposure times of network frames."""
 
+from typing import Any
+
 import pytest
 
 from visant_camera.drivers.opencv.process.stream_clock import WINDOW, StreamClock
@@ -47,7 +49,7 @@ def test_timestamps_that_run_back_start_anew() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "stamp"), [(29.0, 129.0), (30.0, 130.0), (59.0, 159.0), (60.0, 160.5)])
-def test_the_smallest_delay_is_remembered_for_one_to_two_half_minutes(seconds, stamp):
+def test_the_smallest_delay_is_remembered_for_one_to_two_half_minutes(seconds: Any, stamp: Any) -> None:
     """Counted in windows of 30 s, the older of which is dropped: by then the camera's clock has drifted by 3 ms."""
     clock = StreamClock()
     clock.exposed(0.0, 100.0)
@@ -56,13 +58,13 @@ def test_the_smallest_delay_is_remembered_for_one_to_two_half_minutes(seconds, s
     assert clock.exposed(seconds, 100.5 + seconds) == stamp
 
 
-def test_frames_with_the_same_timestamp_are_one_moment():
+def test_frames_with_the_same_timestamp_are_one_moment() -> None:
     clock = StreamClock()
     clock.exposed(5.0, 50.0)
     assert clock.exposed(5.0, 53.0) == 50.0
 
 
-def test_timestamps_that_run_back_forget_both_windows():
+def test_timestamps_that_run_back_forget_both_windows() -> None:
     clock = StreamClock()
     for second in range(40):
         clock.exposed(500.0 + second, 100.0 + second)

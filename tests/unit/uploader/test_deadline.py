@@ -88,38 +88,42 @@ def test_a_wall_clock_that_cannot_be_trusted_is_not_asked(
     assert isinstance(said(parked, make.moment(1000, **now), latest=980, first=980), Expire)
 
 
-def test_how_late_it_was_is_said(make) -> None:
+def test_how_late_it_was_is_said(make: type[Make]) -> None:
     decision = said(make.entry(deadline=1100), make.moment(1102.5))
     assert decision == Expire(Reason.DEADLINE_PASSED, "2.5 s after the deadline")
 
 
-def aged(make, seconds, **more):
+def aged(make: type[Make], seconds: Any, **more: Any) -> Any:
     """The decision on a plain cloud's command of an earlier boot, at 50 s of this one, so long after its admission."""
     entry = make.entry(boot_id="boot-0", plain=True, **more)
     return said(entry, make.moment(50, wall=make.noon + timedelta(seconds=seconds)))
 
 
 @pytest.mark.parametrize(("age", "until"), [(0, 350), (0.5, 349.5), (299, 51)])
-def test_after_a_restart_a_plain_clouds_command_lives_for_the_rest_of_its_five_minutes(make, age, until) -> None:
+def test_after_a_restart_a_plain_clouds_command_lives_for_the_rest_of_its_five_minutes(
+    make: type[Make], age: Any, until: Any
+) -> None:
     assert aged(make, age) == Execute(until)
 
 
 @pytest.mark.parametrize("age", [300, 301])
-def test_after_a_restart_a_plain_clouds_command_of_five_minutes_is_too_old(make, age) -> None:
+def test_after_a_restart_a_plain_clouds_command_of_five_minutes_is_too_old(make: type[Make], age: Any) -> None:
     assert aged(make, age) == Expire(Reason.REBOOTED, f"{age} s old after a restart, valid for 300 s")
 
 
 @pytest.mark.parametrize(("valid", "until"), [(40, 80), (300, 340), (900, 340)])
-def test_expires_at_shortens_the_life_of_a_plain_clouds_command_and_never_lengthens_it(make, valid, until) -> None:
+def test_expires_at_shortens_the_life_of_a_plain_clouds_command_and_never_lengthens_it(
+    make: type[Make], valid: Any, until: Any
+) -> None:
     assert aged(make, 10, expires_at=make.noon + timedelta(seconds=valid)) == Execute(until)
 
 
-def test_after_a_restart_it_is_too_old_at_its_expires_at(make) -> None:
+def test_after_a_restart_it_is_too_old_at_its_expires_at(make: type[Make]) -> None:
     decision = aged(make, 40, expires_at=make.noon + timedelta(seconds=40))
     assert decision == Expire(Reason.REBOOTED, "40 s old after a restart, valid for 40 s")
 
 
-def test_a_cloud_of_ours_is_waited_for_even_where_the_wall_clock_could_judge(make) -> None:
+def test_a_cloud_of_ours_is_waited_for_even_where_the_wall_clock_could_judge(make: type[Make]) -> None:
     entry = make.entry(boot_id="boot-0", plain=False)
     assert said(entry, make.moment(50, wall=make.noon + timedelta(days=1))) == Park()
 
@@ -135,7 +139,9 @@ def test_a_cloud_of_ours_is_waited_for_even_where_the_wall_clock_could_judge(mak
         (990.0, None, False),
     ],
 )
-def test_the_cloud_has_ten_seconds_to_ask_again_and_broken_streams_sixty(make, latest, first, waits) -> None:
+def test_the_cloud_has_ten_seconds_to_ask_again_and_broken_streams_sixty(
+    make: type[Make], latest: Any, first: Any, waits: Any
+) -> None:
     decision = said(make.entry(boot_id="boot-0"), make.moment(1000), latest=latest, first=first)
     assert isinstance(decision, Park if waits else Expire)
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -94,7 +95,7 @@ def test_the_file_name_hides_the_trigger_and_separates_clouds(make: type[Make]) 
     assert one.file_name().endswith(".picture") and "/" not in one.file_name() and len(one.file_name()) == 72
 
 
-def test_the_bytes_on_the_card_are_those_that_other_releases_read_and_wrote(make) -> None:
+def test_the_bytes_on_the_card_are_those_that_other_releases_read_and_wrote(make: type[Make]) -> None:
     header, pieces = encode(make.picture("t-9"), b"JPEG")
     data = b"".join(pieces)
     begin, length, text, digest, body, text_again, digest_again, length_again, end, nothing = data.split(b"\n")
@@ -116,7 +117,7 @@ def named(data: bytes) -> str | None:
 
 
 @pytest.mark.parametrize("mask", [0x01, 0x10, 0x80])  # 0x10 makes a space of a zero, which a number may begin with
-def test_each_single_wrong_byte_is_noticed_and_the_trigger_keeps_its_name(make, mask: int) -> None:
+def test_each_single_wrong_byte_is_noticed_and_the_trigger_keeps_its_name(make: type[Make], mask: int) -> None:
     data = written(make.picture("t-77"), b"JPEG")
     for at in range(len(data)):
         damaged = bytearray(data)
@@ -124,14 +125,14 @@ def test_each_single_wrong_byte_is_noticed_and_the_trigger_keeps_its_name(make, 
         assert named(bytes(damaged)) == "t-77", at
 
 
-def test_each_missing_or_doubled_byte_is_noticed_and_the_trigger_keeps_its_name(make) -> None:
+def test_each_missing_or_doubled_byte_is_noticed_and_the_trigger_keeps_its_name(make: type[Make]) -> None:
     data = written(make.picture("t-77"), b"JPEG")
     for at in range(len(data)):
         assert named(data[:at] + data[at + 1 :]) == "t-77", at
         assert named(data[:at] + data[at : at + 1] + data[at:]) == "t-77", at
 
 
-def test_a_file_names_its_trigger_while_one_copy_of_its_header_is_left(make) -> None:
+def test_a_file_names_its_trigger_while_one_copy_of_its_header_is_left(make: type[Make]) -> None:
     front, body, back = encode(make.picture("t-9"), b"JPEG")[1]
     data = front + body + back
     for cut in range(len(data)):
@@ -140,7 +141,7 @@ def test_a_file_names_its_trigger_while_one_copy_of_its_header_is_left(make) -> 
         assert named(data[cut:]) == ("t-9" if cut <= len(front + body) + 1 else None), cut
 
 
-def test_two_whole_headers_that_differ_are_corrupt(make) -> None:
+def test_two_whole_headers_that_differ_are_corrupt(make: type[Make]) -> None:
     front, body, _ = encode(make.picture("t-1"), b"JPEG")[1]
     back = encode(make.picture("t-2"), b"JPEG")[1][2]
     with pytest.raises(CorruptFile, match="the two headers differ"):
@@ -157,19 +158,19 @@ def test_two_whole_headers_that_differ_are_corrupt(make) -> None:
         (lambda front, body, back: front + b"jpeg" + back, "the picture's SHA-256 differs"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_said(make, damage, said: str) -> None:
+def test_what_is_wrong_with_a_file_is_said(make: type[Make], damage: Any, said: str) -> None:
     with pytest.raises(CorruptFile) as caught:
         decode(damage(*encode(make.picture(), b"JPEG")[1]))
     assert str(caught.value) == caught.value.reason == said
 
 
-def of_length(make, length: int) -> SpoolHeader:
+def of_length(make: type[Make], length: int) -> SpoolHeader:
     """A header that is so long as JSON, the body's length and digest included."""
     short = encode(make.picture("t-9", api_url=""), b"JPEG")[0].model_dump_json(exclude_none=True)
     return make.picture("t-9", api_url="x" * (length - len(short)))
 
 
-def test_a_header_of_64_kib_fits_and_is_found_from_both_ends_and_a_longer_one_is_not_written(make) -> None:
+def test_a_header_of_64_kib_fits_and_is_found_from_both_ends_and_a_longer_one_is_not_written(make: type[Make]) -> None:
     data = written(of_length(make, 65536), b"JPEG")
     assert decode(data).header.trigger_id == "t-9"
     assert peek(data[:PEEK], b"").trigger_id == "t-9"
@@ -179,7 +180,7 @@ def test_a_header_of_64_kib_fits_and_is_found_from_both_ends_and_a_longer_one_is
         encode(of_length(make, 65537), b"JPEG")
 
 
-def test_a_header_is_a_fact_and_cannot_be_changed(make) -> None:
+def test_a_header_is_a_fact_and_cannot_be_changed(make: type[Make]) -> None:
     assert (make.report().body_bytes, make.report().body_sha256) == (0, ""), "until it is written"
     header = decode(written(make.report(), b"")).header
     with pytest.raises(ValidationError):
@@ -187,7 +188,7 @@ def test_a_header_is_a_fact_and_cannot_be_changed(make) -> None:
 
 
 @pytest.mark.parametrize("size", [4, 500_000])
-def test_the_header_alone_is_read_from_a_file_of_any_size(make, tmp_path: Path, size: int) -> None:
+def test_the_header_alone_is_read_from_a_file_of_any_size(make: type[Make], tmp_path: Path, size: int) -> None:
     file, (front, body, back) = tmp_path / "one.picture", encode(make.picture("t-9"), b"x" * size)[1]
     for content in (front + body + back, bytes(len(front)) + body + back, front + body, back[1:]):
         file.write_bytes(content)

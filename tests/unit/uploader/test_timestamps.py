@@ -58,7 +58,9 @@ def test_a_cloud_whose_clock_shows_no_date_is_not_believed(make: type[Make], sec
 
 
 @pytest.mark.parametrize(("synchronised", "uncertainty"), [(True, 1.0), (False, None)])
-def test_a_clock_that_nobody_set_has_an_unknown_uncertainty(make, synchronised: bool, uncertainty: float) -> None:
+def test_a_clock_that_nobody_set_has_an_unknown_uncertainty(
+    make: type[Make], synchronised: bool, uncertainty: float
+) -> None:
     time = at_exposure(990.0, make.moment(1000.0, synchronised=synchronised))
     assert (time.synchronised, time.uncertainty, time.corrected) == (synchronised, uncertainty, False)
     _, kept = best(time, None, make.moment(1000.0, synchronised=False))
@@ -68,20 +70,24 @@ def test_a_clock_that_nobody_set_has_an_unknown_uncertainty(make, synchronised: 
 @pytest.mark.parametrize(
     ("ahead", "kept"), [(-2.001, False), (-2.0, True), (0.0, True), (2.0, True), (2.001, False), (3.0, False)]
 )
-def test_a_synchronised_clock_is_kept_within_two_seconds_of_the_clouds(make, ahead: float, kept: bool) -> None:
+def test_a_synchronised_clock_is_kept_within_two_seconds_of_the_clouds(
+    make: type[Make], ahead: float, kept: bool
+) -> None:
     truth = make.noon + timedelta(seconds=ahead)
     at, time = best(make.time(boottime=0.0), offset_of(truth, 0.0), make.moment())
     assert at == (make.noon if kept else truth)
     assert (time.corrected, time.uncertainty) == (not kept, 1.0)
 
 
-def test_a_clock_that_nobody_set_gives_way_to_the_clouds_even_where_they_agree(make) -> None:
+def test_a_clock_that_nobody_set_gives_way_to_the_clouds_even_where_they_agree(make: type[Make]) -> None:
     at, time = best(make.time(boottime=0.0, synchronised=False), offset_of(make.noon, 0.0), make.moment())
     assert (at, time.corrected, time.uncertainty) == (make.noon, True, 1.0)
 
 
 @pytest.mark.parametrize("boot_id", ["boot-0", "boot-1"])
-def test_a_clock_that_was_set_when_the_picture_was_taken_is_not_corrected_by_a_later_one(make, boot_id: str) -> None:
+def test_a_clock_that_was_set_when_the_picture_was_taken_is_not_corrected_by_a_later_one(
+    make: type[Make], boot_id: str
+) -> None:
     at, time = best(make.time(boot_id=boot_id), None, make.moment(1000.0, wall=make.noon + timedelta(hours=1)))
     assert (at, time.corrected, time.uncertainty) == (make.noon, False, 1.0)
 
@@ -90,18 +96,18 @@ def test_a_clock_that_was_set_when_the_picture_was_taken_is_not_corrected_by_a_l
     ("taken_in", "now_synchronised"),
     [("boot-0", True), ("boot-1", False)],  # another boot's seconds say nothing; a clock that is still not set neither
 )
-def test_only_a_clock_set_in_the_same_boot_corrects_it(make, taken_in: str, now_synchronised: bool) -> None:
+def test_only_a_clock_set_in_the_same_boot_corrects_it(make: type[Make], taken_in: str, now_synchronised: bool) -> None:
     taken = make.time(synchronised=False, boot_id=taken_in)
     now = make.moment(1000.0, wall=make.noon + timedelta(hours=1), synchronised=now_synchronised)
     at, time = best(taken, None, now)
     assert (at, time.corrected, time.uncertainty) == (make.noon, False, None)
 
 
-def test_a_clock_set_later_is_as_sure_as_one_that_was_set_before(make) -> None:
+def test_a_clock_set_later_is_as_sure_as_one_that_was_set_before(make: type[Make]) -> None:
     _, time = best(make.time(synchronised=False), None, make.moment(1000.0))
     assert (time.corrected, time.uncertainty) == (True, 1.0)
 
 
-def test_an_offset_of_another_boot_is_not_added_to_this_ones_seconds(make) -> None:
+def test_an_offset_of_another_boot_is_not_added_to_this_ones_seconds(make: type[Make]) -> None:
     at, time = best(make.time(), offset_of(make.noon + timedelta(hours=3), 990, "boot-0"), make.moment())
     assert (at, time.corrected) == (make.noon, False)
