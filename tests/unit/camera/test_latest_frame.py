@@ -87,6 +87,7 @@ async def test_the_newest_picture_is_given_at_once_where_it_is_new_enough(
     latest.offer(frame(99.0))
     (task,) = await waiting(latest, since)
     assert task.done() is given
+    assert not given or task.result().exposed.monotonic == 99.0
     task.cancel()
 
 
@@ -150,11 +151,9 @@ async def test_at_the_end_everybody_goes_and_nobody_waits_any_more(latest: Lates
     latest.end()
     latest.end()
     assert latest.ended
-    for task in tasks:
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(task, 10)
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(latest.picture(0.0, 30.0), 10)
+    assert await ended_by(lambda: None, tasks) == [True, True]
+    tasks += await waiting(latest, 0.0)
+    assert [type(task.exception()) for task in tasks] == [TimeoutError] * 3
 
 
 async def test_the_end_and_a_frame_at_once_are_no_error(latest: LatestFrame) -> None:
