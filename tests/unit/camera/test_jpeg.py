@@ -108,6 +108,7 @@ def test_bgr_becomes_a_jpeg_of_the_same_colour_and_size() -> None:
     image = Image.open(io.BytesIO(encode(Frame(lambda: blue, "bgr", 16, 8, 1, 0.0), 90)))
     assert (image.format, image.size) == ("JPEG", (16, 8))
     found = image.getpixel((8, 4))
+    assert isinstance(found, tuple)
     assert found[2] > 235
     assert max(found[:2]) < 25
 
