@@ -35,6 +35,18 @@ def python_module(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", module, *arguments]
 
 
+class DiesWith:
+    """Called in a child between fork and exec: the kernel kills it when `parent` dies."""
+
+    def __init__(self, parent: int) -> None:
+        self._parent = parent
+
+    def __call__(self) -> None:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != self._parent:  # it died between fork and prctl
+            os._exit(1)
+
+
 class Child:
     """A named process. `env` and `argv` may be changed at any time and hold from the next start on."""
 
@@ -139,13 +151,6 @@ class Child:
             os.killpg(group, number)
 
     async def _spawn(self) -> None:
-        parent = os.getpid()
-
-        def in_child() -> None:
-            _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:  # it died between fork and prctl
-                os._exit(1)
-
         self._process = await asyncio.create_subprocess_exec(
             *self.argv,
             env=self.env,
@@ -154,7 +159,7 @@ class Child:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=in_child,
+            preexec_fn=DiesWith(os.getpid()),
         )
         self.starts += 1
 

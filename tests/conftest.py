@@ -1,4 +1,4 @@
-"""Fixtures for every test: a real Redis."""
+"""Fixtures for every test: a real Redis, and services that start by a fork."""
 
 import os
 import shutil
@@ -9,11 +9,21 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support import forked_starts
 from tests.support.redis import RedisServer
 
 # Hypothesis' own limits are times, and this machine may have other work.
 settings.register_profile("visant", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("visant")
+
+forked_starts.install()
+
+
+@pytest.fixture
+def real_start() -> Iterator[None]:
+    """For a test that is about the start itself, or about the memory of a fresh process: nothing is forked."""
+    with forked_starts.real_starts():
+        yield
 
 
 def _memory() -> str | None:

@@ -206,6 +206,7 @@ def test_probe_answers_on_any_machine(start: Start) -> None:
     assert found.returncode == (0 if '"node"' in found.stdout else 1)
 
 
+@pytest.mark.usefixtures("real_start")
 def test_jpeg_sources_need_no_opencv_and_little_memory(start: Start) -> None:
     service = start(CAMERA_SOURCE="fake")
     service.until("ok")

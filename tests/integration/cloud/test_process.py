@@ -121,6 +121,7 @@ async def test_kill_9_while_storing_loses_nothing_that_was_receipted_and_doubles
             assert (await again.get(one["picture"])).content.endswith(b"\xff\xd9")
 
 
+@pytest.mark.usefixtures("real_start")
 async def test_a_trigger_that_was_answered_is_pushed_after_kill_9(process: Process) -> None:
     process.start()
     client, streams = await open_streams(process.url, 1)

@@ -69,6 +69,7 @@ async def good(stream: Stream) -> None:
     await stream.hold()
 
 
+@pytest.mark.usefixtures("real_start")
 async def test_a_technician_sees_the_lines_that_were_promised_and_sigterm_ends_it(start: Any, until: Any) -> None:
     async with ScriptedCloud(good) as cloud:
         process = await start("run", API_URL=cloud.url + "/", DEVICE_TOKEN="s3cret-token")

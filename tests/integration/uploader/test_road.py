@@ -3,12 +3,15 @@
 import json
 from typing import Any
 
+import pytest
+
 from tests.fakes.fake_camera import FakeCamera, boottime
 from tests.fakes.fake_cloud import FakeCloud
 from tests.support.uploader_process import BOOT_ID, Device, until
 from visant_contract.stream import CLOUD, DEADLINES, ENTRY_FIELD, STREAM
 
 
+@pytest.mark.usefixtures("real_start")
 def test_an_admitted_command_becomes_one_picture_at_the_cloud(
     device: Device, camera: FakeCamera, cloud: FakeCloud
 ) -> None:
