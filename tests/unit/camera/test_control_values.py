@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.camera.conftest import ScriptedDriver
+from tests.unit.camera.conftest import MakeRig, ScriptedDriver
 from visant_camera.control_values import NotAllowed, SavedValues, check, in_order, read_wish
 from visant_camera.drivers.base import Control
 
@@ -91,6 +91,19 @@ def test_a_crash_while_writing_leaves_the_old_file(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("os.fsync", lambda descriptor: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     assert not saved.update("C920", {"brightness": 2})
     assert SavedValues(tmp_path).of("C920") == {"brightness": 1}
+
+
+def test_a_kept_value_that_the_camera_no_longer_has_is_said_and_the_others_are_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], make_rig: MakeRig, driver: ScriptedDriver
+) -> None:
+    driver.settable = {"brightness": BRIGHTNESS}
+    saved = SavedValues(tmp_path)
+    saved.update("Scripted", {"gone_with_the_old_camera": 1, "brightness": 9})
+    make_rig(on_open=saved.restore).until("ok")
+    assert driver.history == [("brightness", 9)]
+    said = capsys.readouterr().out
+    assert said.count("a saved control does not fit this camera") == 1
+    assert "gone_with_the_old_camera" in said
 
 
 def test_kept_controls_are_set_again_after_each_open(
