@@ -186,11 +186,11 @@ async def test_no_request_waits_longer_than_the_camera_allows_or_the_patience(mo
 
 
 async def test_a_last_request_that_was_cut_short_does_not_hide_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(camera_slots, "ASK_FIRST", 0.1)
+    monkeypatch.setattr(camera_slots, "ASK_FIRST", 0.5)
     camera = FakeCamera()
     camera.needs = 60
     camera.reasons = [Reason.BAD_FRAMES]
-    assert await picture(CameraSlots(camera, Clock(), patience=0.15), 60) == "bad_frames"
+    assert await picture(CameraSlots(camera, Clock(), patience=1.0), 60) == "bad_frames"
     assert camera.asked == 2
     assert await picture(CameraSlots(camera, Clock(), patience=0.05), 60) == "camera_stalled"  # nothing truer is known
 
