@@ -44,14 +44,12 @@ class DeviceSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _one_token(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Two keys that name one token are no contradiction; two tokens are: one of them is revoked or another's."""
-        named, given = values.get("device_token_file"), values.get("device_token")
+        """Two keys are one too many, also where they agree: one of them would be forgotten when the token changes."""
+        named = values.get("device_token_file")
         if named is None:
             return values
-        if given and not _holds(Path(named), given):
-            raise SettingsError(
-                f"DEVICE_TOKEN and DEVICE_TOKEN_FILE={named} are both set and are not the same token: remove one"
-            )
+        if values.get("device_token"):
+            raise SettingsError(f"DEVICE_TOKEN and DEVICE_TOKEN_FILE={named} are both set: remove one")
         return {**values, "device_token": read_secret_file("DEVICE_TOKEN_FILE", Path(named))}
 
     @property
@@ -60,10 +58,3 @@ class DeviceSettings(Settings):
         parts = urlsplit(self.api_url)
         local = (parts.hostname or "") in ("localhost", "::1") or (parts.hostname or "").startswith("127.")
         return self.device_token is not None and parts.scheme == "http" and not local
-
-
-def _holds(file: Path, token: str) -> bool:
-    try:
-        return read_secret_file("DEVICE_TOKEN_FILE", file).get_secret_value() == token
-    except SettingsError:
-        return False
