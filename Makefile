@@ -13,7 +13,7 @@ export ONLY SHORT PLATFORM
 # Suites start hundreds of Pythons; without compiled modules each start takes twice the CPU (3.9 s against 1.9 s here).
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup emulate smoke test lock lock-check lab up down smoke-containers test-containers images release-key \
+.PHONY: help setup emulate smoke check test lock lock-check lab up down smoke-containers test-containers images release-key \
 	camera-rig bench-camera bench bench-cloud faults test-updates pi-host mutants full
 
 help: ## this list

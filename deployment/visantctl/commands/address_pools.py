@@ -1,4 +1,4 @@
-"""visantctl address-pools."""
+"""`visantctl address-pools`: keeps Docker's private addresses away from this site's networks."""
 
 from __future__ import annotations
 

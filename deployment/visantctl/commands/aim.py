@@ -1,4 +1,4 @@
-"""visantctl aim."""
+"""`visantctl aim`: the camera's aiming page on a phone: live picture, sharpness, settings."""
 
 from __future__ import annotations
 

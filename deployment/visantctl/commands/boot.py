@@ -1,4 +1,4 @@
-"""visantctl boot."""
+"""`visantctl boot`: repair an interrupted update and start the good release."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""visantctl camera."""
+"""`visantctl camera`: probe: which cameras there are and what they can do; snapshot: one picture into a file."""
 
 from __future__ import annotations
 

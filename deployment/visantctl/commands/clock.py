@@ -1,4 +1,4 @@
-"""visantctl clock."""
+"""`visantctl clock`: set the clock by the cloud's answers where NTP does not (what visant-clock.timer runs)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""visantctl configure."""
+"""`visantctl configure`: sets values in .env.device and keeps its comments."""
 
 from __future__ import annotations
 

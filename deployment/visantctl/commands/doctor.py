@@ -1,4 +1,4 @@
-"""visantctl doctor."""
+"""`visantctl doctor`: check everything that a picture needs on its way; exit code 1 where something fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""visantctl enrol."""
+"""`visantctl enrol`: exchange a one-time code (visant-cloud enrol-code) for this device's own token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""visantctl first-boot."""
+"""`visantctl first-boot`: a copied card reads visant.env and becomes a device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""visantctl history."""
+"""`visantctl history`: the updates of this device, oldest first."""
 
 from __future__ import annotations
 

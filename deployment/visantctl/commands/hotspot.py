@@ -1,4 +1,4 @@
-"""visantctl hotspot."""
+"""`visantctl hotspot`: the hotspot with which this device gets its WiFi."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""visantctl login."""
+"""`visantctl login`: store credentials of a private registry (the password comes from standard input or a prompt)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""visantctl logs."""
+"""`visantctl logs`: the services' logs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""visantctl prepare-clone."""
+"""`visantctl prepare-clone`: makes this device the image of a fleet; --ids writes the cards' files and labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""visantctl remote."""
+"""`visantctl remote`: remote access by Tailscale, set up and looked at."""
 
 from __future__ import annotations
 

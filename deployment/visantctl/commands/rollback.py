@@ -1,4 +1,4 @@
-"""visantctl rollback."""
+"""`visantctl rollback`: go back to the previous release and stay there until a newer one comes."""
 
 from __future__ import annotations
 

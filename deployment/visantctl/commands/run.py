@@ -1,4 +1,4 @@
-"""visantctl run."""
+"""`visantctl run`: start the services and stay in the foreground with their logs (what systemd runs)."""
 
 from __future__ import annotations
 

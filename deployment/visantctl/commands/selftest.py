@@ -1,4 +1,4 @@
-"""visantctl selftest."""
+"""`visantctl selftest`: prove that this visantctl can run here; an update asks the candidate's before it switches."""
 
 from __future__ import annotations
 

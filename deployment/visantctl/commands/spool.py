@@ -1,4 +1,4 @@
-"""visantctl spool."""
+"""`visantctl spool`: pictures that wait for the cloud, through the uploader's own command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""visantctl status."""
+"""`visantctl status`: what should run, what runs, and how the last update went."""
 
 from __future__ import annotations
 

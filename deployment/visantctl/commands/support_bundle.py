@@ -1,4 +1,4 @@
-"""visantctl support-bundle."""
+"""`visantctl support-bundle`: one file with all that helps to find a fault, without tokens, passwords and pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""visantctl take-over."""
+"""`visantctl take-over`: from the git-based version to this one (install_device.sh does it), and back again."""
 
 from __future__ import annotations
 

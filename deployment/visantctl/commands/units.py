@@ -1,4 +1,4 @@
-"""visantctl units."""
+"""`visantctl units`: puts the release's systemd units, log rotation and command where the host looks."""
 
 from __future__ import annotations
 

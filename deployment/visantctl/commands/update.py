@@ -1,4 +1,4 @@
-"""visantctl update."""
+"""`visantctl update`: look for a release, take it, watch it, keep it or go back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""visantctl uplink."""
+"""`visantctl uplink`: gives the Docker Engine the proxy and CA file of .env.device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a new release any good? Watched for a while after the switch, compared with what worked before it."""
+"""Whether a new release stays: watched for a while after the switch, compared with what worked before it."""
 
 from __future__ import annotations
 

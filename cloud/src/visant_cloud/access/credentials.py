@@ -1,4 +1,4 @@
-"""Secrets that this cloud hands out once and then knows only by their hash.
+"""Tokens and codes that this cloud hands out once, and passwords: all known by their hash alone.
 
 Random tokens of 256 bits need no slow hash; passwords, which people choose, get Argon2.
 """

@@ -1,4 +1,4 @@
-"""Who we are, as outcomes and telemetry say it."""
+"""This device's id, version and cloud address, as outcomes and telemetry say them."""
 
 from dataclasses import dataclass
 

@@ -85,7 +85,7 @@ class CameraClient:
         await self._json("PATCH", "/controls", values)
 
     async def state(self) -> dict[str, Any]:
-        """`GET /state`. Raises CameraTrouble."""
+        """`GET /state`. Raises CameraTrouble, and ConfigRefused for a 4xx."""
         return await self._json("GET", "/state")
 
     async def _json(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
