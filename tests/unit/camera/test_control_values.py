@@ -123,6 +123,7 @@ def test_kept_controls_are_set_again_after_each_open(
 
 
 SHARPNESS = Control("sharpness", "integer", 1, 9, 2, 3, 3)
+HUE = Control("hue", "integer", 1, 10, 3, 1, 1)
 CARELESS = Control("gain", "integer", 0, 10, 0, 0, 0)
 """A driver that names no step."""
 
@@ -133,6 +134,7 @@ CARELESS = Control("gain", "integer", 0, 10, 0, 0, 0)
         (BRIGHTNESS, [-64, -63, 0, 63, 64], [-65, 65]),
         (ZOOM, [100, 110, 490, 500], [90, 101, 109, 495, 510]),
         (SHARPNESS, [1, 3, 9], [-1, 0, 2, 8, 10, 11]),  # steps are counted from the least value
+        (HUE, [1, 4, 7, 10], [-2, 0, 2, 3, 5, 9, 13]),
         (CARELESS, [0, 1, 2, 9, 10], [-1, 11]),
         (EXPOSURE, [1, 3], [0, 2, 4]),  # of a menu only its entries, whatever its range
     ],
