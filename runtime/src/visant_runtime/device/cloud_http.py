@@ -75,8 +75,6 @@ def why(error: Exception, api_url: str, *, silence: float, wall: datetime) -> st
     if isinstance(error, httpx.ReadTimeout):
         return f"no answer within {silence:.0f} s: is the cloud, or a proxy before it, stuck?"
     if isinstance(error, httpx.RemoteProtocolError):
-        if "disconnected" in str(error) or "closed" in str(error):  # the words of httpcore and h11
-            return f"the cloud, or a proxy before it, closed the connection without a whole answer ({error})"
         return f"the answer is not HTTP ({error}): is API_URL right?"
     if isinstance(error, httpx.InvalidURL | UnicodeError):
         return f"the cloud redirects to no address ({error}): is API_URL right?"
