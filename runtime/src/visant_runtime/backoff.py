@@ -1,5 +1,7 @@
 """How long to wait before the next attempt. Pure: the caller sleeps."""
 
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from random import Random
 
 
@@ -13,11 +15,17 @@ def full_jitter(attempt: int, *, base: float, cap: float, rng: Random) -> float:
     return rng.uniform(0.0, min(cap, base * 2.0 ** min(attempt, 63)))
 
 
-def retry_after(value: str | None) -> float | None:
-    """Seconds that a peer asks for in this `Retry-After` (RFC 9110, 10.2.3); None where it names none that can be read.
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a peer asks for with `Retry-After` (RFC 9110, 10.2.3); None where it names none that can be read.
 
-    The caller caps it: a typing error in a header must not silence a device for a year. The form with a date is not
-    used: our wall clock may be a year wrong, and backing off as if nothing had been asked for is never far off.
+    `headers` are looked up in lower case. A date is measured against the peer's own `Date`: our wall clock may be a
+    year wrong. The caller caps it: a typing error in a header must not silence a device for a year.
     """
-    text = (value or "").strip()
-    return float(text) if text.isascii() and text.isdigit() else None
+    value = headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value)
+    try:
+        seconds = (parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))).total_seconds()
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return max(seconds, 0.0)

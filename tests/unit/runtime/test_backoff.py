@@ -24,18 +24,38 @@ def test_a_fleet_spreads_over_the_whole_interval() -> None:
     assert min(per_tenth) > 50
 
 
+DATE = "Sun, 22 Nov 2026 12:00:00 GMT"
+NEVER = "Mon, 01 Jan 99999999999 00:00:00 GMT"
+
+numbers = st.integers(-1, 10**30)
+dates = st.builds("Sun, {} Nov {} {}:{}:{} {}".format, numbers, numbers, numbers, numbers, numbers, st.text(max_size=9))
+years = st.builds("Sun, 22 Nov {} 12:00:00 {}".format, numbers, st.sampled_from(["GMT", "", "+2359", "-99999999999"]))
+header_values = st.text(max_size=20) | dates | years
+
+
 @pytest.mark.parametrize(
-    ("value", "seconds"),
-    [("30", 30), ("0", 0), (" 7 ", 7), ("9" * 5000, math.inf)]
-    + [(value, None) for value in (None, "", "soon", "-5", "1.5", "²", "Sun, 22 Nov 2026 12:00:30 GMT")],
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "30"}, 30),
+        ({"retry-after": " 0 "}, 0),
+        ({"retry-after": "9" * 5000}, math.inf),
+        ({"retry-after": "Sun, 22 Nov 2026 12:00:30 GMT", "date": DATE}, 30),
+        ({"retry-after": "Sun, 22 Nov 2026 11:00:00 GMT", "date": DATE}, 0),
+        ({"retry-after": "Sun, 22 Nov 2026 12:00:30 GMT"}, None),
+        ({"retry-after": "Sun, 22 Nov 2026 12:00:30", "date": DATE}, None),
+        ({"retry-after": NEVER, "date": DATE}, None),
+        ({"retry-after": DATE, "date": NEVER}, None),
+        *(({"retry-after": value}, None) for value in ("", "soon", "-5", "1.5", "²")),
+        ({}, None),
+    ],
 )
-def test_retry_after_is_read_in_seconds_and_in_no_other_form(value: str | None, seconds: float | None) -> None:
-    assert retry_after(value) == seconds
+def test_retry_after_is_read_in_both_its_forms(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers) == seconds
 
 
-@given(st.text(max_size=30))
-def test_whatever_stands_in_retry_after_is_a_wait_or_none(value: str) -> None:
-    assert (retry_after(value) or 0.0) >= 0.0
+@given(header_values, header_values)
+def test_whatever_stands_in_retry_after_is_a_wait_or_none(value: str, date: str) -> None:
+    assert (retry_after({"retry-after": value, "date": date}) or 0.0) >= 0.0
 
 
 @pytest.mark.parametrize(

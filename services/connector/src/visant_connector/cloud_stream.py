@@ -113,9 +113,7 @@ class CloudStream:
                 f"{status}: the cloud redirects to {target}; not followed: set API_URL to the final address",
             )
         said = f" ({detail})" if detail else ""
-        raise Retryable(
-            f"the cloud answers {status}{said}", retry_after=retry_after(response.headers.get("retry-after"))
-        )
+        raise Retryable(f"the cloud answers {status}{said}", retry_after=retry_after(response.headers))
 
     async def _events(self, response: httpx.Response, asked: float) -> AsyncGenerator[Received, None]:
         limit = self._settings.stream_timeout

@@ -40,7 +40,7 @@ def verdict(status: int, headers: Mapping[str, str], body: bytes) -> Retryable |
 
 
 def _asked(headers: Mapping[str, str]) -> float | None:
-    seconds = retry_after(headers.get("retry-after"))
+    seconds = retry_after(headers)
     return None if seconds is None else min(seconds, RETRY_AFTER_CAP)
 
 
