@@ -1,4 +1,4 @@
-"""Whether this device takes a release: pure, so that every rule is one test."""
+"""Whether this device may take a release at all: pin, channel, quarantine, rollout. Pure: every rule is one test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What streams leave in the database, gathered into few writes, so that no stream ever waits for one.
+"""What streams write down (sent, seen), gathered into few writes, so that no stream ever waits for one.
 
 A thousand devices that come back at once cost one write, not a thousand.
 """

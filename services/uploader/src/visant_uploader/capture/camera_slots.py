@@ -1,4 +1,4 @@
-"""Many commands, one camera: a few ask at once, and each has its own patience.
+"""Many commands, one camera: a few ask at once, each for as long as CAPTURE_PATIENCE.
 
 Requests that wait together share a frame, so a burst is quick; while the camera is away they share what it says too:
 whoever has no slot before its patience ends is told that, and nobody waits behind the patience of a hundred others.

@@ -1,4 +1,4 @@
-"""What an answer of the cloud means for the item and for the endpoint. Pure.
+"""What an answer of the cloud (413, 503, ...) means for the item and for the endpoint. Pure.
 
 network error, 429, 503, 507, a 2xx that is no receipt   the endpoint backs off     Retryable
 any other 5xx                                            only this item waits       Retryable(endpoint=False)

@@ -1,4 +1,4 @@
-"""One outcome, one attempt: read it, prove it whole, send it, remove it from the disk."""
+"""One outcome, one attempt: read it, prove it whole, send it, remove it; or dead-letter it where the cloud refuses."""
 
 import asyncio
 from collections.abc import Callable

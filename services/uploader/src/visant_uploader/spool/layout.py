@@ -1,4 +1,4 @@
-"""Where an outcome lies says how far it has come.
+"""The spool's folders: where an outcome lies says how far it has come.
 
 draft/             being written; whatever is here at the start is swept away
 unacknowledged/    durable, its command still in the queue
