@@ -21,7 +21,7 @@ attempt() { # attempt LOG MINUTES COMMAND...: ended after MINUTES; returns its s
   # Through a file, not a pipe: an Engine that a suite starts may hold its output open for ever.
   timeout --kill-after=60 $((minutes * 60)) "$@" </dev/null >"$log" 2>&1 &
   child=$!
-  tail --lines=+1 --follow --pid="$child" "$log"
+  tail --lines=+1 --follow --sleep-interval=0.1 --pid="$child" "$log"
   wait "$child"
   status=$?
   child=
