@@ -12,7 +12,7 @@ step "ruff format" ruff format --check .
 step "ruff check" ruff check .
 begin_types
 [ $# -gt 0 ] || set -- tests/unit
-# three workers: some tests wait for a thread or a process
-tests -n "${CHECK_WORKERS:-3}" "$@"
+# four workers: some tests wait for a thread or a process
+tests -n "${CHECK_WORKERS:-4}" "$@"
 end_types
 printf '%-34s      %3d s\n' "make check" "$SECONDS"
