@@ -5,10 +5,12 @@ from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
 import httpx
+from sqlalchemy import update
 
 from visant_cloud.access import revocation
 from visant_cloud.commands.event_stream import events
 from visant_cloud.store import devices
+from visant_cloud.store.tables import triggers
 
 
 async def test_a_trigger_is_pushed_captured_and_shown_as_executed(start: Any, eventually: Any, picture: Any) -> None:
@@ -40,6 +42,22 @@ async def test_a_trigger_is_pushed_captured_and_shown_as_executed(start: Any, ev
 async def sent_row(cloud: Any, device_id: str, trigger_id: str) -> Any:
     row = await cloud.row(device_id, trigger_id)
     return row if row["sent_at"] else None
+
+
+async def test_a_command_of_a_kind_that_this_release_does_not_know_is_left_alone_and_ends_no_stream(
+    start: Any, eventually: Any
+) -> None:
+    cloud = await start()
+    await cloud.register()
+    strange, good = await cloud.trigger("D1"), await cloud.trigger("D1")
+    async with cloud.cloud.database.writing() as connection:  # as a newer release that was taken back leaves it
+        await connection.execute(update(triggers).where(triggers.c.trigger_id == strange).values(kind="zoom"))
+    async with cloud.stream("D1") as stream:
+        assert (await stream.command())["trigger_id"] == good
+        await eventually(lambda: sent_row(cloud, "D1", good))
+        assert (await cloud.row("D1", strange))["status"] == "pending"
+        another = await cloud.trigger("D1")
+        assert (await stream.command())["trigger_id"] == another
 
 
 async def test_the_receipt_carries_every_field_of_the_plain_form(start: Any) -> None:

@@ -55,6 +55,13 @@ def test_a_trigger_of_each_kind_is_sent_as_the_command_of_that_name(kind: Kind) 
     assert getattr(sent, "cmd", None) == kind
 
 
+def test_a_trigger_of_a_kind_that_nobody_wrote_down_is_an_error_and_no_capture() -> None:
+    empty: dict[str, Any] = dict.fromkeys(Trigger.__dataclass_fields__)
+    row = Trigger(**{**empty, "seq": 7, "trigger_id": "t", "kind": "zoom", "type": "manual"})
+    with pytest.raises(AssertionError, match="zoom"):
+        command(row)
+
+
 async def test_a_nudge_between_two_waits_is_not_lost() -> None:
     hub = CommandHub()
     with hub.subscribe(D1) as stream:

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sqlalchemy import BindParameter, Row, Select, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,6 +17,7 @@ OPEN = ("pending", "sent")
 _OPEN_IN_FULL: BindParameter[Any] = bindparam("open", OPEN, expanding=True, literal_execute=True)
 """The same as part of the statement's text: only so does a database use the index on the open ones."""
 Kind = Literal["capture", "update_config"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Trigger:
     seq: int
     device_id: str
     trigger_id: str
-    kind: str
+    kind: Kind
+    """As the row says: a newer release, or one that was taken back, may have written a word that is not in Kind."""
     type: str
     status: str
     reason: str | None
@@ -175,7 +177,7 @@ def _said(trigger: Trigger) -> list[dict[str, Any]]:
 
 
 async def _locked(
-    connection: AsyncConnection, device_id: str, trigger_id: str, now: datetime, type: str, kind: str
+    connection: AsyncConnection, device_id: str, trigger_id: str, now: datetime, type: str, kind: Kind
 ) -> Trigger:
     """The row, locked, made where the trigger is unknown here (another database, a plain cloud's)."""
     await insert_new(
@@ -216,7 +218,7 @@ async def reported(
 
     Said again, or said after another final word, it changes nothing. Returns the row as it stands then.
     """
-    kind = "update_config" if report.status == "executed" else "capture"
+    kind: Kind = "update_config" if report.status == "executed" else "capture"
     before = await _locked(connection, device_id, trigger_id, now, str(report.metadata.get("trigger_type", "?")), kind)
     if before.status in OPEN or before.provisional:
         await connection.execute(

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import assert_never
 
 import structlog
 
@@ -41,26 +42,30 @@ class Executor:
     @asynccontextmanager
     async def perform(self, entry: CommandEntry, until: float, stop: Stop) -> AsyncIterator[Snapshot | ExecutionResult]:
         """What came of it; a picture keeps its place in memory until the block ends. Raises Stopped."""
-        if entry.kind == "update_config":
-            async with self._config_order:
-                configured = await self._configure(entry, stop)
-            yield configured
-        elif entry.broken is not None:
+        if entry.broken is not None:
             yield ExecutionResult("failed", Reason.BROKEN_COMMAND, entry.broken)
-        elif entry.kind == "unknown":
-            yield ExecutionResult("failed", Reason.UNKNOWN_COMMAND, f"cmd {entry.cmd[:100]!r}")
-        else:
-            await self._let_settings_go_first()
-            async with AsyncExitStack() as held:
-                result: Snapshot | ExecutionResult
-                try:
-                    result = await held.enter_async_context(self._slots.snapshot(until, stop))
-                except CameraTrouble as trouble:
-                    result = ExecutionResult("failed", trouble.reason, trouble.detail)
-                except TooLate:
-                    detail = "the deadline passed before the camera's turn came"
-                    result = ExecutionResult("expired", Reason.DEADLINE_PASSED, detail)
-                yield result
+            return
+        match entry.kind:
+            case "update_config":
+                async with self._config_order:
+                    configured = await self._configure(entry, stop)
+                yield configured
+            case "unknown":
+                yield ExecutionResult("failed", Reason.UNKNOWN_COMMAND, f"cmd {entry.cmd[:100]!r}")
+            case "capture":
+                await self._let_settings_go_first()
+                async with AsyncExitStack() as held:
+                    result: Snapshot | ExecutionResult
+                    try:
+                        result = await held.enter_async_context(self._slots.snapshot(until, stop))
+                    except CameraTrouble as trouble:
+                        result = ExecutionResult("failed", trouble.reason, trouble.detail)
+                    except TooLate:
+                        detail = "the deadline passed before the camera's turn came"
+                        result = ExecutionResult("expired", Reason.DEADLINE_PASSED, detail)
+                    yield result
+            case other:  # without it a kind that is missing here would end in no outcome; mypy names it
+                assert_never(other)
 
     async def _let_settings_go_first(self) -> None:
         if not self._config_order.locked():
