@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
-_FORM = re.compile(r"([0-9]+)\.([0-9]+)\.([0-9]+)(?:-([0-9A-Za-z]+(?:\.[0-9A-Za-z]+)*))?")
+_NUMBER = "(0|[1-9][0-9]*)"
+_WORD = "(?:0|[1-9][0-9]*|[0-9]*[A-Za-z][0-9A-Za-z]*)"
+_FORM = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:-({_WORD}(?:\.{_WORD})*))?")
+"""Without leading zeros, as semver.org says: `1.02.0` and `1.2.0` would be equal in order and two paths."""
 
 
 def is_version(text: str) -> bool:

@@ -153,7 +153,7 @@ def test_the_order_of_versions_is_that_of_semver_org() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["0.0.0", "1.2.3", "10.20.30", "1.2.3-beta.1", "1.2.3-1", "1.2.3-0a.b", "1.2.3-" + "x" * 58]
+    "text", ["0.0.0", "1.2.3", "10.20.30", "1.2.3-beta.1", "1.2.3-0", "1.2.3-1", "1.2.3-0a.b", "1.2.3-" + "x" * 58]
 )
 def test_text_that_is_a_version(text: str) -> None:
     assert is_version(text)
@@ -168,7 +168,14 @@ def test_what_is_no_version_has_no_order() -> None:
         order("1.2")
 
 
-@pytest.mark.parametrize("text", ["", "1.2", "v1.2.0", "1.2.0/..", "../1.2.0", "1.2.0-", "1.2.0 ", "1.2.0\n", "x" * 99])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "1.2", "v1.2.0", "1.2.0/..", "../1.2.0", "1.2.0-", "1.2.0 ", "1.2.0\n", "x" * 99),
+        # https://semver.org/#spec-item-2 and 9: they would be equal in order to a version of another path
+        *("01.2.0", "1.02.0", "1.2.00", "1.2.0-01", "1.2.0-beta.02"),
+    ],
+)
 def test_text_that_is_no_version_never_becomes_a_path(text: str) -> None:
     assert not is_version(text)
     with pytest.raises(Refused):
