@@ -48,7 +48,6 @@ def test_the_defaults_are_those_of_the_fleet() -> None:
         ("STREAM_TIMEOUT", "soon"),
         ("STREAM_TIMEOUT", "0"),
         ("RECONNECT_DELAY", "-1"),
-        ("COMMAND_TTL", "nan"),
         ("DEVICE_TOKEN", "two words"),
         ("DEVICE_TOKEN", "tök"),
     ],

@@ -118,3 +118,22 @@ def test_a_token_that_anybody_can_read_on_the_way_is_noticed(
     assert not load(kind).token_in_the_clear, "without a token there is none to read"
     monkeypatch.setenv("DEVICE_TOKEN", TOKEN)
     assert load(kind).token_in_the_clear is clear
+
+
+@BOTH
+@pytest.mark.parametrize("value", ["0.5", "86401", "nan", "soon"])
+def test_a_time_to_live_that_one_of_them_refuses_is_refused_by_both(
+    kind: type[DeviceSettings], value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COMMAND_TTL", value)
+    line = refusal(kind, capsys)
+    assert "COMMAND_TTL" in line and value in line and "1 to 86400" in line
+
+
+@BOTH
+@pytest.mark.parametrize("value", ["1", "86400"])
+def test_the_bounds_of_the_time_to_live_are_good_in_both(
+    kind: type[DeviceSettings], value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMMAND_TTL", value)
+    assert load(kind).command_ttl == float(value)

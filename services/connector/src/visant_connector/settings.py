@@ -18,9 +18,6 @@ class ConnectorSettings(DeviceSettings):
     reconnect_delay: Annotated[float, Field(ge=0.1, le=30, description="seconds, 0.1 to 30; it doubles up to 30 s")] = (
         5.0
     )
-    command_ttl: Annotated[
-        float, Field(ge=1, le=86_400, description="seconds, 1 to 86400, for clouds that send no expires_at")
-    ] = 300.0
 
     @property
     def device_version(self) -> str:

@@ -34,9 +34,6 @@ class UploaderSettings(DeviceSettings, SpoolSettings):
     capture_patience: float = Field(
         default=15.0, gt=0, le=600, description="seconds to keep asking an absent camera, 0 to 600"
     )
-    command_ttl: float = Field(
-        default=300.0, gt=0, le=86400, description="seconds a plain cloud's command stays valid, 0 to 86400"
-    )
     upload_timeout: float = Field(
         default=30.0, ge=1, le=600, description="seconds that one upload may take in all, 1 to 600"
     )
