@@ -16,5 +16,5 @@ class LogThrottle:
 
     def over(self) -> bool:
         """The subject is well again; True: something had been said about it."""
-        before, self._text, self._times = self._text, None, 0
+        before, self._text = self._text, None
         return before is not None
