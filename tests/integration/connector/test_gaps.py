@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.fakes.scripted_cloud import ScriptedCloud, Stream
+from tests.fakes.fake_scripted_cloud import FakeScriptedCloud, Stream
 
 
 async def test_a_hole_before_the_last_command_is_a_gap(device: Any, until: Any) -> None:
@@ -19,7 +19,7 @@ async def test_a_hole_before_the_last_command_is_a_gap(device: Any, until: Any) 
         await stream.ping(last_id="3", sent=3)
         await stream.hold()
 
-    async with ScriptedCloud(swallowed, replay) as cloud:
+    async with FakeScriptedCloud(swallowed, replay) as cloud:
         one = await device(cloud.url)
         await until(lambda: len(one.triggers()) == 3)
         assert one.triggers() == ["c", "a", "b"]
@@ -36,7 +36,7 @@ async def test_a_count_that_agrees_is_no_gap(device: Any, until: Any) -> None:
         await stream.capture("b", id="9")
         await stream.hold()
 
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         one = await device(cloud.url)
         await until(lambda: len(one.triggers()) == 2)
         assert one.fact("gaps") == 0

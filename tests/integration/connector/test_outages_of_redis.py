@@ -4,7 +4,7 @@ import asyncio
 import json
 from typing import Any
 
-from tests.fakes.scripted_cloud import ScriptedCloud, Stream
+from tests.fakes.fake_scripted_cloud import FakeScriptedCloud, Stream
 from tests.support.redis import RedisServer
 from visant_contract.stream import CLOUD, GROUP, STREAM
 
@@ -29,7 +29,7 @@ async def test_without_redis_the_cloud_is_not_even_asked(
 ) -> None:
     redis_process.kill()
     script = Streaming()
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         one = await device(cloud.url)
         await until(lambda: "redis" in one.degraded())
         assert "is it running" in one.degraded()["redis"]
@@ -44,7 +44,7 @@ async def test_a_redis_killed_in_the_middle_gets_every_command_when_it_is_back(
     device: Any, until: Any, redis_process: RedisServer
 ) -> None:
     script = Streaming(None)  # plain: nothing would be sent a second time
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         one = await device(cloud.url)
         await until(lambda: script.stream is not None and one.cloud() is not None)
         await script.stream.capture("before")
@@ -63,7 +63,7 @@ async def test_a_redis_killed_in_the_middle_gets_every_command_when_it_is_back(
 
 async def test_a_full_redis_holds_commands_back_until_there_is_room(device: Any, until: Any) -> None:
     script = Streaming()
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         one = await device(cloud.url)
         await until(lambda: script.stream is not None and one.cloud() is not None)
         one.redis.config_set("maxmemory", "1")
@@ -77,7 +77,7 @@ async def test_a_redis_that_accepts_and_does_not_answer_holds_commands_back(
     device: Any, until: Any, redis_process: RedisServer
 ) -> None:
     script = Streaming()
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         one = await device(cloud.url)
         await until(lambda: script.stream is not None and one.cloud() is not None)
         redis_process.pause()
@@ -93,7 +93,7 @@ async def test_a_long_stall_closes_the_stream_of_a_cloud_that_replays(
     device: Any, until: Any, redis_process: RedisServer
 ) -> None:
     script = Streaming()
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         one = await device(cloud.url, stream_timeout=1.0)
         await until(lambda: script.stream is not None and one.cloud() is not None)
         redis_process.kill()
@@ -109,7 +109,7 @@ async def test_a_long_stall_keeps_the_stream_of_a_plain_cloud_which_would_not_sa
     device: Any, until: Any, redis_process: RedisServer
 ) -> None:
     script = Streaming(None)
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         one = await device(cloud.url, stream_timeout=1.0)
         await until(lambda: script.stream is not None and one.cloud() is not None)
         redis_process.kill()
@@ -130,7 +130,7 @@ async def test_a_redis_that_lost_its_memory_makes_the_device_ask_for_a_replay(de
             await stream.ping(last_id="1")
             await asyncio.sleep(0.1)
 
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         one = await device(cloud.url)
         await until(lambda: one.triggers() == [None, "a"])
         one.redis.flushall()
@@ -148,7 +148,7 @@ async def test_a_redis_that_is_away_while_nothing_happens_is_noticed_at_the_next
             await stream.ping()
             await asyncio.sleep(0.1)
 
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         one = await device(cloud.url)
         await until(lambda: one.cloud() is not None)
         redis_process.kill()
@@ -160,7 +160,7 @@ async def test_a_redis_that_is_away_while_nothing_happens_is_noticed_at_the_next
 
 async def test_the_stop_does_not_wait_for_redis(device: Any, until: Any, redis_process: RedisServer) -> None:
     script = Streaming()
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         one = await device(cloud.url)
         await until(lambda: script.stream is not None and one.cloud() is not None)
         redis_process.pause()
@@ -174,7 +174,7 @@ async def test_the_stop_does_not_wait_for_redis(device: Any, until: Any, redis_p
 
 async def test_the_heartbeat_tells_the_updater_whether_the_stream_is_confirmed(device: Any, until: Any) -> None:
     script = Streaming()
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         one = await device(cloud.url)
 
         def written() -> Any:

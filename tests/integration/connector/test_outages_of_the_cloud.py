@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.scripted_cloud import EVENT_STREAM, ScriptedCloud, Stream, server_time
+from tests.fakes.fake_scripted_cloud import EVENT_STREAM, FakeScriptedCloud, Stream, server_time
 from tests.support.redis import free_port
 
 
@@ -22,7 +22,7 @@ async def test_a_gap_leads_to_a_replay_at_once(device: Any, until: Any) -> None:
         await stream.ping(last_id="1")
         await stream.hold()
 
-    async with ScriptedCloud(gap, good) as cloud:
+    async with FakeScriptedCloud(gap, good) as cloud:
         one = await device(cloud.url)
         await until(one.triggers)
         assert one.triggers() == ["a"]
@@ -36,7 +36,7 @@ async def test_a_gap_that_stays_is_asked_about_ever_more_slowly(device: Any, unt
         await stream.ping(last_id="77")
         await stream.hold()
 
-    async with ScriptedCloud(gap) as cloud:
+    async with FakeScriptedCloud(gap) as cloud:
         one = await device(cloud.url)
         await until(lambda: len(cloud.streams) >= 6)
         assert [high for _, high in one.rng.bounds[:5]] == [1, 5, 10, 20, 30]
@@ -50,7 +50,7 @@ async def test_an_event_that_is_too_large_is_no_gap(device: Any, until: Any) -> 
         await stream.capture("a", id="2")
         await stream.hold()
 
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         one = await device(cloud.url)
         await until(one.triggers)
         assert one.fact("gaps") == 0
@@ -62,7 +62,7 @@ async def test_a_stream_silent_for_twice_the_promised_interval_is_left(device: A
         await stream.connected(ping_every=0.2)
         await stream.hold()
 
-    async with ScriptedCloud(silent, good) as cloud:
+    async with FakeScriptedCloud(silent, good) as cloud:
         one = await device(cloud.url)
         await until(one.triggers)
         assert "silent" in one.degraded().get("cloud", "silent")
@@ -73,7 +73,7 @@ async def test_a_silent_plain_cloud_is_left_after_stream_timeout(device: Any, un
         await stream.connected(None)
         await stream.hold()
 
-    async with ScriptedCloud(silent, good) as cloud:
+    async with FakeScriptedCloud(silent, good) as cloud:
         one = await device(cloud.url, stream_timeout=1.0)
         await until(one.triggers)
         assert any("no event for 1 s" in line["event"] for line in logged)
@@ -87,7 +87,7 @@ async def test_comments_and_empty_events_are_no_sign_of_life(device: Any, until:
             await stream.raw(b": still here\n\n")
             await asyncio.sleep(0.05)
 
-    async with ScriptedCloud(chatter) as cloud:
+    async with FakeScriptedCloud(chatter) as cloud:
         await device(cloud.url)
         await until(lambda: len(cloud.streams) == 2)
 
@@ -102,7 +102,7 @@ async def test_a_cloud_that_pings_more_slowly_than_stream_timeout_is_believed_wh
         await stream.capture("a", id="1")
         await stream.hold()
 
-    async with ScriptedCloud(slow) as cloud:
+    async with FakeScriptedCloud(slow) as cloud:
         one = await device(cloud.url, stream_timeout=1.0)
         await until(lambda: one.triggers() == ["a"])
 
@@ -113,7 +113,7 @@ async def test_a_connection_that_is_accepted_and_never_answered_is_given_up(
     async def mute(stream: Stream) -> None:
         await stream.hold()
 
-    async with ScriptedCloud(mute, good) as cloud:
+    async with FakeScriptedCloud(mute, good) as cloud:
         one = await device(cloud.url, stream_timeout=1.0)
         await until(one.triggers)
         assert any("no answer within" in line["event"] for line in logged)
@@ -124,7 +124,7 @@ async def test_a_server_that_closes_every_stream_is_not_stormed(device: Any, unt
         await stream.connected()
         await stream.capture("a", id="1")
 
-    async with ScriptedCloud(closes) as cloud:
+    async with FakeScriptedCloud(closes) as cloud:
         one = await device(cloud.url)
         await until(lambda: len(cloud.streams) >= 6)
         assert [high for _, high in one.rng.bounds[:5]] == [1, 5, 10, 20, 30]
@@ -141,7 +141,7 @@ async def test_the_uploader_is_told_of_a_stream_too_short_for_a_whole_replay(dev
         await asyncio.sleep(3600)
 
     go_on = asyncio.Event()
-    async with ScriptedCloud(closes, stays) as cloud:
+    async with FakeScriptedCloud(closes, stays) as cloud:
         one = await device(cloud.url)
         await until(lambda: one.cloud() is not None and one.cloud().cut_short)
         go_on.set()
@@ -153,7 +153,7 @@ async def test_a_stream_cut_in_the_middle_of_an_event_yields_no_half_command(dev
         await stream.connected()
         await stream.raw(b'data: {"cmd":"capture","trigger_id":"half"}')
 
-    async with ScriptedCloud(cut, good) as cloud:
+    async with FakeScriptedCloud(cut, good) as cloud:
         one = await device(cloud.url)
         await until(one.triggers)
         assert one.triggers() == ["a"]
@@ -173,7 +173,7 @@ async def test_a_refused_device_says_so_once_and_waits_a_minute(
     async def refuse(stream: Stream) -> None:
         await stream.answer(status, {"detail": "no such device"})
 
-    async with ScriptedCloud(refuse) as cloud:
+    async with FakeScriptedCloud(refuse) as cloud:
         one = await device(cloud.url)
         await until(lambda: "cloud" in one.degraded() and words[0] in one.degraded()["cloud"])
         (line,) = [line for line in logged if line["log_level"] == "warning"]
@@ -184,12 +184,12 @@ async def test_a_refused_device_says_so_once_and_waits_a_minute(
 
 
 async def test_a_redirect_is_named_and_the_token_does_not_follow_it(device: Any, until: Any, logged: list[Any]) -> None:
-    async with ScriptedCloud(good) as other:
+    async with FakeScriptedCloud(good) as other:
 
         async def redirect(stream: Stream) -> None:
             await stream.answer(307, Location=other.url)
 
-        async with ScriptedCloud(redirect) as cloud:
+        async with FakeScriptedCloud(redirect) as cloud:
             one = await device(cloud.url, device_token="s3cret")
             await until(lambda: "redirects" in one.degraded().get("cloud", ""))
             assert other.url in one.degraded()["cloud"]
@@ -201,7 +201,7 @@ async def test_a_redirect_to_no_address_is_one_failure_among_others(device: Any,
     async def redirect(stream: Stream) -> None:
         await stream.answer(302, Location=location)
 
-    async with ScriptedCloud(redirect, good) as cloud:
+    async with FakeScriptedCloud(redirect, good) as cloud:
         one = await device(cloud.url)
         await until(one.triggers)
 
@@ -210,7 +210,7 @@ async def test_a_busy_cloud_is_given_the_time_it_asks_for(device: Any, until: An
     async def busy(stream: Stream) -> None:
         await stream.answer(503, {"detail": "starting"}, Retry_After="1")
 
-    async with ScriptedCloud(busy, good) as cloud:
+    async with FakeScriptedCloud(busy, good) as cloud:
         one = await device(cloud.url)
         await until(one.triggers)
         (line,) = [line for line in logged if line["log_level"] == "warning"]
@@ -222,7 +222,7 @@ async def test_a_sign_in_page_is_not_taken_for_a_stream(device: Any, until: Any,
     async def portal(stream: Stream) -> None:
         await stream.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nhi")
 
-    async with ScriptedCloud(portal, good) as cloud:
+    async with FakeScriptedCloud(portal, good) as cloud:
         one = await device(cloud.url)
         await until(one.triggers)
         assert any("text/html" in line["event"] for line in logged)
@@ -232,7 +232,7 @@ async def test_an_answer_that_is_not_http_is_named(device: Any, until: Any, logg
     async def odd(stream: Stream) -> None:
         await stream.raw(b"SSH-2.0-OpenSSH\r\n")
 
-    async with ScriptedCloud(odd, good) as cloud:
+    async with FakeScriptedCloud(odd, good) as cloud:
         one = await device(cloud.url)
         await until(one.triggers)
         assert any("not HTTP" in line["event"] for line in logged)
@@ -241,7 +241,7 @@ async def test_an_answer_that_is_not_http_is_named(device: Any, until: Any, logg
 async def test_a_cloud_that_is_away_for_long_is_reported_sparingly_and_found_again(
     device: Any, until: Any, logged: list[Any]
 ) -> None:
-    cloud = ScriptedCloud(good)
+    cloud = FakeScriptedCloud(good)
     one = await device(cloud.url)
     await until(lambda: one.fact("reconnects") >= 12)
     lines = [line for line in logged if "refuses connections" in line["event"]]
@@ -283,7 +283,7 @@ async def test_a_clock_set_back_in_the_cloud_is_believed_after_one_reconnect(dev
         await stream.capture("a", expires_at=server_time(-3600 + 60))
         await stream.hold()
 
-    async with ScriptedCloud(jumps, behind) as cloud:
+    async with FakeScriptedCloud(jumps, behind) as cloud:
         one = await device(cloud.url)
         await until(one.triggers)
         (entry,) = one.entries()
@@ -297,7 +297,7 @@ async def test_a_better_reading_of_the_clouds_clock_reaches_the_uploader(device:
         await stream.ping(server_time=server_time())
         await stream.hold()
 
-    async with ScriptedCloud(late_then_prompt) as cloud:
+    async with FakeScriptedCloud(late_then_prompt) as cloud:
         one = await device(cloud.url)
         await until(lambda: one.cloud() is not None)
         true = one.clock.wall().timestamp() - one.clock.boottime()
@@ -305,7 +305,7 @@ async def test_a_better_reading_of_the_clouds_clock_reaches_the_uploader(device:
 
 
 async def test_a_proxy_of_the_environment_is_used(device: Any, until: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with ScriptedCloud(good) as proxy:
+    async with FakeScriptedCloud(good) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)
@@ -326,7 +326,7 @@ async def test_the_loop_ends_promptly_in_each_of_its_waits(device: Any, until: A
         await stream.answer(404)
 
     for script in (mute, silent, refuse, good):
-        async with ScriptedCloud(script) as cloud:
+        async with FakeScriptedCloud(script) as cloud:
             one = await device(cloud.url)
             await until(lambda cloud=cloud: cloud.streams)
             began = one.clock.boottime()

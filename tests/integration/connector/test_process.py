@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.scripted_cloud import ScriptedCloud, Stream, server_time
+from tests.fakes.fake_scripted_cloud import FakeScriptedCloud, Stream, server_time
 from tests.support.redis import RedisServer
 
 COMMAND = [sys.executable, "-m", "visant_connector"]
@@ -71,7 +71,7 @@ async def good(stream: Stream) -> None:
 
 @pytest.mark.usefixtures("real_start")
 async def test_a_technician_sees_the_lines_that_were_promised_and_sigterm_ends_it(start: Any, until: Any) -> None:
-    async with ScriptedCloud(good) as cloud:
+    async with FakeScriptedCloud(good) as cloud:
         process = await start("run", API_URL=cloud.url + "/", DEVICE_TOKEN="s3cret-token")
         await until(lambda: any("t4" in line for line in process.lines))
         assert process.lines[:6] == [
@@ -151,7 +151,7 @@ WHOLE = [None, "t0", "t1", "t2", "t3", "t4"]
 async def test_a_power_cut_around_the_admission_leaves_every_command_queued_once(
     start: Any, device: Any, until: Any, point: str
 ) -> None:
-    async with ScriptedCloud(good) as cloud:
+    async with FakeScriptedCloud(good) as cloud:
         process = await start("run", API_URL=cloud.url, VISANT_KILL_POINT=f"connector.{point}")
         assert await process.end() == -signal.SIGKILL
         one = await device(cloud.url)
@@ -171,7 +171,7 @@ async def test_a_power_cut_while_redis_has_the_command_and_has_not_answered(
         await stream.hold()
 
     gate, sent = asyncio.Event(), asyncio.Event()
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         process = await start("run", API_URL=cloud.url)
         await until(lambda: any("confirmed by server" in line for line in process.lines))
         redis_process.pause()
@@ -196,7 +196,7 @@ async def test_a_power_cut_of_redis_in_a_burst_leaves_every_command_queued_once(
         await stream.raw("".join(lines).encode())
         await stream.hold()
 
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         one = await device(cloud.url)
         await until(lambda: one.fact("admitted") > 200)
         redis_process.kill()

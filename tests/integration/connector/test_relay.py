@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.scripted_cloud import EVENT_STREAM, ScriptedCloud, Stream, server_time
+from tests.fakes.fake_scripted_cloud import EVENT_STREAM, FakeScriptedCloud, Stream, server_time
 from visant_contract.stream import DEADLINES, STREAM
 
 
@@ -18,7 +18,7 @@ async def test_commands_enter_in_their_order_with_the_clouds_name_and_deadline(d
         await stream.capture("b", id="2", expires_at=server_time(60))
         await stream.hold()
 
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         one = await device(cloud.url)
         await until(lambda: len(one.entries()) == 2)
         first, second = one.entries()
@@ -38,7 +38,7 @@ async def test_the_request_names_device_version_and_token(device: Any, until: An
         await stream.connected()
         await stream.hold()
 
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         await device(cloud.url, device_token="s3cret")
         await until(lambda: cloud.streams)
         assert cloud.streams[0].line == "GET /v1/devices/FLOOR1/commands?device_version=2.0.0 HTTP/1.1"
@@ -52,7 +52,7 @@ async def test_a_plain_cloud_is_known_by_its_address(device: Any, until: Any) ->
         await stream.ping()
         await stream.hold()
 
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         one = await device(cloud.url)
         await until(one.triggers)
         (entry,) = one.entries()
@@ -68,7 +68,7 @@ async def test_a_command_before_connected_is_not_lost(device: Any, until: Any) -
         await stream.capture("early")
         await stream.hold()
 
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         one = await device(cloud.url)
         await until(one.triggers)
         (entry,) = one.entries()
@@ -90,7 +90,7 @@ async def test_what_cannot_be_read_is_left_out_and_the_stream_goes_on(
         await stream.raw(b'event: odd\ndata: {"cmd":"capture",\ndata: "trigger_id":"good"}\n\n')
         await stream.hold()
 
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         one = await device(cloud.url)
         await until(one.triggers)
         assert one.triggers() == ["good"]
@@ -108,7 +108,7 @@ async def test_commands_that_cannot_be_followed_but_named_are_admitted_to_be_ans
         await stream.capture("a/b" * 100)
         await stream.hold()
 
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         one = await device(cloud.url)
         await until(lambda: len(one.entries()) == 3)
         unknown, broken, odd = one.entries()
@@ -126,7 +126,7 @@ async def test_a_character_cut_in_two_by_the_network_is_whole_again(device: Any,
             await asyncio.sleep(0)
         await stream.hold()
 
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         one = await device(cloud.url)
         await until(one.triggers)
         assert one.triggers() == ["größe ✓ 😀"]
@@ -139,7 +139,7 @@ async def test_a_compressed_stream_is_read_as_it_comes(device: Any, until: Any) 
         await stream.raw(gzip.compress(b'data: {"event":"connected"}\n\ndata: ' + message.encode() + b"\n\n"))
         await stream.hold()
 
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         one = await device(cloud.url)
         await until(one.triggers)
         assert one.triggers() == ["zipped"]
@@ -158,7 +158,7 @@ async def test_settings_in_connected_are_admitted_when_they_change(device: Any, 
         await stream.capture("end")
         await stream.hold()
 
-    async with ScriptedCloud(script({"a": 1, "c": 2}), script({"c": 2, "a": 1}), script({}), last) as cloud:
+    async with FakeScriptedCloud(script({"a": 1, "c": 2}), script({"c": 2, "a": 1}), script({}), last) as cloud:
         one = await device(cloud.url)
         await until(lambda: "end" in one.triggers())
         assert [entry.config for entry in one.entries()] == [{"a": 1, "c": 2}, {"b": 2}, None]
@@ -171,7 +171,7 @@ async def test_a_replay_after_a_reboot_renews_the_deadline_of_what_still_waits(d
         await stream.capture("a", id="1", expires_at=server_time(60))
         await stream.hold()
 
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         before = await device(cloud.url)
         await until(before.triggers)
         await before.end()
@@ -193,7 +193,7 @@ async def test_a_reset_cloud_may_use_the_same_trigger_id_again(device: Any, unti
 
         return play
 
-    async with ScriptedCloud(script("first"), script("second")) as cloud:
+    async with FakeScriptedCloud(script("first"), script("second")) as cloud:
         one = await device(cloud.url)
         await until(lambda: len(one.entries()) == 2)
         assert [entry.cloud_id for entry in one.entries()] == ["first", "second"]
@@ -205,7 +205,7 @@ async def test_a_second_holder_of_the_device_id_is_named(device: Any, until: Any
         await stream.connected(duplicate=True)
         await stream.hold()
 
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         one = await device(cloud.url)
         await until(lambda: one.fact("duplicate"))
         assert any("DEVICE_ID=FLOOR1" in line["event"] for line in logged)
@@ -224,7 +224,7 @@ async def test_a_burst_of_ten_thousand_commands_enters_whole_and_in_order(
         await stream.ping(last_id=str(count - 1))
         await stream.hold()
 
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         one = await device(cloud.url)
         began = one.clock.boottime()
         await until(lambda: one.redis.xlen(STREAM) == count, within=50)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.scripted_cloud import ScriptedCloud, Stream
+from tests.fakes.fake_scripted_cloud import FakeScriptedCloud, Stream
 from tests.support.redis import RedisServer
 from visant_connector.admission import Admission, connect
 from visant_connector.cloud_memory import CloudMemory
@@ -77,7 +77,7 @@ async def test_a_stream_that_stayed_confirmed_was_steady_whatever_ended_it(rig: 
         await until(rig.confirmed)
         rig.clock.ahead = STEADY + 1
 
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         end = await rig.run(cloud.url)
     assert isinstance(end.error, Retryable)
     assert end.error.reason == "the cloud closed the stream"
@@ -89,7 +89,7 @@ async def test_a_stream_that_was_short_was_not_steady(rig: Rig) -> None:
     async def script(stream: Stream) -> None:
         await stream.connected()
 
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         end = await rig.run(cloud.url)
     assert isinstance(end.error, Retryable)
     assert not end.steady
@@ -108,7 +108,7 @@ async def test_a_gap_after_a_long_time_is_steady_only_where_a_ping_agreed_before
         await stream.ping(last_id="9", sent=1)
         await stream.hold()
 
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         end = await rig.run(cloud.url)
     assert isinstance(end.error, Retryable)
     assert end.error.reason == "a command is missing: the cloud sent 9, last seen None"
@@ -119,7 +119,7 @@ async def test_a_refusal_is_the_end_of_a_session_that_never_opened(rig: Rig) -> 
     async def refuse(stream: Stream) -> None:
         await stream.answer(404)
 
-    async with ScriptedCloud(refuse) as cloud:
+    async with FakeScriptedCloud(refuse) as cloud:
         end = await rig.run(cloud.url)
     assert isinstance(end.error, Misconfigured)
     assert not end.steady
@@ -132,6 +132,6 @@ async def test_the_stop_ends_a_session_without_an_error(rig: Rig, until: Any) ->
         rig.stop.set()
         await stream.hold()
 
-    async with ScriptedCloud(script) as cloud:
+    async with FakeScriptedCloud(script) as cloud:
         end = await rig.run(cloud.url)
     assert end == SessionEnd(None, steady=False)

@@ -78,7 +78,7 @@ def server_time(ahead: float = 0.0) -> str:
     return datetime.fromtimestamp(datetime.now(UTC).timestamp() + ahead, UTC).isoformat()
 
 
-class ScriptedCloud:
+class FakeScriptedCloud:
     """Async context manager. Each connection runs the next of `scripts`, the last one again and again."""
 
     def __init__(self, *scripts: Script) -> None:
