@@ -1,7 +1,6 @@
-"""Fixtures for every test: a real Redis, and services that start by a fork."""
+"""Fixtures for every test: a real Redis, services that start by a fork, folders in memory."""
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support import forked_starts
+from tests.support.memory import memory_folder
 from tests.support.redis import RedisServer
 
 # Hypothesis' own limits are times, and this machine may have other work.
@@ -19,6 +19,12 @@ settings.load_profile("visant")
 forked_starts.install()
 
 
+def pytest_configure() -> None:
+    """`tmp_path` lies in memory, where there is room."""
+    if (folder := memory_folder()) is not None:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", folder)
+
+
 @pytest.fixture
 def real_start() -> Iterator[None]:
     """For a test that is about the start itself, or about the memory of a fresh process: nothing is forked."""
@@ -26,19 +32,11 @@ def real_start() -> Iterator[None]:
         yield
 
 
-def _memory() -> str | None:
-    """A folder in memory where there is room: what kill -9 leaves is the same there, and a flush costs nothing."""
-    shared = Path("/dev/shm")
-    if os.access(shared, os.W_OK) and shutil.disk_usage(shared).free > 512 * 2**20:
-        return str(shared)
-    return None
-
-
 @pytest.fixture
 def redis_process() -> Iterator[RedisServer]:
     """A fresh redis-server that the test may kill, pause and start again."""
     with (
-        tempfile.TemporaryDirectory(prefix="visant-test-redis-", dir=_memory()) as folder,
+        tempfile.TemporaryDirectory(prefix="visant-test-redis-", dir=memory_folder()) as folder,
         RedisServer(Path(folder)) as server,
     ):
         yield server

