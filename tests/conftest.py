@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support import forked_starts
+from tests.support import forked_starts, shared_tls
 from tests.support.memory import memory_folder
 from tests.support.redis import RedisServer
 
@@ -17,6 +17,7 @@ settings.register_profile("visant", deadline=None, suppress_health_check=[Health
 settings.load_profile("visant")
 
 forked_starts.install()
+shared_tls.install()
 
 
 def pytest_configure() -> None:

@@ -93,7 +93,19 @@ class PostgresServer:
 
     def url(self, name: str, template: str = "template1") -> str:
         """A new database, empty or a copy of `template`, as hosting platforms write its URL."""
-        made = self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "visant", "-T", template, name)
+        made = self._run(
+            "createdb",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+            "-U",
+            "visant",
+            "-T",
+            template,
+            "--strategy=file_copy",
+            name,
+        )
         if made.returncode:
             raise RuntimeError(made.stderr)
         return f"postgres://visant@127.0.0.1:{self.port}/{name}"
