@@ -34,7 +34,7 @@ class Process:
         self.url = self.find(r"cloud ready url=(\S+)")
         return self
 
-    def find(self, pattern: str, timeout: float = 60.0) -> str:
+    def find(self, pattern: str, timeout: float = 120.0) -> str:
         deadline = time.monotonic() + timeout
         while not (found := re.search(pattern, self.log.read_text())):
             assert self.popen.poll() is None, self.log.read_text()

@@ -19,7 +19,11 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 EXECUTABLE = Path(sys.executable).with_name("visant-uploader")
 
 
-def until(condition: Callable[[], Any], seconds: float = 60.0, what: str = "the condition") -> Any:
+PATIENCE = 120.0
+"""Seconds: for a machine on which a process has a tenth of a core. What must be quick is measured by itself."""
+
+
+def until(condition: Callable[[], Any], seconds: float = PATIENCE, what: str = "the condition") -> Any:
     """Waits for the condition to hold and returns its value."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -66,7 +70,7 @@ class Device:
                 [str(EXECUTABLE), "run"], env={**self.environment, **environment}, stdout=log, stderr=log
             )
 
-    def ended(self, seconds: float = 60.0) -> int:
+    def ended(self, seconds: float = PATIENCE) -> int:
         """Waits for the process to end by itself; its status (negative: the signal)."""
         assert self._process is not None
         status = self._process.wait(timeout=seconds)
@@ -94,7 +98,7 @@ class Device:
             env={**self.environment, **environment},
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=PATIENCE,
         )
 
     def log(self) -> str:

@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 PROGRAM = str(Path(sys.executable).with_name("visant-camera"))
 
 
-def wait_until(true: Callable[[], bool], timeout: float = 40.0) -> None:
+def wait_until(true: Callable[[], bool], timeout: float = 120.0) -> None:
     """Generous: on a busy machine an interpreter takes long to start. What must be quick is measured by itself."""
     end = time.monotonic() + timeout
     while not true():
@@ -56,7 +56,7 @@ class Service:
         found: dict[str, Any] = self.http.get("/state").json()
         return found
 
-    def until(self, state: str, timeout: float = 40.0) -> None:
+    def until(self, state: str, timeout: float = 120.0) -> None:
         wait_until(lambda: self.state()["state"] == state, timeout)
 
     def command(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:

@@ -58,7 +58,7 @@ class Stream:
         self.id: str | None = None
         self.raw: list[str] = []
 
-    async def next(self, timeout: float = 10.0) -> dict[str, Any]:
+    async def next(self, timeout: float = 60.0) -> dict[str, Any]:
         async with asyncio.timeout(timeout):
             async for line in self._lines:
                 self.raw.append(line)
@@ -68,12 +68,12 @@ class Stream:
                     return dict(json.loads(line[5:]))
         raise EOFError
 
-    async def command(self, timeout: float = 10.0) -> dict[str, Any]:
+    async def command(self, timeout: float = 60.0) -> dict[str, Any]:
         while "cmd" not in (message := await self.next(timeout)):
             pass
         return message
 
-    async def ended(self, timeout: float = 10.0) -> bool:
+    async def ended(self, timeout: float = 60.0) -> bool:
         try:
             while True:
                 await self.next(timeout)
@@ -273,7 +273,7 @@ async def start(tmp_path: Path, migrated_url: str | None, monkeypatch: pytest.Mo
     await end_all()
 
 
-async def until(condition: Callable[[], Awaitable[Any]], timeout: float = 10.0) -> Any:
+async def until(condition: Callable[[], Awaitable[Any]], timeout: float = 60.0) -> Any:
     """What `condition` gives as soon as it is true."""
     async with asyncio.timeout(timeout):
         while not (found := await condition()):

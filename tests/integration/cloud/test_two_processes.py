@@ -61,11 +61,11 @@ async def test_a_trigger_posted_to_one_process_reaches_the_stream_of_another(
     here, there = two
     async with httpx.AsyncClient(base_url=here.url, timeout=30) as client:
         async with stream(there.url, "D1") as command:
-            await count(client, 1, within=20)
+            await count(client, 1, within=120)
             for _ in range(3):
                 answer = (await client.post("/v1/devices/D1/trigger")).json()
                 assert answer["connected"] is True and answer["status"] == "sent"
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(120):
                     assert (await command())["trigger_id"] == answer["trigger_id"]
             # the picture comes to the process that holds the stream, and is shown by the other
             async with httpx.AsyncClient(base_url=there.url, timeout=30) as device:
@@ -75,13 +75,13 @@ async def test_a_trigger_posted_to_one_process_reaches_the_stream_of_another(
             assert seen.status_code == 200 and seen.content.startswith(b"\xff\xd8")
             row = (await client.get(f"/v1/triggers/D1/{answer['trigger_id']}")).json()
             assert row["status"] == "executed"
-        await count(client, 0, within=20)
+        await count(client, 0, within=120)
 
 
 async def test_a_killed_process_holds_no_streams_after_a_while(two: tuple[Process, Process]) -> None:
     here, there = two
     async with httpx.AsyncClient(base_url=here.url, timeout=30) as client, stream(there.url, "D1"):
-        await count(client, 1, within=20)
+        await count(client, 1, within=120)
         there.popen.kill()
-        await count(client, 0, within=40)
+        await count(client, 0, within=120)
         assert (await client.post("/v1/devices/D1/trigger")).json()["status"] == "queued"

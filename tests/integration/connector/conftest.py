@@ -94,7 +94,7 @@ class Device:
         return self.heart._facts.get(name)
 
 
-async def until(condition: Callable[[], Any], *, within: float = 40.0) -> None:
+async def until(condition: Callable[[], Any], *, within: float = 120.0) -> None:
     """Returns when `condition()` is true; fails after `within` seconds."""
     try:
         async with asyncio.timeout(within):

@@ -28,6 +28,8 @@ from tests.support.hard_network import Authority, ConnectProxy, TlsFront
 
 TREE = Path(__file__).resolve().parents[3]
 YEAR = 365 * 86400
+NEAR = 20
+"""Seconds: whole ones in the Date, and what a busy machine lets pass between it and its use. To tell from 600."""
 MADE_AT = "2026-01-01T00:00:00+00:00"
 PROGRAM = """
 import json, os, sys, time
@@ -54,7 +56,8 @@ try:
     said, believed = clock.correct(url, given, datetime.fromisoformat(made_at), set_to), True
 except Problem as problem:
     said, believed = str(problem), False
-print(json.dumps({"strict": strict, "said": said, "believed": believed, "calls": calls, "now": time.time()}))
+now, at = time.time(), time.monotonic()
+print(json.dumps({"strict": strict, "said": said, "believed": believed, "calls": calls, "now": now, "at": at}))
 """
 
 
@@ -65,11 +68,13 @@ class Result:
     believed: bool
     calls: list[float]
     now: float
+    at: float
+    """CLOCK_MONOTONIC when it was `now`; that clock is left alone, and is the same in every process."""
 
     @property
     def off(self) -> float:
         """Seconds by which the device's clock is ahead of the true time afterwards."""
-        return self.now - time.time()
+        return self.now - (time.time() - (time.monotonic() - self.at))
 
 
 @pytest.fixture
@@ -129,14 +134,14 @@ def test_a_year_behind_tls_refuses_and_the_clock_is_set_by_the_cloud(authority: 
     assert found.believed, found.said
     assert "behind; set to" in found.said
     assert len(found.calls) == 1
-    assert abs(found.off) < 3
+    assert abs(found.off) < NEAR
 
 
 def test_through_a_proxy_as_well(authority: Authority, correct: Correct) -> None:
     with ConnectProxy("u", "p") as proxy, TlsFront(authority.certificate("proxied"), says()) as front:
         found = correct(front.url, SSL_CERT_FILE=str(authority.file), HTTPS_PROXY=proxy.url)
     assert found.believed, found.said
-    assert abs(found.off) < 3
+    assert abs(found.off) < NEAR
 
 
 def test_a_clock_that_is_right_is_left_alone(authority: Authority, correct: Correct, clock: FakeClock) -> None:
@@ -170,7 +175,7 @@ def test_a_stolen_expired_certificate_can_set_no_time_that_lasts(authority: Auth
     assert not found.believed
     assert "set back" in found.said
     assert len(found.calls) == 2
-    assert abs(found.off + YEAR) < 3, "the clock is not what it was"
+    assert abs(found.off + YEAR) < NEAR, "the clock is not what it was"
 
 
 def test_with_it_a_time_before_the_release_was_made_is_not_believed(authority: Authority, correct: Correct) -> None:
@@ -206,14 +211,14 @@ def test_an_answer_that_a_proxy_kept_is_as_old_as_it_says(authority: Authority, 
     with TlsFront(authority.certificate("kept"), says(ago=600, Age="600")) as front:
         found = correct(front.url, SSL_CERT_FILE=str(authority.file))
     assert found.believed, found.said
-    assert abs(found.off) < 3
+    assert abs(found.off) < NEAR
 
 
 def test_a_cloud_that_speaks_plain_http_is_believed_within_bounds(correct: Correct) -> None:
     with TlsFront(None, says()) as front:
         found = correct(front.url)
         assert found.believed, found.said
-        assert abs(found.off) < 3
+        assert abs(found.off) < NEAR
     with TlsFront(None, says(time.time() - 700 * 86400)) as front:
         assert not correct(front.url).believed
 

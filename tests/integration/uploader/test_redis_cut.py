@@ -23,8 +23,8 @@ def test_a_command_is_cut_and_every_trigger_ends_in_one_picture(
         device.admit(trigger)
     cutter = RedisCutter(redis_server, word, moment)
     device.start(REDIS_URL=cutter.url)
-    until(lambda: sorted(cloud.captures()) == triggers, 20, f"10 captures; {cutter.cuts} cuts")
-    until(lambda: device.queue_length() == 0, 10, "an empty queue")
+    until(lambda: sorted(cloud.captures()) == triggers, what="10 captures")
+    until(lambda: device.queue_length() == 0, what="an empty queue")
     assert cutter.cuts == 1
     assert camera.served == 10
     device.kill()
