@@ -6,6 +6,7 @@ of the interpreter at its end. The process between (fork, fork, exit) hands the 
 is a subreaper for that moment: so the test's process is its parent, and waits for it, as after any start.
 """
 
+import atexit
 import ctypes
 import gc
 import importlib
@@ -16,6 +17,7 @@ import runpy
 import signal
 import socket
 import sys
+import threading
 import time
 from io import BufferedReader, BufferedWriter, FileIO, TextIOWrapper
 from typing import Any
@@ -101,12 +103,31 @@ def main() -> None:
     become(request, fds)
     program, *arguments = request["argv"]
     sys.argv = [program, *arguments]
-    if request["module"]:
-        sys.path.insert(0, request["cwd"])
-        runpy.run_module(program, run_name="__main__", alter_sys=True)
+    try:
+        if request["module"]:
+            sys.path.insert(0, request["cwd"])
+            runpy.run_module(program, run_name="__main__", alter_sys=True)
+        else:
+            sys.path.insert(0, os.path.dirname(program))
+            runpy.run_path(program, run_name="__main__")
+    except SystemExit as end:  # any other error ends the interpreter as ever
+        code = end.code
     else:
-        sys.path.insert(0, os.path.dirname(program))
-        runpy.run_path(program, run_name="__main__")
+        code = None
+    leave(code)
+
+
+def leave(code: object) -> None:
+    """The end of the interpreter, but for taking apart every module that the server had imported: 0.1 s of CPU."""
+    if code is not None and not isinstance(code, int):
+        print(code, file=sys.stderr)
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    gc.collect()  # what is the program's own goes, and says so where it must not
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit((code or 0) & 0xFF)
 
 
 if __name__ == "__main__":
