@@ -4,10 +4,11 @@
 # Without -f, buildx reads compose.yaml as well and asks for .env.device. Variables are set in the
 # environment; `make images` sets VERSION and REVISION.
 
-variable "PYTHON_IMAGE" { default = "python:3.13-slim-trixie" }
+# Base images; empty: what the Dockerfiles pin.
+variable "PYTHON_IMAGE" { default = "" }
 # Empty: PYTHON_IMAGE.
 variable "RUNTIME_IMAGE" { default = "" }
-variable "REDIS_IMAGE" { default = "redis:8.0-bookworm" }
+variable "REDIS_IMAGE" { default = "" }
 # The first part of the image names; a registry's address for a release.
 variable "IMAGES" { default = "visant" }
 variable "VERSION" { default = "2.0.0" }

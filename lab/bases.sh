@@ -18,7 +18,7 @@ have_image() { docker image inspect "$1" >/dev/null 2>&1; }
 # A registry counts as reachable when the image that the Dockerfiles name by default is there or comes.
 registry_reachable() {
     local usual
-    usual=$(sed -n 's/^ARG PYTHON_IMAGE=//p' "$(dirname "${BASH_SOURCE[0]}")/../services/Dockerfile" | head -n 1)
+    usual=$(sed -n 's/^FROM \(python:[^ ]*\) AS python$/\1/p' "$(dirname "${BASH_SOURCE[0]}")/../services/Dockerfile" | head -n 1)
     [ -n "$usual" ] || return 1
     have_image "$usual" || timeout 60 docker pull -q "$usual" >/dev/null 2>&1
 }

@@ -81,7 +81,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, registry: tuple[str, int], re
         folder=folder,
         registry="{}:{}".format(*registry),
         relay=relay.address,
-        redis_image=os.environ.get("REDIS_IMAGE", "redis:8.0-bookworm"),
+        redis_image=os.environ.get("REDIS_IMAGE", ""),
         run=f"updates-{os.getpid()}",
         key=new_key(folder, "release"),
         standard=STANDARD,
