@@ -4,6 +4,7 @@
 # Engine that has lost its images gets them back in seconds.
 #
 # LAB_BASES=auto (default): only when the usual base image cannot be pulled. always, never: as they say.
+# `bases.sh debian`: instead of them a bare Debian of LAB_SUITE, for fresh_debian.sh.
 # LAB_ARCH=arm64: for that architecture; arm64.sh sets it, once such programs run on this machine.
 # shellcheck source=lab/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -87,6 +88,10 @@ base_image() {
 }
 
 main() {
+    if [ "${1:-}" = debian ]; then
+        base_image "debian-$LAB_SUITE" "visant-lab/debian:$LAB_SUITE" ca-certificates
+        return
+    fi
     case "${LAB_BASES:-auto}" in
     never) return 0 ;;
     always) ;;

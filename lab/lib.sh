@@ -2,7 +2,7 @@
 set -euo pipefail
 
 LAB_STATE="${LAB_STATE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/visant-lab}"
-LAB_SUITE=trixie
+LAB_SUITE="${LAB_SUITE:-trixie}"
 LAB_PYTHON_IMAGE="visant-lab/python:${LAB_SUITE}"
 LAB_REDIS_IMAGE="visant-lab/redis:${LAB_SUITE}"
 

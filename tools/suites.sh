@@ -6,6 +6,8 @@
 # Failed twice, or a trigger counted as lost, doubled or stale (a line PROMISE BROKEN, see emulation/accounts.py): red.
 : "${SECOND_RUNS_UNTIL:=3000}" # seconds after the start; later, a failure is final
 
+[ -v chosen ] || chosen=() # names of suites: only these are run; empty: all
+unknown=("${chosen[@]}")
 failed=()
 flaky=()
 report=()
@@ -40,8 +42,17 @@ failures() { # failures NAME LOG: what failed, one a line: pytest's tests, scena
 
 line() { report+=("$(printf '%-18s %-7s %5d s' "$1" "$2" "$3")"); }
 
+skipped() { # skipped NAME: others were chosen
+  local word left=()
+  [ ${#chosen[@]} -gt 0 ] || return
+  for word in "${unknown[@]}"; do [ "$word" = "$1" ] || left+=("$word"); done
+  unknown=("${left[@]}")
+  [[ " ${chosen[*]} " != *" $1 "* ]]
+}
+
 suite() { # suite NAME MINUTES COMMAND...: its failure is the run's failure
   local name=$1 log=$logs/$1 first
+  if skipped "$name"; then return; fi
   printf '\n======== %s (at most %d min)\n' "$1" "$2"
   if attempt "$log" "${@:2}"; then
     line "$name" ok "$took"
@@ -72,6 +83,10 @@ judgement() { # the last lines; the run's status
   for name in "${failed[@]}"; do # again, where a reader of the last lines finds it
     printf '\n======== %s failed; its last lines:\n' "$name"
     tail -n 60 "$logs/$name.first"
+  done
+  for name in "${unknown[@]}"; do
+    printf '======== there is no suite %s\n' "$name"
+    failed+=("$name")
   done
   printf '\n======== times\n'
   printf '%s\n' "${report[@]}"

@@ -10,9 +10,9 @@ ROOT = Path(__file__).parents[2]
 FLAKY = 'if [ -e was-here ]; then echo fine; else touch was-here; echo "FAILED tests/x.py::test_it - oops"; exit 1; fi'
 
 
-def judged(folder: Path, *suites: tuple[str, str], at: int = 0) -> tuple[int, str]:
-    """(exit status, output) of a run of `suites` (name, bash) whose clock stands at `at` seconds."""
-    lines = [f"SECONDS={at}", f". {ROOT}/tools/suites.sh"]
+def judged(folder: Path, *suites: tuple[str, str], at: int = 0, chosen: str = "") -> tuple[int, str]:
+    """(exit status, output) of a run of `suites` (name, bash), or of those `chosen`; its clock stands at `at` seconds."""
+    lines = [f"SECONDS={at}", f"chosen=({chosen})", f". {ROOT}/tools/suites.sh"]
     for name, body in suites:
         (folder / f"{name}.sh").write_text(body)
         lines.append(f"suite {name} 1 bash {name}.sh")
@@ -68,3 +68,16 @@ def test_a_run_that_counted_a_lost_trigger_is_never_repeated(tmp_path: Path) -> 
 @pytest.mark.parametrize(("at", "status"), [(2990, 0), (3000, 1)])
 def test_a_second_run_starts_only_before_minute_fifty(tmp_path: Path, at: int, status: int) -> None:
     assert judged(tmp_path, ("one", FLAKY), at=at)[0] == status
+
+
+def test_only_the_suites_that_were_chosen_are_run(tmp_path: Path) -> None:
+    suites = [(name, f"touch {name}.ran") for name in ("one", "two", "three")]
+    assert judged(tmp_path, *suites, chosen="three one")[0] == 0
+    assert sorted(path.stem for path in tmp_path.glob("*.ran")) == ["one", "three"]
+
+
+def test_a_chosen_suite_that_does_not_exist_fails_the_run_and_is_named(tmp_path: Path) -> None:
+    status, output = judged(tmp_path, ("one", "true"), chosen="one onne")
+    assert status == 1
+    assert "there is no suite onne" in output
+    assert output.splitlines()[-1] == "failed: onne"
