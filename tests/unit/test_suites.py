@@ -11,7 +11,7 @@ FLAKY = 'if [ -e was-here ]; then echo fine; else touch was-here; echo "FAILED t
 
 
 def judged(folder: Path, *suites: tuple[str, str], at: int = 0, chosen: str = "") -> tuple[int, str]:
-    """(exit status, output) of a run of `suites` (name, bash), or of those `chosen`; its clock stands at `at` seconds."""
+    """(exit status, output) of a run of `suites` (name, bash), or the `chosen`; its clock stands at `at` seconds."""
     lines = [f"SECONDS={at}", f"chosen=({chosen})", f". {ROOT}/tools/suites.sh"]
     for name, body in suites:
         (folder / f"{name}.sh").write_text(body)
