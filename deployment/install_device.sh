@@ -32,6 +32,8 @@ FIX_CMDLINE=${FIX_CMDLINE:-}
 . "$HERE/install/release.sh"
 # shellcheck source=deployment/install/access.sh
 . "$HERE/install/access.sh"
+# shellcheck source=deployment/install/upkeep.sh
+. "$HERE/install/upkeep.sh"
 # shellcheck source=deployment/install/migration.sh
 . "$HERE/install/migration.sh"
 # shellcheck source=deployment/install/detach.sh
@@ -57,6 +59,7 @@ plan() {
     say "  - add visant-device-v2.service, visant-update.service, visant-update.timer, /usr/local/bin/visantctl"
     if wants_hotspot; then say "  - set up a hotspot${HOTSPOT_OPEN:+ without a password} for giving this device its WiFi (Comitup)"; fi
     [ -z "$TAILSCALE_KEY" ] || say "  - install Tailscale where it is missing, and join with the key"
+    plan_upkeep
     say "  - check everything (visantctl doctor)"
 }
 
@@ -79,6 +82,7 @@ apply() {
     install_addwifi
     install_hotspot 8>&-
     install_tailscale 8>&-
+    install_upkeep 8>&-
     say "installed in $((SECONDS - started)) s"
     "$ROOT/current/deployment/verify_deployment.sh" --wait 60 || die "installed, and something needs attention: see above"
     [ -z "$REBOOT" ] || say "reboot once, so that memory limits work: sudo reboot"

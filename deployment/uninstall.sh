@@ -13,6 +13,8 @@ export VISANT_ROOT="$ROOT"
 . "$HERE/install/memory.sh"
 # shellcheck source=deployment/install/access.sh
 . "$HERE/install/access.sh"
+# shellcheck source=deployment/install/upkeep.sh
+. "$HERE/install/upkeep.sh"
 # shellcheck source=deployment/install/packages.sh
 . "$HERE/install/packages.sh"
 
@@ -177,6 +179,7 @@ say "This removes the services, their units and images${KEEP_DATA:+; data stay}$
 confirm "Go on?" || die "nothing was changed"
 # The script lies in what it removes: bash has read all of it by now only inside this block.
 {
+    remove_upkeep
     remove_units
     remove_containers
     remove_hotspot

@@ -25,6 +25,8 @@ sudo ./install_device.sh [FLAGS]
   --hotspot-open          the hotspot has no password (without this flag it gets one, which is printed)
   --tailscale-key K       remote access: a file that holds an auth key, - for standard input, or the key
   --skip-tailscale        no remote access, as without a key
+  --skip-watchdog         leaves the hardware watchdog off; without it, a host that hangs is restarted
+  --security-updates      installs Debian's security updates every day (unattended-upgrades)
 
   --yes                   asks nothing. Without a terminal nothing is asked either
   --dry-run               checks, says what it would do, changes nothing
@@ -33,7 +35,8 @@ HELP
 
 DEVICE_ID="" API_URL="" TOKEN_FILE="" ENROL_FILE="" REPLACE="" ARCHIVE="" UPDATE_URL="" SIGNERS="" CHANNEL="" CAMERA=""
 PROXY="" CA_FILE=""
-SKIP_WIFI="" HOTSPOT_OPEN="" TAILSCALE_KEY="" SKIP_TAILSCALE="" YES="" DRY_RUN=""
+SKIP_WIFI="" HOTSPOT_OPEN="" TAILSCALE_KEY="" SKIP_TAILSCALE="" SKIP_WATCHDOG=""
+SECURITY_UPDATES="" YES="" DRY_RUN=""
 
 need_value() { [ $# -ge 2 ] && [ -n "$2" ] || wrong_flag "$1 needs a value"; }
 
@@ -71,6 +74,8 @@ parse_flags() {
         --hotspot-open) HOTSPOT_OPEN=yes ;;
         --tailscale-key) TAILSCALE_KEY=$2 && shift ;;
         --skip-tailscale) SKIP_TAILSCALE=yes ;;
+        --skip-watchdog) SKIP_WATCHDOG=yes ;;
+        --security-updates) SECURITY_UPDATES=yes ;;
         --yes | -y) YES=yes ;;
         --dry-run) DRY_RUN=yes ;;
         --help | -h) usage && exit 0 ;;

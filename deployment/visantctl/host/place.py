@@ -59,6 +59,11 @@ class Place:
         return self.root / "current"
 
     @property
+    def installer(self) -> Path:
+        """The release's own; run again, it changes only what is missing."""
+        return self.current / "deployment/install_device.sh"
+
+    @property
     def previous(self) -> Path:
         """Symlink to the release that ran before the current one."""
         return self.root / "previous"

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from visantctl.doctor import clock
-from visantctl.doctor.checks import camera, card, docker, heat, network, power, settings, spool, stream, tailscale, wifi
+from visantctl.doctor.checks import (
+    camera,
+    card,
+    docker,
+    heat,
+    journal,
+    network,
+    power,
+    security_updates,
+    settings,
+    spool,
+    stream,
+    tailscale,
+    watchdog,
+    wifi,
+    writes,
+)
 from visantctl.host import env_file
 
 TREE = Path(__file__).resolve().parents[3]
@@ -189,3 +206,78 @@ def test_pools_that_are_no_json_are_a_finding_and_no_stack_trace(tmp_path: Path)
     for text in ("{", "[]", "3"):
         file.write_text(text)
         assert levels(docker.pools(file)) == ["FAIL"], text
+
+
+@pytest.mark.parametrize(
+    ("asked", "state", "expected"),
+    [("1min", "active", "PASS"), ("infinity", None, "PASS"), ("0", "inactive", "WARN"), ("30s", "inactive", "WARN")],
+)
+def test_a_watchdog_that_is_off_or_was_refused_is_told(
+    tmp_path: Path, asked: str, state: str | None, expected: str
+) -> None:
+    if state:
+        (tmp_path / "state").write_text(f"{state}\n")
+    found = list(watchdog.finding(tmp_path, asked, "sudo install"))
+    assert levels(found) == [expected]
+    assert bool(found[0].remedy) == (expected == "WARN")
+
+
+def test_hardware_without_a_watchdog_is_no_finding(tmp_path: Path) -> None:
+    assert levels(watchdog.finding(tmp_path / "none", "0", "sudo install")) == []
+    assert levels(watchdog.finding(tmp_path, None, "sudo install")) == []
+
+
+DEBIAN = "# /etc/systemd/journald.conf\n[Journal]\n#Storage=auto\n#SystemMaxUse=\n"
+VOLATILE = "# /usr/lib/systemd/journald.conf.d/40-rpi-volatile-storage.conf\n[Journal]\nStorage=volatile\n"
+OURS = "# /etc/systemd/journald.conf.d/60-visant-journal.conf\n[Journal]\nStorage=persistent\nSystemMaxUse=128M\n"
+
+
+@pytest.mark.parametrize(
+    ("read", "folder", "expected"),
+    [
+        (DEBIAN, True, "may take a tenth of the card"),
+        (DEBIAN, False, "kept in memory"),
+        (DEBIAN + VOLATILE, True, "kept in memory"),
+        (DEBIAN + VOLATILE + OURS, True, "at most 128M"),
+        (DEBIAN + OURS + VOLATILE, True, "kept in memory"),
+    ],
+)
+def test_a_journal_without_a_bound_or_in_memory_is_told(tmp_path: Path, read: str, folder: bool, expected: str) -> None:
+    found = list(journal.finding(read, tmp_path if folder else tmp_path / "none", "sudo install"))
+    assert levels(found) == ["PASS" if "128M" in expected else "WARN"]
+    assert expected in found[0].text
+
+
+def test_security_updates_are_judged_by_their_last_run(tmp_path: Path) -> None:
+    on, now = 'APT::Periodic::Unattended-Upgrade "1";\n', 1_000_000_000.0
+
+    def judged(periodic: str | None) -> list[tuple[str, str]]:
+        return [(one.level, one.text) for one in security_updates.finding(tmp_path, periodic, now, "sudo install")]
+
+    assert judged(None) == []
+    assert judged(on) == [("WARN", "updates of the system wait for a person")], "apt wants it and it is not there"
+    for folder in ("usr/bin", "var/lib/apt/periodic", "run"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "usr/bin/unattended-upgrade").touch()
+    assert judged('APT::Periodic::Unattended-Upgrade "0";\n')[0][0] == "WARN"
+    assert judged(on) == [("PASS", "Debian's security updates are set up, and have not run yet")]
+    stamp = tmp_path / "var/lib/apt/periodic/unattended-upgrades-stamp"
+    stamp.touch()
+    os.utime(stamp, (now - 3 * 86_400, now - 3 * 86_400))
+    assert judged(on) == [("PASS", "updates last ran 72 h ago")]
+    os.utime(stamp, (now - 9 * 86_400, now - 9 * 86_400))
+    assert judged(on) == [("WARN", "updates last ran 9 days ago")]
+    (tmp_path / "run/reboot-required").touch()
+    assert judged(on)[1] == ("WARN", "an update waits for a restart")
+
+
+@pytest.mark.parametrize(
+    ("kilobytes", "text", "level"), [(102_400, "105 MB", "PASS"), (10_240_000, "10486 MB", "WARN")]
+)
+def test_what_is_written_to_the_card_is_told_as_a_day(tmp_path: Path, kilobytes: int, text: str, level: str) -> None:
+    (tmp_path / "mmcblk0p2").mkdir()
+    (tmp_path / "mmcblk0p2/session_write_kbytes").write_text(f"{kilobytes}\n")
+    found = list(writes.finding(tmp_path, 86_400.0))
+    assert levels(found) == [level]
+    assert text in found[0].text
+    assert levels(writes.finding(tmp_path, 600.0)) == [], "the start's own writes are no day"
