@@ -26,10 +26,11 @@ trap 'exit 130' INT TERM
 git clone -q --bare . "$tree/git"
 # As --privileged, on machines too that lack a capability. /dev, for loop devices; the machine's own tree of control
 # groups, since an Engine cannot limit memory below a group that holds processes.
+# Not below /root: PostgreSQL runs as another user and must get through.
 docker run --rm --init --name "$name" \
     --cap-add ALL --security-opt seccomp=unconfined --security-opt systempaths=unconfined \
     --security-opt apparmor=unconfined --device-cgroup-rule 'a *:* rwm' --cgroupns host \
     --volume /sys/fs/cgroup:/sys/fs/cgroup:rw --volume /dev:/dev --volume /var/lib/docker \
     --volume "$tree/git:/git:ro" --env CI="${CI:-true}" visant-lab/fresh-debian \
-    bash -c 'git clone -q /git /root/visant-edge && cd /root/visant-edge && exec bash .ci/run "$@"' - "$@" &
+    bash -c 'git clone -q /git /srv/visant-edge && cd /srv/visant-edge && exec bash .ci/run "$@"' - "$@" &
 wait $!

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -51,8 +52,8 @@ def new_pi(network: str, release: Release) -> Iterator[NewPi]:
     """Makes a host by the name it shall have in the cloud."""
     made: list[Pi] = []
 
-    def new(device: str, *, engine: bool = False) -> Pi:
-        pi = Pi(f"{network}-{device.lower()}", network, RUN, device)
+    def new(device: str, *, engine: bool = False, card: Path | None = None) -> Pi:
+        pi = Pi(f"{network}-{device.lower()}", network, RUN, device, disk=card)
         if engine:
             pi.image = engine_image(network, RUN)
         made.append(pi)

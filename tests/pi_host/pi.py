@@ -38,6 +38,7 @@ _LEFT_OUT = (
     "var/tmp",
 )
 """What apt, the kernel and the journal write by themselves."""
+_PARTS = ("etc", "opt", "var")
 _DEBS = STATE / f"debs-{SUITE}"
 _OPTIONS = (
     # A test's host must never set the clock of the machine that it shares.
@@ -68,12 +69,14 @@ class Pi:
     run: str
     device: str = ""
     image: str = IMAGE
+    disk: Path | None = None
+    """An empty folder whose file system holds /etc, /opt and /var, for one who counts what is written there."""
 
     def create(self, card: Mapping[str, str] | None = None) -> None:
         """First boot; `card`: path and text of files that were written onto its card before."""
         docker(
             "create", f"--name={self.name}", f"--network={self.network}", f"--label={LABEL}={self.run}",
-            *_OPTIONS, f"--volume={self.name}-docker:/var/lib/docker", self.image,
+            *_OPTIONS, *self._volumes(), self.image,
             "sh", "-c", _BOOT,
         )  # fmt: skip
         for path, text in (card or {}).items():
@@ -89,6 +92,16 @@ class Pi:
         # Packages that an earlier run downloaded; apt checks them against its lists.
         _DEBS.mkdir(parents=True, exist_ok=True)
         self.put(_DEBS, "/var/cache/apt/archives", contents=True)
+
+    def _volumes(self) -> list[str]:
+        """Options; what the image has in a folder is copied when a volume is first used."""
+        if self.disk is None:
+            return [f"--volume={self.name}-docker:/var/lib/docker"]
+        for part in _PARTS:
+            (self.disk / part).mkdir()
+            place = ("--opt=type=none", "--opt=o=bind", f"--opt=device={self.disk / part}")
+            docker("volume", "create", "--driver=local", *place, f"{self.name}-{part}")
+        return [f"--volume={self.name}-{part}:/{part}" for part in _PARTS]
 
     def booted(self) -> None:
         """systemd has started what it should."""
@@ -180,7 +193,8 @@ class Pi:
         """It and its disk; the packages it downloaded are kept for the next."""
         self.keep_packages()
         docker("rm", "--force", "--volumes", self.name, check=False)
-        docker("volume", "rm", f"{self.name}-docker", check=False)
+        for part in _PARTS if self.disk else ("docker",):
+            docker("volume", "rm", f"{self.name}-{part}", check=False)
 
     def keep_packages(self) -> None:
         """Copy what apt downloaded here to where the next host finds it."""

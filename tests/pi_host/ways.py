@@ -10,13 +10,12 @@ from tests.pi_host.pi import FROM_KIT, INSTALL, KIT, Pi
 from tests.pi_host.wait import wait_for
 
 
-def install(pi: Pi, cloud: Cloud, flags: str = "--camera fake") -> str:
+def install(pi: Pi, cloud: Cloud, flags: str = "--camera fake", **environment: str) -> str:
     """The usual way, enrolled with a code from a file; the installer's output."""
+    variables = "".join(f"{name}={value} " for name, value in environment.items())
     pi.write(f"{KIT}/code", cloud.enrol_code(pi.device), mode="600")
-    done = pi.sh(
-        f"{INSTALL} --device-id {pi.device} --api-url {cloud.url} --enrol-file {KIT}/code {FROM_KIT} --yes {flags}",
-        check=False,
-    )
+    who = f"--device-id {pi.device} --api-url {cloud.url} --enrol-file {KIT}/code"
+    done = pi.sh(f"{variables}{INSTALL} {who} {FROM_KIT} --yes {flags}", check=False)
     assert done.code == 0, done.out
     return done.out
 
