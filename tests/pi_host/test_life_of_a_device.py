@@ -38,6 +38,7 @@ def test_a_dry_run_says_what_it_would_do_and_changes_nothing(pi: Pi, cloud: Clou
     done = pi.sh(f"{INSTALL} --device-id {pi.device} --api-url {cloud.url} {FROM_KIT} --dry-run")
     assert "install Docker Engine" in done.out
     assert "visant-device-v2.service" in done.out
+    assert "journal on the card" in done.out
     assert pi.files() == found["before"]
 
 
