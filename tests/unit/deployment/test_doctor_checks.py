@@ -275,9 +275,14 @@ def test_security_updates_are_judged_by_their_last_run(tmp_path: Path) -> None:
     ("kilobytes", "text", "level"), [(102_400, "105 MB", "PASS"), (10_240_000, "10486 MB", "WARN")]
 )
 def test_what_is_written_to_the_card_is_told_as_a_day(tmp_path: Path, kilobytes: int, text: str, level: str) -> None:
-    (tmp_path / "mmcblk0p2").mkdir()
-    (tmp_path / "mmcblk0p2/session_write_kbytes").write_text(f"{kilobytes}\n")
-    found = list(writes.finding(tmp_path, 86_400.0))
+    (tmp_path / "fs/ext4/mmcblk0p2").mkdir(parents=True)
+    (tmp_path / "fs/ext4/mmcblk0p2/session_write_kbytes").write_text(f"{kilobytes}\n")
+    (tmp_path / "devices/mmcblk0p2").mkdir(parents=True)
+    (tmp_path / "dev/block").mkdir(parents=True)
+    (tmp_path / "dev/block/179:2").symlink_to("../../devices/mmcblk0p2")
+    mine, none = os.makedev(179, 2), os.makedev(0, 25)
+    found = list(writes.finding(tmp_path, {mine, none}, 86_400.0))
     assert levels(found) == [level]
     assert text in found[0].text
-    assert levels(writes.finding(tmp_path, 600.0)) == [], "the start's own writes are no day"
+    assert levels(writes.finding(tmp_path, {mine}, 600.0)) == [], "the start's own writes are no day"
+    assert levels(writes.finding(tmp_path, {none}, 86_400.0)) == [], "an overlay, a disk of another kind"
