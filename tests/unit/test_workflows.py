@@ -4,12 +4,14 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from release import make_release
 
 from tests.unit.test_documents import TARGETS, tracked
 
@@ -155,6 +157,33 @@ def test_the_images_of_a_release_are_built_with_a_cache_of_their_own_and_named_b
     assert "--set camera.cache-to=type=registry,ref=ghcr.io/some/fork/cache:camera,mode=max" in bake
     references = json.loads((tmp_path / "out").read_text().removeprefix("references="))
     assert references == ["camera=ghcr.io/some/fork/camera@sha256:camera", "redis=ghcr.io/some/fork/redis@sha256:redis"]
+
+
+@pytest.mark.parametrize(
+    ("job", "name"), [("publish", "manifest, host files, offline archives"), ("offer", "sign the channel's manifest")]
+)
+def test_the_release_tool_takes_what_the_workflow_says_and_the_key_is_gone_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, job: str, name: str
+) -> None:
+    program(tmp_path, "gh", "exit 0\n")
+    tool = tmp_path / "deployment/release/make_release.py"
+    tool.parent.mkdir(parents=True)
+    tool.write_text('#!/usr/bin/env bash\ntest -s key\nprintf "%s\\n" "$@" >said\n')
+    tool.chmod(0o755)
+    done = run(
+        step(job, name), tmp_path, RUNNER_TEMP=".", KEY="a key", VERSION="1.2.0", CHANNEL="stable", ROLLOUT="10",
+        REFERENCES='["camera=reg/camera@sha256:1", "redis=reg/redis@sha256:2"]',
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "key").exists()
+    monkeypatch.setattr(sys, "argv", ["make_release.py", *(tmp_path / "said").read_text().splitlines()])
+    options = make_release._arguments()
+    assert options.version == "1.2.0"
+    if job == "publish":
+        assert options.image == ["camera=reg/camera@sha256:1", "redis=reg/redis@sha256:2"]
+        assert options.archive == ["amd64", "arm64"]
+    else:
+        assert (options.channel, options.rollout) == ("stable", 10)
 
 
 GH = """
