@@ -1,6 +1,5 @@
 """The web application: routes and the form of errors, around one Cloud."""
 
-from importlib import metadata
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -10,6 +9,7 @@ from visant_cloud import problems
 from visant_cloud.access.body_limits import BodyLimit
 from visant_cloud.context import Cloud
 from visant_cloud.routes import captures, devices, enrolment, operations, pages, stream, triggers
+from visant_runtime.version import release_version
 
 _TAGS = [
     {"name": "device", "description": "What a device calls, with its device token"},
@@ -22,7 +22,7 @@ def create_app(cloud: Cloud) -> FastAPI:
     """The application that serves `cloud`."""
     app = FastAPI(
         title="Visant Edge cloud",
-        version=metadata.version("visant-cloud"),
+        version=release_version("visant-cloud"),
         openapi_tags=_TAGS,
         docs_url=None,  # ours (routes/pages.py) needs no script from elsewhere
         redoc_url=None,

@@ -7,7 +7,8 @@ seconds on a small machine and must not load a web framework.
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from importlib import metadata
+
+from visant_runtime.version import release_version
 
 Command = Callable[[Sequence[str]], int]
 
@@ -28,6 +29,6 @@ def dispatch(program: str, commands: dict[str, tuple[str, Command]], argv: Seque
     except SystemExit as stop:
         return int(stop.code or 0)
     if chosen == "version":
-        print(f"{program} {metadata.version(program)}")
+        print(f"{program} {release_version(program)}")
         return 0
     return commands[chosen][1](arguments[1:])

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.fake_scripted_cloud import FakeScriptedCloud, Stream, server_time
+from tests.support.product import VERSION
 from tests.support.redis import RedisServer
 
 COMMAND = [sys.executable, "-m", "visant_connector"]
@@ -127,7 +128,7 @@ async def test_a_users_mistake_ends_with_one_line_and_no_trace(
 async def test_version_and_config_need_nothing_but_themselves(start: Any) -> None:
     version = await start("version", DEVICE_ID="")
     assert await version.end() == 0
-    assert version.lines == ["visant-connector 2.0.0"]
+    assert version.lines == [f"visant-connector {VERSION}"]
     config = await start("config", DEVICE_TOKEN="s3cret-token")
     assert await config.end() == 0
     assert "STREAM_TIMEOUT=70.0" in config.lines

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.fake_scripted_cloud import EVENT_STREAM, FakeScriptedCloud, Stream, server_time
+from tests.support.product import VERSION
 from visant_contract.stream import DEADLINES, STREAM
 
 
@@ -41,7 +42,7 @@ async def test_the_request_names_device_version_and_token(device: Any, until: An
     async with FakeScriptedCloud(script) as cloud:
         await device(cloud.url, device_token="s3cret")
         await until(lambda: cloud.streams)
-        assert cloud.streams[0].line == "GET /v1/devices/FLOOR1/commands?device_version=2.0.0 HTTP/1.1"
+        assert cloud.streams[0].line == f"GET /v1/devices/FLOOR1/commands?device_version={VERSION} HTTP/1.1"
         assert cloud.streams[0].header("authorization") == "Bearer s3cret"
 
 

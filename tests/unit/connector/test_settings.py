@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.product import VERSION
 from visant_connector.settings import ConnectorSettings
 from visant_runtime.settings import EX_CONFIG, load, show
 
@@ -30,7 +31,7 @@ def test_the_defaults_are_those_of_the_fleet() -> None:
     assert settings.api_url == "https://cloud.example"
     assert (settings.stream_timeout, settings.reconnect_delay, settings.command_ttl) == (70, 5, 300)
     assert settings.device_token is None
-    assert settings.device_version == "2.0.0"
+    assert settings.device_version == VERSION
 
 
 @pytest.mark.parametrize(

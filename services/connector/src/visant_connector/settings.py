@@ -1,11 +1,11 @@
 """What the connector is told by its environment."""
 
-from importlib import metadata
 from typing import Annotated
 
 from pydantic import Field
 
 from visant_runtime.device.settings import DeviceSettings
+from visant_runtime.version import release_version
 
 
 class ConnectorSettings(DeviceSettings):
@@ -22,4 +22,4 @@ class ConnectorSettings(DeviceSettings):
     @property
     def device_version(self) -> str:
         """What the cloud is told as `device_version`, e.g. 2.0.0."""
-        return metadata.version("visant-connector")
+        return release_version("visant-connector")

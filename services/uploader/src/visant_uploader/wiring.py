@@ -1,7 +1,6 @@
 """The wiring of `visant-uploader run`, and nothing else."""
 
 import asyncio
-from importlib.metadata import version
 from random import Random
 
 import structlog
@@ -12,6 +11,7 @@ from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.heartbeat_start import start_heartbeat
 from visant_runtime.lifecycle import Stop
 from visant_runtime.settings import SettingsError, fail, load
+from visant_runtime.version import release_version
 from visant_uploader.capture.camera_client import CameraClient
 from visant_uploader.capture.camera_slots import CameraSlots
 from visant_uploader.capture.debug_frames import DebugFrames
@@ -45,7 +45,7 @@ def run() -> int:
     """Until SIGTERM; the exit status."""
     settings = load(UploaderSettings)
     logs.configure(format=settings.log_format, level=settings.log_level, secrets=settings.secrets())
-    device = Device(settings.device_id, version("visant-uploader"), settings.api_url)
+    device = Device(settings.device_id, release_version("visant-uploader"), settings.api_url)
     counters = Counters()
     limits = Limits(settings.spool_max_bytes, settings.spool_min_free_bytes)
     spool = Spool(settings.spool_dir, limits, counters)
