@@ -13,7 +13,7 @@ export ONLY SHORT PLATFORM
 # Suites start hundreds of Pythons; without compiled modules each start takes twice the CPU (3.9 s against 1.9 s here).
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup emulate smoke check test lock lock-check lab up down smoke-containers test-containers images release-key \
+.PHONY: help setup emulate smoke check test lock lock-check lab up down smoke-containers test-containers images release-archive release release-key \
 	camera-rig bench-camera bench bench-cloud faults test-updates pi-host mutants full
 
 help: ## this list
@@ -42,9 +42,13 @@ lock-check: setup ## fail where the locks are not current
 lab: ## a Docker Engine and base images from Debian's packages, on a machine that has none (root)
 	@lab/up.sh
 
-images: setup ## build all images (PLATFORM=linux/arm64)
-	@tests/containers/images.sh
+images: ## build all images (PLATFORM=linux/arm64)
+	@tools/images.sh
 
+release-archive: ## this tree as a signed file for devices, without a registry (PLATFORM=linux/arm64 KEY=file)
+	@$(PYTHON) deployment/release/make_release.py archive $(if $(PLATFORM),--platform "$(PLATFORM)") $(if $(KEY),--key "$(KEY)")
+release: ## this tree for devices that pull: pushed to IMAGES=registry.example/you, signed into dist/ (PLATFORM KEY)
+	@$(PYTHON) deployment/release/make_release.py release --registry "$(IMAGES)" $(if $(PLATFORM),--platform "$(PLATFORM)") $(if $(KEY),--key "$(KEY)")
 release-key: ## the key that signs releases, once for each fork (KEY=file outside the checkout)
 	@KEY="$(KEY)" NAME="$(NAME)" deployment/release/new_key.sh
 

@@ -7,10 +7,11 @@
 need_engine
 if [ -n "$(lab/env.sh)" ]; then lab/arm64.sh; else lab/arm64.sh run; fi
 started=$SECONDS
-PLATFORM=linux/arm64 PROGRESS=plain tests/containers/images.sh device emulation >/dev/null 2>&1 ||
+version=$(tools/version.py)
+export TAG="$version-arm64" # beside this machine's own
+PLATFORM=linux/arm64 PROGRESS=plain tools/images.sh device emulation >/dev/null 2>&1 ||
     die "the arm64 images were not built: PLATFORM=linux/arm64 make images says why"
 echo "arm64 images built in $((SECONDS - started)) s"
-version=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 started=$SECONDS
 name="visant-arm64-$$"
 trap 'docker rm --force "$name" >/dev/null 2>&1' EXIT

@@ -17,7 +17,7 @@ need_engine() {
 build_images() {
     local log
     log=$(mktemp)
-    PROGRESS=plain tests/containers/images.sh >"$log" 2>&1 || {
+    PROGRESS=plain tools/images.sh >"$log" 2>&1 || {
         tail -n 40 "$log" >&2
         rm -f "$log"
         die "the images were not built"
@@ -25,11 +25,11 @@ build_images() {
     rm -f "$log"
 }
 
-# emulation PROJECT COMPOSE-ARGUMENT...
+# emulation PROJECT COMPOSE-ARGUMENT...: a device's settings in this checkout are not its own
 emulation() {
     local project=$1
     shift
-    docker compose -p "$project" -f compose.yaml -f compose.emulation.yaml "$@"
+    docker compose --env-file /dev/null -p "$project" -f compose.yaml -f compose.emulation.yaml "$@"
 }
 
 # The first given port that nothing listens on, else 0 for any.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.pi_host.pi import LABEL
-from tests.pi_host.release import docker
+from tests.pi_host.release import PRODUCT, docker
 from tests.pi_host.wait import wait_for
 
 
@@ -33,7 +33,7 @@ class Cloud:
             "--env=PORT=8000",
             "--env=DATA_DIR=/var/lib/visant/cloud",
             "--publish=127.0.0.1::8000",
-            "visant/cloud:2.0.0",
+            f"visant/cloud:{PRODUCT}",
         )
         wait_for(
             lambda: docker("inspect", "--format", "{{.State.Health.Status}}", self.name) == "healthy", 240, "the cloud"

@@ -17,8 +17,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-TREE = Path(__file__).resolve().parents[2]
-PRODUCT = "2.0.0"
+from tests.support import product
+
+TREE = product.TREE
+PRODUCT = product.VERSION
 """Tag of the images that `make images` has built."""
 VERSION = f"{PRODUCT}-emulation"
 """Of the release: its camera image is the one with the fake camera, which no release that ships may have."""
@@ -131,6 +133,8 @@ def _packed(ids: list[str]) -> Path:
 
 
 def _save(version: str, to: Path) -> None:
-    from release import image_archive
+    from release import images
 
-    image_archive.save(list(SERVICES), version, to, level=0)  # stored: packing costs a busy machine minutes
+    images.save(
+        {name: f"visant/{name}:{version}" for name in SERVICES}, version, to, level=0
+    )  # stored: packing costs a busy machine minutes

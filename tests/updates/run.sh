@@ -8,7 +8,7 @@ docker version --format '{{.Server.Version}}' >/dev/null 2>&1 || lab/up.sh
 eval "$(lab/env.sh)"
 # The real services' images, for the tests under traffic and from the release before.
 if [[ -z "${ONLY:-}" || "$ONLY" == *traffic* || "$ONLY" == *before* ]]; then
-    PROGRESS=plain tests/containers/images.sh >/dev/null 2>&1 || { echo "make images fails: it says why" >&2; exit 1; }
+    PROGRESS=plain tools/images.sh >/dev/null 2>&1 || { echo "make images fails: it says why" >&2; exit 1; }
 fi
 # A run that is told to end takes its containers along; what one that was killed had to leave, the last line removes.
 trap : INT TERM

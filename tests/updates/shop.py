@@ -7,17 +7,18 @@ import os
 import shutil
 import subprocess
 import sys
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-TREE = Path(__file__).resolve().parents[2]
+from tests.support import product
+
+TREE = product.TREE
+PRODUCT = product.VERSION
+"""Tag of the images that `make images` has built."""
 STANDIN = Path(__file__).resolve().parent / "standin"
 SERVICES = ("camera", "connector", "uploader")
-PRODUCT = tomllib.loads((TREE / "pyproject.toml").read_text())["project"]["version"]
-"""Tag of the images that `make images` has built."""
 REAL = {
     "redis": f"visant/redis:{PRODUCT}",
     "camera": f"visant/camera-emulation:{PRODUCT}",

@@ -30,7 +30,7 @@ def lonely(shop: Shop, engine: PrivateEngine, new_host: Callable[..., Host]) -> 
     """A device that runs GOOD on the private Engine, updated by archive: it has no way out."""
     arch = docker("version", "--format", "{{.Server.Arch}}")
     for version in (GOOD, NEXT):
-        shop.release(version + "-a", more=("--archive", arch, "--compress", "1"))
+        shop.release(version + "-a", more=("--archive", arch, "--compress", "1", "--emulation"))
     host = new_host(docker_host=engine.host, enter=engine.enter)
     host.configure(UPDATE_SOAK="1")
     host.update("--from", str(shop.dist / f"{GOOD}-a/visant-{GOOD}-a-{arch}.tar"))

@@ -123,7 +123,7 @@ def test_a_capture_in_flight_is_waited_for(shop: Shop, host: Host) -> None:
 
 def test_an_archive_updates_a_host_without_a_registry(shop: Shop, host: Host, relay: Relay, website: Website) -> None:
     arch = docker("version", "--format", "{{.Server.Arch}}")
-    shop.release(OFFLINE, payload=2_000_000, more=("--archive", arch, "--compress", "1"))
+    shop.release(OFFLINE, payload=2_000_000, more=("--archive", arch, "--compress", "1", "--emulation"))
     archive = shop.dist / OFFLINE / f"visant-{OFFLINE}-{arch}.tar"
     forget_images(OFFLINE)
     relay.cut_after(0)
