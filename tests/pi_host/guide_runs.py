@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tests.support.product import VERSION as PRODUCT
+
 SAME_THING = {
+    "--enrol - --from": "--enrol - --camera fake --from",  # there is no webcam here
     "https://your-cloud.example": "{url}",
-    "visant-2.0.0-arm64.tar": "release.tar",
+    f"visant-{PRODUCT}-arm64.tar": "release.tar",
     "create-device --old-client ID": "create-device --old-client OLD1",
     "enrol-code --device-id ID": "enrol-code --device-id OLD1",
     "configure KEY=VALUE": "configure LOG_LEVEL=INFO",
@@ -46,13 +49,13 @@ class Elsewhere:
 RESTART = "systemctl restart visant-device-v2"
 WIFI = "nmcli connection delete 'Hall 3'"
 KEY = "printf tskey-auth-abc >key-file"
-AGAIN = "sudo deployment/install_device.sh --from visant-2.0.0-arm64.tar --allowed-signers allowed_signers --yes"
+AGAIN = f"sudo deployment/install_device.sh --from visant-{PRODUCT}-arm64.tar --allowed-signers allowed_signers --yes"
 EDITOR = r"""printf '%s\n' '#!/bin/sh' 'printf "%s\n" [Timer] OnCalendar=03:00 >"$1"' >/usr/local/bin/editor
 chmod 755 /usr/local/bin/editor"""
 """A person who types two lines: what sudo passes on of the environment names no editor."""
 INSTALL = (
     "sudo deployment/install_device.sh --device-id FLOOR1 --api-url https://your-cloud.example "
-    "--enrol - --from visant-2.0.0-arm64.tar --allowed-signers allowed_signers"
+    f"--enrol - --from visant-{PRODUCT}-arm64.tar --allowed-signers allowed_signers"
 )
 
 RUNS: dict[str, Run | Elsewhere] = {
@@ -67,7 +70,7 @@ RUNS: dict[str, Run | Elsewhere] = {
     "visant-cloud create-device": Run(code=2, says="ID", cloud=True),
     "visantctl aim": Run("ssh"),
     "visantctl aim --help": Run("--listen"),
-    "visantctl status": Run("2.0.0"),
+    "visantctl status": Run(PRODUCT),
     "visantctl logs -f": Run("Connection confirmed by server", seconds=4),
     "sudo systemctl restart visant-device-v2": Run(),
     # MIGRATION.md
@@ -91,7 +94,7 @@ RUNS: dict[str, Run | Elsewhere] = {
     ),
     # OPERATIONS.md
     "sudo visantctl doctor --fix": Run("0 failed"),
-    "sudo visantctl status": Run("2.0.0"),
+    "sudo visantctl status": Run(PRODUCT),
     "sudo visantctl logs -f": Run(seconds=4),
     "sudo visantctl logs -n 50 connector": Run("connector"),
     "sudo visantctl camera snapshot --out now.jpg": Run(r"now.jpg: \d+ kB"),

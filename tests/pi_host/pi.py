@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.pi_host.release import STATE, TREE, Release, docker
+from tests.pi_host.release import STATE, VERSION, Release, docker
 from tests.pi_host.wait import wait_for
 
 SUITE = os.environ.get("PI_HOST_SUITE", "bookworm")
@@ -21,7 +21,7 @@ IMAGE = f"visant-lab/pi-host:{SUITE}"
 LABEL = "visant.pi-host"
 """Everything a run makes carries it, with the run's number, so that an ended run can be swept away."""
 KIT = "/root/visant"
-"""What a technician copied onto the host: the folder `deployment`, `release.tar`, `allowed_signers`."""
+"""What a technician copied onto the host, as DEPLOYMENT.md says: these three, of a release, and nothing else."""
 INSTALL = f"{KIT}/deployment/install_device.sh"
 FROM_KIT = f"--from {KIT}/release.tar --allowed-signers {KIT}/allowed_signers"
 _LEFT_OUT = (
@@ -114,10 +114,10 @@ class Pi:
     def take_kit(self, release: Release) -> None:
         """Copy onto it what a technician brings along."""
         self.sh(f"mkdir -p {KIT}")
-        for what in (TREE / "deployment", TREE / ".env.device.example", release.signers):
-            self.put(what, f"{KIT}/{what.name}")
+        self.put(release.signers, f"{KIT}/{release.signers.name}")
         self.put(release.archive, f"{KIT}/release.tar")
-        self.sh(f"rm -rf {KIT}/deployment/release; find {KIT} -name __pycache__ -prune -exec rm -rf {{}} +")
+        self.sh(f"cd {KIT}; tar -xOf release.tar visant-host-{VERSION}.tar.gz | tar -xz deployment")
+        assert self.sh(f"ls -A {KIT}").out.split() == ["allowed_signers", "deployment", "release.tar"]
 
     def sh(
         self, script: str, *, check: bool = True, stdin: str | None = None, timeout: float = 900, terminal: bool = False

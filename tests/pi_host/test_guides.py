@@ -22,11 +22,9 @@ COMMANDS = [command for command, run in RUNS.items() if isinstance(run, Run)]
 
 @pytest.fixture(scope="module")
 def reader(new_pi: NewPi) -> Pi:
-    """Somebody's Pi, with the kit, and a stand-in for Tailscale."""
+    """Somebody's Pi, with nothing but what the guide names, and a stand-in for Tailscale."""
     pi = new_pi("FLOOR1", engine=True)
     pi.put(TREE / "tests/support/tailscale-stand-in", "/usr/local/bin/tailscale")
-    pi.sh("mkdir -p /opt/visant; cp /root/visant/.env.device.example /opt/visant/.env.device")
-    pi.sh("sed -i 's/^CAMERA_SOURCE=.*/CAMERA_SOURCE=fake/' /opt/visant/.env.device")  # there is no webcam here
     return pi
 
 

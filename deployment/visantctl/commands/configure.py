@@ -27,8 +27,7 @@ def main(options: argparse.Namespace) -> int:
         if not sign:
             raise Misconfigured(f"{word!r} must be KEY=VALUE")
         values[key] = value
-    example = Path(__file__).resolve().parents[3] / ".env.device.example"
-    changed = env_file.write(place, values, example)
+    changed = env_file.write(place, values, env_file.EXAMPLE)
     print(f"{place.env_file}: " + (f"{', '.join(changed)} set" if changed else "nothing to change"))
     if options.token_file:
         try:

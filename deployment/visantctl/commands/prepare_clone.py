@@ -11,7 +11,7 @@ from pathlib import Path
 
 from visantctl.errors import Misconfigured, Problem
 from visantctl.fleet import card_list, clone
-from visantctl.host.env_file import known_keys
+from visantctl.host.env_file import EXAMPLE, known_keys
 from visantctl.wiring import Device
 
 HELP = "make this device the image of a fleet; with --ids, write the file of each card and a sheet of labels"
@@ -43,8 +43,7 @@ def _cards(options: argparse.Namespace) -> int:
         raw = sys.stdin.buffer.read() if options.ids == "-" else Path(options.ids).read_bytes()
     except OSError as error:
         raise Misconfigured(f"--ids {options.ids}: {error.strerror}") from None
-    example = Path(__file__).resolve().parents[3] / ".env.device.example"
-    known = known_keys(example.read_text(encoding="utf-8")) if example.is_file() else known_keys("")
+    known = known_keys(EXAMPLE.read_text(encoding="utf-8"))
     name = "standard input" if options.ids == "-" else options.ids
     written = card_list.write(raw, name, options.out, known)
     print(f"{len(written)} cards in {options.out}, for example {written[0]}")

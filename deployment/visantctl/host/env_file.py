@@ -15,6 +15,8 @@ from visantctl.errors import Misconfigured
 from visantctl.host import durable
 from visantctl.host.place import Place
 
+EXAMPLE = Path(__file__).resolve().parents[2] / ".env.device.example"
+"""What a device's settings are made from: in the folder `deployment`, so that it is wherever an installer is."""
 SERVICE_ID = 10001
 """User and group that the services run as (compose.yaml)."""
 TOKEN_INSIDE = "/run/secrets/device_token"

@@ -35,7 +35,7 @@ def prepare(device: Device) -> Record | None:
         carried.pop("DEVICE_TOKEN", None)
     if known is None or known.phase != "taking_over":  # else the copies hold what there was at the beginning
         known = record.keep(place, found, _captures(device, carried))
-    env_file.write(place, carried, Path(__file__).resolve().parents[3] / ".env.device.example")
+    env_file.write(place, carried, env_file.EXAMPLE)
     return known
 
 
