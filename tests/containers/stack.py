@@ -70,7 +70,9 @@ class Stack:
     def compose(self, *arguments: str, check: bool = True) -> str:
         """`docker compose ARGUMENTS` on this project."""
         files = [word for name in self._files for word in ("-f", name)]
-        return docker("compose", "-p", self.project, *files, *arguments, check=check, env=self._env)
+        return docker(
+            "compose", "--env-file", "/dev/null", "-p", self.project, *files, *arguments, check=check, env=self._env
+        )
 
     def up(self, *services: str, wait: bool = True) -> None:
         """Starts `services`, and only them, from images that are there; waits until they are healthy."""
