@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,13 +48,14 @@ def pushed(tree: Path, registry: str, architectures: Sequence[str], version: str
     """
     for architecture in architectures:
         flags = os.environ.get("BAKE_FLAGS", "").split()
-        _build(tree, architecture, "--push", *flags, "device", IMAGES=registry, TAG=f"{version}-{architecture}")
+        _build(tree, architecture, "--push", *flags, "all", IMAGES=registry, TAG=f"{version}-{architecture}")
     references = {}
-    for service in SERVICES:
+    for service in (*SERVICES, "cloud"):
         name = f"{registry}/{service}:{version}"
         docker("buildx", "imagetools", "create", "--tag", name, *(f"{name}-{one}" for one in architectures))
         digest = docker("buildx", "imagetools", "inspect", "--format", "{{.Manifest.Digest}}", name)
         references[service] = f"{registry}/{service}@{digest}"
+    print(f"cloud, for a server: {references.pop('cloud')}", file=sys.stderr)
     return references
 
 

@@ -2,7 +2,6 @@
 
 import json
 import time
-import tomllib
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -12,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.containers.stack import TREE, docker, wait_for
+from tests.support.product import VERSION
 
-VERSION = tomllib.loads((TREE / "pyproject.toml").read_text())["project"]["version"]
 ENV = {"CAMERA_PORT": "0"}
 
 
@@ -143,6 +142,9 @@ def test_a_device_with_a_token_file_stores_a_picture_and_an_absent_camera_is_nam
     device.up()
     stored = cloud.outcome("FLOOR1")
     assert (stored["status"], stored["reason"]) == ("executed", None)
+    assert cloud.ask("GET", "/v1/devices/FLOOR1")["device_version"] == VERSION  # what its page shows
+    (capture,) = cloud.ask("GET", "/v1/captures?device_id=FLOOR1")["captures"]
+    assert capture["metadata"]["device_version"] == VERSION
     for service in ("connector", "uploader"):
         assert token not in json.dumps(device.state(service)), "docker inspect does not show the token"
 

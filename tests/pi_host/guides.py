@@ -27,7 +27,7 @@ def shown() -> list[Shown]:
     found: dict[Shown, None] = {}
     for path in sorted((TREE / "deployment").glob("*.md")):
         text = path.read_text(encoding="utf-8")
-        for command in [*_blocks(text), *_inline(text)]:
+        for command in [*blocks(text), *_inline(text)]:
             found[Shown(path.name, command)] = None
     return list(found)
 
@@ -35,7 +35,7 @@ def shown() -> list[Shown]:
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def _blocks(text: str) -> list[str]:
+def blocks(text: str) -> list[str]:
     """Lines of fenced blocks without a language and of indented ones; `\\` at the end joins two."""
     blocks = [block for language, block in _FENCE.findall(text) if not language]
     blocks += re.findall(r"(?:^    \S.*\n)+", _FENCE.sub("", text), re.MULTILINE)

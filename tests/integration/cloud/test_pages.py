@@ -94,7 +94,7 @@ async def test_an_unknown_device_has_a_page_that_says_so(start: Any) -> None:
 async def test_telemetry_with_every_part_is_shown(start: Any) -> None:
     cloud = await registered(start)
     report = {
-        "device_version": "2.0.0",
+        "device_version": "2.1.0-beta.7",
         "uptime": 7200.0,
         "camera": {"state": "ok", "width": 1920, "height": 1080, "fps": 30.0},
         "spool": {"pictures": 12, "reports": 1, "bytes": 4_200_000, "limit_bytes": 2_000_000_000, "days_left": 4.25},
@@ -106,7 +106,17 @@ async def test_telemetry_with_every_part_is_shown(start: Any) -> None:
     }
     assert (await cloud.client.post("/v1/devices/D1/telemetry", json=report)).status_code == 204
     page = (await cloud.client.get("/devices/D1")).text
-    for text in ("1920×1080", "12 pictures", "4.2 MB", "4.2 days", "not synchronised", "21 GB", "61 °C", "rolled_back"):
+    for text in (
+        "1920×1080",
+        "12 pictures",
+        "4.2 MB",
+        "4.2 days",
+        "not synchronised",
+        "21 GB",
+        "61 °C",
+        "rolled_back",
+        "2.1.0-beta.7",
+    ):
         assert text in page, text
 
 
