@@ -53,7 +53,7 @@ def pushed(tree: Path, registry: str, architectures: Sequence[str], version: str
     for service in (*SERVICES, "cloud"):
         name = f"{registry}/{service}:{version}"
         docker("buildx", "imagetools", "create", "--tag", name, *(f"{name}-{one}" for one in architectures))
-        digest = docker("buildx", "imagetools", "inspect", "--format", "{{.Manifest.Digest}}", name)
+        digest = json.loads(docker("buildx", "imagetools", "inspect", "--format", "{{json .Manifest.Digest}}", name))
         references[service] = f"{registry}/{service}@{digest}"
     print(f"cloud, for a server: {references.pop('cloud')}", file=sys.stderr)
     return references
