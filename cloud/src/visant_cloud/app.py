@@ -4,6 +4,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from visant_cloud import problems
 from visant_cloud.access.body_limits import BodyLimit
@@ -16,6 +17,23 @@ _TAGS = [
     {"name": "operator", "description": "What people and programs call, with a session or an API token"},
     {"name": "operations", "description": "Health and metrics"},
 ]
+
+
+class HeadAsGet:
+    """ASGI middleware: HEAD is answered as GET (RFC 9110, 9.3.2), whose body the server leaves out.
+
+    `curl -I`, `wget --spider` and most monitors ask so, and FastAPI's routes know only what they name. A device's
+    stream has no end that a HEAD could wait for, and opening it says that the device is there: 405, as before.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] == "http" and scope["method"] == "HEAD" and not scope["path"].endswith("/commands"):
+            scope = {**scope, "method": "GET"}
+        await self._app(scope, receive, send)
 
 
 def create_app(cloud: Cloud) -> FastAPI:
@@ -31,6 +49,7 @@ def create_app(cloud: Cloud) -> FastAPI:
     app.state.cloud = cloud
     problems.install(app)
     app.add_middleware(BodyLimit)
+    app.add_middleware(HeadAsGet)
     for routes in (stream, triggers, captures, devices, enrolment, operations, pages):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")

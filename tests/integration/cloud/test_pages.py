@@ -130,3 +130,17 @@ async def test_the_first_page_shows_the_newest_triggers_of_all_devices_with_outc
     page = (await cloud.client.get("/")).text
     assert page.index(second) < page.index(first)
     assert "spool_full" in page and "no room" in page
+
+
+async def test_a_monitor_that_asks_with_head_hears_what_get_would_answer_and_opens_no_stream(start: Any) -> None:
+    cloud = await start()
+    await cloud.client.post("/v1/devices", json={"device_id": "FLOOR1"})
+    described = [path for path, by in cloud.app.openapi()["paths"].items() if "get" in by and "{" not in path]
+    assert {"/healthz", "/v1/devices"} <= set(described)
+    pages = ("/", "/docs", "/sign-in", "/devices/FLOOR1", "/static/style.css", "/nowhere")
+    for path in (*described, *pages, "/v1/devices/FLOOR1"):
+        asked, told = await cloud.client.head(path), await cloud.client.get(path)
+        assert (asked.status_code, asked.content) == (told.status_code, b""), path
+        assert asked.headers.get("content-type") == told.headers.get("content-type"), path
+    assert (await cloud.client.head("/v1/devices/FLOOR1/commands")).status_code == 405
+    assert (await cloud.client.get("/v1/devices/connected")).json()["count"] == 0

@@ -18,6 +18,13 @@ async def test_the_aiming_page_needs_nothing_from_elsewhere(web: Web) -> None:
     assert 'name="viewport"' in page
 
 
+async def test_who_asks_for_the_previews_head_gets_it_and_is_no_viewer(web: Web) -> None:
+    async with asyncio.timeout(3):
+        answers = [await web.head("/stream") for _ in range(3)]
+    assert {one.status_code for one in answers} == {200}
+    assert all(one.headers["content-type"].startswith("multipart/x-mixed-replace") for one in answers)
+
+
 async def _frames(viewers: Any, count: Any) -> Any:
     return [jpeg async for jpeg in _first(viewers.pictures(15), count)]
 

@@ -18,6 +18,8 @@ MAX_VIEWERS = 2
 DEFAULT_FPS, MAX_FPS = 5, 15
 LONGEST = 600.0  # seconds; a forgotten tab must not keep the camera copying for ever
 _BOUNDARY = "visant-frame"
+_MULTIPART = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
+_HEADERS = {"Cache-Control": "no-store"}
 _LOOK = 1.0  # seconds between looks whether it is time to end
 
 
@@ -35,6 +37,8 @@ class Viewers:
         text = request.query_params.get("fps", str(DEFAULT_FPS))
         if not (text.isascii() and text.isdecimal() and len(text) < 3 and 1 <= int(text) <= MAX_FPS):
             return problem(422, f"fps={text[:40]!r}: it must be a whole number from 1 to {MAX_FPS}")
+        if request.method == "HEAD":  # what a picture's header would be; nobody who watches
+            return Response(headers=_HEADERS, media_type=_MULTIPART)
         if self._count >= MAX_VIEWERS:
             return problem(503, f"{MAX_VIEWERS} viewers are watching already: close one of the pages")
         return _Stream(self, int(text))
@@ -67,9 +71,7 @@ class _Stream(Response):
     """Ends when the viewer leaves, also while no frame comes."""
 
     def __init__(self, viewers: Viewers, fps: int) -> None:
-        super().__init__(
-            headers={"Cache-Control": "no-store"}, media_type=f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
-        )
+        super().__init__(headers=_HEADERS, media_type=_MULTIPART)
         del self.headers["content-length"]
         self._viewers = viewers
         self._fps = fps
