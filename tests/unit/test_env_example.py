@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from pydantic_core import PydanticUndefined
+from visantctl.host.env_file import known_keys
 
 from visant_camera.settings import CameraSettings
 from visant_connector.settings import ConnectorSettings
+from visant_contract.env_keys import KNOWN
 from visant_runtime.settings import Settings
 from visant_uploader.settings import UploaderSettings
 
@@ -40,6 +42,12 @@ def test_a_commented_value_is_the_default(kind: type[Settings]) -> None:
         if default is PydanticUndefined or default is None:
             continue  # the comment gives an example
         assert type(default)(shown) == default, key
+
+
+def test_the_services_know_every_key_that_the_doctor_knows() -> None:
+    """The file is shared: a service must not take another's setting for a typing error."""
+    beside = {"ALL_PROXY", "SSL_CERT_DIR", "REDIS_MIN_FREE_BYTES", "VISANT_KILL_POINT"}
+    assert known_keys((TREE / ".env.device.example").read_text()) | beside == KNOWN
 
 
 def test_only_name_and_address_have_to_be_edited() -> None:

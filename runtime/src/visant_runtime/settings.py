@@ -4,6 +4,7 @@ A bad or missing value ends the start with one line that names the key, the valu
 """
 
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from visant_runtime.logs import LogFormat, LogLevel
 
 EX_CONFIG = 78
 """sysexits.h: a configuration error."""
+_SECRETS = Path("/run/secrets")
+"""Where containers see the folder `secrets`."""
 
 
 class SettingsError(Exception):
@@ -49,11 +52,16 @@ class Settings(BaseSettings):
 S = TypeVar("S", bound=Settings)
 
 
-def load(kind: type[S]) -> S:
-    """The settings from the environment, or the end of the process with one line for each wrong key."""
+def load(kind: type[S], notes: Sequence[str] = ()) -> S:
+    """The settings from the environment, or the end of the process with one line for each wrong key.
+
+    `notes` are shown before those: what may be why a key is missing.
+    """
     try:
         return kind()
     except ValidationError as error:
+        for note in notes:
+            print(f"[WARNING] {note}", file=sys.stderr, flush=True)
         fail(*(_line(kind, problem) for problem in error.errors()))
     except SettingsError as error:
         fail(str(error))
@@ -110,12 +118,22 @@ def read_secret_file(key: str, path: Path) -> SecretStr:
         text = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise SettingsError(
-            f"{key}={path} cannot be read ({reason}): put the secret in it, readable for this user"
-        ) from None
+        remedy = _readable(path) if isinstance(error, PermissionError) else "put the secret in it"
+        raise SettingsError(f"{key}={path} cannot be read ({reason}): {remedy}") from None
     if not text or len(text) > 4096 or not _fits_a_header(text):
         raise SettingsError(f"{key}={path} must hold one word in ASCII: put the secret in it, alone on one line")
     return SecretStr(text)
+
+
+def _readable(path: Path) -> str:
+    """How this process gets to read a file that it may not: the commands, for whoever owns the file."""
+    user, group = os.geteuid(), os.getegid()
+    if path.is_relative_to(_SECRETS):  # mounted: no path of the host's
+        return (
+            f"user {user} or group {group} must read it; beside compose.yaml: "
+            f"sudo chgrp -R {group} secrets && sudo chmod -R u+rwX,g+rX secrets"
+        )
+    return f"user {user} or group {group} must read it: sudo chgrp {group} {path} && sudo chmod 640 {path}"
 
 
 def _fits_a_header(text: str) -> bool:

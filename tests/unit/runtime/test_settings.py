@@ -86,3 +86,44 @@ def test_a_secret_file_that_cannot_serve_is_named(tmp_path: Path) -> None:
             read_secret_file("TOKEN_FILE", path)
     path.write_text("  abc123\n")
     assert read_secret_file("TOKEN_FILE", path).get_secret_value() == "abc123"
+
+
+def _unreadable(path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What is said of a file that only somebody else may read (root, who runs some of these tests, may read all)."""
+
+    def denied(_path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_text", denied)
+    monkeypatch.setattr("os.geteuid", lambda: 10001)
+    monkeypatch.setattr("os.getegid", lambda: 10001)
+    with pytest.raises(SettingsError) as caught:
+        read_secret_file("DEVICE_TOKEN_FILE", path)
+    return str(caught.value)
+
+
+def test_a_token_that_the_container_may_not_read_is_named_with_the_hosts_commands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = _unreadable(Path("/run/secrets/device_token"), monkeypatch)
+    assert said.startswith("DEVICE_TOKEN_FILE=/run/secrets/device_token cannot be read (Permission denied): user 10001")
+    assert said.endswith("beside compose.yaml: sudo chgrp -R 10001 secrets && sudo chmod -R u+rwX,g+rX secrets")
+
+
+def test_a_token_elsewhere_is_named_with_its_own_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "token"
+    assert _unreadable(path, monkeypatch).endswith(f"sudo chgrp 10001 {path} && sudo chmod 640 {path}")
+
+
+def test_what_may_be_why_a_key_is_missing_is_said_before_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        load(Example, ["NAEM is no setting"])
+    assert [line.split(" ", 2)[:2] for line in capsys.readouterr().err.splitlines()] == [
+        ["[WARNING]", "NAEM"],
+        ["[ERROR]", "NAME"],
+    ]
+    monkeypatch.setenv("NAME", "FLOOR1")
+    load(Example, ["NAEM is no setting"])
+    assert capsys.readouterr().err == "", "it is the caller's to log where the start goes on"

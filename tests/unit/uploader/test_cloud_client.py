@@ -163,3 +163,24 @@ def test_a_body_made_in_pieces_is_the_body_made_at_once(size: int, fields: dict[
     whole = b"".join(body)
     assert len(body) == len(whole)
     assert json.loads(whole) == {**fields, "image_base64": base64.b64encode(picture[:size]).decode()}
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (
+            httpx.Response(401, json={"title": "Unauthorized", "status": 401, "detail": "The token is not known"}),
+            ["refuses DEVICE_TOKEN (The token is not known)", "enrol-code --device-id FLOOR1 --replace"],
+        ),
+        (httpx.Response(403, content=b"go away"), ["(go away)", "activate FLOOR1"]),
+        (httpx.Response(404, content=b""), ["create FLOOR1 there, or check DEVICE_ID and API_URL"]),
+    ],
+)
+async def test_a_cloud_that_does_not_want_this_device_is_named_with_the_remedy(
+    make: type[Make], answer: httpx.Response, words: list[str]
+) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        await send(make, lambda _: answer)
+    assert caught.value.reason == f"http_{answer.status_code}"
+    for word in words:
+        assert word in caught.value.detail

@@ -33,12 +33,39 @@ def unreachable(error: BaseException, host: str, port: int, wall: datetime) -> s
         if isinstance(one, socket.gaierror):
             return f"the name {host} is not found ({one.strerror}): check API_URL, the network and its DNS"
         if isinstance(one, ConnectionRefusedError):
-            return f"{host} refuses connections on port {port}: is the cloud running, is API_URL right?"
+            return f"{host} refuses connections on port {port}: {_nobody_listens(host)}"
         if isinstance(one, TimeoutError):
             return f"{host}:{port} does not answer: check the network and any firewall"
         if isinstance(one, OSError) and one.errno is not None and one.strerror:
             return f"{host}:{port} cannot be reached ({one.strerror}): check cable, WiFi and route"
     return f"{host}:{port} cannot be reached ({type(error).__name__}: {error}): check API_URL and the network"
+
+
+def refused(status: int, detail: str, device_id: str, token: bool) -> str:
+    """Why the cloud does not want this device as it is: 401, 403 or 404. `token`: whether it was shown one."""
+    said = f" ({detail})" if detail else ""
+    if status == 401:
+        what = "refuses DEVICE_TOKEN" if token else "wants a token"
+        return (
+            f"401: the cloud {what}{said}: `visant-cloud enrol-code --device-id {device_id} --replace` makes a code, "
+            f"`sudo visantctl enrol` here takes it; without visantctl: New token on the page of {device_id}, "
+            "put it in DEVICE_TOKEN or its file"
+        )
+    if status == 403:
+        return (
+            f"403: the cloud does not let this device in{said}: activate {device_id} in the cloud, or check its token"
+        )
+    return f"404: the cloud does not know this device{said}: create {device_id} there, or check DEVICE_ID and API_URL"
+
+
+def _nobody_listens(host: str) -> str:
+    """What it may be; an address of this very machine means another one to whoever reads it on the Pi."""
+    if host == "localhost" or host.startswith("127.") or host in ("::1", "0.0.0.0"):  # noqa: S104  # no server here
+        return (
+            f"in a container {host} is the container itself: set API_URL to the address that the cloud's machine has "
+            "in the network; outside of one, is the cloud running?"
+        )
+    return "is the cloud running, and does it listen on that address? Is API_URL right?"
 
 
 def _certificate(error: ssl.SSLCertVerificationError, host: str, wall: datetime) -> str:

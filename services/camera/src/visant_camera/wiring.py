@@ -1,6 +1,7 @@
 """Wiring: a camera put together from its parts, for the service and for one picture without it."""
 
 import asyncio
+import os
 from dataclasses import dataclass
 
 import structlog
@@ -12,6 +13,7 @@ from visant_camera.health import Health
 from visant_camera.latest_frame import LatestFrame
 from visant_camera.settings import CameraSettings
 from visant_camera.snapshots import Snapshots
+from visant_contract.env_keys import misspelt
 from visant_runtime import lifecycle, logs
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.heartbeat_start import start_heartbeat
@@ -59,8 +61,11 @@ def run() -> int:
     from visant_camera.http.controls import Controls
     from visant_camera.http.server import bind, serve
 
-    settings = load(CameraSettings)
+    notes = misspelt(os.environ)
+    settings = load(CameraSettings, notes)
     logs.configure(format=settings.log_format, level=settings.log_level, secrets=settings.secrets())
+    for note in notes:
+        log.warning(note)
     try:
         listening = bind(settings.http_host, settings.http_port)
     except SettingsError as error:

@@ -16,12 +16,12 @@ from httpx_sse import EventSource
 from visant_connector.line_limiter import LineLimiter
 from visant_connector.reconnect import silence_limit
 from visant_connector.settings import ConnectorSettings
-from visant_connector.stream_errors import refused
 from visant_contract.command import Message, UnknownEvent, parse_message
 from visant_contract.errors import BrokenMessage, Misconfigured, Retryable
 from visant_contract.sse import MAX_EVENT_BYTES, Connected, Ping
 from visant_runtime.backoff import retry_after
 from visant_runtime.clock import Clock
+from visant_runtime.device.cloud_errors import refused
 from visant_runtime.device.cloud_http import CONNECT_TIMEOUT, FAILURES, open_client, why
 
 _DETAIL_BYTES = 4096

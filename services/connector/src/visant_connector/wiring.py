@@ -1,5 +1,7 @@
 """`visant-connector run`: the parts, put together once, until the process is told to end."""
 
+import os
+from collections.abc import Sequence
 from random import Random
 
 import structlog
@@ -9,6 +11,7 @@ from visant_connector.cloud_stream import CloudStream
 from visant_connector.metrics import Metrics
 from visant_connector.relay import Relay
 from visant_connector.settings import ConnectorSettings
+from visant_contract.env_keys import misspelt
 from visant_runtime import lifecycle, logs
 from visant_runtime.clock import Clock
 from visant_runtime.heartbeat_start import start_heartbeat
@@ -20,7 +23,8 @@ log = structlog.get_logger()
 
 def run() -> int:
     """Until SIGTERM or SIGINT; returns the exit status."""
-    settings = load(ConnectorSettings)
+    notes = misspelt(os.environ)
+    settings = load(ConnectorSettings, notes)
     logs.configure(format=settings.log_format, level=settings.log_level, secrets=settings.secrets())
     clock = Clock()
     heart = start_heartbeat("connector")
@@ -31,7 +35,7 @@ def run() -> int:
     except SettingsError as error:
         fail(str(error))
     relay = Relay(settings, stream, Admission(redis), metrics, heart, clock, Random())
-    _greet(settings)
+    _greet(settings, notes)
 
     async def work(stop: Stop) -> None:
         try:
@@ -43,10 +47,12 @@ def run() -> int:
     return lifecycle.run(work)
 
 
-def _greet(settings: ConnectorSettings) -> None:
+def _greet(settings: ConnectorSettings, notes: Sequence[str]) -> None:
     """The first lines that a technician waits for."""
     log.info("Visant Device Client v2.0 - Cloud-Triggered Architecture")
     log.info(f"Device ID: {settings.device_id}")
     log.info(f"API URL: {settings.api_url}")
+    for note in notes:
+        log.warning(note)
     if settings.token_in_the_clear:
         log.warning("API_URL is http: anybody on the way can read DEVICE_TOKEN; use https")

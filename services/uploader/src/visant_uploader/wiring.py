@@ -1,10 +1,12 @@
 """The wiring of `visant-uploader run`, and nothing else."""
 
 import asyncio
+import os
 from random import Random
 
 import structlog
 
+from visant_contract.env_keys import misspelt
 from visant_runtime import lifecycle, logs
 from visant_runtime.clock import Clock
 from visant_runtime.heartbeat import Heartbeat
@@ -43,8 +45,11 @@ LOCK_PATIENCE = 10.0
 
 def run() -> int:
     """Until SIGTERM; the exit status."""
-    settings = load(UploaderSettings)
+    notes = misspelt(os.environ)
+    settings = load(UploaderSettings, notes)
     logs.configure(format=settings.log_format, level=settings.log_level, secrets=settings.secrets())
+    for note in notes:
+        log.warning(note)
     device = Device(settings.device_id, release_version("visant-uploader"), settings.api_url)
     counters = Counters()
     limits = Limits(settings.spool_max_bytes, settings.spool_min_free_bytes)

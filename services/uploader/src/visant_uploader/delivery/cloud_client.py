@@ -1,7 +1,7 @@
 """The cloud's door for outcomes: a receipt, or one of the three verdicts."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -9,10 +9,11 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from visant_contract.capture import IDEMPOTENCY_KEY, MEANT_FOR, CaptureTime, trigger_label
-from visant_contract.errors import Retryable
+from visant_contract.errors import Misconfigured, Problem, Rejected, Retryable
 from visant_contract.outcome import OutcomeReport
 from visant_contract.telemetry import Telemetry
 from visant_runtime.clock import Clock
+from visant_runtime.device.cloud_errors import refused
 from visant_runtime.device.cloud_http import FAILURES, Transport, open_client, why
 from visant_uploader.counters import Counters
 from visant_uploader.delivery.retry_policy import verdict
@@ -23,6 +24,8 @@ from visant_uploader.spool.file_format import Outcome, SpoolHeader
 MAX_ANSWER_BYTES = 256 * 1024
 KEEP_ALIVE = 5.0
 """Seconds: enough for a backlog."""
+
+_DETAIL_KEPT = 200
 
 
 class _Receipt(BaseModel):
@@ -54,6 +57,8 @@ class CloudClient:
         transport: Transport | None = None,
     ) -> None:
         self._api_url = settings.api_url
+        self._device_id = settings.device_id
+        self._with_token = settings.device_token is not None
         self._timeout = settings.upload_timeout
         self._clock = clock
         self._counters = counters
@@ -97,7 +102,7 @@ class CloudClient:
                 return str(_Receipt.model_validate_json(answer).record_id)
             except ValidationError:
                 pass  # a captive portal says 200 to everything; the verdict below is Retryable
-        raise verdict(status, headers, answer)
+        raise self._verdict(status, headers, answer)
 
     async def send_report(self, header: SpoolHeader, report: OutcomeReport) -> None:
         """The cloud knows. Raises Retryable, Rejected, Misconfigured."""
@@ -105,14 +110,21 @@ class CloudClient:
         body = report.model_dump_json(exclude_none=True).encode()
         status, headers, answer = await self._post(path, [body], _meant_for(header))
         if not 200 <= status < 300 or not _is(_Row, answer):
-            raise verdict(status, headers, answer)
+            raise self._verdict(status, headers, answer)
 
     async def send_telemetry(self, telemetry: Telemetry) -> None:
         """The cloud knows. Raises Retryable, Rejected, Misconfigured."""
         body = telemetry.model_dump_json(exclude_none=True).encode()
         status, headers, answer = await self._post(f"{self._device}/telemetry", [body], {})
         if not 200 <= status < 300 or answer.lstrip()[:1] == b"<":  # a captive portal's page
-            raise verdict(status, headers, answer)
+            raise self._verdict(status, headers, answer)
+
+    def _verdict(self, status: int, headers: Mapping[str, str], answer: bytes) -> Retryable | Rejected | Misconfigured:
+        """With the remedy that the connector names as well, where the cloud does not want this device."""
+        found = verdict(status, headers, answer)
+        if isinstance(found, Misconfigured) and status in (401, 403, 404):
+            return Misconfigured(found.reason, refused(status, _detail(answer), self._device_id, self._with_token))
+        return found
 
     async def _post(
         self, path: str, body: "UploadBody | list[bytes]", headers: dict[str, str]
@@ -147,6 +159,14 @@ def _is(kind: type[BaseModel], answer: bytes) -> bool:
     except ValidationError:
         return False
     return True
+
+
+def _detail(answer: bytes) -> str:
+    """What a problem document says, else how the answer begins."""
+    try:
+        return Problem.model_validate_json(answer).detail[:_DETAIL_KEPT]
+    except ValidationError:
+        return answer[:_DETAIL_KEPT].decode(errors="replace").strip()
 
 
 async def _pieces(body: "UploadBody | list[bytes]") -> AsyncIterator[bytes]:

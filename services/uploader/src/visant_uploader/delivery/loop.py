@@ -27,6 +27,9 @@ RUNNING_MAX = 4
 UPLOADS_FINISH = 5.0
 """Seconds that a stop leaves to running uploads: a plain cloud stores a picture twice that is sent twice."""
 
+TEXT_KEPT = 600
+"""Characters of a failure's line: a remedy stands at its end."""
+
 
 class DeliveryLoop:
     """Holds names only; each file is read when its turn comes."""
@@ -169,12 +172,13 @@ class DeliveryLoop:
             done = await self._sender.deliver(destination, name)
         except (Retryable, Misconfigured) as failure:
             self._counters.add("uploads_failed")
+            text = (failure.detail if isinstance(failure, Misconfigured) else str(failure))[:TEXT_KEPT]
             if isinstance(failure, Misconfigured) or failure.endpoint:
                 seconds = self._pace.failed(failure, self._clock.boottime())
-                self._heartbeat.degraded("cloud", str(failure)[:200])
-                log.warning("delivery waits", seconds=seconds, detail=str(failure)[:300])
+                self._heartbeat.degraded("cloud", text)
+                log.warning("delivery waits", seconds=seconds, detail=text)
             else:
-                log.warning("not delivered, tried again later", file=name, detail=str(failure)[:300])
+                log.warning("not delivered, tried again later", file=name, detail=text)
             self._later(name)
         else:
             self._queue.done(name)
