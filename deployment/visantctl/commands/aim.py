@@ -20,6 +20,9 @@ from visantctl.errors import Misconfigured, Problem
 from visantctl.host import qr
 from visantctl.host.env_file import read_env_file
 from visantctl.host.place import Place
+from visantctl.releases.camera_port import DEFAULT, wanted
+from visantctl.releases.stack import containers
+from visantctl.wiring import Device
 
 HELP = "the camera's aiming page on a phone: live picture, sharpness, settings"
 _LOOK_EVERY = 0.5
@@ -113,10 +116,19 @@ def _say(text: str) -> None:
 
 
 def _camera_port(place: Place) -> int:
-    text = read_env_file(place.env_file).get("CAMERA_PORT") or "8080"
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
+    """Where the camera is shown now; where the Engine cannot be asked (not root), what the settings say."""
+    try:
+        device = Device.here()
+        for one in containers(device.engine, device.settings.project):
+            if one.service == "camera" and one.status == "running" and one.ports:
+                return one.ports[0][2]
+    except Problem:
+        pass
+    text = read_env_file(place.env_file).get("CAMERA_PORT") or str(DEFAULT)
+    port = wanted(place)
+    if port is None:
         raise Misconfigured(f"CAMERA_PORT={text!r} must be a port: edit {place.env_file}")
-    return int(text)
+    return port
 
 
 def _camera_answers(port: int) -> None:

@@ -96,12 +96,20 @@ def _pull_one(engine: Engine, image: Image) -> None:
 
 
 def _explain(error: EngineFailed, what: str) -> Problem:
-    said = str(error).lower()
+    """One line: what was wanted, once; the Engine's reason without its preamble; what to do."""
+    reason = str(error).rpartition("Error response from daemon: ")[2].removeprefix(f"docker pull {what}: ")
+    said, registry = reason.lower(), what.partition("/")[0]
     if "no space left" in said:
-        return NoSpace(f"the disk is full: {error}")
+        return NoSpace(f"the disk is full ({reason}): free some space; visantctl doctor says what takes it")
     if any(word in said for word in ("manifest unknown", "not found", "no matching manifest", "mismatch")):
-        return Refused(f"the registry does not have {what}: {error}")
+        return Refused(f"the registry does not have {what} ({reason}): publish this release whole, or take another")
     if any(word in said for word in ("denied", "unauthorized", "no basic auth", "forbidden")):
-        registry = what.partition("/")[0]
-        return Misconfigured(f"the registry wants credentials (visantctl login {registry} --username NAME): {error}")
-    return Unreachable(f"{what}: {error}")
+        return Misconfigured(
+            f"{registry} wants credentials for {what} ({reason}): sudo visantctl login {registry} --username NAME"
+        )
+    if "/" not in what:
+        return Unreachable(f"{what} could not be loaded ({reason}): copy it anew, then the same command again")
+    return Unreachable(
+        f"{what} could not be pulled ({reason}): is the network up, and HTTPS_PROXY in .env.device right? "
+        "The same command again, or --from FILE without a network"
+    )

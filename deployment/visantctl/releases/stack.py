@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from visantctl.errors import EngineFailed, Misconfigured
 from visantctl.host.engine import Engine
 from visantctl.host.place import Place
 from visantctl.network.neighbours import keep_out
+from visantctl.releases import camera_port
 
 LABEL = "com.docker.compose"
 
@@ -51,6 +52,7 @@ class Stack:
 
     def __init__(self, engine: Engine, place: Place, project: str, version: str) -> None:
         self._engine = engine
+        self._place = place
         self._project = project
         self._version = version
         self._file = place.release(version) / "compose.yaml"
@@ -76,8 +78,24 @@ class Stack:
         """What the Compose file interpolates: which version's tags to run."""
         return {"VISANT_VERSION": self._version, "VISANT_IMAGES": "visant"}
 
-    def _compose(self, *arguments: str, timeout: float, meanwhile: Callable[[], None] | None = None) -> str:
-        return self._engine.run(*self.arguments, *arguments, timeout=timeout, env=self.environment, meanwhile=meanwhile)
+    def _compose(
+        self,
+        *arguments: str,
+        timeout: float,
+        meanwhile: Callable[[], None] | None = None,
+        more: Mapping[str, str] | None = None,
+    ) -> str:
+        env = {**self.environment, **(more or {})}
+        return self._engine.run(*self.arguments, *arguments, timeout=timeout, env=env, meanwhile=meanwhile)
+
+    def _free_port(self) -> dict[str, str]:
+        """CAMERA_PORT for a start, stronger than the settings."""
+        first = camera_port.wanted(self._place)
+        if first is None:
+            return {}
+        camera = [one for one in containers(self._engine, self._project) if one.service == "camera"]
+        held = [port for one in camera if one.status == "running" for _, _, port in one.ports]
+        return {"CAMERA_PORT": str(camera_port.choose(first, held, camera_port.is_free))}
 
     def check(self) -> list[str]:
         """Names of the services; EngineFailed when the Compose file does not parse with this device's settings."""
@@ -90,13 +108,14 @@ class Stack:
         """
         self._compose(
             "up", "--detach", "--wait", "--wait-timeout", str(int(wait)), "--pull", "never", "--no-build",
-            "--remove-orphans", timeout=wait + 120, meanwhile=meanwhile,
+            "--remove-orphans", timeout=wait + 120, meanwhile=meanwhile, more=self._free_port(),
         )  # fmt: skip
         keep_out(self._engine, self._project)
 
     def start(self) -> None:
         """Start without waiting for health."""
-        self._compose("up", "--detach", "--pull", "never", "--no-build", "--remove-orphans", timeout=300)
+        words = ("up", "--detach", "--pull", "never", "--no-build", "--remove-orphans")
+        self._compose(*words, timeout=300, more=self._free_port())
         keep_out(self._engine, self._project)
 
     def stop(self) -> None:

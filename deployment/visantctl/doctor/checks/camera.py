@@ -7,7 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from visantctl.doctor.finding import Finding, fail, good, warn
+from visantctl.doctor.why import holder
 from visantctl.errors import Problem
+from visantctl.releases import camera_port
+from visantctl.releases.stack import containers
 from visantctl.wiring import Device
 
 ORDER = 50
@@ -42,6 +45,22 @@ def check(device: Device) -> Iterator[Finding]:
         yield finding(json.loads(answer))
     except (Problem, ValueError) as error:
         yield fail("camera", f"the camera service gives no answer: {error}", "visantctl logs camera")
+    yield from port(device)
+
+
+def port(device: Device) -> Iterator[Finding]:
+    """Where the camera is shown on this device, when it is not where the settings say."""
+    first = camera_port.wanted(device.place)
+    for one in containers(device.engine, device.settings.project):
+        if one.service == "camera" and one.ports and first is not None and one.ports[0][2] != first:
+            here = one.ports[0][2]
+            who = holder(device, first)
+            was = f"is taken by {who}" if who else "was taken when it started"
+            yield warn(
+                "camera",
+                f"its page is at http://127.0.0.1:{here}/: port {first} {was}",
+                f"keep it there: sudo visantctl configure CAMERA_PORT={here}; or free the port, then restart the service",
+            )
 
 
 def finding(seen: Mapping[str, Any]) -> Finding:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from visantctl.doctor.finding import Finding, fail, good, warn
+from visantctl.doctor.why import reasons
 from visantctl.service.status import status
 from visantctl.wiring import Device
 
@@ -35,13 +36,20 @@ def check(device: Device) -> Iterator[Finding]:
         )
     else:
         remedy = "sudo systemctl restart visant-device-v2; visantctl logs"
-        yield fail("release", "; ".join(value["faults"]) or str(value["state"]), remedy, *_START)
+        said = reasons(device)
+        faults = [f"{one}{_because(one.partition(' ')[0], said)}" for one in value["faults"]]
+        yield fail("release", "; ".join(faults) or str(value["state"]), remedy, *_START)
     restarted = {name: one["restarts"] for name, one in value["services"].items() if one["restarts"]}
     if restarted:
-        text = ", ".join(f"{name} {count} times" for name, count in sorted(restarted.items()))
+        said = reasons(device)
+        text = ", ".join(f"{name} {count} times{_because(name, said)}" for name, count in sorted(restarted.items()))
         yield warn("release", f"restarted since its start: {text}", f"visantctl logs {' '.join(sorted(restarted))}")
     if value["quarantined"]:
         yield warn("release", f"in quarantine: {', '.join(sorted(value['quarantined']))}", "visantctl history says why")
+
+
+def _because(service: str, said: Mapping[str, str]) -> str:
+    return f": {said[service]}" if service in said else ""
 
 
 def _when_started(device: Device) -> dict[str, Any]:
