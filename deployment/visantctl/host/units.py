@@ -12,7 +12,8 @@ from visantctl.host.log import Log
 from visantctl.host.place import Place
 
 DEVICE, UPDATE, TIMER = "visant-device-v2.service", "visant-update.service", "visant-update.timer"
-INSTALLED = (DEVICE, UPDATE, TIMER, "visant-clock.service", "visant-clock.timer")
+DISABLED = "visant-disabled.service"
+INSTALLED = (DEVICE, UPDATE, TIMER, "visant-clock.service", "visant-clock.timer", DISABLED)
 NAMES = (*INSTALLED, "visant-firstboot.service")
 """The last is put in place by prepare-clone."""
 STARTED = (DEVICE, TIMER, "visant-clock.timer")
@@ -20,8 +21,17 @@ STARTED = (DEVICE, TIMER, "visant-clock.timer")
 
 
 def refresh(place: Place, version: str, log: Log) -> None:
-    """Replace those units that are installed and differ; the installer is who adds them first."""
+    """Replace those units that are installed and differ, and add DISABLED, which older releases lack; the others
+    are added by the installer."""
     changed = []
+    added = place.units / DISABLED
+    offered = place.release(version) / "deployment/systemd" / DISABLED
+    if (place.units / DEVICE).is_file() and offered.is_file() and not os.path.lexists(added):  # nor masked
+        try:
+            _remember(place, added)
+            added.touch()
+        except OSError as error:
+            log.warning(f"{added} was not added: {error.strerror}")
     for name in NAMES:
         installed, offered = place.units / name, place.release(version) / "deployment/systemd" / name
         if installed.is_file() and offered.is_file() and installed.read_bytes() != offered.read_bytes():
@@ -34,6 +44,8 @@ def refresh(place: Place, version: str, log: Log) -> None:
     if changed:
         log.info(f"replaced {', '.join(changed)}")
         systemctl("daemon-reload")
+        if DISABLED in changed:
+            systemctl("enable", "--quiet", DISABLED)
 
 
 def install(place: Place, version: str) -> list[Path]:
@@ -60,6 +72,8 @@ def install(place: Place, version: str) -> list[Path]:
         changed.append(link)
     if changed:
         systemctl("daemon-reload")
+    if place.units / DISABLED in changed:
+        systemctl("enable", "--quiet", DISABLED)
     return changed
 
 

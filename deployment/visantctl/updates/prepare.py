@@ -126,8 +126,7 @@ def _stage(device: Device, source: Source, release: Release, signature: bytes) -
     try:
         bundle = staged / release.host.name
         source.fetch(release, release.host, bundle)
-        unpack(bundle, staged)
-        bundle.unlink()
+        unpack(bundle, staged)  # and it stays: what lies here later is judged by it (releases/published.py)
         for needed in ("compose.yaml", "deployment/bin/visantctl"):
             if not (staged / needed).is_file():
                 raise Refused(f"{release.version}: {release.host.name} holds no {needed}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from visantctl.host import units
+from visantctl.host.log import Log
 from visantctl.host.place import Place
 
 DEPLOYMENT = Path(__file__).resolve().parents[3] / "deployment"
@@ -46,3 +47,24 @@ def test_a_changed_file_is_put_right_and_what_was_there_before_us_is_not_called_
     assert f"file {unit}" not in added(place)
     unit.write_text("edited\n")
     assert units.install(place, "1.0.0") == [unit]
+
+
+def test_an_update_adds_the_unit_that_keeps_a_disabled_device_stopped_unless_it_is_masked(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[tuple[str, ...]] = []
+    monkeypatch.setattr(units, "systemctl", lambda *words, **_more: bool(said.append(words)))
+    added_unit, log = place.units / units.DISABLED, Log(place.log)
+    units.refresh(place, "1.0.0", log)
+    assert not added_unit.exists(), "no device was installed here"
+    units.install(place, "1.0.0")
+    assert ("enable", "--quiet", units.DISABLED) in said
+    added_unit.unlink()
+    said.clear()
+    units.refresh(place, "1.0.0", log)
+    assert added_unit.read_bytes() == (DEPLOYMENT / "systemd" / units.DISABLED).read_bytes()
+    assert said == [("daemon-reload",), ("enable", "--quiet", units.DISABLED)]
+    added_unit.unlink()
+    added_unit.symlink_to("/dev/null")
+    units.refresh(place, "1.0.0", log)
+    assert added_unit.is_symlink()

@@ -59,7 +59,7 @@ def port(device: Device) -> Iterator[Finding]:
             yield warn(
                 "camera",
                 f"its page is at http://127.0.0.1:{here}/: port {first} {was}",
-                f"keep it there: sudo visantctl configure CAMERA_PORT={here}; or free the port, then restart the service",
+                f"sudo visantctl configure CAMERA_PORT={here} keeps it there; or free the port, then restart",
             )
 
 
