@@ -162,7 +162,7 @@ async def test_a_stream_cut_in_the_middle_of_an_event_yields_no_half_command(dev
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (401, ["401", "DEVICE_TOKEN", "visant-cloud create-device FLOOR1"]),
+        (401, ["401", "DEVICE_TOKEN", "visant-cloud enrol-code --device-id FLOOR1 --replace"]),
         (403, ["403", "FLOOR1"]),
         (404, ["404", "no such device", "DEVICE_ID"]),
     ],

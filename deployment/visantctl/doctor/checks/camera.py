@@ -15,6 +15,7 @@ from visantctl.wiring import Device
 
 ORDER = 50
 
+_NO_PICTURE = "no picture: "
 _DARK = 8
 """Mean brightness of 255 below which a picture shows nothing."""
 _LOOK = """
@@ -68,10 +69,15 @@ def finding(seen: Mapping[str, Any]) -> Finding:
     if "bytes" not in seen:
         return fail(
             "camera",
-            f"no picture: {seen.get('reason')}: {seen.get('detail')}",
+            f"{_NO_PICTURE}{seen.get('reason')}: {seen.get('detail')}",
             "plug the camera in (another port, another cable), check CAMERA_SOURCE: visantctl camera probe",
         )
     text = f"{seen['width']}x{seen['height']}, {seen['bytes'] / 1000:.0f} kB, sharpness {seen['sharpness']:.0f}"
     if seen["brightness"] < _DARK:
         return warn("camera", f"{text}, and it is black", "is the lens covered, or the room dark?")
     return good("camera", text)
+
+
+def is_missing(found: Finding) -> bool:
+    """Whether it says that there is no camera, and nothing else."""
+    return found.check == "camera" and found.text.startswith(f"{_NO_PICTURE}camera_absent")
