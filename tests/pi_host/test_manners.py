@@ -115,3 +115,23 @@ def test_a_key_with_a_typing_error_is_named_by_the_services(pi: Pi, cloud: Cloud
             in pi.sh(f"visantctl logs {service}").out
         )
     pi.sh(f"sed -i /DEVICE_TOKN/d /opt/visant/.env.device; {RESTART}")
+
+
+def test_a_wrong_token_is_told_by_one_command_and_its_remedy_works(pi: Pi, cloud: Cloud) -> None:
+    pi.sh(f"echo wrong >/opt/visant/secrets/device_token; {RESTART}")
+    health = "docker exec visant-connector-1 visant-connector health"
+    wait_for(lambda: "degraded: cloud: 401" in pi.sh(health, check=False).out, 60, "the refusal")
+    assert f"visant-cloud enrol-code --device-id {pi.device} --replace" in pi.sh(health).out
+    pi.sh("visantctl enrol -", stdin=f"{cloud.enrol_code(pi.device, '--replace')}\n")
+    pi.sh(RESTART)
+    picture(pi, cloud)
+    assert pi.sh(health).out.strip() == "healthy"
+
+
+def test_a_token_that_the_services_may_not_read_is_told_with_commands_that_work(pi: Pi, cloud: Cloud) -> None:
+    pi.sh(f"chown root:root /opt/visant/secrets/device_token; chmod 600 /opt/visant/secrets/device_token; {RESTART}")
+    remedy = "sudo chgrp -R 10001 secrets && sudo chmod -R u+rwX,g+rX secrets"
+    wait_for(lambda: remedy in pi.sh("visantctl doctor", check=False).out, 60, "the remedy")
+    pi.sh(f"cd /opt/visant; {remedy}; {RESTART}")
+    picture(pi, cloud)
+    assert level(pi, "files") == "PASS"

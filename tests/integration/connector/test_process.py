@@ -91,6 +91,18 @@ async def test_a_technician_sees_the_lines_that_were_promised_and_sigterm_ends_i
         assert not any("s3cret-token" in line for line in process.lines)
 
 
+async def test_a_misspelt_key_is_one_line_before_what_is_missing_for_it_and_beside_what_works(
+    start: Any, until: Any
+) -> None:
+    typed = "[WARNING] DEVICE_IDD is no setting, it does nothing: is DEVICE_ID meant? Edit .env.device"
+    ended = await start("run", DEVICE_ID="", DEVICE_IDD="FLOOR1")
+    assert await ended.end() == 78
+    assert ended.lines[0] == typed and ended.lines[1].startswith("[ERROR] DEVICE_ID is not set")
+    running = await start("run", DEVICE_IDD="FLOOR1")
+    await until(lambda: any("refuses connections" in line for line in running.lines))
+    assert running.lines.count(typed) == 1
+
+
 async def test_an_absent_cloud_is_degraded_not_unhealthy(start: Any, until: Any) -> None:
     process = await start("run")
     await until(lambda: any("refuses connections" in line for line in process.lines))

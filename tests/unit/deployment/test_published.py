@@ -27,8 +27,8 @@ PI = 1000
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """A device with one signed release, as an update stages it."""
     root = tmp_path / "visant"
-    for key, value in (("ROOT", root), ("HOST_ROOT", tmp_path / "host"), ("UNIT_DIR", tmp_path / "units")):
-        monkeypatch.setenv(f"VISANT_{key}", str(value))
+    for name, folder in (("ROOT", root), ("HOST_ROOT", tmp_path / "host"), ("UNIT_DIR", tmp_path / "units")):
+        monkeypatch.setenv(f"VISANT_{name}", str(folder))
     monkeypatch.setenv("VISANT_UPDATE_LOG", str(tmp_path / "log"))
     place = Place.from_environment()
     place.prepare()

@@ -53,7 +53,7 @@ def test_an_update_adds_the_unit_that_keeps_a_disabled_device_stopped_unless_it_
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[tuple[str, ...]] = []
-    monkeypatch.setattr(units, "systemctl", lambda *words, **_more: bool(said.append(words)))
+    monkeypatch.setattr(units, "systemctl", lambda *words, **_more: said.append(words))
     added_unit, log = place.units / units.DISABLED, Log(place.log)
     units.refresh(place, "1.0.0", log)
     assert not added_unit.exists(), "no device was installed here"

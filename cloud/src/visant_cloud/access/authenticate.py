@@ -123,7 +123,7 @@ def _no_token() -> Refusal:
 
 
 def _bad_token() -> Refusal:
-    return Refusal(401, "The device token is not valid here: create or enrol the device again", "bad_token")
+    return Refusal(401, "The device token is not valid here: enrol the device again", "bad_token")
 
 
 async def _registered(cloud: Cloud, device_id: str) -> Device | None:
