@@ -52,12 +52,8 @@ def install(place: Place, version: str) -> list[Path]:
     """Put all of them in place; returns those that were new or different. Remembered for uninstall.sh, each before it
     is written. `deployment` below the root is the old name of the scripts' folder.
     """
-    offered = place.release(version) / "deployment"
-    wanted = [(place.units / name, offered / "systemd" / name, 0o644) for name in INSTALLED]
-    wanted.append((place.outside("etc/logrotate.d/visant-update"), offered / "systemd/visant-update.logrotate", 0o644))
-    wanted.append((place.outside("usr/local/bin/visantctl"), offered / "bin/visantctl-launcher", 0o755))
     changed = []
-    for path, source, mode in wanted:
+    for path, source, mode in _wanted(place, version):
         content = source.read_bytes()
         if path.is_file() and path.read_bytes() == content:
             continue
@@ -75,6 +71,27 @@ def install(place: Place, version: str) -> list[Path]:
     if place.units / DISABLED in changed:
         systemctl("enable", "--quiet", DISABLED)
     return changed
+
+
+def differing(place: Place, version: str) -> list[Path]:
+    """Those of them that are gone or not as the release has them. A masked unit (a link) is somebody's will."""
+    return [
+        path
+        for path, source, _ in _wanted(place, version)
+        if source.is_file()
+        and not path.is_symlink()
+        and not (path.is_file() and path.read_bytes() == source.read_bytes())
+    ]
+
+
+def _wanted(place: Place, version: str) -> list[tuple[Path, Path, int]]:
+    """(where, what, mode)."""
+    offered = place.release(version) / "deployment"
+    return [
+        *((place.units / name, offered / "systemd" / name, 0o644) for name in INSTALLED),
+        (place.outside("etc/logrotate.d/visant-update"), offered / "systemd/visant-update.logrotate", 0o644),
+        (place.outside("usr/local/bin/visantctl"), offered / "bin/visantctl-launcher", 0o755),
+    ]
 
 
 def systemctl(*words: str, timeout: float = 120) -> bool:

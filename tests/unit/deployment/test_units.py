@@ -68,3 +68,15 @@ def test_an_update_adds_the_unit_that_keeps_a_disabled_device_stopped_unless_it_
     added_unit.symlink_to("/dev/null")
     units.refresh(place, "1.0.0", log)
     assert added_unit.is_symlink()
+
+
+def test_a_unit_that_was_edited_or_deleted_is_found_and_a_masked_one_is_left(place: Place) -> None:
+    units.install(place, "1.0.0")
+    assert units.differing(place, "1.0.0") == []
+    (place.units / units.DEVICE).write_text("edited\n")
+    (place.units / units.DISABLED).unlink()
+    (place.units / units.TIMER).unlink()
+    (place.units / units.TIMER).symlink_to("/dev/null")
+    assert units.differing(place, "1.0.0") == [place.units / units.DEVICE, place.units / units.DISABLED]
+    units.install(place, "1.0.0")
+    assert units.differing(place, "1.0.0") == []

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from visantctl.doctor.finding import Finding, good, warn
 from visantctl.errors import Problem
-from visantctl.host import permissions
+from visantctl.host import permissions, units
 from visantctl.releases import published
 from visantctl.wiring import Device
 
@@ -43,5 +43,11 @@ def check(device: Device) -> Iterator[Finding]:
             text = f"not as {version} was published: {', '.join(names[:_SHOWN])}{more}"
             yield warn("files", text, f"what is this site's own belongs into compose.override.yaml; {_REMEDY}",
                        "visantctl", "restore")  # fmt: skip
+    current = place.linked_version(place.current)
+    if current and (edited := units.differing(place, current)):
+        wrong = True
+        text = f"not as {current} has them: {', '.join(map(str, edited))}"
+        remedy = "sudo visantctl units (--fix does it); a site's own changes belong into sudo systemctl edit UNIT"
+        yield warn("files", text, remedy, "visantctl", "units")
     if not wrong and any(versions):
         yield good("files", "as they were published, and nobody but root may change them")
