@@ -59,7 +59,8 @@ def test_a_disabled_device_stays_stopped_after_a_power_cut(pi: Pi, cloud: Cloud)
 @pytest.mark.short
 def test_the_old_guides_chown_and_chmod_and_rights_in_an_edited_file_are_found_and_mended(pi: Pi, cloud: Cloud) -> None:
     pi.sh("getent passwd pi || useradd --create-home --groups adm --shell /bin/bash pi")
-    pi.sh("chown -R pi:pi /opt/visant; chmod -R 755 /opt/visant; echo '# mine' >>/etc/systemd/system/visant-update.service")
+    pi.sh("chown -R pi:pi /opt/visant; chmod -R 755 /opt/visant")
+    pi.sh("echo '# mine' >>/etc/systemd/system/visant-update.service")
     pi.sh(r"sed -i 's/^  camera:$/  camera:\n    privileged: true/' /opt/visant/current/compose.yaml; " + RESTART)
     found = pi.doctor()
     assert "wrong owner or mode" in found["files"]["text"], found
