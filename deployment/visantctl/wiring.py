@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from visantctl.errors import EngineAway, Refused
+from visantctl.errors import EngineAway, EngineFailed, Refused
 from visantctl.host.engine import Engine
 from visantctl.host.log import Log
 from visantctl.host.place import Place
@@ -18,6 +18,8 @@ from visantctl.updates.ledger import Ledger
 from visantctl.updates.probe import Observation, observe
 
 _T = TypeVar("_T")
+HOST_FILES = ("compose.yaml", "deployment/bin/visantctl")
+"""What of a release no start can do without."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,29 @@ class Device:
         """A release that is on this host."""
         return manifest.read(self.place.release(version) / "release.json")
 
-    def whole_release(self, version: str) -> Release | None:
-        """The same; None where it is missing here, or the card damaged it."""
+    def damage(self, version: str) -> str | None:
+        """Why the files of a release cannot be used; None where they are whole."""
+        folder = self.place.release(version)
         try:
-            return self.release(version)
-        except Refused:
-            return None
+            self.release(version)
+        except Refused as damaged:
+            return str(damaged)
+        absent = [name for name in HOST_FILES if not (folder / name).is_file()]
+        return f"{folder / absent[0]} is missing: this release is not complete here" if absent else None
+
+    def whole_release(self, version: str) -> Release | None:
+        """The release; None where it is missing here, or the card damaged it."""
+        return None if self.damage(version) else self.release(version)
+
+    def image_tags(self, version: str) -> dict[str, str]:
+        """Service to the local tag that the release's Compose file runs; empty where nothing says it."""
+        try:
+            return self.release(version).tags
+        except Refused:  # Compose needs no manifest: it may run all the same
+            try:
+                return {one.split(":")[0].rpartition("/")[2]: one for one in self.stack(version).images()}
+            except EngineFailed:
+                return {}
 
     def look(self) -> Observation:
         """What the running stack can do now."""

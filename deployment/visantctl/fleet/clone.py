@@ -46,7 +46,7 @@ def prepare(device: Device, root: Path) -> list[str]:
     if not offered.is_file():
         raise Problem(f"{offered} is missing: this release is damaged, or too old for images")
     device.place.prepare()
-    with update_lock(device.place.state, patience=60.0) as lock:
+    with update_lock(device.place.state, "prepare-clone", patience=60.0) as lock:
         device = device.holding(lock)
         before = durable.read_json(marker(device))
         was_on = before["on"] if isinstance(before, dict) and "on" in before else _enabled()

@@ -21,7 +21,10 @@ _AWAY = (
     "unexpected eof",
 )
 _GOING = ("connection reset by peer", "broken pipe", "connection refused", " eof", "docker.sock: connect")
-_WITH_VALUE = ("--ansi", "--project-name", "--project-directory", "--file", "--env-file", "--format", "--filter")
+_WITH_VALUE = (
+    "--ansi", "--env-file", "--file", "--filter", "--format", "--project-directory", "--project-name", "--pull",
+    "--tail", "--wait-timeout",
+)  # fmt: skip
 _libc = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 _GLANCE_EVERY = 3.0
@@ -57,8 +60,9 @@ class Engine:
         timeout: float = 60.0,
         env: Mapping[str, str] | None = None,
         meanwhile: Callable[[], None] | None = None,
+        with_errors: bool = False,
     ) -> str:
-        """Standard output of one docker command; `timeout` in seconds.
+        """Standard output of one docker command, with standard error in it on request; `timeout` in seconds.
 
         `meanwhile` is called every few seconds; what it raises ends the command and comes out of here.
         """
@@ -67,7 +71,7 @@ class Engine:
                 ["docker", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stderr=subprocess.STDOUT if with_errors else subprocess.PIPE,
                 text=True,
                 errors="replace",
                 env=self.environment(env),

@@ -30,8 +30,10 @@ KILL_POINTS = (
     "rollback-started",
     "rollback-judged",
     "rollback-closed",
+    "images-obtained",
+    "held",
 )
-"""In the order of an apply, then of a rollback."""
+"""In the order of an apply, then of a rollback, then of what a reconciliation may need besides."""
 
 
 def kill_point(name: str) -> None:

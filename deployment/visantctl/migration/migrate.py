@@ -15,7 +15,7 @@ from visantctl.host.env_file import SERVICE_ID, read_env_file
 from visantctl.host.lock import update_lock
 from visantctl.migration import old_tree, old_units, record
 from visantctl.migration.record import Record
-from visantctl.updates.boot import repair
+from visantctl.updates.reconcile import reconcile
 from visantctl.updates.switch import switch
 from visantctl.wiring import Device
 
@@ -149,9 +149,9 @@ def _stop_old(device: Device, known: Record) -> None:
 
 
 def _run_new(device: Device, version: str) -> None:
-    with update_lock(device.place.state, device.settings.start_timeout) as lock:
+    with update_lock(device.place.state, "take-over", device.settings.start_timeout) as lock:
         held = device.holding(lock)
-        repair(held)
+        reconcile(held, start=False)
         if device.ledger.good != version:
             switch(held, version)
     _own(_captures(device, read_env_file(device.place.env_file)), [SERVICE_ID, SERVICE_ID, 0o750])

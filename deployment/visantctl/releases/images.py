@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from visantctl.errors import EngineFailed, Misconfigured, NoSpace, Problem, Refused, Unreachable
@@ -59,17 +59,19 @@ def recorded(directory: Path) -> dict[str, str]:
     return {key: text for key, text in value.items() if isinstance(text, str)} if isinstance(value, dict) else {}
 
 
-def missing(engine: Engine, release: Release, directory: Path) -> list[str]:
-    """Services whose image is not here; a tag that was moved by somebody is set back on the way."""
+def missing(engine: Engine, tags: Mapping[str, str], directory: Path) -> list[str]:
+    """Services whose image is not here; a tag that was moved by somebody is set back on the way.
+
+    `tags`: service to local name; `directory`: of the release, where the ids are recorded.
+    """
     ids, absent = recorded(directory), []
-    for image in release.images:
-        tag, wanted = image.tag(release.version), ids.get(image.service)
-        found = image_id(engine, tag)
+    for service, tag in tags.items():
+        wanted, found = ids.get(service), image_id(engine, tag)
         if wanted is not None and found != wanted:
             if not engine.succeeds("tag", wanted, tag):
-                absent.append(image.service)
+                absent.append(service)
         elif found is None:
-            absent.append(image.service)
+            absent.append(service)
     return absent
 
 

@@ -71,6 +71,11 @@ class Release:
         return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
     @property
+    def tags(self) -> dict[str, str]:
+        """Service to the local name that Compose uses."""
+        return {image.service: image.tag(self.version) for image in self.images}
+
+    @property
     def image_bytes(self) -> int:
         """Unpacked size of all images."""
         return sum(image.bytes for image in self.images)

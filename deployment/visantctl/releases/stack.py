@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +11,13 @@ from typing import Any
 from visantctl.errors import EngineFailed, Misconfigured
 from visantctl.host.engine import Engine
 from visantctl.host.place import Place
+from visantctl.host.redact import redact
 from visantctl.network.neighbours import keep_out
 from visantctl.releases import camera_port
 
 LABEL = "com.docker.compose"
+_LINE = 300
+"""Characters of a log line that a reason carries."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,10 @@ class Stack:
         """Names of the services; EngineFailed when the Compose file does not parse with this device's settings."""
         return self._compose("config", "--services", timeout=60).split()
 
+    def images(self) -> list[str]:
+        """Names of the images that the services run."""
+        return self._compose("config", "--images", timeout=60).split()
+
     def up(self, wait: float, meanwhile: Callable[[], None] | None = None) -> None:
         """Start or change what differs and wait until all is healthy; never pulls, never builds. Seconds.
 
@@ -150,6 +158,17 @@ def containers(engine: Engine, project: str) -> list[Container]:
         else:
             return sorted((_container(value) for value in found), key=lambda one: one.service)
     raise AssertionError("not reached")
+
+
+def last_line(engine: Engine, container: Container) -> str:
+    """The newest error line that a container has logged, else its newest line; empty where it said nothing."""
+    try:
+        said = engine.run("logs", "--tail", "50", container.id, timeout=15, with_errors=True)
+    except EngineFailed:
+        return ""
+    lines = [redact(line.strip()) for line in said.splitlines() if line.strip()]
+    errors = [line for line in lines if re.search(r"\b(ERROR|CRITICAL|FATAL)\b|Error\b", line)]
+    return (errors or lines or [""])[-1][:_LINE]
 
 
 def any_running(engine: Engine, project: str) -> bool:

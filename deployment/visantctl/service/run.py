@@ -13,12 +13,13 @@ import threading
 import time
 
 from visantctl.errors import Busy, EngineAway, EngineFailed, Problem
-from visantctl.host import lock
+from visantctl.host import lock, units
 from visantctl.network import engine_uplink
 from visantctl.releases.stack import any_running
 from visantctl.service.follower import Follower
 from visantctl.updates.boot import boot
 from visantctl.updates.pending import Pending
+from visantctl.updates.reconcile import Stuck
 from visantctl.wiring import Device
 
 _LOOK_EVERY = 5.0
@@ -26,6 +27,8 @@ _ASK_EVERY = 12
 """Looks after which the Engine is asked even though the logs still flow."""
 _GONE_LOOKS = 3
 """Looks without any running container before the stack counts as gone."""
+_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
+"""Seconds between tries to get what a start lacks: doubled from the first to the second."""
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 _SUCCESSOR = "VISANT_RUN_SUCCESSOR"
 """Set when a new release's visantctl takes over within the same process: since when it has to show logs."""
@@ -50,6 +53,7 @@ def run(device: Device) -> int:
     check_at = None if took_over else time.monotonic() + random.uniform(0, device.settings.window)
     follower = Follower(device, took_over)
     gone = looks = 0
+    repair_at, pause = 0.0, _PAUSE
     try:
         while not stopping.wait(_LOOK_EVERY):
             looks += 1
@@ -62,9 +66,14 @@ def run(device: Device) -> int:
                 follower.keep_up()
             if busy:
                 continue
-            if Pending.read(device.place.state) is not None:
-                device.log.warning("an update ended without a verdict: repairing")
+            if Pending.read(device.place.state) is None:
+                repair_at, pause = 0.0, _PAUSE
+            elif time.monotonic() >= repair_at:
+                device.log.warning("an update has not come to its end: repairing")
                 _start(device, stopping)
+                repair_at, pause = time.monotonic() + pause, min(2 * pause, _LONGEST_PAUSE)
+            if Pending.read(device.place.state) is not None:
+                continue  # what it goes back to cannot be had yet
             if (now_good := device.ledger.good) and now_good != version:
                 follower.end()
                 _hand_over(device, now_good, follower.since, stopping)
@@ -87,7 +96,31 @@ def _start(device: Device, stopping: threading.Event) -> str | None:
         except (EngineAway, Busy) as later:
             device.log.warning(f"{later}; trying again")
             stopping.wait(5)
+        except Stuck:
+            _wait_for_news(device, stopping, min(_PAUSE * 2 ** _restarts(), _LONGEST_PAUSE))
+            raise
     return None
+
+
+def _restarts() -> int:
+    """How often systemd has started this unit again by itself: 0 after a person did."""
+    if not os.environ.get("INVOCATION_ID") or not shutil.which("systemctl"):
+        return 0
+    question = ["systemctl", "show", "--property", "NRestarts", "--value", units.DEVICE]
+    said = subprocess.run(question, check=False, timeout=60, stdout=subprocess.PIPE, text=True).stdout.strip()
+    return min(int(said), 30) if said.isdigit() else 0
+
+
+def _wait_for_news(device: Device, stopping: threading.Event, seconds: float) -> None:
+    """Until somebody has brought a release; systemd starts this again and nothing holds the lock meanwhile.
+
+    Not at the first time, when a person may be waiting for `systemctl start`.
+    """
+    if seconds <= _PAUSE:
+        return
+    before, deadline = device.ledger.good_since, time.monotonic() + seconds
+    while not stopping.wait(1) and time.monotonic() < deadline and device.ledger.good_since == before:
+        pass
 
 
 def _any_running(device: Device) -> bool:

@@ -14,6 +14,7 @@ from visantctl.updates.pending import Pending
 from visantctl.version import is_version
 
 _HISTORY_KEPT = 300
+_KEPT = ("installed", "updated", "rolled_back_by_operator", "taken_over")
 
 
 class Ledger:
@@ -41,6 +42,14 @@ class Ledger:
         durable.write_json(self._place.state / "good.json", {"version": version, "at": now()})
 
     @property
+    def good_since(self) -> int | None:
+        """When the note of the good release was written last, in ns of the wall clock; None where there is none."""
+        try:
+            return (self._place.state / "good.json").stat().st_mtime_ns
+        except OSError:
+            return None
+
+    @property
     def quarantine(self) -> dict[str, dict[str, str]]:
         """Version to `{"reason", "at"}`: releases that this device will not take again by itself."""
         value = durable.read_json(self._place.state / "quarantine.json")
@@ -57,6 +66,10 @@ class Ledger:
         entries = self.quarantine
         if entries.pop(version, None) is not None:
             durable.write_json(self._place.state / "quarantine.json", entries)
+
+    def was_kept(self, version: str) -> bool:
+        """True for a release that was good here once, as far as the history goes back."""
+        return any(event.get("to") == version and event.get("result") in _KEPT for event in self.history())
 
     def interruptions(self, version: str) -> int:
         """How often an update to `version` was cut short."""

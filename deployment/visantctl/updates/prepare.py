@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import subprocess
@@ -17,10 +16,9 @@ from visantctl.releases import images
 from visantctl.releases.manifest import Release
 from visantctl.releases.source import Source
 from visantctl.updates.leftovers import remove_leftovers
-from visantctl.wiring import Device
+from visantctl.updates.obtain import obtain_images
+from visantctl.wiring import HOST_FILES, Device
 
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_FETCHING = "fetching.json"
 _UNPACKED = 12
 """The host files are text: unpacked at most about this many times their size."""
 
@@ -62,50 +60,6 @@ def check_space(device: Device, source: Source, release: Release) -> None:
             )
 
 
-def obtain_images(device: Device, source: Source, release: Release) -> None:
-    """Pull or load, have it on the medium, then note the ids."""
-    directory = device.place.release(release.version)
-    _forget_half_written(device, release, directory)
-    if images.missing(device.engine, release, directory):
-        device.log.info(f"getting {len(release.images)} images of {release.version}")
-        if source.has_registry:
-            images.pull(device.engine, release)
-        else:
-            _load(device, source, release)
-    # The Engine leaves the files of a layer to the kernel, which writes them half a minute later: a power cut before
-    # that leaves an image that looks complete and holds empty files (home-assistant/operating-system issue 4994).
-    os.sync()
-    images.record(device.engine, release, directory)
-    durable.remove_file(device.place.state / _FETCHING)
-
-
-def _forget_half_written(device: Device, release: Release, directory: Path) -> None:
-    """Images that were being fetched when the power went are fetched anew: their files may be empty."""
-    marker = device.place.state / _FETCHING
-    boot = BOOT_ID.read_text().strip()
-    before = durable.read_json(marker)
-    if before == {"version": release.version, "boot": boot}:
-        return
-    if isinstance(before, dict) and before.get("version") == release.version and not images.recorded(directory):
-        device.log.warning(f"fetching {release.version} was cut short by a restart: fetching it anew")
-        others = {device.ledger.good, device.place.linked_version(device.place.previous)} - {None, release.version}
-        images.remove(device.engine, release, [one for name in others if (one := device.whole_release(str(name)))])
-    with contextlib.suppress(OSError):  # the disk may be full: the start of an installed release goes on
-        durable.write_json(marker, {"version": release.version, "boot": boot})
-
-
-def _load(device: Device, source: Source, release: Release) -> None:
-    wanted = release.archives.get(device.engine.architecture())
-    if wanted is None:
-        raise Refused(f"{release.version} has no images for {device.engine.architecture()} in an archive")
-    copy = device.place.releases / f".incoming-{wanted.name}"
-    try:
-        source.fetch(release, wanted, copy)
-        images.load(device.engine, release, copy)
-    finally:
-        copy.unlink(missing_ok=True)
-
-
 def _archive_bytes(device: Device, release: Release) -> int:
     wanted = release.archives.get(device.engine.architecture())
     return wanted.bytes if wanted else 0
@@ -127,7 +81,7 @@ def _stage(device: Device, source: Source, release: Release, signature: bytes) -
         bundle = staged / release.host.name
         source.fetch(release, release.host, bundle)
         unpack(bundle, staged)  # and it stays: what lies here later is judged by it (releases/published.py)
-        for needed in ("compose.yaml", "deployment/bin/visantctl"):
+        for needed in HOST_FILES:
             if not (staged / needed).is_file():
                 raise Refused(f"{release.version}: {release.host.name} holds no {needed}")
         (staged / "release.json").write_bytes(release.raw)

@@ -17,11 +17,12 @@ from visantctl.wiring import Device
 _FAILURES_KEPT = 5
 
 
-def roll_back(device: Device, pending: Pending, reason: str, *, blame: Blame = "if_better") -> None:
-    """Run the good release again. Idempotent: a boot calls it again when it was cut short.
+def roll_back(device: Device, pending: Pending, to: str | None, reason: str, *, blame: Blame = "if_better") -> None:
+    """Run `to` instead of the candidate; None: nothing, as before a first installation. May be cut short and done
+    again. EngineFailed when `to` does not start either: the update stays open.
 
-    With `if_better` the candidate is quarantined only where the good release does better afterwards: a cloud or a
-    camera that went away during the update is nobody's fault. Its second failure counts in any case.
+    With `if_better` the candidate is quarantined only where `to` does better afterwards: a cloud or a camera that went
+    away during the update is nobody's fault. Its second failure counts in any case; never what was good here once.
     """
     began = time.monotonic()
     device.log.error(f"{pending.candidate} is taken back: {reason}")
@@ -29,46 +30,49 @@ def roll_back(device: Device, pending: Pending, reason: str, *, blame: Blame = "
         pending = pending.advance(device.place.state, "rolling_back", reason, blame)
     kill_point("rollback-written")
     _keep_last_words(device, pending.candidate)
-    if pending.good is None:
+    if to is None:
         device.stack(pending.candidate).down()
         durable.point(device.place.current, None)
         kill_point("rollback-linked")
-        _close(device, pending, quarantine=False, seconds=time.monotonic() - began)
+        _close(device, pending, None, quarantine=False, seconds=time.monotonic() - began)
         return
-    good = pending.good
-    durable.point(device.place.current, f"releases/{good}")
-    durable.point(device.place.previous, f"releases/{pending.older}" if pending.older else None)
+    durable.point(device.place.current, f"releases/{to}")
+    if to == pending.good:
+        durable.point(device.place.previous, f"releases/{pending.older}" if pending.older else None)
+    elif device.ledger.good != to:
+        device.log.error(f"{pending.good} cannot be had now: going back to {to}")
+        device.ledger.good = to
     kill_point("rollback-linked")
-    device.with_engine(lambda: _start_good(device, good))
+    device.with_engine(lambda: _start_again(device, to))
     seconds = time.monotonic() - began
-    device.log.info(f"{good} runs again, {seconds:.1f} s after the verdict")
+    device.log.info(f"{to} runs again, {seconds:.1f} s after the verdict")
     kill_point("rollback-started")
-    guilty = blame == "yes"
-    if blame == "if_better":
-        guilty = _does_better(device, pending) or device.ledger.count_interruption(pending.candidate) >= 2
-        if not guilty:
-            device.log.warning(f"{good} does no better than {pending.candidate} did: no quarantine, a later try")
+    guilty = blame == "yes" or (blame == "if_better" and _is_guilty(device, pending, to))
+    if guilty and device.ledger.was_kept(pending.candidate):
+        device.log.warning(f"{pending.candidate} was good here once: no quarantine")
+        guilty = False
     kill_point("rollback-judged")
-    _close(device, pending, quarantine=guilty, seconds=seconds)
+    _close(device, pending, to, quarantine=guilty, seconds=seconds)
 
 
-def _start_good(device: Device, good: str) -> None:
-    stack = device.stack(good)
-    if release := device.whole_release(good):
-        images.missing(device.engine, release, device.place.release(good))  # sets moved tags back
+def _start_again(device: Device, version: str) -> None:
+    stack = device.stack(version)
     try:
         stack.up(device.settings.start_timeout)
     except EngineFailed as error:
-        device.log.error(f"{good} did not become healthy at once, starting it again: {error}")
-        try:
-            stack.up(device.settings.start_timeout)
-        except EngineFailed as still:
-            # Pending stays open: `visantctl run` and every boot try again.
-            raise Problem(f"{good} does not start either: {still}; visantctl doctor, visantctl logs") from None
+        device.log.error(f"{version} did not become healthy at once, starting it again: {error}")
+        stack.up(device.settings.start_timeout)
 
 
-def _does_better(device: Device, pending: Pending) -> bool:
-    services = dict.fromkeys(device.stack(pending.good or "").check(), "")
+def _is_guilty(device: Device, pending: Pending, now_runs: str) -> bool:
+    if _does_better(device, pending, now_runs) or device.ledger.count_interruption(pending.candidate) >= 2:
+        return True
+    device.log.warning(f"{now_runs} does no better than {pending.candidate} did: no quarantine, a later try")
+    return False
+
+
+def _does_better(device: Device, pending: Pending, now_runs: str) -> bool:
+    services = dict.fromkeys(device.stack(now_runs).check(), "")
     baseline = Baseline.read(pending.baseline)
     deadline = time.monotonic() + device.settings.settle
     while True:
@@ -92,13 +96,13 @@ def _keep_last_words(device: Device, version: str) -> None:
         device.log.info(f"the last log lines of {version} are in {folder / f'{version}.log'}")
 
 
-def _close(device: Device, pending: Pending, *, quarantine: bool, seconds: float) -> None:
+def _close(device: Device, pending: Pending, to: str | None, *, quarantine: bool, seconds: float) -> None:
     place, ledger, version = device.place, device.ledger, pending.candidate
     try:
         if quarantine:
             ledger.put_in_quarantine(version, pending.reason)
         ledger.write_once(
-            "taken_back", id=pending.started_at, **{"from": version, "to": pending.good},
+            "taken_back", id=pending.started_at, **{"from": version, "to": to},
             reason=pending.reason, quarantined=quarantine, seconds=round(seconds, 1),
         )  # fmt: skip
     except OSError as error:

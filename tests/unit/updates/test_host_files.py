@@ -147,15 +147,15 @@ def test_the_ledger_survives_damage_and_writes_an_update_down_once(place: Place)
 
 def test_one_visantctl_at_a_time(place: Place) -> None:
     assert not is_held(place.state)
-    with update_lock(place.state):
+    with update_lock(place.state, "update"):
         assert is_held(place.state)
-        with pytest.raises(Busy, match=str(os.getpid())), update_lock(place.state, patience=0.2):
+        with pytest.raises(Busy, match=str(os.getpid())), update_lock(place.state, "update", patience=0.2):
             pass
     assert not is_held(place.state)
 
 
 def test_a_child_keeps_the_lock_of_a_killed_parent(place: Place) -> None:
-    with update_lock(place.state) as lock:
+    with update_lock(place.state, "update") as lock:
         child = subprocess.Popen(["sleep", "30"], pass_fds=(lock,))
     assert is_held(place.state)
     child.kill()

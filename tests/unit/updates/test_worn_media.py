@@ -19,10 +19,11 @@ from visantctl.host.place import Place
 from visantctl.host.settings import Settings
 from visantctl.releases import images, manifest
 from visantctl.releases.manifest import Release
-from visantctl.updates import boot, prepare
+from visantctl.updates import obtain, prepare
+from visantctl.updates.commit import commit
 from visantctl.updates.ledger import Ledger
 from visantctl.updates.pending import Pending
-from visantctl.updates.switch import commit
+from visantctl.updates.reconcile import reconcile
 from visantctl.wiring import Device
 
 
@@ -47,6 +48,8 @@ class StubEngine(Engine):
         self.done.append(arguments)
         if arguments[0] == "compose" and "config" in arguments and not self.compose_file_parses:
             raise EngineFailed("services.camera additional property 'foo' is not allowed")
+        if "--images" in arguments:
+            return "visant/camera:any\n"
         return "sha256:1\n" if arguments[:2] == ("image", "inspect") else ""
 
     def removed(self) -> set[str]:
@@ -108,6 +111,8 @@ def have(device: Device, version: str) -> None:
     folder.mkdir()
     (folder / "release.json").write_bytes(release(version).raw)
     (folder / "compose.yaml").write_text("services: {}")
+    (folder / "deployment/bin").mkdir(parents=True)
+    (folder / "deployment/bin/visantctl").touch()
 
 
 def damage(device: Device, version: str) -> None:
@@ -135,7 +140,7 @@ def test_a_damaged_manifest_of_the_previous_release_keeps_no_update_from_its_end
 def test_a_damaged_manifest_of_the_release_to_go_back_to_keeps_no_boot_from_going_back(device: Device) -> None:
     switched(device, "rolling_back")
     damage(device, "1.0.0")
-    boot.repair(device)
+    reconcile(device)
     assert device.place.linked_version(device.place.current) == "1.0.0"
     assert Pending.read(device.place.state) is None
 
@@ -154,7 +159,7 @@ def test_on_a_full_disk_a_boot_goes_back(device: Device, monkeypatch: pytest.Mon
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     monkeypatch.setattr(durable, "write_file", full)
-    boot.repair(device)
+    reconcile(device)
     assert device.place.linked_version(device.place.current) == "1.0.0"
     assert Pending.read(device.place.state) is None
 
@@ -177,7 +182,7 @@ def test_images_are_on_the_medium_before_they_are_called_there(device: Device, m
     monkeypatch.setattr(os, "sync", lambda: order.append("sync"))
     monkeypatch.setattr(images, "record", lambda *_: order.append("record"))
     have(device, "1.1.0")
-    prepare.obtain_images(device, Shop(), release("1.1.0"))  # type: ignore[arg-type]
+    obtain.obtain_images(device, Shop(), release("1.1.0"))  # type: ignore[arg-type]
     assert order == ["sync", "record"]
 
 
@@ -191,12 +196,12 @@ def test_images_that_were_being_fetched_when_the_power_went_are_fetched_anew(
 
     def cut_short() -> None:
         with pytest.raises(KeyboardInterrupt):
-            prepare.obtain_images(device, Shop(), release("1.1.0"))  # type: ignore[arg-type]
+            obtain.obtain_images(device, Shop(), release("1.1.0"))  # type: ignore[arg-type]
 
     cut_short()
     cut_short()  # visantctl was killed and the kernel lives: what is complete is kept
     assert engine.removed() == set()
     (tmp_path / "boot_id").write_text("another boot")
-    monkeypatch.setattr(prepare, "BOOT_ID", tmp_path / "boot_id")
+    monkeypatch.setattr(obtain, "BOOT_ID", tmp_path / "boot_id")
     cut_short()
     assert "visant/camera:1.1.0" in engine.removed()
