@@ -1,0 +1,116 @@
+"""Images that somebody deleted (`docker image prune --all` at night): what can be had again runs again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.updates.conftest import GOOD, NEXT, UNHEALTHY, numbered
+from tests.updates.host import Host, killed
+from tests.updates.shop import Shop, docker
+from tests.updates.wire import Relay, Website
+
+BY_FILE = numbered(10)
+UNREACHABLE = 3
+
+
+def prune(host: Host, version: str) -> list[str]:
+    """Delete those images of a release that no container uses, under all their names; returns their services."""
+    used = {host.docker("inspect", "--format", "{{.Image}}", one) for one in host.docker("ps", "-aq").split()}
+    gone = []
+    for service in ("camera", "connector", "redis", "uploader"):
+        found = host.docker("image", "ls", "--no-trunc", "--quiet", f"visant/{service}:{version}").split()
+        if found and found[0] not in used:
+            host.docker("rmi", "--force", found[0])
+            gone.append(service)
+    return gone
+
+
+@pytest.mark.parametrize(
+    "step",
+    ["started", pytest.param("rollback-written", marks=pytest.mark.long), pytest.param("held", marks=pytest.mark.long)],
+)
+def test_what_an_update_goes_back_to_was_pruned(shop: Shop, host: Host, relay: Relay, step: str) -> None:
+    shop.offer(UNHEALTHY, host.channel)
+    host.configure(UPDATE_START_TIMEOUT="20")
+    if step == "held":
+        assert killed(host.ctl("update", kill_at="rollback-written")[0])
+    else:
+        # `started` is never reached by what does not start: then the prune meets the rollback itself.
+        code, _ = host.ctl("update", kill_at="rollback-written" if step == "started" else step)
+        assert killed(code)
+    assert prune(host, GOOD) == ["uploader"]
+    relay.cut_after(0)
+    for _ in range(2):
+        code, out = host.ctl("boot", kill_at="held" if step == "held" else "")
+        assert killed(code) if step == "held" else code == 0, out
+        assert f"is kept until {GOOD} can be had" in out or step == "held"
+        value = host.status()
+        assert value["pending"]["candidate"] == UNHEALTHY
+        assert value["services"]["camera"]["status"] == "running", "pictures come from what is held"
+    assert "Traceback" not in host.ctl("update")[1]
+    relay.mend()
+    assert host.ctl("boot")[0] == 0
+    host.assert_runs(GOOD)
+
+
+def test_a_file_brings_back_what_was_installed_from_it(
+    shop: Shop, new_host: Callable[..., Host], relay: Relay, website: Website
+) -> None:
+    arch = docker("version", "--format", "{{.Server.Arch}}")
+    shop.release(BY_FILE, payload=1_000_000, more=("--archive", arch, "--compress", "1"))
+    archive = str(shop.dist / BY_FILE / f"visant-{BY_FILE}-{arch}.tar")
+    host = new_host(url="")
+    relay.cut_after(0)
+    host.update("--now", "--from", archive)
+    host.assert_runs(BY_FILE)
+    host.docker("rm", "--force", *(host.container(one) for one in ("camera", "connector", "uploader")))
+    assert prune(host, BY_FILE) == ["camera", "connector", "uploader"]
+
+    code, out = host.ctl("boot")
+    assert code == UNREACHABLE
+    assert "update --from FILE" in out
+    assert f"{BY_FILE} runs again" in host.update("--from", archive)
+    host.assert_runs(BY_FILE)
+    assert "is up to date" in host.update("--from", archive)
+
+
+@pytest.mark.long
+def test_a_release_in_the_hand_ends_a_rollback_that_cannot_end(shop: Shop, host: Host, relay: Relay) -> None:
+    arch = docker("version", "--format", "{{.Server.Arch}}")
+    if not (shop.dist / BY_FILE).exists():
+        shop.release(BY_FILE, payload=1_000_000, more=("--archive", arch, "--compress", "1"))
+    shop.offer(UNHEALTHY, host.channel)
+    host.configure(UPDATE_START_TIMEOUT="20")
+    assert killed(host.ctl("update", kill_at="rollback-written")[0])
+    prune(host, GOOD)
+    relay.cut_after(0)
+    host.update("--from", str(shop.dist / BY_FILE / f"visant-{BY_FILE}-{arch}.tar"))
+    host.assert_runs(BY_FILE)
+
+
+@pytest.mark.long
+def test_an_operator_goes_back_only_to_what_can_be_had(shop: Shop, host: Host, relay: Relay) -> None:
+    shop.offer(NEXT, host.channel)
+    host.update()
+    assert prune(host, GOOD) == ["camera", "connector", "uploader"]
+    relay.cut_after(0)
+    code, out = host.ctl("rollback")
+    assert code == UNREACHABLE, out
+    assert "nothing was changed" in out
+    host.assert_runs(NEXT)
+    assert host.quarantined() == []
+    relay.mend()
+    assert host.ctl("rollback")[0] == 0
+    host.assert_runs(GOOD)
+
+
+@pytest.mark.long
+def test_the_reason_of_a_failure_is_the_services_own_last_line(shop: Shop, host: Host) -> None:
+    shop.offer(UNHEALTHY, host.channel)
+    host.configure(UPDATE_START_TIMEOUT="20")
+    host.update(code=1)
+    reason = host.history()[-1]["reason"]
+    assert "never" not in reason
+    assert "uploader: " in reason
