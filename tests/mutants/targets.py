@@ -47,6 +47,7 @@ TARGETS = (
     Target("visant_connector.command_entries", ("connector/test_command_entries.py",)),
     Target("visant_connector.line_limiter", ("connector/test_line_limiter.py",)),
     Target("visantctl.updates.decide", ("updates/test_decisions.py",)),
+    Target("visantctl.updates.plan", ("updates/test_plan.py",)),
     Target("visantctl.updates.rollout", ("updates/test_decisions.py",)),
     Target("visantctl.version", ("updates/test_decisions.py",)),
     Target("visant_camera.jpeg", ("camera/test_jpeg.py",)),
