@@ -54,9 +54,9 @@ class Present:
     """Whether all images of such a release are here. Asked only where it matters."""
     lost: Mapping[str, str]
     """Releases whose images could not be had at this attempt, with why."""
-    interruptions: int = 0
+    interruptions: int
     """How often the update to the candidate was cut short, this time included."""
-    candidate_runs: bool = False
+    candidate_runs: bool
     """Every service of the candidate has a running container of the candidate's image."""
 
 

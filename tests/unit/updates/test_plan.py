@@ -29,8 +29,7 @@ def present(
         previous=previous,
         whole=whole,
         has_images=lambda version: version not in without_images,
-        lost=more.pop("lost", {}),
-        **more,
+        **{"lost": {}, "interruptions": 0, "candidate_runs": False, **more},
     )
 
 
@@ -115,3 +114,9 @@ def test_else_the_candidate_is_held() -> None:
 def test_a_first_installation_goes_back_to_nothing() -> None:
     pending = replace(BACK, good=None, older=None)
     assert next_step(present(pending, good=None)) == Step(Act.GO_BACK, None, "unhealthy", "yes")
+
+
+def test_a_step_without_a_release_has_none_to_give() -> None:
+    assert Step(Act.START, "1.1.0").required == "1.1.0"
+    with pytest.raises(AssertionError):
+        _ = Step(Act.GO_BACK, None).required
