@@ -21,7 +21,7 @@ def main(options: argparse.Namespace) -> int:
     """0; names what changed. Changed services run as they did until the next restart of visant-device-v2."""
     device = Device.here()
     place = device.place
-    with update_lock(place.state, patience=device.settings.start_timeout):
+    with update_lock(place.state, "restore", patience=device.settings.start_timeout):
         if count := permissions.mend(place):
             print(f"owner and mode of {count} files and folders put right")
         for link in (place.current, place.previous):

@@ -26,7 +26,7 @@ def main(options: argparse.Namespace) -> int:
     version = device.ledger.good
     if version is None:
         return 0
-    with update_lock(device.place.state, patience=device.settings.start_timeout) as lock:
+    with update_lock(device.place.state, "stop", patience=device.settings.start_timeout) as lock:
         device = device.holding(lock)
         device.engine.wait(device.settings.engine_patience)
         if any_running(device.engine, device.settings.project):

@@ -60,9 +60,8 @@ class Engine:
         timeout: float = 60.0,
         env: Mapping[str, str] | None = None,
         meanwhile: Callable[[], None] | None = None,
-        with_errors: bool = False,
     ) -> str:
-        """Standard output of one docker command, with standard error in it on request; `timeout` in seconds.
+        """Standard output of one docker command; `timeout` in seconds.
 
         `meanwhile` is called every few seconds; what it raises ends the command and comes out of here.
         """
@@ -71,7 +70,7 @@ class Engine:
                 ["docker", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT if with_errors else subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 text=True,
                 errors="replace",
                 env=self.environment(env),

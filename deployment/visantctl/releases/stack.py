@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +10,10 @@ from typing import Any
 from visantctl.errors import EngineFailed, Misconfigured
 from visantctl.host.engine import Engine
 from visantctl.host.place import Place
-from visantctl.host.redact import redact
 from visantctl.network.neighbours import keep_out
 from visantctl.releases import camera_port
 
 LABEL = "com.docker.compose"
-_LINE = 300
-"""Characters of a log line that a reason carries."""
 
 
 @dataclass(frozen=True)
@@ -158,17 +154,6 @@ def containers(engine: Engine, project: str) -> list[Container]:
         else:
             return sorted((_container(value) for value in found), key=lambda one: one.service)
     raise AssertionError("not reached")
-
-
-def last_line(engine: Engine, container: Container) -> str:
-    """The newest error line that a container has logged, else its newest line; empty where it said nothing."""
-    try:
-        said = engine.run("logs", "--tail", "50", container.id, timeout=15, with_errors=True)
-    except EngineFailed:
-        return ""
-    lines = [redact(line.strip()) for line in said.splitlines() if line.strip()]
-    errors = [line for line in lines if re.search(r"\b(ERROR|CRITICAL|FATAL)\b|Error\b", line)]
-    return (errors or lines or [""])[-1][:_LINE]
 
 
 def any_running(engine: Engine, project: str) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from visantctl.errors import EngineAway, EngineFailed
+from visantctl.errors import EngineAway, EngineFailed, Problem
 from visantctl.releases import images
-from visantctl.releases.stack import containers, last_line
+from visantctl.releases.stack import containers
+from visantctl.service import why
 from visantctl.updates.pending import Pending
 from visantctl.updates.soak import Baseline, Unfit, watch
 from visantctl.wiring import Device
@@ -66,17 +67,12 @@ def no_crash_loop(device: Device) -> None:
 
 
 def why_not(device: Device, reason: str) -> str:
-    """`reason`, and the last line of each service that is not well: what the person who reads the history needs."""
+    """`reason`, and what each service that is not well says itself: what the reader of the history needs."""
     try:
-        found = containers(device.engine, device.settings.project)
-    except (EngineAway, EngineFailed):
+        said = why.reasons(device)
+    except Problem:
         return reason
-    words = [
-        f"{one.service}: {line}"
-        for one in found
-        if not (one.well or one.starting) and (line := last_line(device.engine, one))
-    ]
-    return "; ".join((reason, *words))
+    return "; ".join((reason, *(f"{service}: {line}" for service, line in said.items() if line not in reason)))
 
 
 def _expected_images(device: Device, version: str) -> dict[str, str]:

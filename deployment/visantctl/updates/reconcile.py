@@ -8,7 +8,7 @@ from dataclasses import replace
 from visantctl.errors import EngineAway, EngineFailed, Problem, Unreachable
 from visantctl.host import durable
 from visantctl.host.kill_point import kill_point
-from visantctl.releases import images
+from visantctl.releases import images, published
 from visantctl.releases.manifest import Release
 from visantctl.releases.source import Source
 from visantctl.updates.commit import commit
@@ -101,12 +101,21 @@ class _Attempt:
             pending=pending,
             good=good,
             previous=previous,
-            whole={name: device.damage(name) for name in names if name and place.release(name).is_dir()},
+            whole={name: self._damage(name) for name in names if name and place.release(name).is_dir()},
             has_images=has_images,
             lost=self._lost,
             interruptions=self._interruptions,
             candidate_runs=self._candidate_runs(pending),
         )
+
+    def _damage(self, version: str) -> str | None:
+        """Why its files cannot be used, after what can be put back from its packed files was."""
+        device = self._device
+        if device.damage(version):
+            with contextlib.suppress(Problem, OSError):
+                names = published.restore(device.place, version)
+                device.log.error(f"{version} was damaged on this medium: restored {', '.join(names)}")
+        return device.damage(version)
 
     def _candidate_runs(self, pending: Pending | None) -> bool:
         if pending is None or pending.phase not in ("switching", "soaking"):

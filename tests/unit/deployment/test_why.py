@@ -9,12 +9,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from visantctl.doctor import why
 from visantctl.doctor.checks import camera, release
 from visantctl.errors import EngineFailed, Misconfigured, NoSpace, Problem, Refused, Unreachable
 from visantctl.host.engine import Engine
 from visantctl.host.place import Place
 from visantctl.releases import images
+from visantctl.service import why
 
 TAKEN = (
     "driver failed programming external connectivity on endpoint visant-camera-1 (960a): Error starting userland "
@@ -63,8 +63,9 @@ def test_also_in_the_moment_in_which_it_is_up_again() -> None:
 
 
 def test_errors_are_found_among_json_lines_and_nothing_is_made_up_where_there_is_none() -> None:
-    assert why.last_error('{"level": "error", "event": "a"}\n{"level": "info", "event": "b"}\n').endswith('"a"}')
-    assert why.last_error("[INFO] all is well\n") == ""
+    assert why.last_word('{"level": "error", "event": "a"}\n{"level": "info", "event": "b"}\n').endswith('"a"}')
+    assert why.last_word("[INFO] all is well\n") == "[INFO] all is well"
+    assert why.last_word("") == ""
     assert why.reasons(device(Docker(container("redis", "exited"), log="[INFO] x\n"))) == {}
 
 

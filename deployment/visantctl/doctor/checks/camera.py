@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from visantctl.doctor.finding import Finding, fail, good, warn
-from visantctl.doctor.why import holder
 from visantctl.errors import Problem
 from visantctl.releases import camera_port
 from visantctl.releases.stack import containers
+from visantctl.service.why import holder
 from visantctl.wiring import Device
 
 ORDER = 50

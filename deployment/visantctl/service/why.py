@@ -25,7 +25,7 @@ def reasons(device: Device) -> dict[str, str]:
         if (one.well or one.starting) and not one.restarts:
             continue
         try:
-            said = _engines_word(device, one) or _last_error(device, one)
+            said = _engines_word(device, one) or _last_word(device, one)
         except Problem:  # it went away in between
             continue
         if said:
@@ -45,27 +45,18 @@ def _engines_word(device: Device, one: Container) -> str:
     return f"port {port} is taken{_by(holder(device, port))} ({said})"
 
 
-def _last_error(device: Device, one: Container) -> str:
-    """The newest ERROR line of its log."""
-    words = (
-        "compose",
-        "--ansi",
-        "never",
-        "--project-name",
-        device.settings.project,
-        "logs",
-        "--no-color",
-        "--no-log-prefix",
-    )
-    log = device.engine.run(*words, "--tail", str(_LINES), one.service, timeout=30)
-    return last_error(log)
+def _last_word(device: Device, one: Container) -> str:
+    """The newest error line of its log, else its newest line."""
+    words = ("compose", "--ansi", "never", "--project-name", device.settings.project)
+    logs = ("logs", "--no-color", "--no-log-prefix", "--tail", str(_LINES), one.service)
+    return last_word(device.engine.run(*words, *logs, timeout=30))
 
 
-def last_error(log: str) -> str:
-    """The newest line of `log` that is an error, as text or as JSON; empty without one."""
-    lines = (_CONTROL.sub("", line).strip() for line in log.splitlines())
+def last_word(log: str) -> str:
+    """The newest line of `log` that is an error, as text or as JSON, else its newest line; empty without any."""
+    lines = [line for raw in log.splitlines() if (line := _CONTROL.sub("", raw).strip())]
     errors = [line for line in lines if re.search(r'\[ERROR\]|"level": ?"error"', line)]
-    return redact(errors[-1]) if errors else ""
+    return redact((errors or lines or [""])[-1])
 
 
 def holder(device: Device, port: int) -> str:
