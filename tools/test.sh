@@ -23,6 +23,9 @@ fi
 mapfile -t scripts < <(git ls-files -co --exclude-standard '*.sh' '.ci/run' | while read -r f; do [ -f "$f" ] && echo "$f"; done)
 mapfile -t dockerfiles < <(git ls-files -co --exclude-standard '*Dockerfile')
 begin_types
+# compiled once here, beside what needs one core, and not by each worker in turn; it says nothing that pytest will not
+pytest --collect-only -qq >/dev/null 2>&1 &
+collected=$!
 step "ruff check" ruff check .
 step "ruff format" ruff format --check .
 step "shellcheck" shellcheck -x "${scripts[@]}"
@@ -31,6 +34,7 @@ step "zizmor (offline)" zizmor --offline --quiet .github
 step "locks are current" tools/lock.sh --check
 step "test tools of the machine" tools/test_needs.sh
 use_machine_redis
+wait "$collected" || true
 # four workers: the tests wait for processes more than they compute
 tests -n "${TEST_WORKERS:-4}" -rs
 end_types

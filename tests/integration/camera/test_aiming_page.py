@@ -37,6 +37,7 @@ async def phone(tmp_path: Path) -> AsyncIterator[Page]:
         browser = await playwright.chromium.launch_persistent_context(
             str(tmp_path / "profile"), executable_path=BROWSER, args=FLAGS, viewport={"width": 390, "height": 844}
         )
+        browser.set_default_timeout(120_000)
         page = await browser.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: complaints.append(request.url) if not _local(request.url) else None)

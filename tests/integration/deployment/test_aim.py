@@ -423,6 +423,7 @@ async def test_a_phone_signs_in_and_aims(site: Site, aim: Callable[..., Aim], tm
         browser = await playwright.chromium.launch_persistent_context(
             str(tmp_path / "profile"), executable_path=str(wrapper), args=flags, viewport={"width": 390, "height": 844}
         )
+        browser.set_default_timeout(120_000)
         page = await browser.new_page()
         await page.goto(f"http://{LAN}:8081/")
         await page.fill("input[name=pin]", "000000" if pin != "000000" else "111111")
@@ -451,6 +452,7 @@ async def test_a_phone_signs_in_and_aims(site: Site, aim: Callable[..., Aim], tm
         other = await playwright.chromium.launch_persistent_context(
             str(tmp_path / "other"), executable_path=str(wrapper), args=flags, viewport={"width": 390, "height": 844}
         )
+        other.set_default_timeout(120_000)
         page = await other.new_page()
         await page.goto(f"http://{LAN}:8081/?pin={scanned}")
         await page.wait_for_function("document.getElementById('state')?.textContent === 'ok'")
