@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 ENOUGH = 2 * 2**30
-"""Free bytes; `make test` has about a tenth of it in use at once."""
+"""Free bytes, below which the disk is used."""
 
 
 def memory_folder() -> str | None:
