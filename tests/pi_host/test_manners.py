@@ -73,7 +73,6 @@ def test_the_old_guides_chown_and_chmod_and_rights_in_an_edited_file_are_found_a
     picture(pi, cloud)
 
 
-@pytest.mark.short
 def test_a_taken_port_stops_no_picture_and_who_has_it_is_named(pi: Pi, cloud: Cloud) -> None:
     pi.sh("systemctl stop visant-device-v2")
     other = pi.start("exec python3 -m http.server --bind 127.0.0.1 8080")
