@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable
 
 from visantctl.errors import EngineAway, EngineFailed, Problem
-from visantctl.releases import images
+from visantctl.releases import images, why
 from visantctl.releases.stack import containers
-from visantctl.service import why
 from visantctl.updates.pending import Pending
 from visantctl.updates.soak import Baseline, Unfit, watch
 from visantctl.wiring import Device

@@ -13,8 +13,7 @@ from visantctl.doctor.checks import camera, release
 from visantctl.errors import EngineFailed, Misconfigured, NoSpace, Problem, Refused, Unreachable
 from visantctl.host.engine import Engine
 from visantctl.host.place import Place
-from visantctl.releases import images
-from visantctl.service import why
+from visantctl.releases import images, why
 
 TAKEN = (
     "driver failed programming external connectivity on endpoint visant-camera-1 (960a): Error starting userland "
@@ -62,11 +61,12 @@ def test_also_in_the_moment_in_which_it_is_up_again() -> None:
     assert why.reasons(device(Docker(container("uploader", "running", 7), log=LOG)))["uploader"].startswith("[ERROR]")
 
 
-def test_errors_are_found_among_json_lines_and_nothing_is_made_up_where_there_is_none() -> None:
+def test_an_error_counts_more_than_a_newer_line() -> None:
     assert why.last_word('{"level": "error", "event": "a"}\n{"level": "info", "event": "b"}\n').endswith('"a"}')
     assert why.last_word("[INFO] all is well\n") == "[INFO] all is well"
     assert why.last_word("") == ""
-    assert why.reasons(device(Docker(container("redis", "exited"), log="[INFO] x\n"))) == {}
+    assert why.reasons(device(Docker(container("redis", "exited"), log="[INFO] x\n"))) == {"redis": "[INFO] x"}
+    assert why.reasons(device(Docker(container("redis", "exited"), log=""))) == {}
 
 
 def test_a_service_that_starts_for_the_first_time_has_no_reason() -> None:

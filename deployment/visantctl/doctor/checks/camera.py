@@ -10,7 +10,7 @@ from visantctl.doctor.finding import Finding, fail, good, warn
 from visantctl.errors import Problem
 from visantctl.releases import camera_port
 from visantctl.releases.stack import containers
-from visantctl.service.why import holder
+from visantctl.releases.why import holder
 from visantctl.wiring import Device
 
 ORDER = 50

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from visantctl.doctor.finding import Finding, fail, good, warn
+from visantctl.releases.why import reasons
 from visantctl.service.status import status
-from visantctl.service.why import reasons
 from visantctl.wiring import Device
 
 ORDER = 30
