@@ -101,11 +101,13 @@ async def test_a_slider_sets_the_control_once_it_rests(start: Start, phone: Page
     phone.on("request", lambda request: sent.append(request.post_data or "") if request.method == "PATCH" else None)
     await phone.goto(service.url)
     slider = phone.locator("#c-brightness")
-    await slider.focus()
-    for _ in range(5):
-        await slider.press("ArrowRight")
+    # In one go: keys of a browser on a busy machine come further apart than the slider waits.
+    async with phone.expect_request(lambda request: request.method == "PATCH"):
+        await slider.evaluate(
+            "one => { for (let i = 0; i < 5; i++) { one.stepUp(); one.dispatchEvent(new Event('input')); } }"
+        )
     until(lambda: _control(service, "brightness") == 5)
-    assert len(sent) < 5, "each step was sent by itself"
+    assert sent == ['{"brightness":5}'], "each step was sent by itself"
     await phone.select_option("#c-auto_exposure", "1")
     until(lambda: _control(service, "auto_exposure") == 1)
 
