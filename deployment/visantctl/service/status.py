@@ -33,7 +33,11 @@ def status(device: Device) -> dict[str, Any]:
         "pin": device.settings.pin or None,
         "update_url": device.settings.update_url or None,
         "quarantined": ledger.quarantine,
-        "pending": None if pending is None else {"candidate": pending.candidate, "phase": pending.phase},
+        "pending": (
+            None
+            if pending is None
+            else {"candidate": pending.candidate, "phase": pending.phase, "reason": pending.reason}
+        ),
         "last": next(reversed(ledger.history()), None),
         "services": {},
     }
@@ -89,7 +93,9 @@ def as_text(value: dict[str, Any]) -> str:
         f"channel    {value['channel']}" + (f", pinned to {value['pin']}" if value["pin"] else ""),
     ]
     if value["pending"]:
-        lines.append(f"pending    {value['pending']['candidate']}, {value['pending']['phase']}")
+        open_update = value["pending"]
+        because = f": {open_update['reason']}" if open_update["reason"] else ""
+        lines.append(f"pending    {open_update['candidate']}, {open_update['phase']}{because}")
     lines += [f"fault      {fault}" for fault in value.get("faults", ())]
     for name, one in value["services"].items():
         lines.append(f"{name:<10} {one['status']}, {one['health']}, {one['restarts']} restarts, {one['image']}")

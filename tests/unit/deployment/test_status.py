@@ -9,6 +9,7 @@ import pytest
 from visantctl.doctor.checks import release
 from visantctl.releases.stack import Container
 from visantctl.service import status as status_module
+from visantctl.updates.pending import Pending
 
 UP, STARTS, ILL = ("running", "healthy"), ("running", "starting"), ("running", "unhealthy")
 
@@ -70,3 +71,18 @@ def test_a_service_that_does_not_get_beyond_its_start_is_told_and_left(
     [found] = release.check(device)
     assert (found.level, found.fix) == ("WARN", ())
     assert found.text == "still starting: camera"
+
+
+def test_an_update_that_has_not_come_to_its_end_is_said_with_its_reason(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device: Any = Device(tmp_path, monkeypatch, [container("camera", UP, "2.1.0"), container("uploader", ILL, "2.1.0")])
+    pending = Pending("2.1.0", "2.0.0", None, {}, phase="rolling_back", reason="uploader is unhealthy")
+    pending.write(tmp_path)
+    value = status_module.status(device)
+    assert value["state"] == "unrepaired"
+    assert "pending    2.1.0, rolling_back: uploader is unhealthy" in status_module.as_text(value)
+    (finding,) = release.check(device)
+    assert finding.level == "FAIL"
+    assert "2.1.0 has not come to its end (rolling_back: uploader is unhealthy)" in finding.text
+    assert "update --from FILE" in finding.remedy

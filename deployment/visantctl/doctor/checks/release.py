@@ -34,6 +34,16 @@ def check(device: Device) -> Iterator[Finding]:
         yield warn(
             "release", f"an update to {value['pending']['candidate']} is going on", "look again in a few minutes"
         )
+    elif value["state"] == "unrepaired":
+        pending = value["pending"]
+        why = f": {pending['reason']}" if pending["reason"] else ""
+        yield fail(
+            "release",
+            f"the update to {pending['candidate']} has not come to its end ({pending['phase']}{why})",
+            "sudo systemctl restart visant-device-v2 tries again; where images cannot be had: sudo visantctl update "
+            "--from FILE",
+            *_START,
+        )
     else:
         remedy = "sudo systemctl restart visant-device-v2; visantctl logs"
         said = reasons(device)
