@@ -111,6 +111,17 @@ def test_an_update_that_was_killed_is_repaired_by_the_running_service(shop: Shop
 
 
 @pytest.mark.long
+def test_a_service_that_stays_down_is_started_again(host: Host) -> None:
+    host.configure(UPDATE_WINDOW="86400")
+    with running(host) as service:
+        wait_for(lambda: service.said("camera ok runs"), 60, "the camera's log line")
+        host.docker("stop", host.container("uploader"))  # the Engine leaves it so, as after some crashes
+        wait_for(lambda: service.said("uploader does not run: starting it again"), 240, "the second look")
+        wait_for(lambda: host.status()["state"] == "ok", 60, "the uploader")
+        assert service.process.poll() is None
+
+
+@pytest.mark.long
 def test_it_ends_when_the_services_were_stopped_behind_its_back(host: Host) -> None:
     host.configure(UPDATE_WINDOW="86400")
     with running(host) as service:

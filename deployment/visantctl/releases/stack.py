@@ -156,11 +156,16 @@ def containers(engine: Engine, project: str) -> list[Container]:
     raise AssertionError("not reached")
 
 
+def states(engine: Engine, project: str) -> dict[str, str]:
+    """Service to the state of its container (running, restarting, exited, created, ...): one cheap question."""
+    form = f'{{{{.Label "{LABEL}.service"}}}} {{{{.State}}}}'
+    said = engine.run("ps", "--all", "--filter", f"label={LABEL}.project={project}", "--format", form)
+    return dict(line.split(" ", 1) for line in said.splitlines() if " " in line)
+
+
 def any_running(engine: Engine, project: str) -> bool:
-    """True while at least one container of the project runs: one cheap question."""
-    label = f"label={LABEL}.project={project}"
-    alive = ("--filter", "status=running", "--filter", "status=restarting")
-    return bool(engine.run("ps", "--quiet", "--filter", label, *alive).split())
+    """True while at least one container of the project runs."""
+    return any(state in ("running", "restarting") for state in states(engine, project).values())
 
 
 def _container(value: dict[str, Any]) -> Container:

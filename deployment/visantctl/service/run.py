@@ -15,7 +15,7 @@ import time
 from visantctl.errors import Busy, EngineAway, EngineFailed, Problem
 from visantctl.host import lock, units
 from visantctl.network import engine_uplink
-from visantctl.releases.stack import any_running
+from visantctl.releases.stack import states
 from visantctl.service.follower import Follower
 from visantctl.updates.boot import boot
 from visantctl.updates.pending import Pending
@@ -27,6 +27,9 @@ _ASK_EVERY = 12
 """Looks after which the Engine is asked even though the logs still flow."""
 _GONE_LOOKS = 3
 """Looks without any running container before the stack counts as gone."""
+_ALIVE = ("running", "restarting")
+_DOWN = ("exited", "created", "dead")
+"""States in which the Engine leaves a container, such as after a crash while somebody else had its port."""
 _PAUSE, _LONGEST_PAUSE = 5.0, 300.0
 """Seconds between tries to get what a start lacks: doubled from the first to the second."""
 _ENDING = (signal.SIGTERM, signal.SIGINT)
@@ -53,13 +56,18 @@ def run(device: Device) -> int:
     check_at = None if took_over else time.monotonic() + random.uniform(0, device.settings.window)
     follower = Follower(device, took_over)
     gone = looks = 0
+    down: set[str] = set()
+    before: set[str] = set()
     repair_at, pause = 0.0, _PAUSE
     try:
         while not stopping.wait(_LOOK_EVERY):
             looks += 1
             busy = lock.is_held(device.place.state)
             if gone or not follower.follows or looks % _ASK_EVERY == 0:
-                gone = 0 if busy or _any_running(device) else gone + 1
+                found = _states(device)
+                gone = 0 if busy or any(state in _ALIVE for state in found.values()) else gone + 1
+            if looks % _ASK_EVERY == 0:
+                down, before = {name for name, state in found.items() if state in _DOWN}, down
             if gone >= _GONE_LOOKS:
                 raise Problem("the services were stopped by somebody else: ending, systemd starts them again")
             if not gone:
@@ -78,6 +86,13 @@ def run(device: Device) -> int:
                 follower.end()
                 _hand_over(device, now_good, follower.since, stopping)
                 break
+            if not gone and (stayed := down & before):
+                device.log.warning(f"{', '.join(sorted(stayed))} does not run: starting it again")
+                down = set()
+                try:
+                    _start(device, stopping)
+                except Problem as problem:  # the others go on
+                    device.log.error(str(problem))
             if check_at is not None and time.monotonic() >= check_at:
                 check_at = None
                 start_check(device)
@@ -123,11 +138,11 @@ def _wait_for_news(device: Device, stopping: threading.Event, seconds: float) ->
         pass
 
 
-def _any_running(device: Device) -> bool:
+def _states(device: Device) -> dict[str, str]:
     try:
-        return any_running(device.engine, device.settings.project)
+        return states(device.engine, device.settings.project)
     except (EngineAway, EngineFailed):
-        return False
+        return {}
 
 
 def _hand_over(device: Device, version: str, since: str, stopping: threading.Event) -> None:
