@@ -22,7 +22,7 @@ help: ## this list
 setup: ## make .venv from the locks (the other targets do it by themselves)
 	@PYTHON=$(PYTHON) tools/setup.sh
 
-emulate: setup ## the whole system with a fake camera, no Docker, no hardware (DEVICES=5 for five)
+emulate: setup ## the whole system with a fake camera, no Docker, no hardware (DEVICES=5 for five, KEEP=1 goes on where the last one ended)
 	@exec .venv/bin/python -m emulation.emulate --devices $(DEVICES)
 
 smoke: setup ## the same without a page: N triggers, one line of JSON (N=50)

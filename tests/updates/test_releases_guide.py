@@ -176,7 +176,7 @@ def test_by_hand_a_clone_comes_to_a_picture(way: list[str], releases: Releases, 
     port = free_port()
     with StrictCloud("9b2f6c1d40e84d3f") as cloud:
         try:
-            hand.type("cp .env.device.example .env.device")
+            hand.type("install -m 600 .env.device.example .env.device")
             edited = {
                 "DEVICE_ID": "FLOOR1", "API_URL": cloud.url, "CAMERA_SOURCE": "/picture.jpg", "CAMERA_PORT": port,
                 "NO_PROXY": "'*'", "VISANT_SPOOL": spool,
