@@ -17,7 +17,8 @@ UNREACHABLE = 3
 
 def prune(host: Host, version: str) -> list[str]:
     """Delete those images of a release that no container uses, under all their names; returns their services."""
-    used = {host.docker("inspect", "--format", "{{.Image}}", one) for one in host.docker("ps", "-aq").split()}
+    mine = ("--filter", f"label=com.docker.compose.project={host.project}")
+    used = {host.docker("inspect", "--format", "{{.Image}}", one) for one in host.docker("ps", "-aq", *mine).split()}
     gone = []
     for service in ("camera", "connector", "redis", "uploader"):
         found = host.docker("image", "ls", "--no-trunc", "--quiet", f"visant/{service}:{version}").split()
@@ -51,7 +52,7 @@ def test_a_file_brings_back_what_was_installed_from_it(
     shop: Shop, new_host: Callable[..., Host], relay: Relay, website: Website
 ) -> None:
     arch = docker("version", "--format", "{{.Server.Arch}}")
-    shop.release(BY_FILE, payload=1_000_000, more=("--archive", arch, "--compress", "1"))
+    shop.release(BY_FILE, payload=1_000_000, more=("--emulation", "--archive", arch, "--compress", "1"))
     archive = str(shop.dist / BY_FILE / f"visant-{BY_FILE}-{arch}.tar")
     host = new_host(url="")
     relay.cut_after(0)
@@ -72,7 +73,7 @@ def test_a_file_brings_back_what_was_installed_from_it(
 def test_a_release_in_the_hand_ends_a_rollback_that_cannot_end(shop: Shop, host: Host, relay: Relay) -> None:
     arch = docker("version", "--format", "{{.Server.Arch}}")
     if not (shop.dist / BY_FILE).exists():
-        shop.release(BY_FILE, payload=1_000_000, more=("--archive", arch, "--compress", "1"))
+        shop.release(BY_FILE, payload=1_000_000, more=("--emulation", "--archive", arch, "--compress", "1"))
     shop.offer(UNHEALTHY, host.channel)
     host.configure(UPDATE_START_TIMEOUT="20")
     assert killed(host.ctl("update", kill_at="rollback-written")[0])
