@@ -20,7 +20,7 @@ sweep() { # what a run that was killed leaves; pytest itself takes away the rest
     local label="label=visant.pi-host=$PI_HOST_RUN"
     docker ps --all --quiet --filter "$label" | xargs -r docker rm --force --volumes >/dev/null
     docker volume ls --quiet --filter "name=^visant-pi-$PI_HOST_RUN-" | xargs -r docker volume rm >/dev/null
-    findmnt -rno TARGET | grep -x "/tmp/visant-pi-$PI_HOST_RUN-card" | xargs -r umount --lazy
+    ! mountpoint -q "/tmp/visant-pi-$PI_HOST_RUN-card" || umount --lazy "/tmp/visant-pi-$PI_HOST_RUN-card"
     rm -f "/tmp/visant-pi-$PI_HOST_RUN-card.img"
     [ ! -d "/tmp/visant-pi-$PI_HOST_RUN-card" ] || rmdir "/tmp/visant-pi-$PI_HOST_RUN-card"
     docker network ls --quiet --filter "$label" | xargs -r docker network rm >/dev/null
