@@ -28,24 +28,34 @@ def prune(host: Host, version: str) -> list[str]:
     return gone
 
 
+@pytest.fixture
+def going_back(shop: Shop, new_host: Callable[..., Host]) -> Host:
+    """On its way from UNHEALTHY to NEXT, which has been deleted."""
+    shop.need(UNHEALTHY)
+    shop.need(NEXT)  # images that are no other's parents: only such can be deleted
+    host = new_host()
+    host.install(NEXT)
+    host.configure(UPDATE_PIN=UNHEALTHY, UPDATE_START_TIMEOUT="20")
+    assert killed(host.ctl("update", "--force", kill_at="rollback-written")[0])
+    assert prune(host, NEXT) == ["camera", "connector", "uploader"]
+    return host
+
+
 @pytest.mark.parametrize("cut_short", [False, pytest.param(True, marks=pytest.mark.long)])
-def test_what_an_update_goes_back_to_was_pruned(shop: Shop, host: Host, relay: Relay, cut_short: bool) -> None:
-    shop.offer(UNHEALTHY, host.channel)
-    host.configure(UPDATE_START_TIMEOUT="20")
-    assert killed(host.ctl("update", kill_at="rollback-written")[0])
-    assert prune(host, GOOD) == ["uploader"]
+def test_what_an_update_goes_back_to_was_pruned(going_back: Host, relay: Relay, cut_short: bool) -> None:
+    host = going_back
     relay.cut_after(0)
     for _ in range(2):
         code, out = host.ctl("boot", kill_at="held" if cut_short else "")
         assert killed(code) if cut_short else code == 0, out
-        assert cut_short or f"is kept until {GOOD} can be had" in out
+        assert cut_short or f"is kept until {NEXT} can be had" in out
         value = host.status()
         assert value["pending"]["candidate"] == UNHEALTHY
         assert value["services"]["camera"]["status"] == "running", "pictures come from what is held"
     assert "Traceback" not in host.ctl("update")[1]
     relay.mend()
     assert host.ctl("boot")[0] == 0
-    host.assert_runs(GOOD)
+    host.assert_runs(NEXT)
 
 
 def test_a_file_brings_back_what_was_installed_from_it(
@@ -70,17 +80,13 @@ def test_a_file_brings_back_what_was_installed_from_it(
 
 
 @pytest.mark.long
-def test_a_release_in_the_hand_ends_a_rollback_that_cannot_end(shop: Shop, host: Host, relay: Relay) -> None:
+def test_a_release_in_the_hand_ends_a_rollback_that_cannot_end(shop: Shop, going_back: Host, relay: Relay) -> None:
     arch = docker("version", "--format", "{{.Server.Arch}}")
     if not (shop.dist / BY_FILE).exists():
         shop.release(BY_FILE, payload=1_000_000, more=("--emulation", "--archive", arch, "--compress", "1"))
-    shop.offer(UNHEALTHY, host.channel)
-    host.configure(UPDATE_START_TIMEOUT="20")
-    assert killed(host.ctl("update", kill_at="rollback-written")[0])
-    prune(host, GOOD)
     relay.cut_after(0)
-    host.update("--from", str(shop.dist / BY_FILE / f"visant-{BY_FILE}-{arch}.tar"))
-    host.assert_runs(BY_FILE)
+    going_back.update("--from", str(shop.dist / BY_FILE / f"visant-{BY_FILE}-{arch}.tar"))
+    going_back.assert_runs(BY_FILE)
 
 
 @pytest.mark.long
