@@ -17,15 +17,15 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _FETCHING = "fetching.json"
 
 
-def bring_back_images(device: Device, version: str, offered: tuple[Source, Release] | None = None) -> bool:
-    """Images of a release that is here and that somebody deleted; True where all were there.
+def bring_back_images(device: Device, version: str, offered: tuple[Source, Release] | None = None) -> None:
+    """Images of a release that is here and that somebody deleted; nothing where all are there.
 
     From `offered`, a source and its release, where that is this release; else from the registry that its manifest
     names. A problem of the way they come says so.
     """
     release = device.release(version)
     if not images.missing(device.engine, release.tags, device.place.release(version)):
-        return True
+        return
     device.log.error(f"images of {version} are gone from this host: getting them again")
     source = offered[0] if offered is not None and offered[1].identity == release.identity else None
     try:
@@ -36,7 +36,6 @@ def bring_back_images(device: Device, version: str, offered: tuple[Source, Relea
         raise type(problem)(f"the images of {version} are gone and cannot be had: {problem}") from None
     except OSError as error:
         raise NoSpace(f"the images of {version} cannot be stored: {error.strerror or error}") from None
-    return False
 
 
 def obtain_images(device: Device, source: Source | None, release: Release) -> None:

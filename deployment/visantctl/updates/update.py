@@ -117,12 +117,11 @@ def _without_a_switch(
     """The offered release is not for now, or it is the good one: then it may bring back what is gone of it."""
     _, release = offered
     if release.version == device.ledger.good:
-        if lacking is None and all_run(device, release.version) and bring_back_images(device, release.version, offered):
+        runs_well = lacking is None and all_run(device, release.version)
+        if runs_well or fetch_only:
+            bring_back_images(device, release.version, offered)  # for the next start
             _note(device, "checked", wait)
             return wait
-        if fetch_only:
-            bring_back_images(device, release.version, offered)
-            return f"{release.version} is here, and nothing else was changed"
         runs = reconcile(device, offered)
         _note(device, "checked", f"{runs} was started again")
         return f"{runs} runs again"
