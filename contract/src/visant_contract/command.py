@@ -63,7 +63,7 @@ Command = CaptureCommand | UpdateConfigCommand | UnknownCommand
 Message = Connected | Ping | Command | UnknownEvent
 
 _EVENTS: dict[str, type[Connected] | type[Ping]] = {"connected": Connected, "ping": Ping}
-_COMMANDS: dict[str, type[BaseModel]] = {
+_COMMANDS: dict[str, type[CaptureCommand] | type[UpdateConfigCommand]] = {
     "capture": CaptureCommand,
     "update_config": UpdateConfigCommand,
 }
@@ -73,7 +73,8 @@ def parse_message(data: str) -> Message:
     """One SSE `data:` value as a typed message.
 
     Raises BrokenMessage, with one line that says what is wrong, for anything that is not a JSON object with a
-    text `cmd` or `event`, or whose known fields have wrong types. What it returns can be written as JSON again.
+    text `cmd` or `event`, for a command whose known fields have wrong types, and for a `connected` whose `cloud_id`
+    has. Other fields of an event are read one by one. What it returns can be written as JSON again.
     """
     try:
         found = json.loads(data)
@@ -86,7 +87,9 @@ def parse_message(data: str) -> Message:
         name, kind = found.get("event"), "event"
     if not isinstance(name, str):
         raise BrokenMessage(f"neither a text `cmd` nor a text `event`: {data[:80]!r}")
-    model: type[BaseModel] = _COMMANDS.get(name, UnknownCommand) if kind == "cmd" else _EVENTS.get(name, UnknownEvent)
+    if kind == "event" and name in _EVENTS:
+        return _EVENTS[name].read(found)
+    model: type[BaseModel] = UnknownEvent if kind == "event" else _COMMANDS.get(name, UnknownCommand)
     try:
         message = model.model_validate(found)
         message.model_dump_json()  # half a surrogate pair, or too deep: readable, but nothing can carry it on

@@ -63,19 +63,6 @@ async def test_a_plain_cloud_is_known_by_its_address(device: Any, until: Any) ->
         assert one.cloud().clock_offset is None
 
 
-async def test_a_command_before_connected_is_not_lost(device: Any, until: Any) -> None:
-    async def script(stream: Stream) -> None:
-        await stream.accept()
-        await stream.capture("early")
-        await stream.hold()
-
-    async with FakeScriptedCloud(script) as cloud:
-        one = await device(cloud.url)
-        await until(one.triggers)
-        (entry,) = one.entries()
-        assert (entry.cloud_id, entry.plain) == (cloud.url, True)
-
-
 async def test_what_cannot_be_read_is_left_out_and_the_stream_goes_on(
     device: Any, until: Any, logged: list[Any]
 ) -> None:

@@ -81,7 +81,7 @@ def test_a_word_that_no_spool_file_can_hold_is_broken_at_the_door(field: str, cm
     assert (error.value.cmd, error.value.trigger_id) == (cmd[:100], "x")
 
 
-@pytest.mark.parametrize("data", ['{"cmd":"capture","trigger_id":"\\ud800"}', '{"event":"ping","server_time":"now"}'])
+@pytest.mark.parametrize("data", ['{"cmd":"capture","trigger_id":"\\ud800"}', '{"event":"connected","cloud_id":7}'])
 def test_what_has_no_usable_trigger_id_cannot_be_answered(data: str) -> None:
     with pytest.raises(BrokenMessage) as error:
         parse_message(data)
@@ -93,6 +93,16 @@ def test_settings_that_cannot_be_written_again_are_broken_at_the_door(value: str
     with pytest.raises(BrokenMessage) as error:
         parse_message('{"cmd":"update_config","trigger_id":"x","config":{"a":' + value + "}}")
     assert error.value.trigger_id == "x"
+
+
+@given(st.dictionaries(st.sampled_from(sorted(Connected.model_fields)), json_values))
+def test_what_an_event_says_in_one_field_does_not_depend_on_the_others(fields: dict[str, Any]) -> None:
+    told = {"event": "connected", "cloud_id": "c", "ping_every": 20} | {"device_id": fields.get("device_id")}
+    others = {key: value for key, value in fields.items() if key not in told}
+    message = parse_message(json.dumps(others | told))
+    assert isinstance(message, Connected)
+    assert (message.cloud_id, message.ping_every) == ("c", 20)
+    assert not any(line.startswith("unread") for line in message.unread)
 
 
 @given(json_values)

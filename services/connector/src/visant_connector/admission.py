@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from importlib import resources
 
+from pydantic import ValidationError
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -121,6 +122,20 @@ class Admission:
         """Tells the uploader which cloud is there."""
         try:
             await self._redis.set(CLOUD, seen.model_dump_json())
+        except (RedisError, OSError) as error:
+            raise RedisRefused(why(error)) from None
+
+    async def cloud_before(self) -> CloudSeen | None:
+        """The cloud whose stream was confirmed last, by this process or an earlier one; None where none is known."""
+        try:
+            found = await self._redis.get(CLOUD)
+            return None if found is None else CloudSeen.model_validate_json(found)
+        except ValidationError:  # of a release that wrote it otherwise
+            return None
+        except ResponseError as error:
+            if str(error).startswith("WRONGTYPE"):
+                return None
+            raise RedisRefused(why(error)) from None
         except (RedisError, OSError) as error:
             raise RedisRefused(why(error)) from None
 

@@ -6,6 +6,10 @@ from typing import Any
 from visant_connector.cloud_clock import CloudClock
 from visant_connector.command_entries import Scope
 
+PLAIN_AFTER = 3
+"""Streams in a row without a cloud_id after which a cloud that named one counts as a plain one: one bad line, or one
+cut by a proxy, does not change who speaks, and a cloud that was set back to an older version is served all the same."""
+
 
 class CloudMemory:
     """One per process."""
@@ -14,6 +18,19 @@ class CloudMemory:
         self.clock = CloudClock()
         self._scope: Scope | None = None
         self._config: str | None = None
+        self._nameless = 0
+
+    def begin_with(self, scope: Scope) -> None:
+        """What an earlier process knew."""
+        self._scope = scope
+
+    def believes(self, scope: Scope) -> bool:
+        """Whether that is who speaks; a plain cloud in the place of one that named itself is so only after a while."""
+        if not scope.plain or self._scope is None or self._scope.plain:
+            self._nameless = 0
+            return True
+        self._nameless += 1
+        return self._nameless >= PLAIN_AFTER
 
     def is_now(self, scope: Scope) -> bool:
         """`scope` speaks; True: it is another cloud than before, and nothing known of the old one holds."""

@@ -7,6 +7,7 @@ import structlog
 from visant_connector.admission import Admission
 from visant_connector.cloud_memory import CloudMemory
 from visant_connector.cloud_stream import CloudStream
+from visant_connector.command_entries import Scope
 from visant_connector.metrics import BEAT_WITHIN, LOOP, TICK, Metrics
 from visant_connector.reconnect import Reconnect, refused_wait
 from visant_connector.redis_retry import RedisRetry
@@ -52,6 +53,7 @@ class Relay:
         redis_retry = RedisRetry(stop, self._heart, LOOP, self._clock, self._rng)
         for weakness in await redis_retry.until_accepted(self._admission.weaknesses) or []:
             log.warning(weakness)
+        await redis_retry.until_accepted(self._recall)
         aloud = True
         while not stop.is_set():
             if await redis_retry.until_accepted(self._admission.prepare) is None:
@@ -62,6 +64,13 @@ class Relay:
             if end.error is not None:
                 aloud = await self._wait(end.error, end.steady, stop)
         self._heart.done(LOOP)
+
+    async def _recall(self) -> bool:
+        """Which cloud an earlier process served at this API_URL."""
+        seen = await self._admission.cloud_before()
+        if seen is not None and seen.api_url == self._settings.api_url:
+            self._memory.begin_with(Scope(seen.cloud_id, seen.plain))
+        return True
 
     def _session(self, redis_retry: RedisRetry) -> Session:
         return Session(

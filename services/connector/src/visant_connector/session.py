@@ -59,7 +59,9 @@ class Session:
         self._batch = CommandBatch(admission, redis_retry, metrics)
         self._state = SessionState.CONNECTING
         self._reason: Retryable | None = None
-        self._scope = Scope(settings.api_url, plain=True)
+        self._scope: Scope | None = None
+        """Who speaks; None: the stream has not said so yet, and nothing of it may be admitted."""
+        self._opened = 0.0
         self._seen: CloudSeen | None = None
 
     async def run(self, stop: Stop) -> SessionEnd:
@@ -87,6 +89,8 @@ class Session:
             self._heart.beat(LOOP)
             self._metrics.tick(self._clock.boottime())
             closed = await self._carry(items)
+            if self._is_nameless_too_long():
+                self._leave(SessionEvent.UNFIT, "the cloud does not say `connected`: it is asked again")
             if stop.is_set():
                 return None
             if closed is not None:
@@ -101,6 +105,7 @@ class Session:
             match item:
                 case StreamOpened():
                     self._advance(SessionEvent.ANSWERED)
+                    self._opened = self._clock.boottime()
                     log.info("✓ Connected to command stream")
                 case Received():
                     await self._hear(item)
@@ -128,7 +133,17 @@ class Session:
                     self._metrics.left_out(f"unknown command {command.cmd[:80]!r} without a trigger_id")
 
     def _add(self, command: Command | BrokenMessage, one: Received) -> bool:
-        """Puts it into the batch; False: it names no trigger and cannot be followed."""
+        """Puts it into the batch; False: it names no trigger and cannot be followed.
+
+        Before `connected` nobody knows whose command it is. Then it is left to the next stream: a cloud that replays
+        says it again, and one that does not says `connected` first.
+        """
+        if self._scope is None:
+            if not self._state.leaving:
+                broken = isinstance(command, BrokenMessage)
+                what = f"a message that cannot be read ({command})" if broken else "a command"
+                self._leave(SessionEvent.UNFIT, f"{what} came before `connected`: the cloud is asked again")
+            return True
         wall = self._clock.wall() - timedelta(seconds=self._clock.boottime() - one.boottime)
         moment = Moment(self._boot_id, one.boottime, wall, self._clock.synchronised())
         entry = admittable(command, self._scope, moment, self._memory.clock, self._settings.command_ttl)
@@ -137,7 +152,12 @@ class Session:
         return entry is not None
 
     async def _connected(self, connected: Connected, one: Received) -> None:
-        self._scope = Scope(connected.cloud_id or self._settings.api_url, plain=connected.cloud_id is None)
+        for unread in connected.unread:
+            self._metrics.left_out(f"of `connected`: {unread}")
+        scope = Scope(connected.cloud_id or self._settings.api_url, plain=connected.cloud_id is None)
+        if not self._is_acceptable(scope):
+            return
+        self._scope = scope
         if self._memory.is_now(self._scope):
             log.warning("the cloud is another one than before", cloud_id=self._scope.cloud_id)
         if connected.server_time is not None:
@@ -164,6 +184,27 @@ class Session:
         await self._configure(connected.config, one)
         self._heart.degraded("cloud", None)
 
+    def _is_acceptable(self, scope: Scope) -> bool:
+        """Whether the stream may go on as one of `scope`; it is left where not."""
+        if self._scope is None:
+            if self._state.leaving:
+                return False
+            if self._memory.believes(scope):
+                return True
+            why = "a `connected` without the cloud_id that this cloud named before"
+        else:
+            if self._scope == scope:
+                return True
+            why = f"the cloud calls itself {scope.cloud_id} in the middle of a stream of {self._scope.cloud_id}"
+            self._scope = None
+        self._leave(SessionEvent.UNFIT, f"{why}: it is asked again")
+        return False
+
+    def _is_nameless_too_long(self) -> bool:
+        if self._state is not SessionState.OPEN:
+            return False
+        return self._clock.boottime() - self._opened > self._settings.stream_timeout
+
     async def _configure(self, config: dict[str, Any] | None, one: Received) -> None:
         """Settings that came with `connected` are admitted when they are others than this process admitted last."""
         if config and self._memory.is_new(config):
@@ -172,6 +213,8 @@ class Session:
             self._memory.config_admitted(config)
 
     async def _ping(self, ping: Ping, one: Received) -> None:
+        for unread in ping.unread:
+            self._metrics.left_out(f"of a ping: {unread}")
         missing = _missing(ping, one)
         if missing is None:
             self._advance(SessionEvent.PING_AGREED)
@@ -220,9 +263,12 @@ class Session:
     def _held_up(self, seconds: float) -> None:
         """A cloud that replays need not believe for hours that this device listens. A plain one replays nothing: what
         lies unread between it and us must still be read."""
-        if seconds > self._settings.stream_timeout and not self._scope.plain and not self._state.leaving:
+        if seconds > self._settings.stream_timeout and self._replays() and not self._state.leaving:
             self._leave(SessionEvent.UNFIT, "the stream was closed while Redis refused")
             self._buffer.close()
+
+    def _replays(self) -> bool:
+        return self._scope is not None and not self._scope.plain
 
     def _leave(self, event: SessionEvent, why: str) -> None:
         self._advance(event)
