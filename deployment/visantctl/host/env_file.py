@@ -21,11 +21,12 @@ SERVICE_ID = 10001
 """User and group that the services run as (compose.yaml)."""
 TOKEN_INSIDE = "/run/secrets/device_token"
 """Where the services see `secrets/device_token`."""
-PROXY_KEYS = ("HTTPS_PROXY", "HTTP_PROXY")
+PROXY_KEYS = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 UPLINK_KEYS = (*PROXY_KEYS, "NO_PROXY", "SSL_CERT_FILE")
 """How to get out of this site: for the services, visantctl and the Docker Engine alike."""
 _ALSO_KNOWN = {
     "HTTP_PROXY",
+    "ALL_PROXY",
     "UPDATE_SETTLE",
     "UPDATE_IDLE_WAIT",
     "UPDATE_START_TIMEOUT",

@@ -75,7 +75,9 @@ class Settings:
         project = values.get("VISANT_PROJECT") or cls.project
         if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,60}", project):
             raise Misconfigured(f"VISANT_PROJECT={project!r} must be lower-case letters, digits, - and _")
-        proxies = {key: values[key] for key in UPLINK_KEYS if values.get(key)}
+        # The services' HTTP library takes the small form too, and before the other: `https_proxy=` in .env.device.
+        small = {key: values[key.lower()] for key in UPLINK_KEYS if key.endswith("_PROXY") and key.lower() in values}
+        proxies = {key: one for key in UPLINK_KEYS if (one := (values | small).get(key))}
         for key in PROXY_KEYS:
             if key in proxies:
                 checked_proxy(key, proxies[key])

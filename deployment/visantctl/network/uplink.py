@@ -6,10 +6,11 @@ services by Compose, visantctl by `opener`, and the Docker Engine by a file (see
 
 from __future__ import annotations
 
+import ipaddress
 import ssl
 import urllib.request
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from visantctl.errors import Misconfigured
 from visantctl.host.env_file import PROXY_KEYS
@@ -44,25 +45,31 @@ def opener(
 
 
 def goes_through_proxy(given: Mapping[str, str] | None, url: str) -> str | None:
-    """Address of the proxy that a request for `url` takes; None: it goes straight."""
+    """Address of the proxy that a request for `url` takes; None: it goes straight.
+
+    As httpx reads the same settings, in the services: tests/unit/deployment/test_uplink.py holds the two against each
+    other. `name` in NO_PROXY is that name and all below it, `.name` only what is below it, `*` everything.
+    """
     parts, settings = urlsplit(url), given or {}
-    proxy = settings.get(f"{parts.scheme.upper()}_PROXY")
-    if not proxy or _bypassed(parts.netloc, settings.get("NO_PROXY", "")):
+    proxy = settings.get(f"{parts.scheme.upper()}_PROXY") or settings.get("ALL_PROXY")
+    if not proxy or any(_matches(one, parts) for one in _entries(settings)):
         return None
     return proxy
 
 
 class _Proxy(urllib.request.ProxyHandler):
-    """urllib's, with NO_PROXY from the settings: its own looks into the environment."""
+    """urllib's, by the settings and their NO_PROXY: its own looks into the environment."""
 
     def __init__(self, given: Mapping[str, str]) -> None:
-        self._none_for = given.get("NO_PROXY", "")
-        super().__init__({key.split("_")[0].lower(): given[key] for key in PROXY_KEYS if given.get(key)})
+        self._given = given
+        super().__init__({scheme: _ASKED_FOR_EACH for scheme in ("http", "https")})
 
     def proxy_open(self, request: urllib.request.Request, proxy: str, type: str) -> object:
-        if _bypassed(request.host or "", self._none_for):
-            return None
-        return super().proxy_open(request, proxy, type)
+        found = goes_through_proxy(self._given, request.full_url)
+        return None if found is None else super().proxy_open(request, found, type)
+
+
+_ASKED_FOR_EACH = "http://asked-for-each.invalid"
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
@@ -70,7 +77,39 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _bypassed(host: str, none_for: str) -> bool:
-    return bool(
-        none_for and urllib.request.proxy_bypass_environment(host, {"no": none_for})  # type: ignore[attr-defined]
-    )
+def _entries(settings: Mapping[str, str]) -> list[str]:
+    return [one.strip() for one in settings.get("NO_PROXY", "").split(",") if one.strip()]
+
+
+def _matches(entry: str, url: SplitResult) -> bool:
+    """Whether `entry` of NO_PROXY means `url`."""
+    if entry == "*":
+        return True
+    scheme, _, place = entry.rpartition("://")
+    if scheme and scheme.lower() not in ("all", url.scheme):
+        return False
+    if not place or place == "*":
+        return True
+    name, port = _name_and_port(place)
+    if port is not None and port != url.port:
+        return False
+    host = (url.hostname or "").lower()
+    if scheme or _is_address(name) or name == "localhost":
+        return host == name.strip("[]")
+    return host.endswith(name) if name.startswith(".") else host == name or host.endswith(f".{name}")
+
+
+def _name_and_port(place: str) -> tuple[str, int | None]:
+    place = place.lower().partition("/")[0]
+    if _is_address(place):
+        return place, None
+    name, colon, port = place.rpartition(":")
+    return (name, int(port)) if colon and port.isdigit() else (place, None)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

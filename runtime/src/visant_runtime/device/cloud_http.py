@@ -64,7 +64,8 @@ def open_client(
         )
     except (ValueError, ImportError, httpx.InvalidURL) as error:
         raise SettingsError(
-            f"a proxy variable cannot be used ({error}): HTTP_PROXY, HTTPS_PROXY and ALL_PROXY take http://host:port"
+            f"a proxy variable cannot be used ({error}): HTTP_PROXY, HTTPS_PROXY and ALL_PROXY take http://host:port,"
+            " NO_PROXY names and addresses, IPv6 without brackets"
         ) from None
 
 
