@@ -7,7 +7,7 @@ alone (`read_event`): one that cannot be read says nothing, and takes nothing el
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from visant_contract.errors import BrokenMessage
@@ -25,15 +25,19 @@ class _Event(BaseModel):
     needed: ClassVar[frozenset[str]] = frozenset()
     """Fields without which the event must not be believed, where they are there at all."""
 
-    unread: Annotated[tuple[str, ...], Field(exclude=True)] = ()
-    """`name: why`, of each field that was there and could not be read. Never taken from the wire."""
+    _unread: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """`name: why`, of each field that was there and could not be read."""
+        return self._unread
 
     @classmethod
     def read(cls, found: Mapping[str, Any]) -> Self:
         """The event of a JSON object. Raises BrokenMessage where a needed field cannot be read."""
         fields: dict[str, Any] = {}
         unread = []
-        for name in cls.model_fields.keys() & found.keys() - {"unread"}:
+        for name in cls.model_fields.keys() & found.keys():
             why = _unreadable(cls, name, found[name])
             if why is None:
                 fields[name] = found[name]
@@ -41,7 +45,9 @@ class _Event(BaseModel):
                 raise BrokenMessage(f"event {cls.model_fields['event'].default!r}: {name}: {why}")
             else:
                 unread.append(f"{name}: {why}")
-        return cls.model_validate(fields | {"unread": tuple(sorted(unread))})
+        event = cls.model_validate(fields)
+        event._unread = tuple(sorted(unread))
+        return event
 
 
 class Connected(_Event):

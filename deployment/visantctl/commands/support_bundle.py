@@ -13,9 +13,9 @@ from pathlib import Path
 
 from visantctl.doctor.checkup import checkup
 from visantctl.errors import Problem
-from visantctl.host.env_file import read_env_file
+from visantctl.host.env_file import read_env_file, secrets_of
 from visantctl.host.programs import ask
-from visantctl.host.redact import redact, secrets_of
+from visantctl.host.redact import redact
 from visantctl.service.status import status
 from visantctl.wiring import Device
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import time
@@ -14,6 +15,8 @@ from pathlib import Path
 from visantctl.errors import EngineAway, EngineFailed, Problem
 from visantctl.host.redact import redact
 
+_ENV_FILE_LINE = re.compile(r"(\.env\S*: line \d+):.*")
+"""Compose quotes what it cannot read of the settings, to the end of the line and further."""
 _AWAY = (
     "cannot connect to the docker daemon",
     "error during connect",
@@ -124,7 +127,7 @@ class Engine:
         return Path(self.run("info", "--format", "{{.DockerRootDir}}").strip())
 
     def _failure(self, arguments: tuple[str, ...], output: str) -> Problem:
-        words = [redact(line.strip()) for line in output.splitlines() if line.strip()]
+        words = [redact(without_settings(line.strip())) for line in output.splitlines() if line.strip()]
         last = " | ".join(words[-3:])[-600:] or "no reason given"
         lower = output.lower()
         # A command that the dying Engine cut short says so in many ways: ask the Engine itself.
@@ -167,3 +170,8 @@ def _end(process: subprocess.Popen[str]) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+
+
+def without_settings(line: str) -> str:
+    """What Compose says of a line of `.env.device` that it cannot read, without the line."""
+    return _ENV_FILE_LINE.sub(r"\1: not KEY=VALUE, or a quote does not end", line)

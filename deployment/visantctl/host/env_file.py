@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from visantctl.errors import Misconfigured
 from visantctl.host import durable
 from visantctl.host.place import Place
+from visantctl.host.redact import secrets_in, shown
 
 EXAMPLE = Path(__file__).resolve().parents[2] / ".env.device.example"
 """What a device's settings are made from: in the folder `deployment`, so that it is wherever an installer is."""
@@ -75,17 +76,23 @@ def known_keys(example: str) -> set[str]:
     return set(re.findall(r"^#?([A-Z][A-Z0-9_]*)=", example, re.MULTILINE)) | _ALSO_KNOWN
 
 
+def secrets_of(values: Mapping[str, str]) -> set[str]:
+    """What is secret in these settings: by their names, and inside addresses; paths to secrets are none."""
+    named = {key: one for key, one in values.items() if re.search(r"TOKEN|PASSWORD|SECRET|KEY", key)}
+    whole = {one for key, one in named.items() if one and not key.endswith("_FILE")}
+    return whole.union(*(secrets_in(one) for one in values.values()))
+
+
 def checked_proxy(key: str, value: str) -> str:
     """The value; Misconfigured without its password. The form that services, Engine and visantctl all understand."""
-    parts = urlsplit(value)
     try:
+        parts = urlsplit(value)
         fits = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0 and parts.path in ("", "/")
-    except ValueError:  # a port that is no number
+    except ValueError:  # a port that is no number, a bracket in the password
         fits = False
     if not fits or re.search(r"\s", value):
-        shown = re.sub(r"//\S*@", "//****@", value)
         raise Misconfigured(
-            f"{key}={shown!r} must look like http://proxy.example:3128 or http://user:password@host:port"
+            f"{key}={shown(value)!r} must look like http://proxy.example:3128 or http://user:password@host:port"
         )
     return value
 
@@ -105,8 +112,8 @@ def checked(key: str, value: str) -> str:
     if key == "API_URL":
         value = value.rstrip("/")
         value = value[: -len("/v1")] if value.endswith("/v1") else value
-        if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", value):
-            raise Misconfigured(f"API_URL={value!r} must look like https://your-cloud.example")
+        if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
+            raise Misconfigured(f"API_URL={shown(value)!r} must look like https://your-cloud.example")
     if key in PROXY_KEYS and value:
         checked_proxy(key, value)
     return value

@@ -12,6 +12,8 @@ from typing import Any, Literal
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from visant_runtime.redact import hide
+
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -59,21 +61,15 @@ class _Masking:
     """Replaces secrets in every text of an event."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = sorted((s for s in secrets if len(s) >= 4), key=len, reverse=True)
+        self._secrets = frozenset(secrets)
 
     def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-        if self._secrets:
-            for key, value in event.items():
-                if isinstance(value, str):
-                    event[key] = self._mask(value)
-                elif value is not None and not isinstance(value, bool | int | float):
-                    event[key] = self._mask(str(value))
+        for key, value in event.items():
+            if isinstance(value, str):
+                event[key] = hide(value, self._secrets)
+            elif value is not None and not isinstance(value, bool | int | float):
+                event[key] = hide(str(value), self._secrets)
         return event
-
-    def _mask(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "****")
-        return text
 
 
 def _as_text(logger: WrappedLogger, method: str, event: EventDict) -> str:

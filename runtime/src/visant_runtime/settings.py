@@ -5,7 +5,6 @@ A bad or missing value ends the start with one line that names the key, the valu
 
 import json
 import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from pydantic import AfterValidator, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from visant_runtime.logs import LogFormat, LogLevel
+from visant_runtime.redact import MASK, secrets_in, shown
 
 EX_CONFIG = 78
 """sysexits.h: a configuration error."""
@@ -41,12 +41,13 @@ class Settings(BaseSettings):
     log_level: LogLevel = "INFO"
 
     def secrets(self) -> list[str]:
-        """Values that must not appear in a log."""
-        return [
-            value.get_secret_value()
-            for name in type(self).model_fields
-            if isinstance(value := getattr(self, name), SecretStr)
-        ]
+        """What must not appear in a log: secrets, and what is one inside an address, the proxies' included."""
+        values = [getattr(self, name) for name in type(self).model_fields]
+        secret = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        plain = [value for value in values if isinstance(value, str)]
+        proxies = [value for key, value in os.environ.items() if key.upper().endswith("_PROXY")]
+        inside = set[str]().union(*(secrets_in(value) for value in (*secret, *plain, *proxies)))
+        return [*secret, *sorted(inside)]
 
 
 S = TypeVar("S", bound=Settings)
@@ -81,16 +82,9 @@ def _line(kind: type[Settings], problem: Any) -> str:
     if problem["type"] == "missing":
         return f"{name.upper()} is not set{remedy}"
     secret = field is not None and "SecretStr" in str(field.annotation)
-    given = "" if secret or "input" not in problem else f"={_without_userinfo(str(problem['input']))[:200]!r}"
+    given = "" if secret or "input" not in problem else f"={shown(str(problem['input']))[:200]!r}"
     reason = str(problem["msg"]).removeprefix("Value error, ")
     return f"{name.upper()}{given} is not valid ({reason}){remedy}"
-
-
-def _without_userinfo(value: str) -> str:
-    """A URL's user name, password and query must not appear in the line that refuses it."""
-    if "://" not in value:
-        return value
-    return re.sub(r"//.*@", "//****@", re.sub(r"(?s)\?[^@]*$", "?****", value), flags=re.DOTALL)
 
 
 def show(settings: Settings) -> str:
@@ -99,7 +93,9 @@ def show(settings: Settings) -> str:
     for name in type(settings).model_fields:
         value = getattr(settings, name)
         if isinstance(value, SecretStr):
-            value = "****"
+            value = MASK
+        elif isinstance(value, str):
+            value = shown(value)
         elif isinstance(value, dict | list):
             value = json.dumps(value)
         lines.append(f"{name.upper()}={'' if value is None else value}")

@@ -263,6 +263,6 @@ def test_version_and_config(start: Start) -> None:
     service = start(CAMERA_SOURCE="fake")
     assert service.command("version").stdout.startswith("visant-camera ")
     shown = service.command("config", CAMERA_SOURCE="rtsp://eve:s3cret@camera/live?token=t0ken").stdout
-    assert "CAMERA_SOURCE=rtsp://camera/live\n" in shown
+    assert "CAMERA_SOURCE=rtsp://****@camera/live?****\n" in shown
     assert "s3cret" not in shown
     assert "t0ken" not in shown

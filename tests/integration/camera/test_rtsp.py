@@ -77,8 +77,31 @@ def test_credentials_are_used_and_never_shown(start: Start, rtsp: StartRtsp) -> 
 def test_wrong_credentials_are_an_absent_camera(start: Start, rtsp: StartRtsp) -> None:
     service = start(CAMERA_SOURCE=rtsp(user="eve:s3cret").url.replace("//", "//eve:wr0ng@"))
     service.until("camera_absent")
-    assert "does not answer or shows no video" in service.state()["detail"]
+    assert "refuses user or password (401)" in service.state()["detail"]
     assert "wr0ng" not in service.log
+
+
+def test_a_password_as_it_was_typed_is_used_and_never_shown(start: Start, rtsp: StartRtsp) -> None:
+    password = "p@s/s?w[o]r#d"
+    service = start(CAMERA_SOURCE=rtsp(user=f"eve:{password}").url.replace("//", f"//eve:{password}@"))
+    service.until("ok")
+    seen = service.log + service.http.get("/state").text + service.command("config").stdout
+    assert not any(piece in seen for piece in ("p@s", "s/s", "s?w", "w[o]", "r#d"))
+
+
+def test_a_stream_that_the_camera_does_not_have_is_named_so(start: Start, rtsp: StartRtsp) -> None:
+    service = start(CAMERA_SOURCE=re.sub(r"/[a-z]+$", "/other", rtsp().url))
+    service.until("camera_absent")
+    assert "no such stream (404)" in service.state()["detail"]
+
+
+def test_the_child_sees_no_setting_of_ours(start: Start, rtsp: StartRtsp) -> None:
+    service = start(CAMERA_SOURCE=rtsp().url, DEVICE_TOKEN="t0ken", HTTPS_PROXY="http://u:s3cret@proxy:1")
+    service.until("ok")
+    (child,) = service.children()
+    environment = Path(f"/proc/{child}/environ").read_text()
+    assert "OPENCV_FFMPEG_CAPTURE_OPTIONS" in environment
+    assert not any(word in environment for word in ("t0ken", "s3cret", "CAMERA_SOURCE"))
 
 
 def test_a_backlog_after_a_network_hiccup_is_never_served_as_new(start: Start, rtsp: StartRtsp) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from visant_camera.settings import CameraSettings, without_credentials
+from visant_camera.settings import CameraSettings
+from visant_runtime.redact import shown
 from visant_runtime.settings import load
 
 
@@ -18,22 +19,8 @@ def test_a_source_that_names_nothing_ends_the_start_with_one_line(
     assert stop.value.code == 78
     line = capsys.readouterr().err
     assert line.count("\n") == 1
-    assert line.startswith(f"[ERROR] CAMERA_SOURCE={source!r} is not valid")
+    assert line.startswith(f"[ERROR] CAMERA_SOURCE={shown(source)!r} is not valid")
     assert "rtsp://" in line
-
-
-@pytest.mark.parametrize(
-    ("source", "shown"),
-    [
-        ("rtsp://eve:s3cret@camera:554/live", "rtsp://camera:554/live"),
-        ("rtsp://eve:s3cret@/w@camera/live?token=abc", "rtsp://camera/live"),
-        ("rtsp://camera/live?user=eve&password=s3cret", "rtsp://camera/live"),
-        ("rtsp://camera/live", "rtsp://camera/live"),
-        ("0", "0"),
-    ],
-)
-def test_credentials_are_cut_out_of_what_is_shown(source: str, shown: str) -> None:
-    assert without_credentials(source) == shown
 
 
 def test_credentials_are_masked_in_logs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,9 +61,8 @@ def test_the_default_size_is_full_hd_and_smaller_for_the_fake(monkeypatch: pytes
 @pytest.mark.parametrize(
     "source",
     [
-        "rtsp://eve:s3c#ret@camera/x",
-        "rtsp://eve:s3c?ret@camera/x",
-        "rtsp://eve:s3c/ret@camera/x",
+        "rtsp://eve:s3cret",
+        "rtsp://eve:s3c#ret@camera:port/x",
         "rtsp://eve:s3c ret@camera:port/x",
         "rtsp://eve:ok@camera:port/x?token=s3cret",
         "http://eve:s3cret@camera/x",

@@ -43,6 +43,7 @@ def test_opencvs_process_loads_no_library_of_the_service_and_no_other_driver() -
         "visant_camera.drivers.opencv.process",
         "visant_camera.drivers.opencv.process.__main__",
         "visant_camera.drivers.opencv.process.messages",
+        "visant_camera.drivers.opencv.process.refusal",
         "visant_camera.drivers.opencv.process.stream_clock",
         "visant_camera.drivers.registry",
     }

@@ -79,7 +79,7 @@ def test_a_support_bundle_is_made_on_a_broken_device_and_holds_no_secret(host: d
         texts = {one.name.split("/")[-1]: (tar.extractfile(one) or out.open("rb")).read().decode() for one in tar}
     assert {"doctor.txt", "settings.txt", "update.log", "journal.txt"} <= set(texts)
     assert "FAIL" in texts["doctor.txt"]
-    assert "something said ******** aloud" in texts["update.log"]
+    assert "something said **** aloud" in texts["update.log"]
     everything = "".join(texts.values())
     assert "vd_verysecret1" not in everything
     assert "hunter22" not in everything

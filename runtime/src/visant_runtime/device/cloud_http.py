@@ -10,6 +10,7 @@ import httpx
 
 from visant_runtime.device.cloud_errors import unreachable
 from visant_runtime.device.settings import DeviceSettings
+from visant_runtime.redact import hide
 from visant_runtime.settings import SettingsError
 from visant_runtime.tls import with_site_authorities
 
@@ -63,8 +64,9 @@ def open_client(
             ),
         )
     except (ValueError, ImportError, httpx.InvalidURL) as error:
+        reason = hide(str(error), settings.secrets())
         raise SettingsError(
-            f"a proxy variable cannot be used ({error}): HTTP_PROXY, HTTPS_PROXY and ALL_PROXY take http://host:port,"
+            f"a proxy variable cannot be used ({reason}): HTTP_PROXY, HTTPS_PROXY and ALL_PROXY take http://host:port,"
             " NO_PROXY names and addresses, IPv6 without brackets"
         ) from None
 

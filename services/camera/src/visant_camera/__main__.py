@@ -48,8 +48,7 @@ def _config(arguments: Sequence[str]) -> int:
     from visant_camera.settings import CameraSettings
     from visant_runtime.settings import load, show
 
-    settings = load(CameraSettings)
-    print(show(settings.model_copy(update={"camera_source": settings.shown_source})))
+    print(show(load(CameraSettings)))
     return 0
 
 

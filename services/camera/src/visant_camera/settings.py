@@ -9,18 +9,8 @@ from pydantic import AfterValidator, Field
 
 from visant_camera.drivers import registry
 from visant_camera.drivers.registry import Declaration, Wishes
+from visant_runtime.redact import shown
 from visant_runtime.settings import Settings
-
-
-def without_credentials(source: str) -> str:
-    """`source` as it may be shown: what stands before the last @, and any query, may be a secret.
-
-    A password may contain / and @ unescaped, so nothing finer is safe; an @ in the path costs the host's name.
-    """
-    if "://" not in source:
-        return source
-    scheme, _, rest = source.partition("://")
-    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
 
 
 def _source(value: str) -> str:
@@ -84,8 +74,8 @@ class CameraSettings(Settings):
 
     @property
     def shown_source(self) -> str:
-        """The source without credentials."""
-        return without_credentials(self.camera_source)
+        """The source without what may be secret in it."""
+        return shown(self.camera_source)
 
     @property
     def wishes(self) -> Wishes:
@@ -95,12 +85,3 @@ class CameraSettings(Settings):
             width, _, height = self.camera_resolution.partition("x")
             size = int(width), int(height)
         return Wishes(self.camera_source, self.shown_source, size, self.camera_fps, self.camera_jpeg_quality)
-
-    def secrets(self) -> list[str]:
-        """The credentials inside the source."""
-        if "://" not in self.camera_source:
-            return super().secrets()
-        place, _, query = self.camera_source.partition("://")[2].partition("?")
-        user = place.rpartition("@")[0]
-        hidden = (user, user.partition(":")[2], query)
-        return [*super().secrets(), *(one for one in hidden if one)]

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from visant_camera.drivers.base import (
     BadFrame,
@@ -24,6 +23,7 @@ from visant_camera.drivers.base import (
 from visant_camera.drivers.opencv.process import messages
 from visant_camera.drivers.opencv.process.messages import Order, Playing
 from visant_camera.frame import Frame
+from visant_runtime.redact import read
 
 OPEN_TIMEOUT = 6.0
 """Seconds that a stream's server may take to show its first picture."""
@@ -32,6 +32,8 @@ _REACH = 3.0  # seconds until a TCP connection must stand
 _PORTS = {"rtsp": 554, "rtsps": 322}
 STREAM_LATE = 0.5
 """Seconds that a network frame may be old on arrival, at best (encoder, network, decoder): CAMERA_FRESHNESS_MARGIN."""
+_HANDED_ON = frozenset({"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH"})
+"""All that the child sees of this process's environment: it parses video of anybody's, and there may be a token."""
 _SMALL = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "131072"}
 """Keeps the child small: no threads for a linear algebra it never does, and pictures that are let go of go back to the
 kernel. glibc would otherwise keep room for the largest ones: 12 MB at 1920x1080."""
@@ -43,7 +45,8 @@ class OpenCvDriver:
 
     def __init__(self, source: str, *, shown: str, quality: int, open_timeout: float = OPEN_TIMEOUT) -> None:
         self._source, self._shown = source, shown
-        self._live = "://" in source
+        self._address = read(source) if "://" in source else None
+        self._live = self._address is not None
         self._quality = quality
         self._open_timeout = open_timeout
         self._child: subprocess.Popen[bytes] | None = None
@@ -61,13 +64,14 @@ class OpenCvDriver:
             stderr=subprocess.DEVNULL,
             bufsize=0,
             env={
-                **os.environ,
+                **{key: value for key, value in os.environ.items() if key in _HANDED_ON},
                 "OPENCV_FFMPEG_CAPTURE_OPTIONS": _LIVE_OPTIONS if self._live else "",
                 "OPENCV_FFMPEG_THREADS": "1",  # threads that share out whole frames delay each of them
                 **_SMALL,
             },
         )
-        order = Order(self._source, self._live, self._quality, self._open_timeout, self._open_timeout)
+        source = self._source if self._address is None else self._address.url
+        order = Order(source, self._live, self._quality, self._open_timeout, self._open_timeout)
         try:
             self._tell(order.line())
             kind, body = self._receive(_START + self._open_timeout)
@@ -89,13 +93,13 @@ class OpenCvDriver:
 
     def _look(self) -> None:
         """Raises CameraAbsent where a child would only find nothing: starting one costs half a second of CPU."""
-        if not self._live:
+        if self._address is None:
             if not Path(self._source).is_file():
                 raise CameraAbsent(f"{self._shown}: no such file")
             return
         try:
-            parts = urlsplit(self._shown)
-            socket.create_connection((parts.hostname, parts.port or _PORTS[parts.scheme]), timeout=_REACH).close()
+            port = self._address.port or _PORTS[self._address.scheme]
+            socket.create_connection((self._address.host, port), timeout=_REACH).close()
         except OSError as error:
             raise CameraAbsent(f"{self._shown}: {error.strerror or 'it does not answer'}") from None
         except ValueError:  # 192.168.1..50 is a UnicodeError

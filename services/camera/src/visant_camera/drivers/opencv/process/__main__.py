@@ -21,6 +21,7 @@ from visant_camera.drivers.opencv.process.messages import (
     Order,
     Playing,
 )
+from visant_camera.drivers.opencv.process.refusal import Refusal
 from visant_camera.drivers.opencv.process.stream_clock import StreamClock
 
 _SETTLE = 1.0
@@ -38,11 +39,12 @@ def main() -> int:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     order = Order(**json.loads(sys.stdin.buffer.readline()))
+    refusal = Refusal()
     import cv2
 
     cv2.setNumThreads(1)
     try:
-        _play(cv2, order)
+        _play(cv2, order, refusal)
     except _Failed as error:
         _send(FAILED, str(error).encode())
     except cv2.error:
@@ -50,14 +52,15 @@ def main() -> int:
     return 1
 
 
-def _play(cv2: Any, order: Order) -> None:
+def _play(cv2: Any, order: Order, refusal: Refusal) -> None:
     parameters = []
     if order.live:
         parameters = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, int(order.open_timeout * 1000)]
         parameters += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, int(order.read_timeout * 1000)]
     capture = cv2.VideoCapture(order.source, cv2.CAP_FFMPEG, parameters)
     if not capture.isOpened():
-        raise _Failed("it does not answer or shows no video" if order.live else "it is no video that can be read")
+        why = "it does not answer or shows no video" if order.live else "it is no video that can be read"
+        raise _Failed(refusal.in_words() or why)
     pace: _Live | _File = _Live(capture, cv2) if order.live else _File(capture, cv2)
     pace.settle()
     width, height = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
