@@ -102,6 +102,50 @@ def test_a_damaged_file_is_set_aside_and_redis_starts_empty(stack: Stack, damage
     assert redis_cli(stack, "XLEN", "visant:commands") == "1", "the new file is as durable as the old one"
 
 
+UNUSABLE = {
+    "belongs to user 0": (
+        "import os; [os.chown(e.path, 0, 0) or os.chmod(e.path, 0o600) for e in os.scandir('/data/appendonlydir')]",
+        "import os; [os.chown(e.path, 10001, 10001) for e in os.scandir('/data/appendonlydir')]",
+    ),
+    "a newer Redis wrote": (
+        """
+f = open("/data/appendonlydir/appendonly.aof.1.base.rdb", "r+b"); open("/data/head", "wb").write(f.read(9))
+f.seek(0); f.write(b"REDIS0099")""",
+        """
+f = open("/data/appendonlydir/appendonly.aof.1.base.rdb", "r+b"); f.write(open("/data/head", "rb").read())""",
+    ),
+}
+
+
+@pytest.mark.parametrize("said", list(UNUSABLE))
+def test_a_file_that_merely_cannot_be_used_is_left_and_read_once_it_can_be(stack: Stack, said: str) -> None:
+    spoil, mend = UNUSABLE[said]
+    stack.up("redis")
+    add_commands(stack, 20)
+    kill(stack)
+    on_volume(stack, spoil)
+    docker("start", stack.container("redis"))
+    wait_for("it says why", lambda: said in stack.logs("redis"))
+    assert not answers(stack)
+    on_volume(stack, mend)
+    wait_for("Redis answers", lambda: answers(stack))
+    assert redis_cli(stack, "XLEN", "visant:commands") == "20"
+    assert set_aside(stack) == []
+
+
+def test_data_without_its_manifest_is_kept(stack: Stack) -> None:
+    stack.up("redis")
+    add_commands(stack, 20)
+    kill(stack)
+    on_volume(stack, "import os; os.unlink('/data/appendonlydir/appendonly.aof.manifest')")
+    start_again(stack)
+    (kept,) = set_aside(stack)
+    folder = f"/data/set-aside/{kept}"
+    assert (
+        int(docker("exec", stack.container("redis"), "stat", "-c", "%s", f"{folder}/appendonly.aof.1.incr.aof")) > 500
+    )
+
+
 def test_only_the_newest_three_damaged_files_are_kept(stack: Stack) -> None:
     stack.up("redis")
     redis_cli(stack, "SET", "key", "value")
