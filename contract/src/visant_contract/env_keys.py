@@ -25,6 +25,7 @@ KNOWN = frozenset(
         "CAMERA_PORT",
         "HTTP_HOST",
         "HTTP_PORT",
+        "HTTP_SOCKET",
         "CAPTURE_PATIENCE",
         "UPLOAD_TIMEOUT",
         "SPOOL_DIR",

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.integration.camera.conftest import Service, Start, Until
+from tests.integration.camera.conftest import Service, Start, Until, wait_until
 from tests.support.pictures import pixel
 
 
@@ -257,6 +257,51 @@ def _colour(service: Service) -> str:
     assert answer.status_code == 200, answer.text
     red, _, blue = pixel(Image.open(io.BytesIO(answer.content)).convert("RGB"), 30, 20)
     return "red" if red > 200 and blue < 60 else "blue" if blue > 200 and red < 60 else "neither"
+
+
+def test_the_uploaders_way_in_is_open_while_strangers_fill_the_port(start: Start, tmp_path: Path) -> None:
+    """Half-open requests, bodies that lag and answers that nobody reads: each takes a place of the port's, none of the
+    socket's, and the port's are free again."""
+    way_in = tmp_path / "camera.sock"
+    service = start(CAMERA_SOURCE="fake", HTTP_SOCKET=str(way_in), CAMERA_RESOLUTION="320x240")
+    host, port = "127.0.0.1", int(service.env["HTTP_PORT"])
+    held = [socket.create_connection((host, port)) for _ in range(70)]
+    for number, one in enumerate(held):
+        one.sendall((b"", b"GET /snapshot HTTP/1.1\r\nHost: x\r\nX-Slow: ")[number % 2])
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(way_in)), base_url="http://camera", timeout=10) as inside:
+        assert inside.get("/snapshot").status_code == 200
+    wait_until(lambda: _answers(service))
+    for one in held:
+        one.close()
+    assert way_in.stat().st_mode & 0o777 == 0o600
+
+
+def _answers(service: Service) -> bool:
+    try:
+        return service.http.get("/snapshot", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def test_a_body_that_lags_is_given_up(start: Start) -> None:
+    service = start(CAMERA_SOURCE="fake", CAMERA_RESOLUTION="320x240")
+    with socket.create_connection(("127.0.0.1", int(service.env["HTTP_PORT"])), timeout=60) as lagging:
+        lagging.sendall(b"PATCH /controls HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+        assert lagging.recv(100).startswith(b"HTTP/1.1 408")
+
+
+def test_a_socket_that_was_left_behind_is_replaced_and_a_file_is_not(start: Start, tmp_path: Path) -> None:
+    way_in = tmp_path / "camera.sock"
+    left = socket.socket(socket.AF_UNIX)
+    left.bind(str(way_in))
+    left.close()
+    service = start(CAMERA_SOURCE="fake", HTTP_SOCKET=str(way_in), CAMERA_RESOLUTION="320x240")
+    file = tmp_path / "precious"
+    file.write_text("picture")
+    refused = service.command("run", HTTP_PORT="0", HTTP_SOCKET=str(file))
+    assert refused.returncode == 78
+    assert f"HTTP_SOCKET={file} cannot be made" in refused.stdout + refused.stderr
+    assert file.read_text() == "picture"
 
 
 def test_version_and_config(start: Start) -> None:

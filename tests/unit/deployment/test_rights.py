@@ -13,7 +13,7 @@ ROOT = Path("/opt/visant")
 CAMERA: dict[str, Any] = {
     "HostConfig": {
         "Privileged": False, "CapAdd": None, "CapDrop": ["ALL"], "Devices": [], "DeviceCgroupRules": ["c 81:* rmw"],
-        "NetworkMode": "visant_inside", "PidMode": "", "IpcMode": "none", "UTSMode": "", "UsernsMode": "",
+        "NetworkMode": "visant_camera", "PidMode": "", "IpcMode": "none", "UTSMode": "", "UsernsMode": "",
         "SecurityOpt": ["no-new-privileges:true"], "ReadonlyRootfs": True,
         "PortBindings": {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}]},
     },

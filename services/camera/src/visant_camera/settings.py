@@ -66,6 +66,8 @@ class CameraSettings(Settings):
     """Keeps the camera's controls (brightness, focus, ...) across restarts."""
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65535, description="a port; 0: any free one")] = 8080
+    http_socket: Annotated[Path | None, Field(description="a path in a folder this user may write, or unset")] = None
+    """A Unix socket beside the port, with places of its own: the uploader's way in, whoever fills the port."""
 
     @property
     def driver(self) -> Declaration:

@@ -59,7 +59,7 @@ def run() -> int:
     from visant_camera.http.aiming.stream import Viewers
     from visant_camera.http.app import make_app
     from visant_camera.http.controls import Controls
-    from visant_camera.http.server import bind, serve
+    from visant_camera.http.server import bind, bind_unix, serve
 
     notes = misspelt(os.environ)
     settings = load(CameraSettings, notes)
@@ -67,7 +67,9 @@ def run() -> int:
     for note in notes:
         log.warning(note)
     try:
-        listening = bind(settings.http_host, settings.http_port)
+        listening = [bind(settings.http_host, settings.http_port)]
+        if settings.http_socket is not None:
+            listening.append(bind_unix(settings.http_socket))
     except SettingsError as error:
         fail(str(error))
     heartbeat = start_heartbeat("camera")

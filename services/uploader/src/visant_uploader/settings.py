@@ -1,14 +1,23 @@
 """The uploader's settings: the environment, read once."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from visant_runtime.device.settings import DeviceSettings
-from visant_runtime.settings import BaseUrl, Settings
+from visant_runtime.settings import Settings, base_url
 
 GIB = 1 << 30
 MIB = 1 << 20
+
+
+def _camera_url(value: str) -> str:
+    if not value.startswith("unix://"):
+        return base_url(value)
+    if not value.removeprefix("unix://").startswith("/"):
+        raise ValueError("behind unix:// stands the socket's path, which begins with /")
+    return value
 
 
 class SpoolSettings(Settings):
@@ -30,7 +39,9 @@ class SpoolSettings(Settings):
 class UploaderSettings(DeviceSettings, SpoolSettings):
     """Seconds and bytes throughout."""
 
-    camera_url: BaseUrl = Field(default="http://127.0.0.1:8080", description="e.g. http://127.0.0.1:8080")
+    camera_url: Annotated[str, AfterValidator(_camera_url)] = Field(
+        default="http://127.0.0.1:8080", description="e.g. http://127.0.0.1:8080 or unix:///run/camera/camera.sock"
+    )
     capture_patience: float = Field(
         default=15.0, gt=0, le=600, description="seconds to keep asking an absent camera, 0 to 600"
     )

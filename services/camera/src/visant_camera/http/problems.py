@@ -1,5 +1,6 @@
 """Answers that are not a picture: RFC 9457 problem details."""
 
+import asyncio
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
@@ -8,6 +9,7 @@ from starlette.responses import Response
 
 from visant_contract.errors import PROBLEM_JSON, Problem
 
+_BODY_WITHIN = 5.0  # seconds
 _MAX_BODY = 65_536
 
 
@@ -23,12 +25,16 @@ def problem(status: int, detail: str, *, reason: str | None = None, headers: dic
 
 
 async def small_body(request: Request) -> bytes:
-    """The request's body. Raises HTTPException (413) for more than any of our requests needs."""
+    """The request's body. Raises HTTPException: 413 for more than any of our requests needs, 408 for one that lags."""
     body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _MAX_BODY:
-            raise HTTPException(413, f"at most {_MAX_BODY} bytes are taken")
+    try:
+        async with asyncio.timeout(_BODY_WITHIN):
+            async for part in request.stream():
+                body += part
+                if len(body) > _MAX_BODY:
+                    raise HTTPException(413, f"at most {_MAX_BODY} bytes are taken")
+    except TimeoutError:
+        raise HTTPException(408, f"the body did not come within {_BODY_WITHIN:.0f} s") from None
     return body
 
 

@@ -43,14 +43,18 @@ class Snapshot:
 
 
 class CameraClient:
-    """`transport` is for tests."""
+    """`camera_url`: http://host:port, or unix:///path of its socket. `transport` is for tests."""
 
     def __init__(self, camera_url: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        limits = httpx.Limits(max_connections=16, keepalive_expiry=30)
+        if camera_url.startswith("unix://"):
+            transport = httpx.AsyncHTTPTransport(uds=camera_url.removeprefix("unix://"), limits=limits)
+            camera_url = "http://camera"
         self._http = httpx.AsyncClient(
             base_url=camera_url,
             transport=transport,
             trust_env=False,  # a proxy of the uplink must not get between two containers
-            limits=httpx.Limits(max_connections=16, keepalive_expiry=30),
+            limits=limits,
             timeout=httpx.Timeout(5.0, read=None),  # a frame may take longer; each request here has its own end
         )
 
