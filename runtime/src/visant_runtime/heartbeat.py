@@ -1,4 +1,5 @@
-"""Health is progress: each loop beats when it has finished a round, and `health` looks at the age of the beats.
+"""Health is progress: each loop beats when it has finished a round, each piece of work in hand has a time by which it
+must be done, and `health` looks at both.
 
 Standard library only. The file lies on a tmpfs (no wear of the card) and is replaced by rename, without an fsync:
 what was alive before a power cut is no news after it.
@@ -9,6 +10,8 @@ import os
 import tempfile
 import threading
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,8 @@ class Heartbeat:
         self._path = path
         self._lock = threading.Lock()
         self._loops: dict[str, tuple[float, float]] = {}
+        self._works: dict[int, tuple[str, float, float]] = {}
+        self._number = 0
         self._degraded: dict[str, str] = {}
         self._facts: dict[str, Any] = {}
         self._written = 0.0
@@ -54,6 +59,29 @@ class Heartbeat:
         with self._lock:
             self._loops.pop(loop, None)
         self._write(force=True)
+
+    @contextmanager
+    def work(self, name: str, within: float) -> Iterator[None]:
+        """A piece of work that a loop's beats say nothing about: it must end `within` seconds."""
+        with self._lock:
+            self._number += 1
+            number = self._number
+            self._works[number] = name, time.clock_gettime(time.CLOCK_BOOTTIME), within
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._works[number]
+
+    def late(self, *, lock_within: float = -1) -> list[str]:
+        """What stands still, a line each. `lock_within`: seconds until the heartbeat itself counts as that."""
+        if not self._lock.acquire(timeout=lock_within):
+            return [f"the heartbeat cannot be written to {self._path}"]
+        try:
+            found = self._as_json()
+        finally:
+            self._lock.release()
+        return _late(found)
 
     def degraded(self, part: str, reason: str | None) -> None:
         """`part` does not work for a reason outside this process; None: it works. Degraded is still healthy."""
@@ -86,41 +114,49 @@ class Heartbeat:
             if not force and now - self._written < _WRITE_EVERY:
                 return
             self._written = now
-            text = json.dumps(
-                {
-                    "pid": os.getpid(),
-                    "at": now,
-                    "loops": {name: {"at": at, "max_age": age} for name, (at, age) in self._loops.items()},
-                    "degraded": self._degraded,
-                    "facts": self._facts,
-                }
-            )
+            text = json.dumps(self._as_json())
             draft = self._path.with_name(self._path.name + ".new")
             draft.write_text(text)
             draft.replace(self._path)
+
+    def _as_json(self) -> dict[str, Any]:
+        """The lock is held."""
+        works = [{"name": name, "at": at, "max_age": within} for name, at, within in self._works.values()]
+        return {
+            "pid": os.getpid(),
+            "at": time.clock_gettime(time.CLOCK_BOOTTIME),
+            "loops": {name: {"at": at, "max_age": age} for name, (at, age) in self._loops.items()},
+            "works": works,
+            "degraded": self._degraded,
+            "facts": self._facts,
+        }
 
 
 def health(path: Path) -> tuple[int, str]:
     """(exit status, one line): 0 where every expected loop has beaten in time, else 1."""
     try:
         found = json.loads(path.read_text())
-        now = time.clock_gettime(time.CLOCK_BOOTTIME)
-        ages = {name: (now - loop["at"], loop["max_age"]) for name, loop in found["loops"].items()}
+        late = _late(found)
+        started = bool(found["loops"])
         degraded = found["degraded"]
     except FileNotFoundError:
         return 1, f"unhealthy: no heartbeat at {path}: is the service running?"
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return 1, f"unhealthy: {path} cannot be read: {error}"
-    late = [
-        f"{name} last finished {age:.0f} s ago (at most {limit:.0f})"
-        for name, (age, limit) in ages.items()
-        if not 0 <= age <= limit
-    ]
-    if late or not ages:
+    if late or not started:
         return 1, "unhealthy: " + ("; ".join(late) or "no loop has started")
     if degraded:
         return 0, "degraded: " + "; ".join(f"{part}: {reason}" for part, reason in degraded.items())
     return 0, "healthy"
+
+
+def _late(found: Mapping[str, Any]) -> list[str]:
+    """Of a heartbeat as it is written. One from before a power cut lies in the future, and is late as well."""
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    named = [(f"{name} last finished", one) for name, one in found["loops"].items()]
+    named += [(f"{one['name']} began", one) for one in found.get("works", [])]
+    ages = [(what, now - one["at"], one["max_age"]) for what, one in named]
+    return [f"{what} {age:.0f} s ago (at most {limit:.0f})" for what, age, limit in ages if not 0 <= age <= limit]
 
 
 def health_command(service: str) -> int:

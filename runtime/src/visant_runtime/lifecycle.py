@@ -7,11 +7,15 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from visant_runtime.watchdog import end_within
+
 log = structlog.get_logger()
 
 _RESOLVER = "timeout:2 attempts:1"
 """resolv.conf(5) options. A thread that asks a dead name server cannot be cancelled and holds up the end of the
 process: with glibc's own 5 s and two rounds for 20 s (two servers), with these for 4 s. Callers retry anyway."""
+_LAST = 3.0
+"""Seconds for threads, once all tasks have ended."""
 
 
 class Stopped(Exception):
@@ -62,7 +66,11 @@ def run(
     """
     os.environ.setdefault("RES_OPTIONS", _RESOLVER)
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        return runner.run(_run(main, grace))
+        status = runner.run(_run(main, grace))
+        # asyncio waits without an end for threads that cannot be cancelled, as one that writes to a disk that hangs
+        last = end_within(_LAST, status)
+    last.cancel()
+    return status
 
 
 async def _run(main: Callable[[Stop], Awaitable[None]], grace: float) -> int:

@@ -19,6 +19,7 @@ from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.heartbeat_start import start_heartbeat
 from visant_runtime.lifecycle import Stop
 from visant_runtime.settings import SettingsError, fail, load
+from visant_runtime.watchdog import watch_over
 
 log = structlog.get_logger()
 
@@ -95,4 +96,5 @@ def run() -> int:
             await asyncio.to_thread(camera.grabber.stop)
 
     log.info("camera service starts", source=settings.shown_source)
+    watch_over(heartbeat)
     return lifecycle.run(work)

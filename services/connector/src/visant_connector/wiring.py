@@ -17,6 +17,7 @@ from visant_runtime.clock import Clock
 from visant_runtime.heartbeat_start import start_heartbeat
 from visant_runtime.lifecycle import Stop
 from visant_runtime.settings import SettingsError, fail, load
+from visant_runtime.watchdog import watch_over
 
 log = structlog.get_logger()
 
@@ -44,6 +45,7 @@ def run() -> int:
             await stream.aclose()
             await redis.aclose()
 
+    watch_over(heart)
     return lifecycle.run(work)
 
 

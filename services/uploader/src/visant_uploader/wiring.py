@@ -14,6 +14,7 @@ from visant_runtime.heartbeat_start import start_heartbeat
 from visant_runtime.lifecycle import Stop
 from visant_runtime.settings import SettingsError, fail, load
 from visant_runtime.version import release_version
+from visant_runtime.watchdog import watch_over
 from visant_uploader.capture.camera_client import CameraClient
 from visant_uploader.capture.camera_slots import CameraSlots
 from visant_uploader.capture.debug_frames import DebugFrames
@@ -60,6 +61,7 @@ def run() -> int:
         spool.open(patience=LOCK_PATIENCE)  # SIGTERM ends this as well: nothing has begun
     except SettingsError as error:
         fail(str(error))
+    watch_over(heartbeat)
     try:
         return lifecycle.run(lambda stop: _work(settings, device, spool, cloud, counters, heartbeat, stop))
     finally:
