@@ -100,6 +100,16 @@ def test_a_power_cut_ends_in_pictures_without_anybody_touching_it(pi: Pi, cloud:
     assert pi.sh("systemctl is-active visant-device-v2.service visant-update.timer").out.split() == ["active", "active"]
 
 
+def test_the_services_lines_are_the_units_across_power_cuts_and_nothing_follows_them(pi: Pi) -> None:
+    lines = pi.sh("journalctl -u visant-device-v2.service -t connector --no-pager --no-hostname").out.splitlines()
+    confirmed = [line for line in lines if line.endswith("[INFO] ✓ Connection confirmed by server")]
+    assert len(confirmed) >= 2, "one before the power cut, one after it"
+    assert " connector[" in confirmed[-1]
+    assert pi.sh("visantctl logs -n all connector").out.count("✓ Connection confirmed") == len(confirmed)
+    assert "✓ Connection confirmed" in pi.sh("docker logs visant-connector-1").out
+    assert pi.sh("pgrep -af 'docker.* logs'", check=False).out == ""
+
+
 def test_without_a_camera_the_device_is_degraded_and_doctor_says_why(pi: Pi, cloud: Cloud) -> None:
     pi.sh("visantctl configure CAMERA_SOURCE=0 && systemctl restart visant-device-v2.service")
     connected(pi, cloud, 90)

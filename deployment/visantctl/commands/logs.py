@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 
 from visantctl.errors import Problem
+from visantctl.host import durable
+from visantctl.host.place import Place
 from visantctl.host.units import DEVICE
 from visantctl.wiring import Device
 
@@ -16,32 +17,38 @@ HELP = "the services' logs"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Flags."""
     parser.add_argument("-f", "--follow", action="store_true", help="go on with new lines")
-    parser.add_argument("-n", "--lines", default="200", metavar="N", help="how many old lines a service (default 200)")
+    parser.add_argument("-n", "--lines", default="200", metavar="N", help="how many old lines, or all (default 200)")
     parser.add_argument(
         "services", nargs="*", metavar="SERVICE", help="camera, connector, uploader, redis; default all"
     )
 
 
 def main(options: argparse.Namespace) -> int:
-    """Becomes `docker compose logs`; without root journalctl, whose lines the groups adm and systemd-journal may
-    read."""
+    """Becomes journalctl, whose lines the groups adm and systemd-journal may read; `docker compose logs` where the
+    services' lines are not in the journal.
+    """
     if options.lines != "all" and not options.lines.isdigit():
         raise Problem(f"--lines {options.lines!r} must be a number or all")
-    if os.geteuid() != 0:
-        words = journal(options.lines, options.services, follow=options.follow)
-        os.execvp(words[0], words)
-    device = Device.here()
-    version = device.place.linked_version(device.place.current)
+    place = Place.from_environment()
+    version = place.linked_version(place.current)
     if version is None:
         raise Problem("no release is installed here")
-    stack = device.stack(version)
+    _known(place, version, options.services)
     follow = ["--follow"] if options.follow else []
-    words = ["docker", *stack.arguments, "logs", "--tail", options.lines, *follow, *options.services]
-    os.execvpe("docker", words, device.engine.environment(stack.environment))
+    if os.geteuid() == 0:
+        device = Device.here()
+        stack = device.stack(version)
+        if not stack.logs_to_journal:
+            words = ["docker", *stack.arguments, "logs", "--tail", options.lines, *follow, *options.services]
+            os.execvpe("docker", words, device.engine.environment(stack.environment))
+    words = ["journalctl", f"--unit={DEVICE}", f"--lines={options.lines}", "--no-hostname", "--no-pager", *follow]
+    os.execvp("journalctl", [*words, *(f"--identifier={service}" for service in options.services)])
 
 
-def journal(lines: str, services: list[str], *, follow: bool) -> list[str]:
-    """The command; a service's lines begin with its name there."""
-    words = ["journalctl", f"--unit={DEVICE}", f"--lines={lines}", "--output=cat"]
-    words += ["--follow"] if follow else []
-    return words + ([f"--grep=^({'|'.join(map(re.escape, services))})-"] if services else [])
+def _known(place: Place, version: str, services: list[str]) -> None:
+    """Problem for a service that the release does not have: journalctl would show nothing, and no reason."""
+    manifest = durable.read_json(place.release(version) / "release.json")
+    there = manifest.get("images") if isinstance(manifest, dict) else None
+    for service in services:
+        if isinstance(there, dict) and service not in there:
+            raise Problem(f"{service} is no service of {version}: {', '.join(sorted(there))}")

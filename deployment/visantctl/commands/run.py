@@ -1,4 +1,4 @@
-"""`visantctl run`: start the services and stay in the foreground with their logs (what systemd runs)."""
+"""`visantctl run`: start the services and stay in the foreground (what systemd runs)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import argparse
 from visantctl.service.run import run
 from visantctl.wiring import Device
 
-HELP = "start the services and stay in the foreground with their logs (what systemd runs)"
+HELP = "start the services and stay in the foreground (what systemd runs)"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from visantctl.errors import EngineFailed, Misconfigured
@@ -14,6 +15,8 @@ from visantctl.network.neighbours import keep_out
 from visantctl.releases import camera_port
 
 LABEL = "com.docker.compose"
+JOURNAL = Path("/run/systemd/journal/socket")
+"""Where dockerd's log driver `journald` writes; systemd holds it, also while journald itself is restarted."""
 
 
 @dataclass(frozen=True)
@@ -56,37 +59,46 @@ class Stack:
         self._project = project
         self._version = version
         self._file = place.release(version) / "compose.yaml"
-        files = [self._file]
-        if place.compose_override.is_file():
-            files.append(place.compose_override)
-        self.arguments = [
-            "compose",
-            "--ansi",
-            "never",
-            "--project-name",
-            project,
-            "--project-directory",
-            str(place.root),
-        ]
-        for file in files:
-            self.arguments += ["--file", str(file)]
+        self._journal = self._file.parent / "deployment/compose.journal.yaml"
+        self.arguments = self._arguments()
+
+    def _arguments(self, *more: Path) -> list[str]:
+        """The beginning of each command; `more`: files between the release's own and the site's, which is stronger."""
+        override = [self._place.compose_override] if self._place.compose_override.is_file() else []
+        words = ["compose", "--ansi", "never", "--project-name", self._project]
+        words += ["--project-directory", str(self._place.root)]
+        for file in (self._file, *more, *override):
+            words += ["--file", str(file)]
         # Always named, so that a stray .env beside it never takes part.
-        self.arguments += ["--env-file", str(place.env_file) if place.env_file.is_file() else "/dev/null"]
+        return [*words, "--env-file", str(self._place.env_file) if self._place.env_file.is_file() else "/dev/null"]
+
+    @property
+    def logs_to_journal(self) -> bool:
+        """Whether a start has the services' lines in the host's journal: an Engine and a journal that take them, and
+        a site whose own file says nothing about logs.
+        """
+        override = self._place.compose_override
+        if not (JOURNAL.exists() and self._journal.is_file()):
+            return False
+        if override.is_file() and "logging:" in override.read_text(encoding="utf-8", errors="replace"):
+            return False
+        return "journald" in self._engine.run("info", "--format", "{{json .Plugins.Log}}")
 
     @property
     def environment(self) -> dict[str, str]:
         """What the Compose file interpolates: which version's tags to run."""
         return {"VISANT_VERSION": self._version, "VISANT_IMAGES": "visant"}
 
-    def _compose(
-        self,
-        *arguments: str,
-        timeout: float,
-        meanwhile: Callable[[], None] | None = None,
-        more: Mapping[str, str] | None = None,
-    ) -> str:
-        env = {**self.environment, **(more or {})}
-        return self._engine.run(*self.arguments, *arguments, timeout=timeout, env=env, meanwhile=meanwhile)
+    def _compose(self, *arguments: str, timeout: float) -> str:
+        return self._engine.run(*self.arguments, *arguments, timeout=timeout, env=self.environment)
+
+    def _up(self, *arguments: str, timeout: float, meanwhile: Callable[[], None] | None = None) -> None:
+        """Start or change what differs; never pulls, never builds."""
+        words = self._arguments(*([self._journal] if self.logs_to_journal else []))
+        env = {**self.environment, **self._free_port()}
+        words += ["up", "--detach", "--pull", "never", "--no-build", "--remove-orphans", *arguments]
+        self._engine.run(*words, timeout=timeout, env=env, meanwhile=meanwhile)
+        keep_out(self._engine, self._project)
 
     def _free_port(self) -> dict[str, str]:
         """CAMERA_PORT for a start, stronger than the settings."""
@@ -106,21 +118,15 @@ class Stack:
         return self._compose("config", "--images", timeout=60).split()
 
     def up(self, wait: float, meanwhile: Callable[[], None] | None = None) -> None:
-        """Start or change what differs and wait until all is healthy; never pulls, never builds. Seconds.
+        """Start or change what differs and wait until all is healthy. Seconds.
 
         `meanwhile` may look at the containers and raise, which ends the waiting.
         """
-        self._compose(
-            "up", "--detach", "--wait", "--wait-timeout", str(int(wait)), "--pull", "never", "--no-build",
-            "--remove-orphans", timeout=wait + 120, meanwhile=meanwhile, more=self._free_port(),
-        )  # fmt: skip
-        keep_out(self._engine, self._project)
+        self._up("--wait", "--wait-timeout", str(int(wait)), timeout=wait + 120, meanwhile=meanwhile)
 
     def start(self) -> None:
         """Start without waiting for health."""
-        words = ("up", "--detach", "--pull", "never", "--no-build", "--remove-orphans")
-        self._compose(*words, timeout=300, more=self._free_port())
-        keep_out(self._engine, self._project)
+        self._up(timeout=300)
 
     def stop(self) -> None:
         """Stop in order, each within its grace period; what is stopped stays stopped at the next boot."""

@@ -1,1 +1,1 @@
-"""What visant-device-v2.service is: it starts the services, follows their logs, and says how they are."""
+"""What visant-device-v2.service is: it starts the services, looks after them, and says how they are."""

@@ -14,9 +14,9 @@ import time
 
 from visantctl.errors import Busy, EngineAway, EngineFailed, Problem
 from visantctl.host import lock, units
+from visantctl.host.log import now
 from visantctl.network import engine_uplink
 from visantctl.releases.stack import states
-from visantctl.service.follower import Follower
 from visantctl.updates.boot import boot
 from visantctl.updates.pending import Pending
 from visantctl.updates.reconcile import Stuck
@@ -24,7 +24,7 @@ from visantctl.wiring import Device
 
 _LOOK_EVERY = 5.0
 _ASK_EVERY = 12
-"""Looks after which the Engine is asked even though the logs still flow."""
+"""Looks after which the Engine is asked: a `docker ps` costs more than all looks between two of them."""
 _GONE_LOOKS = 3
 """Looks without any running container before the stack counts as gone."""
 _ALIVE = ("running", "restarting")
@@ -34,11 +34,12 @@ _PAUSE, _LONGEST_PAUSE = 5.0, 300.0
 """Seconds between tries to get what a start lacks: doubled from the first to the second."""
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 _SUCCESSOR = "VISANT_RUN_SUCCESSOR"
-"""Set when a new release's visantctl takes over within the same process: since when it has to show logs."""
+"""Set when a new release's visantctl takes over within the same process, to a time: releases that followed the
+services' logs, and may be gone back to, read since when they have to show them."""
 
 
 def run(device: Device) -> int:
-    """Repair, start, follow the logs, look for a release once; until a signal or until the stack is gone."""
+    """Repair, start, look after the services, look for a release once; until a signal or until the stack is gone."""
     stopping = threading.Event()
     for number in _ENDING:
         signal.signal(number, lambda _number, _frame: stopping.set())
@@ -54,50 +55,43 @@ def run(device: Device) -> int:
         return 0
     tell_systemd(f"READY=1\nSTATUS=release {version}")
     check_at = None if took_over else time.monotonic() + random.uniform(0, device.settings.window)
-    follower = Follower(device, took_over)
     gone = looks = 0
     down: set[str] = set()
     before: set[str] = set()
     repair_at, pause = 0.0, _PAUSE
-    try:
-        while not stopping.wait(_LOOK_EVERY):
-            looks += 1
-            busy = lock.is_held(device.place.state)
-            if gone or not follower.follows or looks % _ASK_EVERY == 0:
-                found = _states(device)
-                gone = 0 if busy or any(state in _ALIVE for state in found.values()) else gone + 1
-            if looks % _ASK_EVERY == 0:
-                down, before = {name for name, state in found.items() if state in _DOWN}, down
-            if gone >= _GONE_LOOKS:
-                raise Problem("the services were stopped by somebody else: ending, systemd starts them again")
-            if not gone:
-                follower.keep_up()
-            if busy:
-                continue
-            if Pending.read(device.place.state) is None:
-                repair_at, pause = 0.0, _PAUSE
-            elif time.monotonic() >= repair_at:
-                device.log.warning("an update has not come to its end: repairing")
+    while not stopping.wait(_LOOK_EVERY):
+        looks += 1
+        busy = lock.is_held(device.place.state)
+        if gone or looks % _ASK_EVERY == 0:
+            found = _states(device)
+            gone = 0 if busy or any(state in _ALIVE for state in found.values()) else gone + 1
+        if looks % _ASK_EVERY == 0:
+            down, before = {name for name, state in found.items() if state in _DOWN}, down
+        if gone >= _GONE_LOOKS:
+            raise Problem("the services were stopped by somebody else: ending, systemd starts them again")
+        if busy:
+            continue
+        if Pending.read(device.place.state) is None:
+            repair_at, pause = 0.0, _PAUSE
+        elif time.monotonic() >= repair_at:
+            device.log.warning("an update has not come to its end: repairing")
+            _start(device, stopping)
+            repair_at, pause = time.monotonic() + pause, min(2 * pause, _LONGEST_PAUSE)
+        if Pending.read(device.place.state) is not None:
+            continue  # what it goes back to cannot be had yet
+        if (now_good := device.ledger.good) and now_good != version:
+            _hand_over(device, now_good, stopping)
+            break
+        if not gone and (stayed := down & before):
+            device.log.warning(f"{', '.join(sorted(stayed))} does not run: starting it again")
+            down = set()
+            try:
                 _start(device, stopping)
-                repair_at, pause = time.monotonic() + pause, min(2 * pause, _LONGEST_PAUSE)
-            if Pending.read(device.place.state) is not None:
-                continue  # what it goes back to cannot be had yet
-            if (now_good := device.ledger.good) and now_good != version:
-                follower.end()
-                _hand_over(device, now_good, follower.since, stopping)
-                break
-            if not gone and (stayed := down & before):
-                device.log.warning(f"{', '.join(sorted(stayed))} does not run: starting it again")
-                down = set()
-                try:
-                    _start(device, stopping)
-                except Problem as problem:  # the others go on
-                    device.log.error(str(problem))
-            if check_at is not None and time.monotonic() >= check_at:
-                check_at = None
-                start_check(device)
-    finally:
-        follower.end()
+            except Problem as problem:  # the others go on
+                device.log.error(str(problem))
+        if check_at is not None and time.monotonic() >= check_at:
+            check_at = None
+            start_check(device)
     device.log.info("stopping the services")
     device.stack(device.ledger.good or version).stop()
     return 0
@@ -145,7 +139,7 @@ def _states(device: Device) -> dict[str, str]:
         return {}
 
 
-def _hand_over(device: Device, version: str, since: str, stopping: threading.Event) -> None:
+def _hand_over(device: Device, version: str, stopping: threading.Event) -> None:
     """Become the visantctl of the release that is kept now; same process, so systemd sees no restart.
 
     Returns where it was told to end meanwhile. From here until the successor listens, a signal waits in the kernel:
@@ -156,7 +150,7 @@ def _hand_over(device: Device, version: str, since: str, stopping: threading.Eve
         return
     script = device.place.current / "deployment/bin/visantctl"
     device.log.info(f"visantctl of {version} takes over")
-    os.environ[_SUCCESSOR] = since
+    os.environ[_SUCCESSOR] = now()
     os.execv(sys.executable, [sys.executable, str(script), "run"])
 
 

@@ -61,7 +61,7 @@ def test_status_says_what_everybody_may_know(host: dict[str, str]) -> None:
 
 def test_logs_come_from_the_journal_which_the_group_adm_may_read(host: dict[str, str]) -> None:
     unit = "--unit=visant-device-v2.service"
-    assert ctl(host, "logs", "-f").split() == [unit, "--lines=200", "--output=cat", "--follow"]
+    assert ctl(host, "logs", "-f").split() == [unit, "--lines=200", "--no-hostname", "--no-pager", "--follow"]
     assert ctl(host, "logs", "-n", "5", "connector", "redis").split() == [
-        unit, "--lines=5", "--output=cat", "--grep=^(connector|redis)-",
+        unit, "--lines=5", "--no-hostname", "--no-pager", "--identifier=connector", "--identifier=redis",
     ]  # fmt: skip

@@ -17,7 +17,7 @@ def hand_over(stopping: threading.Event) -> None:
     device: Any = SimpleNamespace(
         place=SimpleNamespace(current=Path("/nowhere")), log=SimpleNamespace(info=lambda _line: None)
     )
-    run._hand_over(device, "2.0.1", "", stopping)
+    run._hand_over(device, "2.0.1", stopping)
 
 
 _IN_A_PROCESS_OF_ITS_OWN = """
@@ -37,7 +37,7 @@ def execv(*_):
 
 os.execv = execv
 device = SimpleNamespace(place=SimpleNamespace(current=Path("/nowhere")), log=SimpleNamespace(info=lambda _line: None))
-run._hand_over(device, "2.0.1", "", threading.Event())
+run._hand_over(device, "2.0.1", threading.Event())
 """
 """The tests' own process has other threads, which would take the signal."""
 
