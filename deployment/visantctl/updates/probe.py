@@ -29,6 +29,8 @@ class Observation:
     """`serving`; `degraded: <reason>`, said by the camera itself; or `silent: <why>`."""
     stream: bool
     """The connector says that the cloud's stream is confirmed."""
+    unwell: tuple[str, ...] = ()
+    """Running services whose health command, asked now, does not end well. The Engine asks it twice a minute only."""
 
     def service(self, name: str) -> Container | None:
         """The service's container, if it has exactly one."""
@@ -45,6 +47,7 @@ def observe(engine: Engine, project: str) -> Observation:
         redis="redis" in named and _redis(engine, named["redis"], "PING") == "PONG",
         camera=_camera(named["camera"]) if "camera" in named else "silent: no running container",
         stream="connector" in named and _says_healthy(engine, named["connector"]),
+        unwell=tuple(sorted(name for name, one in named.items() if _health(engine, one) is None)),
     )
 
 
@@ -77,12 +80,17 @@ def _redis(engine: Engine, container: Container, *command: str) -> str:
 
 def _says_healthy(engine: Engine, container: Container) -> bool:
     """True for a plain `healthy`; a service that lacks its cloud or camera says `degraded: ...` and also exits 0."""
-    if not container.health_command:
-        return container.well
+    return (_health(engine, container) or "").startswith("healthy") if container.health_command else container.well
+
+
+def _health(engine: Engine, container: Container) -> str | None:
+    """What its health command says; None where that does not end well."""
     try:
-        return engine.run("exec", container.id, *container.health_command, timeout=20).strip().startswith("healthy")
+        return (
+            engine.run("exec", container.id, *container.health_command, timeout=20) if container.health_command else ""
+        )
     except EngineFailed:
-        return False
+        return None
 
 
 def _camera(container: Container) -> str:

@@ -66,6 +66,8 @@ def unsettled(baseline: Baseline, seen: Observation) -> str | None:
     for one in seen.containers:
         if one.health == "starting":
             return f"{one.service} is still starting"
+    if seen.unwell:
+        return f"{seen.unwell[0]} is unhealthy"
     if not seen.redis:
         return "Redis does not answer"
     if seen.camera.startswith("silent"):

@@ -150,7 +150,7 @@ async def test_version_and_config_need_nothing_but_themselves(start: Any) -> Non
 async def test_health_loads_only_the_standard_library() -> None:
     code = (
         "import sys; from visant_connector.__main__ import main; sys.argv=['x','health']; main();"
-        "print([m for m in ('pydantic','httpx','redis','structlog') if m in sys.modules])"
+        "print([m for m in ('pydantic','httpx','redis','structlog','importlib.metadata') if m in sys.modules])"
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
     out, _ = await process.communicate()

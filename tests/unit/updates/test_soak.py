@@ -44,6 +44,7 @@ def test_a_fault_is_unfit_at_once(now: Observation, said: str) -> None:
     ("now", "said"),
     [
         (seen(health="starting"), "still starting"),
+        (replace(WELL, unwell=("uploader",)), "uploader is unhealthy"),
         (replace(WELL, redis=False), "Redis"),
         (replace(WELL, camera="silent: refused"), "does not answer"),
         (replace(WELL, camera="degraded: camera_absent"), "worked before"),
