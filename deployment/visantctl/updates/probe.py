@@ -85,10 +85,10 @@ def _says_healthy(engine: Engine, container: Container) -> bool:
 
 def _health(engine: Engine, container: Container) -> str | None:
     """What its health command says; None where that does not end well."""
+    if not container.health_command:
+        return ""
     try:
-        return (
-            engine.run("exec", container.id, *container.health_command, timeout=20) if container.health_command else ""
-        )
+        return engine.run("exec", container.id, *container.health_command, timeout=20)
     except EngineFailed:
         return None
 
