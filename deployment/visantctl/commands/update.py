@@ -28,6 +28,6 @@ def main(options: argparse.Namespace) -> int:
     if not options.archive and not device.settings.update_url:
         device.log.info("UPDATE_URL is not set in .env.device: this device takes releases only by --from FILE")
         return 0
-    source: Source = Archive(options.archive) if options.archive else Channel(device.settings)
+    source: Source = Archive(options.archive, device.log) if options.archive else Channel(device.settings, device.log)
     device.log.info(update(device, source, now=options.now, force=options.force, fetch_only=options.fetch_only))
     return 0

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import re
+import select
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import IO
 
 from visantctl.errors import EngineAway, EngineFailed, Problem
 from visantctl.host.redact import redact
@@ -68,21 +72,7 @@ class Engine:
 
         `meanwhile` is called every few seconds; what it raises ends the command and comes out of here.
         """
-        try:
-            process = subprocess.Popen(
-                ["docker", *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-                env=self.environment(env),
-                start_new_session=True,
-                preexec_fn=_end_with_parent,
-                pass_fds=() if self._lock is None else (self._lock,),
-            )
-        except FileNotFoundError:
-            raise Problem("docker is not installed: run install_device.sh") from None
+        process = self._started(arguments, subprocess.PIPE, subprocess.PIPE, env)
         try:
             out, err = _wait(process, timeout, meanwhile)
         except subprocess.TimeoutExpired:
@@ -93,6 +83,47 @@ class Engine:
         if process.returncode != 0:
             raise self._failure(arguments, err or out)
         return out
+
+    def show(self, *arguments: str, tell: Callable[[str], None], timeout: float) -> None:
+        """`run` for a command that shows its progress on a terminal only: `tell` gets what it prints, as it comes."""
+        deadline = time.monotonic() + timeout
+        ours, its = os.openpty()
+        with os.fdopen(ours, "rb", buffering=0) as terminal, tempfile.TemporaryFile() as complaints:
+            try:
+                process = self._started(arguments, its, complaints.fileno())
+            finally:
+                os.close(its)
+            try:
+                while shown := _printed(terminal, deadline):
+                    tell(shown)
+                process.wait(max(1.0, deadline - time.monotonic()))
+            except (TimeoutError, subprocess.TimeoutExpired):
+                raise EngineFailed(f"docker {_short(arguments)}: no answer within {timeout:g} s") from None
+            finally:
+                if process.poll() is None:
+                    _end(process)
+            complaints.seek(0)
+            if process.returncode != 0:
+                raise self._failure(arguments, complaints.read().decode(errors="replace"))
+
+    def _started(
+        self, arguments: tuple[str, ...], output: int, errors: int, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        try:
+            return subprocess.Popen(
+                ["docker", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+                text=True,
+                errors="replace",
+                env=self.environment(env),
+                start_new_session=True,
+                preexec_fn=_end_with_parent,
+                pass_fds=() if self._lock is None else (self._lock,),
+            )
+        except FileNotFoundError:
+            raise Problem("docker is not installed: run install_device.sh") from None
 
     def succeeds(self, *arguments: str, timeout: float = 60.0) -> bool:
         """True when the command exits 0; EngineAway still passes through."""
@@ -149,6 +180,19 @@ def _wait(process: subprocess.Popen[str], timeout: float, meanwhile: Callable[[]
             if time.monotonic() >= deadline:
                 raise
         meanwhile()
+
+
+def _printed(terminal: IO[bytes], deadline: float) -> str:
+    """The next piece; empty at the end, which a terminal whose other side is closed tells by EIO."""
+    while not select.select([terminal], [], [], 1.0)[0]:
+        if time.monotonic() >= deadline:
+            raise TimeoutError
+    try:
+        return terminal.read(1 << 16).decode(errors="replace")
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        return ""
 
 
 def _short(arguments: tuple[str, ...]) -> str:

@@ -7,6 +7,9 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+_CLEAR = "\r\x1b[K"
+"""Takes away a line of `progress`."""
+
 
 def now() -> str:
     """The wall clock in UTC, to the second."""
@@ -31,9 +34,23 @@ class Log:
         """Something that someone should look at."""
         self._line("ERROR", text)
 
+    def progress(self, text: str, *, lasts: bool) -> None:
+        """How far something is: a line that the next one replaces on a terminal, elsewhere one where it `lasts`."""
+        if sys.stdout.isatty():
+            with contextlib.suppress(OSError):
+                print(f"{_CLEAR}[INFO] {text}", end="", file=sys.stdout, flush=True)
+            if lasts:
+                self._keep("INFO", text)
+        elif lasts:
+            self.info(text)
+
     def _line(self, level: str, text: str) -> None:
         line = " ".join(text.split())
         with contextlib.suppress(OSError):
-            print(f"[{level}] {line}", file=sys.stdout, flush=True)
+            clear = _CLEAR if sys.stdout.isatty() else ""
+            print(f"{clear}[{level}] {line}", file=sys.stdout, flush=True)
+        self._keep(level, line)
+
+    def _keep(self, level: str, line: str) -> None:
         with contextlib.suppress(OSError), self._path.open("a", encoding="utf-8") as file:
             file.write(f"{now()} [{level}] {line}\n")

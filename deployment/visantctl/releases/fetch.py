@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import http.client
 import ssl
+import time
 import urllib.error
-from collections.abc import Mapping
+import urllib.request
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from visantctl.errors import Refused, Unreachable
@@ -16,6 +18,8 @@ from visantctl.releases.manifest import Blob
 TIMEOUT = 30.0
 """Seconds without a byte before a download counts as dead."""
 _CHUNK = 1 << 16
+_PAUSE = 2.0
+"""Seconds before a download that was cut off goes on."""
 
 
 def small(url: str, limit: int, proxies: Mapping[str, str] | None = None) -> bytes:
@@ -30,20 +34,74 @@ def small(url: str, limit: int, proxies: Mapping[str, str] | None = None) -> byt
     return body
 
 
-def blob(url: str, wanted: Blob, to: Path, proxies: Mapping[str, str] | None = None) -> None:
-    """Download `wanted` into the file `to`; Refused when size or SHA-256 differ from the manifest's."""
-    digest, size = hashlib.sha256(), 0
+def blob(
+    url: str,
+    wanted: Blob,
+    to: Path,
+    proxies: Mapping[str, str] | None = None,
+    tell: Callable[[int, int], None] = lambda _done, _total: None,
+) -> None:
+    """Download `wanted` into the file `to`, going on after what an earlier try left there.
+
+    Refused when size or SHA-256 differ from the manifest's; the file is gone then. Unreachable keeps what has come.
+    `tell` gets the bytes that are here and those of all.
+    """
+    begun = _size(to)
+    while True:
+        before = _size(to)
+        try:
+            _go_on(url, wanted, to, proxies, tell)
+        except Unreachable:
+            if _size(to) <= before:
+                raise
+        else:
+            if not before < _size(to) < wanted.bytes:
+                break
+        time.sleep(_PAUSE)  # cut off, and some of it came
+    digest = hashlib.sha256()
+    with to.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
     try:
-        with opener(proxies).open(url, timeout=TIMEOUT) as answer, to.open("wb") as file:
-            while chunk := answer.read(_CHUNK):
-                size += len(chunk)
-                if size > wanted.bytes:
-                    break
-                digest.update(chunk)
-                file.write(chunk)
+        check(wanted, _size(to), digest.hexdigest())
+    except Refused:
+        to.unlink()
+        if not begun:
+            raise
+        blob(url, wanted, to, proxies, tell)  # what was here may have been of something else, or half written
+
+
+def _go_on(
+    url: str, wanted: Blob, to: Path, proxies: Mapping[str, str] | None, tell: Callable[[int, int], None]
+) -> None:
+    """What is missing of it, until the answer ends. One byte too many shows that it is something else."""
+    here = _size(to)
+    if here > wanted.bytes:
+        to.unlink()
+        here = 0
+    if here == wanted.bytes and here:
+        return
+    request = urllib.request.Request(url, headers={"Range": f"bytes={here}-"} if here else {})
+    try:
+        with opener(proxies).open(request, timeout=TIMEOUT) as answer:
+            goes_on = answer.status == 206 and str(answer.headers.get("Content-Range")).startswith(f"bytes {here}-")
+            with to.open("ab" if goes_on else "wb") as file:
+                here = here if goes_on else 0
+                while here <= wanted.bytes and (chunk := answer.read1(_CHUNK)):
+                    file.write(chunk)
+                    here += len(chunk)
+                    tell(here, wanted.bytes)
+                if getattr(answer, "length", 0) and here <= wanted.bytes:
+                    raise Unreachable(f"{url}: cut off after {here} of {wanted.bytes} bytes")
+    except urllib.error.HTTPError as error:
+        if error.code != 416:  # there: it ends where our file does
+            raise Unreachable(f"{url}: {_reason(error)}") from None
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError, ssl.SSLError) as error:
         raise Unreachable(f"{url}: {_reason(error)}") from None
-    check(wanted, size, digest.hexdigest())
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def check(wanted: Blob, size: int, sha256: str) -> None:

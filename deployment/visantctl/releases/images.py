@@ -10,6 +10,9 @@ from visantctl.errors import EngineFailed, Misconfigured, NoSpace, Problem, Refu
 from visantctl.host import durable
 from visantctl.host.engine import Engine
 from visantctl.host.kill_point import kill_point
+from visantctl.host.log import Log
+from visantctl.host.progress import Progress
+from visantctl.releases.layers import Layers
 from visantctl.releases.manifest import Image, Release
 
 _PULL_TIMEOUT = 3600.0
@@ -17,11 +20,12 @@ _PULL_PAUSES = (2.0, 5.0)
 """Seconds between the tries of one image; layers that are complete are kept by the Engine."""
 
 
-def pull(engine: Engine, release: Release) -> None:
+def pull(engine: Engine, release: Release, log: Log | None = None) -> None:
     """Get every image by its digest and tag it."""
     for number, image in enumerate(release.images):
         if image_id(engine, image.reference) is None:
-            _pull_one(engine, image)
+            what = f"image {number + 1} of {len(release.images)}, {image.service}"
+            _pull_one(engine, image, Progress(log, what))
         engine.run("tag", image.reference, image.tag(release.version))
         if number == 0:
             kill_point("first-image")
@@ -84,10 +88,17 @@ def remove(engine: Engine, release: Release, kept: Iterable[Release]) -> None:
             engine.succeeds("image", "rm", image.reference)
 
 
-def _pull_one(engine: Engine, image: Image) -> None:
+def _pull_one(engine: Engine, image: Image, progress: Progress) -> None:
+    layers = Layers()
+
+    def tell(shown: str) -> None:
+        layers.read(shown)
+        if layers.total:
+            progress.at(layers.done, layers.total)
+
     for pause in (*_PULL_PAUSES, None):
         try:
-            engine.run("pull", "--quiet", image.reference, timeout=_PULL_TIMEOUT)
+            engine.show("pull", image.reference, tell=tell, timeout=_PULL_TIMEOUT)
         except EngineFailed as error:
             problem = _explain(error, image.reference)
             if pause is None or not isinstance(problem, Unreachable):

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import IO, Protocol, TypeVar
 
 from visantctl.errors import Misconfigured, Refused
+from visantctl.host.log import Log
+from visantctl.host.progress import Progress
 from visantctl.host.settings import Settings
 from visantctl.releases import fetch
 from visantctl.releases.manifest import MAX_BYTES, Blob, Release, parse
@@ -37,12 +39,14 @@ class Channel:
 
     has_registry = True
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, log: Log | None = None) -> None:
+        """`log`: where it tells how far a download is."""
         if not settings.update_url:
             raise Misconfigured(
                 "UPDATE_URL is not set in .env.device: no place to look for releases; or use --from FILE"
             )
         self._settings = settings
+        self._log = log
         self.url = f"{settings.update_url}/{settings.pin or settings.channel}/release.json"
 
     def signed_manifest(self) -> tuple[bytes, bytes]:
@@ -51,7 +55,7 @@ class Channel:
 
     def fetch(self, release: Release, wanted: Blob, to: Path) -> None:
         url = f"{self._settings.update_url}/{release.version}/{wanted.name}"
-        fetch.blob(url, wanted, to, self._settings.proxies)
+        fetch.blob(url, wanted, to, self._settings.proxies, Progress(self._log, wanted.name).at)
 
 
 class Archive:
@@ -59,10 +63,11 @@ class Archive:
 
     has_registry = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, log: Log | None = None) -> None:
         if not path.is_file():
             raise Misconfigured(f"--from {path}: {'this is not a file' if path.exists() else 'no such file'}")
         self._path = path
+        self._log = log
 
     def signed_manifest(self) -> tuple[bytes, bytes]:
         return (
@@ -71,6 +76,8 @@ class Archive:
         )
 
     def fetch(self, release: Release, wanted: Blob, to: Path) -> None:
+        progress = Progress(self._log, wanted.name)
+
         def copy(file: IO[bytes]) -> tuple[int, str]:
             digest, size = hashlib.sha256(), 0
             with to.open("wb") as out:
@@ -78,6 +85,7 @@ class Archive:
                     digest.update(chunk)
                     size += len(chunk)
                     out.write(chunk)
+                    progress.at(size, wanted.bytes)
             return size, digest.hexdigest()
 
         fetch.check(wanted, *self._member(wanted.name, copy))

@@ -26,7 +26,7 @@ def boot(device: Device, *, patience: float = 0.0) -> str:
                 raise
             device.log.error(f"{stuck}: looking for a release at UPDATE_URL")
             try:
-                runs = take(device, Channel(device.settings))
+                runs = take(device, Channel(device.settings, device.log))
             except Problem as problem:
                 raise Stuck(f"{stuck}; {problem}") from None
     assert runs is not None

@@ -45,7 +45,7 @@ def obtain_images(device: Device, source: Source | None, release: Release) -> No
     if images.missing(device.engine, release.tags, directory):
         device.log.info(f"getting {len(release.images)} images of {release.version}")
         if source is None or source.has_registry:
-            images.pull(device.engine, release)
+            images.pull(device.engine, release, device.log)
         else:
             _load(device, source, release)
     # The Engine leaves the files of a layer to the kernel, which writes them half a minute later: a power cut before

@@ -75,11 +75,21 @@ def _stage(device: Device, source: Source, release: Release, signature: bytes) -
         durable.write_file(final / "release.json", release.raw)
         durable.write_file(final / "release.json.sig", signature)
         return
+    # What came of it stays for the next try: on a site's network a download may be cut again and again.
+    partial = device.place.state / f"partial-{release.host.sha256}"
+    for other in device.place.state.glob("partial-*"):
+        if other != partial:
+            other.unlink()
+    try:
+        source.fetch(release, release.host, partial)
+    except OSError:  # the disk is full
+        partial.unlink(missing_ok=True)
+        raise
     staged = device.place.releases / f".incoming-{release.version}"
     staged.mkdir(parents=True)
     try:
         bundle = staged / release.host.name
-        source.fetch(release, release.host, bundle)
+        shutil.move(partial, bundle)
         unpack(bundle, staged)  # and it stays: what lies here later is judged by it (releases/published.py)
         for needed in HOST_FILES:
             if not (staged / needed).is_file():

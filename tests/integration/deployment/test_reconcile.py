@@ -110,6 +110,9 @@ class FakeEngine(Engine):
         used = {image for image, _ in self.runs.values()}
         self.images = {name: image for name, image in self.images.items() if image in used}
 
+    def show(self, *arguments: str, **_: Any) -> None:
+        self.run(*arguments)
+
     def run(self, *arguments: str, **how: Any) -> str:
         match arguments:
             case ("image", "inspect", *_, name):
@@ -119,7 +122,7 @@ class FakeEngine(Engine):
                 return found
             case ("tag", old, new):
                 self.images[new] = self.run("image", "inspect", old)
-            case ("pull", _, reference):
+            case ("pull", reference):
                 if not self.registry:
                     raise EngineFailed("docker pull: connection refused")
                 self.images[reference] = self.references[reference]
