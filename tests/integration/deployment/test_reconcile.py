@@ -458,7 +458,7 @@ def test_where_nothing_can_run_the_channel_is_asked(patch: pytest.MonkeyPatch) -
         here.engine.prune()
         with pytest.raises(Stuck):
             boot(here.device)
-        patch.setattr("visantctl.updates.boot.Channel", lambda _settings: Offer(GOOD[0]))
+        patch.setattr("visantctl.updates.boot.Channel", lambda *_: Offer(GOOD[0]))
         asks = replace(here.device, settings=replace(here.device.settings, update_url="https://r.example"))
         assert boot(asks) == GOOD[0], "an older one is better than none"
         here.assert_runs(GOOD[0])
