@@ -94,7 +94,7 @@ check() {
 
 remove_units() {
     local name
-    for name in visant-firstboot.service visant-disabled.service visant-clock.timer visant-clock.service visant-update.timer visant-update.service visant-device-v2.service; do
+    for name in visant-firstboot.service visant-disabled.service visant-update-request.path visant-update-request.service visant-clock.timer visant-clock.service visant-update.timer visant-update.service visant-device-v2.service; do
         systemctl disable --quiet --now "$name" 2>/dev/null || true
         rm -f "$UNITS/$name"
         rm -rf "$UNITS/$name.d"

@@ -58,8 +58,8 @@ install_release() {
 
 install_units() {
     ctl units
-    systemctl enable --quiet visant-device-v2.service visant-update.timer visant-clock.timer
-    systemctl start visant-update.timer visant-clock.timer
+    systemctl enable --quiet visant-device-v2.service visant-update.timer visant-clock.timer visant-update-request.path
+    systemctl start visant-update.timer visant-clock.timer visant-update-request.path
     # Picks up an edited .env.device; a service that runs with it already is left alone by Compose.
     systemctl restart visant-device-v2.service || die "the service did not start: journalctl -u visant-device-v2 -n 50"
 }

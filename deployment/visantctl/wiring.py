@@ -14,6 +14,7 @@ from visantctl.host.settings import Settings
 from visantctl.releases import manifest
 from visantctl.releases.manifest import Release
 from visantctl.releases.stack import Stack, containers
+from visantctl.updates.asked import Wish
 from visantctl.updates.ledger import Ledger
 from visantctl.updates.probe import Observation, observe
 
@@ -36,7 +37,7 @@ class Device:
     def here(cls) -> Device:
         """The device of this host; Misconfigured when its settings are wrong."""
         place = Place.from_environment()
-        settings = Settings.load(place.env_file)
+        settings = Wish.read(place).applied(Settings.load(place.env_file))
         return cls(place, settings, Engine(place.registry_login), Ledger(place), Log(place.log))
 
     def holding(self, lock: int) -> Device:

@@ -40,7 +40,7 @@ REMEDY: dict[Reason, str] = {
     Reason.SPOOL_CORRUPT: "The card returned a damaged file (kept in the quarantine folder): replace the card.",
     Reason.UNKNOWN_COMMAND: "The device does not know this command: update it.",
     Reason.BROKEN_COMMAND: "The command's fields could not be read: look at the cloud that sent it.",
-    Reason.CONFIG_REFUSED: "The camera refused the settings; the detail names key and range.",
+    Reason.CONFIG_REFUSED: "The device refused the settings; the detail names key and range.",
     Reason.REJECTED_400: "The cloud refused the capture as malformed; it lies in the dead-letter folder.",
     Reason.REJECTED_413: "The cloud refused the capture as too large: lower CAMERA_RESOLUTION, or raise its limit.",
     Reason.REJECTED_415: "The cloud refused the capture's type; it lies in the dead-letter folder.",

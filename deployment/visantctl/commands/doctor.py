@@ -40,7 +40,7 @@ def main(options: argparse.Namespace) -> int:
     if options.fix:
         for finding in found:
             if finding.fix:
-                done = "done" if repair(finding) else "failed"
+                done = repair(finding)
                 if not options.json:
                     print(f"fix   {finding.check:<10} {' '.join(finding.fix)}: {done}", flush=True)
         found = list(judged(checkup(device)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from visantctl.wiring import Device
+from visantctl.host.place import Place
+from visantctl.updates.ledger import Ledger
 
 HELP = "the updates of this device, oldest first"
 
@@ -17,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Prints at most the last few hundred events."""
-    events = Device.here().ledger.history()
+    events = Ledger(Place.from_environment()).history()
     if options.json:
         print(json.dumps(events, indent=2, sort_keys=True))
         return 0

@@ -11,6 +11,7 @@ from typing import Protocol, cast
 from visantctl.doctor import checks
 from visantctl.doctor.finding import Finding, fail, warn
 from visantctl.errors import Problem
+from visantctl.host.programs import ask
 from visantctl.wiring import Device
 
 
@@ -45,12 +46,13 @@ def checkup(device: Device) -> Iterator[Finding]:
             yield warn(name, f"could not be checked: {said}", "run it as root (sudo visantctl doctor)")
 
 
-def repair(finding: Finding) -> bool:
-    """Run the finding's own command; True when it went well."""
-    if not finding.fix:
-        return False
+def repair(finding: Finding) -> str:
+    """Run the finding's own command; how that went. What somebody disabled stays as it is."""
+    unit = finding.fix[-1] if finding.fix[:1] == ("systemctl",) else ""
+    if unit and (state := ask("systemctl", "is-enabled", unit)) in ("disabled", "masked"):
+        return f"left alone, {unit} is {state}"
     try:
         done = subprocess.run(finding.fix, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=300)
     except (OSError, subprocess.SubprocessError):
-        return False
-    return done.returncode == 0
+        return "failed"
+    return "failed" if done.returncode else "done"

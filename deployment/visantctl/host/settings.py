@@ -23,6 +23,10 @@ class Settings:
     channel: str = "stable"
     pin: str = ""
     """A version to stay on, whatever the channel says; empty: follow the channel."""
+    pinned_by_cloud: bool = False
+    """And not by UPDATE_PIN: then it leads to no older release than the one that runs."""
+    held: bool = False
+    """The cloud wants no release to be taken, until it says otherwise."""
     soak: float = 60.0
     """How long a new release is watched before it is kept."""
     settle: float = 45.0

@@ -13,50 +13,54 @@ from visantctl.host.place import Place
 
 DEVICE, UPDATE, TIMER = "visant-device-v2.service", "visant-update.service", "visant-update.timer"
 DISABLED = "visant-disabled.service"
-INSTALLED = (DEVICE, UPDATE, TIMER, "visant-clock.service", "visant-clock.timer", DISABLED)
+ASKED, HEED = "visant-update-request.path", "visant-update-request.service"
+INSTALLED = (DEVICE, UPDATE, TIMER, "visant-clock.service", "visant-clock.timer", DISABLED, ASKED, HEED)
 NAMES = (*INSTALLED, "visant-firstboot.service")
 """The last is put in place by prepare-clone."""
-STARTED = (DEVICE, TIMER, "visant-clock.timer")
+STARTED = (DEVICE, TIMER, "visant-clock.timer", ASKED)
 """What is enabled and started; the others are started by these."""
+ADDED = (DISABLED, ASKED, HEED)
+"""What older releases lack: comes with an update."""
 
 
 def refresh(place: Place, version: str, log: Log) -> None:
-    """Replace those units that are installed and differ, and add DISABLED, which older releases lack; the others
-    are added by the installer."""
-    changed = []
-    added = place.units / DISABLED
-    offered = place.release(version) / "deployment/systemd" / DISABLED
-    if (place.units / DEVICE).is_file() and offered.is_file() and not os.path.lexists(added):  # nor masked
-        try:
-            _remember(place, added)
-            added.touch()
-        except OSError as error:
-            log.warning(f"{added} was not added: {error.strerror}")
+    """Replace those units that are installed and differ, and add ADDED, unless masked; the others are added by the
+    installer."""
+    if not (place.units / DEVICE).is_file():
+        return
+    changed, added = [], []
     for name in NAMES:
         installed, offered = place.units / name, place.release(version) / "deployment/systemd" / name
-        if installed.is_file() and offered.is_file() and installed.read_bytes() != offered.read_bytes():
-            try:
-                durable.write_file(installed, offered.read_bytes())
-            except OSError as error:
-                log.warning(f"{installed} was not replaced: {error.strerror}")
-                continue
-            changed.append(name)
+        new = name in ADDED and not os.path.lexists(installed)
+        if not offered.is_file() or not (
+            new or (installed.is_file() and installed.read_bytes() != offered.read_bytes())
+        ):
+            continue
+        try:
+            _remember(place, installed)
+            durable.write_file(installed, offered.read_bytes())
+        except OSError as error:
+            log.warning(f"{installed} was not replaced: {error.strerror}")
+            continue
+        changed.append(name)
+        if new:
+            added.append(name)
     if changed:
         log.info(f"replaced {', '.join(changed)}")
-        systemctl("daemon-reload")
-        if DISABLED in changed:
-            systemctl("enable", "--quiet", DISABLED)
+        _known(added)
 
 
 def install(place: Place, version: str) -> list[Path]:
     """Put all of them in place; returns those that were new or different. Remembered for uninstall.sh, each before it
     is written. `deployment` below the root is the old name of the scripts' folder.
     """
-    changed = []
+    changed, added = [], []
     for path, source, mode in _wanted(place, version):
         content = source.read_bytes()
         if path.is_file() and path.read_bytes() == content:
             continue
+        if not path.exists():
+            added.append(path.name)
         _remember(place, path)
         durable.write_file(path, content, mode=mode)
         path.chmod(mode)
@@ -67,10 +71,17 @@ def install(place: Place, version: str) -> list[Path]:
         durable.point(link, "current/deployment")
         changed.append(link)
     if changed:
-        systemctl("daemon-reload")
-    if place.units / DISABLED in changed:
-        systemctl("enable", "--quiet", DISABLED)
+        _known(added)
     return changed
+
+
+def _known(added: list[str]) -> None:
+    """systemd reads them; what is new of them is enabled."""
+    systemctl("daemon-reload")
+    if DISABLED in added:
+        systemctl("enable", "--quiet", DISABLED)
+    if ASKED in added:
+        systemctl("enable", "--quiet", "--now", ASKED)
 
 
 def differing(place: Place, version: str) -> list[Path]:

@@ -17,6 +17,7 @@ from visantctl.host import lock, units
 from visantctl.host.log import now
 from visantctl.network import engine_uplink
 from visantctl.releases.stack import states
+from visantctl.service.requests import listen
 from visantctl.updates.boot import boot
 from visantctl.updates.pending import Pending
 from visantctl.updates.reconcile import Stuck
@@ -53,6 +54,8 @@ def run(device: Device) -> int:
     version = _start(device, stopping)
     if version is None:
         return 0
+    units.refresh(device.place, version, device.log)  # what the updater that brought this release did not know of
+    listen(device)
     tell_systemd(f"READY=1\nSTATUS=release {version}")
     check_at = None if took_over else time.monotonic() + random.uniform(0, device.settings.window)
     gone = looks = 0

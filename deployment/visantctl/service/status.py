@@ -7,6 +7,7 @@ from typing import Any
 from visantctl.errors import EngineFailed, Problem
 from visantctl.host import lock
 from visantctl.releases.stack import Container, containers
+from visantctl.updates.asked import Wish
 from visantctl.updates.pending import Pending
 from visantctl.wiring import Device
 
@@ -31,6 +32,7 @@ def status(device: Device) -> dict[str, Any]:
         "previous": place.linked_version(place.previous),
         "channel": device.settings.channel,
         "pin": device.settings.pin or None,
+        "cloud": Wish.read(place).told or None,
         "update_url": device.settings.update_url or None,
         "quarantined": ledger.quarantine,
         "pending": (
@@ -92,6 +94,8 @@ def as_text(value: dict[str, Any]) -> str:
         f"version    {value['version'] or '-'}   previous {value['previous'] or '-'}",
         f"channel    {value['channel']}" + (f", pinned to {value['pin']}" if value["pin"] else ""),
     ]
+    if value["cloud"]:
+        lines.append(f"updates    {value['cloud']}, by the cloud")
     if value["pending"]:
         open_update = value["pending"]
         because = f": {open_update['reason']}" if open_update["reason"] else ""

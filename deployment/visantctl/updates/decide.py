@@ -10,6 +10,8 @@ from visantctl.releases.manifest import Release
 from visantctl.updates.rollout import takes_part
 from visantctl.version import order
 
+_PIN = {False: "UPDATE_PIN", True: "the cloud's pin"}
+
 
 def reason_to_wait(
     release: Release,
@@ -27,14 +29,17 @@ def reason_to_wait(
     """
     pinned = settings.pin == release.version
     if settings.pin and not pinned and not by_hand:
-        raise Refused(f"UPDATE_PIN={settings.pin} but the source offered {release.version}")
+        raise Refused(f"{_PIN[settings.pinned_by_cloud]}={settings.pin} but the source offered {release.version}")
     if good is not None and release.version == good.version:
         if release.identity != good.identity:
             raise Refused(f"{release.version} is not the {release.version} that runs here: a version is never reused")
         return f"{release.version} is up to date"
     if force:
         return None
-    if good is not None and not pinned and order(release.version) < order(good.version):
+    if settings.held and good is not None and not by_hand:
+        return f"{release.version} waits: the cloud holds updates; --force takes it all the same"
+    back = pinned and not settings.pinned_by_cloud
+    if good is not None and not back and order(release.version) < order(good.version):
         raise Refused(f"{release.version} is older than {good.version}, which runs here: --force goes back on purpose")
     if release.version in quarantined:
         return f"{release.version} is in quarantine here: it failed before; --force tries it again"

@@ -10,6 +10,7 @@ from typing import Any
 from visantctl.host import durable
 from visantctl.host.log import now
 from visantctl.host.place import Place
+from visantctl.updates.asked import Wish
 from visantctl.updates.pending import Pending
 from visantctl.version import is_version
 
@@ -23,6 +24,8 @@ class Ledger:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._history = place.state / "history.jsonl"
+        self._shown = place.shared / "history.jsonl"
+        """For who is not root; state/ is closed to others."""
 
     @property
     def good(self) -> str | None:
@@ -92,7 +95,8 @@ class Ledger:
         """Add an event to the history and tell the services. `result` is a word of docs/updates.md."""
         entry = {"at": now(), "result": result, **fields}
         lines = [*_lines(self._history)[-(_HISTORY_KEPT - 1) :], json.dumps(entry, sort_keys=True)]
-        durable.write_file(self._history, ("\n".join(lines) + "\n").encode(), mode=0o644)
+        for file in (self._history, self._shown):
+            durable.write_file(file, ("\n".join(lines) + "\n").encode(), mode=0o644)
         self.tell(entry)
 
     def write_once(self, result: str, *, id: str, **fields: Any) -> None:
@@ -111,15 +115,25 @@ class Ledger:
     def tell(self, entry: dict[str, Any]) -> None:
         """Write what the device's telemetry carries as `update`."""
         told = {key: value for key, value in entry.items() if key != "id"}
+        if wish := Wish.read(self._place).told:
+            told["updates"] = wish
         durable.write_json(
             self._place.shared / "update.json",
             {**told, "version": self.good, "quarantined_releases": sorted(self.quarantine)},
         )
 
+    def tell_again(self) -> None:
+        """The last event, beside what has changed since."""
+        self.tell((self.history() or [{"at": now()}])[-1])
+
     def history(self) -> list[dict[str, Any]]:
         """All remembered events, oldest first; a damaged line is skipped."""
         events = []
-        for line in _lines(self._history):
+        try:
+            lines = _lines(self._history)
+        except PermissionError:
+            lines = _lines(self._shown)
+        for line in lines:
             with contextlib.suppress(ValueError):
                 events.append(json.loads(line))
         return [event for event in events if isinstance(event, dict)]

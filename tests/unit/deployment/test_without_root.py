@@ -59,6 +59,12 @@ def test_status_says_what_everybody_may_know(host: dict[str, str]) -> None:
     ]
 
 
+def test_history_is_what_happened_here(host: dict[str, str]) -> None:
+    event = '{"at": "2026-11-29T02:00:00Z", "from": "1.0.0", "result": "updated", "to": "2.0.0"}\n'
+    (Path(host["VISANT_ROOT"]) / "shared/history.jsonl").write_text(event)
+    assert ctl(host, "history") == "2026-11-29T02:00:00Z  updated  1.0.0 -> 2.0.0\n"
+
+
 def test_logs_come_from_the_journal_which_the_group_adm_may_read(host: dict[str, str]) -> None:
     unit = "--unit=visant-device-v2.service"
     assert ctl(host, "logs", "-f").split() == [unit, "--lines=200", "--no-hostname", "--no-pager", "--follow"]

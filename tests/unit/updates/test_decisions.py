@@ -54,6 +54,25 @@ def test_an_older_release_is_refused_unless_pinned_or_forced() -> None:
     assert decide(old, new, Settings(device_id="PI", pin="1.1.0")) is None
 
 
+def test_a_pin_of_the_clouds_leads_to_no_older_release_nor_to_one_in_quarantine() -> None:
+    pinned = Settings(device_id="PI", pin="1.1.0", pinned_by_cloud=True)
+    with pytest.raises(Refused, match="older"):
+        decide(release(version="1.1.0"), release(), pinned)
+    with pytest.raises(Refused, match=r"the cloud's pin=1\.1\.0"):
+        decide(release(), None, pinned)
+    offered, good = release(version="1.1.0"), release(version="1.0.0")
+    assert decide(offered, good, pinned) is None
+    assert "quarantine" in str(decide(offered, good, pinned, quarantined=["1.1.0"]))
+
+
+def test_a_hold_takes_nothing_but_by_hand_by_force_or_where_nothing_runs() -> None:
+    held, old = Settings(device_id="PI", held=True), release(version="1.1.0")
+    assert "the cloud holds updates" in str(decide(release(), old, held))
+    assert decide(release(), old, held, force=True) is None
+    assert decide(release(), old, held, by_hand=True) is None
+    assert decide(release(), None, held) is None
+
+
 def test_a_pin_refuses_whatever_else_the_source_offers() -> None:
     with pytest.raises(Refused, match=r"UPDATE_PIN=1\.1\.0"):
         decide(release(), None, Settings(pin="1.1.0"))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -10,7 +11,9 @@ from visant_contract.outcome import Reason
 from visant_contract.snapshot import CAPTURED_BOOTTIME, SnapshotInfo
 from visant_uploader.capture.camera_client import CameraClient, CameraTrouble, ConfigRefused
 from visant_uploader.capture.config_command import apply_config, control_names
+from visant_uploader.capture.update_request import UpdateRequests
 
+NO_UPDATER = UpdateRequests(Path("/no/such/folder"), None)
 Handler = Callable[[httpx.Request], httpx.Response]
 
 GOOD = b"\xff\xd8 picture \xff\xd9"
@@ -103,10 +106,10 @@ async def test_only_the_settings_that_the_camera_has_are_sent_to_it() -> None:
             sent.append(json.loads(request.content))
         return httpx.Response(200, json={"controls": [{"name": "brightness"}, {"name": "focus"}], "kept": True})
 
-    done = await apply_config(camera(handler), {"brightness": 1, "camera": {"focus": 2}, "interval": 60})
+    done = await apply_config(camera(handler), NO_UPDATER, {"brightness": 1, "camera": {"focus": 2}, "interval": 60})
     assert sent == [{"brightness": 1, "focus": 2}]
     assert "interval" in done
-    await apply_config(camera(handler), {"interval": 60})
+    await apply_config(camera(handler), NO_UPDATER, {"interval": 60})
     assert len(sent) == 1
 
 
@@ -117,7 +120,7 @@ async def test_a_refused_setting_tells_why() -> None:
         return httpx.Response(422, json={"title": "x", "status": 422, "detail": "focus: 0 to 255"})
 
     with pytest.raises(ConfigRefused, match="0 to 255"):
-        await apply_config(camera(handler), {"focus": 999})
+        await apply_config(camera(handler), NO_UPDATER, {"focus": 999})
 
 
 def test_control_names_are_read_from_a_list_or_an_object() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import get_args
 
 import httpx
@@ -14,6 +15,7 @@ from visant_runtime.lifecycle import Stop
 from visant_uploader.capture.camera_client import CameraClient
 from visant_uploader.capture.camera_slots import CameraSlots
 from visant_uploader.capture.executor import ExecutionResult, Executor
+from visant_uploader.capture.update_request import UpdateRequests
 
 
 @pytest.fixture
@@ -23,13 +25,13 @@ def asked() -> list[str]:
 
 
 @pytest.fixture
-async def executor(asked: list[str]) -> AsyncIterator[Executor]:
+async def executor(asked: list[str], tmp_path: Path) -> AsyncIterator[Executor]:
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(request.url.path)
         return httpx.Response(200, json={})
 
     camera = CameraClient("http://camera", transport=httpx.MockTransport(answer))
-    yield Executor(camera, CameraSlots(camera, Clock(), patience=0.2))
+    yield Executor(camera, CameraSlots(camera, Clock(), patience=0.2), UpdateRequests(tmp_path, None))
     await camera.close()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from visantctl.doctor.finding import Finding, fail, good, warn
 from visantctl.host.programs import ask
+from visantctl.host.units import ASKED, DEVICE, TIMER
 from visantctl.wiring import Device
 
 ORDER = 40
@@ -14,23 +15,22 @@ ORDER = 40
 def check(device: Device) -> Iterator[Finding]:
     """Whether each is enabled and runs."""
     for name, what in (
-        ("visant-device-v2.service", "the device"),
-        ("visant-update.timer", "the update timer"),
+        (DEVICE, "the device"),
+        (TIMER, "the update timer"),
         ("visant-clock.timer", "the clock's fallback"),
+        (ASKED, "the cloud's word to the updater"),
     ):
         enabled, active = ask("systemctl", "is-enabled", name), ask("systemctl", "is-active", name)
         if enabled is None and active is None:
             yield warn("units", "systemd does not answer", "boot the device normally")
             return
-        if enabled != "enabled" or active not in ("active", "activating", "reloading"):
-            yield fail(
-                "units",
-                f"{name} is {enabled or 'missing'} and {active}: {what} does not come back by itself",
-                f"sudo systemctl enable --now {name}",
-                "systemctl",
-                "enable",
-                "--now",
-                name,
-            )
+        judged = fail if name == DEVICE else warn
+        if enabled != "enabled":  # disabled, masked: somebody's will, perhaps
+            text = f"{name} is {enabled or 'missing'} and {active}: {what} does not come back by itself"
+            undo = "unmask" if enabled == "masked" else "enable --now"
+            yield judged("units", text, f"sudo systemctl {undo} {name}, unless it is meant")
+        elif active not in ("active", "activating", "reloading"):
+            text = f"{name} is {enabled} and {active}: {what} does not run"
+            yield judged("units", text, f"sudo systemctl start {name}", "systemctl", "start", name)
         else:
             yield good("units", f"{name} is enabled and {active}")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from visantctl.doctor.finding import Finding, warn
+from visantctl.doctor.finding import Finding, good, warn
 from visantctl.errors import Problem
 from visantctl.host.env_file import read_env_file
 from visantctl.releases import fetch
 from visantctl.releases.manifest import MAX_BYTES
+from visantctl.updates.asked import Wish
 from visantctl.wiring import Device
 
 ORDER = 90
@@ -17,6 +18,9 @@ ORDER = 90
 def check(device: Device) -> Iterator[Finding]:
     """Says nothing where all is well: most devices look at night."""
     last = next(reversed(device.ledger.history()), None)
+    wish = Wish.read(device.place)
+    if wish.told:
+        yield good("updates", f"{wish.told} by the cloud since {wish.since}")
     if not read_env_file(device.place.env_file).get("UPDATE_URL"):
         yield warn(
             "updates",

@@ -21,6 +21,7 @@ from visant_uploader.capture.debug_frames import DebugFrames
 from visant_uploader.capture.executor import Executor
 from visant_uploader.capture.loop import CaptureLoop
 from visant_uploader.capture.outcome_writer import OutcomeWriter
+from visant_uploader.capture.update_request import UpdateRequests
 from visant_uploader.cloud_watch import CloudWatch
 from visant_uploader.command_queue import CommandQueue
 from visant_uploader.counters import Counters
@@ -93,10 +94,11 @@ async def _work(
         counters=counters,
         heartbeat=heartbeat,
     )
+    updates = UpdateRequests(spool.folders.root, settings.update_status_file)
     frames = DebugFrames(settings.save_frames_dir)
     capture = CaptureLoop(
         queue,
-        Executor(camera, CameraSlots(camera, clock, settings.capture_patience)),
+        Executor(camera, CameraSlots(camera, clock, settings.capture_patience), updates),
         OutcomeWriter(spool, queue, outcomes, frames, degraded, counters, delivery.released),
         watch,
         degraded,

@@ -31,7 +31,7 @@ class CameraTrouble(Exception):
 
 
 class ConfigRefused(Exception):
-    """The camera does not take these settings; the text names key and range."""
+    """Settings that are not taken; the text names key and range."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from visant_runtime.lifecycle import Stop, Stopped
 from visant_uploader.capture.camera_client import CameraClient, CameraTrouble, ConfigRefused, Snapshot
 from visant_uploader.capture.camera_slots import CameraSlots, TooLate
 from visant_uploader.capture.config_command import apply_config
+from visant_uploader.capture.update_request import UpdateRequests
 
 log = structlog.get_logger()
 
@@ -34,9 +35,10 @@ class ExecutionResult:
 class Executor:
     """Captures run side by side, settings one after another."""
 
-    def __init__(self, camera: CameraClient, slots: CameraSlots) -> None:
+    def __init__(self, camera: CameraClient, slots: CameraSlots, updates: UpdateRequests) -> None:
         self._camera = camera
         self._slots = slots
+        self._updates = updates
         self._config_order = asyncio.Lock()
 
     @asynccontextmanager
@@ -82,7 +84,7 @@ class Executor:
             if attempt and await stop.sleep(1.0):
                 raise Stopped
             try:
-                done = await apply_config(self._camera, entry.config or {})
+                done = await apply_config(self._camera, self._updates, entry.config or {}, entry.trigger_id)
             except ConfigRefused as refused:
                 log.warning("settings refused", trigger_id=entry.trigger_id, detail=str(refused))
                 return ExecutionResult("failed", Reason.CONFIG_REFUSED, str(refused))
