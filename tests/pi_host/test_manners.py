@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.pi_host.cloud import Cloud
 from tests.pi_host.conftest import NewPi
 from tests.pi_host.pi import FROM_KIT, INSTALL, KIT, Pi
+from tests.pi_host.release import VERSION
 from tests.pi_host.wait import wait_for
 from tests.pi_host.ways import picture
 
@@ -98,6 +101,38 @@ def test_a_service_that_restarts_is_shown_with_its_own_last_error(pi: Pi, cloud:
     )
     pi.sh(f"visantctl configure UPLOAD_TIMEOUT=30; {RESTART}")
     picture(pi, cloud)
+
+
+def test_the_cloud_holds_pins_and_starts_updates_and_a_link_leads_nowhere(pi: Pi, cloud: Cloud) -> None:
+    file = "/var/lib/docker/volumes/visant_spool/_data/update-request.json"
+
+    def ask(value: object) -> None:
+        cloud.ask(f"/v1/devices/{pi.device}/config", "PUT", {"update": value})
+
+    def told() -> str:
+        return str(json.loads(pi.sh("cat /opt/visant/shared/update.json").out).get("updates"))
+
+    ask("hold")
+    wait_for(lambda: told() == "held", 60, "the hold")
+    assert "held, by the cloud" in pi.sh("visantctl status").out
+    pi.power_cut()
+    pi.power_on()
+    picture(pi, cloud)
+    assert told() == "held"
+    ask({"pin": VERSION})
+    wait_for(lambda: told() == f"pinned to {VERSION}", 60, "the pin")
+    looks = pi.sh("journalctl -u visant-update.service --no-pager").out.count("Starting")
+    ask("now")
+    wait_for(
+        lambda: pi.sh("journalctl -u visant-update.service --no-pager").out.count("Starting") > looks, 60, "the look"
+    )
+    before = pi.sh("sha256sum /etc/shadow").out
+    pi.sh(f"ln -s /etc/shadow {file}")
+    wait_for(lambda: pi.sh(f"test -L {file}", check=False).code == 1, 60, "the link's end")
+    assert pi.sh("sha256sum /etc/shadow").out == before
+    ask("resume")
+    wait_for(lambda: told() == "None", 60, "the end of the pin")
+    assert pi.doctor()["units"]["level"] == "PASS"
 
 
 def test_status_and_logs_need_no_sudo(pi: Pi) -> None:

@@ -70,10 +70,14 @@ def test_a_request_that_waits_is_not_overwritten_but_by_itself(updates: UpdateRe
     updates.write("t2", "now")
 
 
-def test_settings_that_come_with_each_stream_hold_but_never_start_an_update(updates: UpdateRequests) -> None:
-    with pytest.raises(ConfigRefused, match="needs a trigger_id"):
-        updates.write(None, "now")
+def test_settings_that_come_with_each_stream_hold_but_never_start_an_update(
+    updates: UpdateRequests, tmp_path: Path
+) -> None:
+    assert updates.write(None, "now") == ""
+    assert not (tmp_path / FILE_NAME).exists()
     updates.write(None, "hold")
+    updates.write(None, "hold")
+    assert there(tmp_path) == {"id": "", "word": "hold"}
 
 
 def test_a_full_disk_is_a_reason(updates: UpdateRequests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,6 +101,10 @@ async def test_the_camera_gets_its_settings_and_not_the_updaters(updates: Update
     done = await apply_config(camera, updates, {"update": "now", "brightness": 7}, "t1")
     assert done == "asked the updater: now; applied: brightness; unknown: none"
     assert sent == [{"brightness": 7}]
+    with pytest.raises(ConfigRefused, match="has not taken"):
+        await apply_config(camera, updates, {"update": "now", "brightness": 8}, "t2")
+    assert "brightness" in await apply_config(camera, updates, {"update": "hold", "brightness": 9})
+    assert sent == [{"brightness": 7}, {"brightness": 9}], "what each stream brings is for the camera all the same"
     (tmp_path / FILE_NAME).unlink()
-    assert await apply_config(camera, updates, {"update": "hold"}, "t2") == "asked the updater: hold"
+    assert await apply_config(camera, updates, {"update": "hold"}, "t3") == "asked the updater: hold"
     await camera.close()

@@ -5,7 +5,7 @@ from typing import Any
 
 import structlog
 
-from visant_uploader.capture.camera_client import CameraClient
+from visant_uploader.capture.camera_client import CameraClient, ConfigRefused
 from visant_uploader.capture.update_request import UpdateRequests
 
 log = structlog.get_logger()
@@ -21,7 +21,12 @@ async def apply_config(
     wanted = dict(config)
     asked = ""
     if "update" in wanted:
-        asked = await asyncio.to_thread(updates.write, trigger_id, wanted.pop("update"))
+        try:
+            asked = await asyncio.to_thread(updates.write, trigger_id, wanted.pop("update"))
+        except ConfigRefused as refused:
+            if trigger_id is not None:
+                raise
+            log.warning("settings refused", detail=str(refused))  # the camera's come with each stream as well
     for nest in NESTS:
         inner = wanted.pop(nest, None)
         if isinstance(inner, dict):

@@ -26,7 +26,7 @@ class UpdateRequests:
     def write(self, trigger_id: str | None, value: Any) -> str:
         """Durably; says in words what was asked. Blocking. Raises ConfigRefused.
 
-        `trigger_id` None: it stands in the settings that come with each stream, so it can be no `now`.
+        `trigger_id` None: it stands in the settings that come with each stream, where a `now` is over.
         """
         wanted = read_update_request(value)
         if wanted is None:
@@ -34,7 +34,7 @@ class UpdateRequests:
                 f'update={json.dumps(value)[:100]} must be "now", "hold", "resume" or {{"pin": "1.2.3"}}'
             )
         if trigger_id is None and wanted == "now":
-            raise ConfigRefused("update=now needs a trigger_id: without one it would be done at each connection")
+            return ""
         if self._status is None or not self._status.exists():
             raise ConfigRefused("update: there is no updater on this device's host (visantctl)")
         if self._waits_for_another(trigger_id):
