@@ -17,7 +17,7 @@ from visantctl.network import clock
 
 _SKEW = 30.0
 """Seconds between this clock and the cloud's that are worth a line."""
-_SET = ("visantctl", "clock")
+_SET = "visantctl clock"
 
 
 def check(date: str | None) -> Iterator[Finding]:
@@ -36,7 +36,7 @@ def finding(skew: float | None, synchronised: bool, fallback: bool) -> Finding:
         text = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the cloud"
         if synchronised:
             return warn("clock", f"{text}, though synchronised", "one of the two is wrong: timedatectl timesync-status")
-        return warn("clock", text, "sudo visantctl clock sets it by the cloud; is NTP (UDP 123) blocked?", *_SET)
+        return warn("clock", text, "sudo visantctl clock sets it by the cloud; is NTP (UDP 123) blocked?", fix=_SET)
     if synchronised:
         return good("clock", f"synchronised{off}")
     if skew is not None and fallback:
@@ -47,7 +47,7 @@ def finding(skew: float | None, synchronised: bool, fallback: bool) -> Finding:
         "clock",
         f"not synchronised{off}",
         "timedatectl; is NTP (UDP 123) blocked? Then: sudo systemctl enable --now visant-clock.timer",
-        *(() if fallback else ("systemctl", "enable", "--now", "visant-clock.timer")),
+        fix="" if fallback else "systemctl enable --now visant-clock.timer",
     )
 
 
@@ -62,7 +62,7 @@ def behind_tls(url: str, given: Mapping[str, str], reason: str) -> Iterator[Find
             "clock",
             f"{abs(skew) / 86400:.1f} days {'ahead of' if skew > 0 else 'behind'} the cloud: no certificate is valid",
             "sudo visantctl clock sets it by the cloud; is NTP (UDP 123) blocked?",
-            *_SET,
+            fix=_SET,
         )
     else:
         yield fail(

@@ -35,11 +35,11 @@ def good(check: str, text: str) -> Finding:
     return Finding(check, "PASS", text)
 
 
-def warn(check: str, text: str, remedy: str, *fix: str) -> Finding:
+def warn(check: str, text: str, remedy: str, fix: str = "") -> Finding:
     """WARN."""
-    return Finding(check, "WARN", text, remedy, fix)
+    return Finding(check, "WARN", text, remedy, tuple(fix.split()))
 
 
-def fail(check: str, text: str, remedy: str, *fix: str) -> Finding:
+def fail(check: str, text: str, remedy: str, fix: str = "") -> Finding:
     """FAIL."""
-    return Finding(check, "FAIL", text, remedy, fix)
+    return Finding(check, "FAIL", text, remedy, tuple(fix.split()))

@@ -21,9 +21,7 @@ def check(device: Device) -> Iterator[Finding]:
             "docker",
             "the Docker Engine does not answer",
             "sudo systemctl restart docker; journalctl -u docker",
-            "systemctl",
-            "start",
-            "docker.service",
+            fix="systemctl start docker.service",
         )
         return
     version = device.engine.run("version", "--format", "{{.Server.Version}}").strip()
@@ -49,9 +47,7 @@ def check(device: Device) -> Iterator[Finding]:
             "docker",
             "other computers of this site's network can reach the camera (an Engine before 28, and no rule against it)",
             "sudo systemctl restart visant-device-v2 sets the rule; is iptables there? Or install Engine 28 or newer",
-            "systemctl",
-            "restart",
-            "visant-device-v2.service",
+            fix="systemctl restart visant-device-v2.service",
         )
     yield from uplink(device)
 
@@ -71,9 +67,7 @@ def pools(file: Path) -> Iterator[Finding]:
             "docker",
             "new networks of Docker may take addresses of this site's networks",
             "sudo visantctl address-pools --write (good from the Engine's next start on)",
-            "visantctl",
-            "address-pools",
-            "--write",
+            fix="visantctl address-pools --write",
         )
 
 

@@ -25,7 +25,7 @@ def check(device: Device) -> Iterator[Finding]:
     if found:
         first = "; ".join(f"{one.path} ({one.why})" for one in found[:_SHOWN])
         text = f"{len(found)} files and folders have a wrong owner or mode: {first}"
-        yield warn("files", text, _REMEDY, "visantctl", "restore")
+        yield warn("files", text, _REMEDY, fix="visantctl restore")
     versions = dict.fromkeys(place.linked_version(link) for link in (place.current, place.previous))
     wrong = bool(found)
     for version in versions:
@@ -41,13 +41,17 @@ def check(device: Device) -> Iterator[Finding]:
             wrong = True
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
             text = f"not as {version} was published: {', '.join(names[:_SHOWN])}{more}"
-            yield warn("files", text, f"what is this site's own belongs into compose.override.yaml; {_REMEDY}",
-                       "visantctl", "restore")  # fmt: skip
+            yield warn(
+                "files",
+                text,
+                f"what is this site's own belongs into compose.override.yaml; {_REMEDY}",
+                fix="visantctl restore",
+            )
     current = place.linked_version(place.current)
     if current and (edited := units.differing(place, current)):
         wrong = True
         text = f"not as {current} has them: {', '.join(map(str, edited))}"
         remedy = "sudo visantctl units (--fix does it); a site's own changes belong into sudo systemctl edit UNIT"
-        yield warn("files", text, remedy, "visantctl", "units")
+        yield warn("files", text, remedy, fix="visantctl units")
     if not wrong and any(versions):
         yield good("files", "as they were published, and nobody but root may change them")

@@ -14,7 +14,7 @@ from visantctl.wiring import Device
 ORDER = 30
 _PATIENCE = 60.0
 """Seconds that services may take to start: Compose's start_period and some."""
-_START = ("systemctl", "restart", "visant-device-v2.service")
+_START = "systemctl restart visant-device-v2.service"
 
 
 def check(device: Device) -> Iterator[Finding]:
@@ -42,13 +42,13 @@ def check(device: Device) -> Iterator[Finding]:
             f"the update to {pending['candidate']} has not come to its end ({pending['phase']}{why})",
             "sudo systemctl restart visant-device-v2 tries again; where images cannot be had: sudo visantctl update "
             "--from FILE",
-            *_START,
+            fix=_START,
         )
     else:
         remedy = "sudo systemctl restart visant-device-v2; visantctl logs"
         said = reasons(device)
         faults = [f"{one}{_because(one.partition(' ')[0], said)}" for one in value["faults"]]
-        yield fail("release", "; ".join(faults) or str(value["state"]), remedy, *_START)
+        yield fail("release", "; ".join(faults) or str(value["state"]), remedy, fix=_START)
     restarted = {name: one["restarts"] for name, one in value["services"].items() if one["restarts"]}
     if restarted:
         said = reasons(device)

@@ -45,8 +45,8 @@ def check(device: Device) -> Iterator[Finding]:
             "rights",
             f"more than the release gives: {text}",
             "sudo visantctl restore, then sudo systemctl restart visant-device-v2",
-            "systemctl", "restart", "visant-device-v2.service",
-        )  # fmt: skip
+            fix="systemctl restart visant-device-v2.service",
+        )
 
 
 def beyond(container: Mapping[str, Any], root: Path, folders: list[Path]) -> list[str]:

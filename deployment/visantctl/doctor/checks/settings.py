@@ -72,9 +72,7 @@ def _exposed(file: Path) -> Iterator[Finding]:
             "settings",
             f"{file} can be read by others (mode {mode:o})",
             f"sudo chmod 600 {file}",
-            "chmod",
-            "600",
-            str(file),
+            fix=f"chmod 600 {file}",
         )
 
 
@@ -95,9 +93,7 @@ def _authorities(values: dict[str, str], file: Path) -> Iterator[Finding]:
                 "settings",
                 f"{path} cannot be read by the services (group {SERVICE_ID})",
                 f"sudo chmod 644 {path}",
-                "chmod",
-                "644",
-                str(path),
+                fix=f"chmod 644 {path}",
             )
 
 
@@ -116,9 +112,7 @@ def _token(values: dict[str, str], file: Path) -> Iterator[Finding]:
                 "settings",
                 f"{token} does not belong to group 10001: the services cannot read it",
                 f"sudo chgrp 10001 {token}",
-                "chgrp",
-                "10001",
-                str(token),
+                fix=f"chgrp 10001 {token}",
             )
     elif not values.get("DEVICE_TOKEN") and not named:
         yield warn(

@@ -34,9 +34,7 @@ def findings(spool: Mapping[str, Any], degraded: Mapping[str, Any]) -> Iterator[
     text += ", how long there is room is not known yet" if left is None else f", room for {left:.1f} days"
     if left is not None and left < 1:
         yield fail(
-            "spool",
-            text,
-            "deliver them: is the cloud reachable (above)? Or copy them: see OPERATIONS.md, spool_full",
+            "spool", text, "deliver them: is the cloud reachable (above)? Or copy them: see OPERATIONS.md, spool_full"
         )
     elif pictures + reports and age and age > 600:
         yield warn("spool", text, "is the cloud reachable (above)? visantctl logs uploader")

@@ -31,6 +31,6 @@ def check(device: Device) -> Iterator[Finding]:
             yield judged("units", text, f"sudo systemctl {undo} {name}, unless it is meant")
         elif active not in ("active", "activating", "reloading"):
             text = f"{name} is {enabled} and {active}: {what} does not run"
-            yield judged("units", text, f"sudo systemctl start {name}", "systemctl", "start", name)
+            yield judged("units", text, f"sudo systemctl start {name}", fix=f"systemctl start {name}")
         else:
             yield good("units", f"{name} is enabled and {active}")
