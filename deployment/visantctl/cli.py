@@ -1,6 +1,7 @@
 """The command line. A command is a module in `visantctl/commands/`: adding a file adds the command.
 
-Each has HELP (one line), `arguments(parser)` and `main(options) -> exit code`; its name is the module's, with `-`.
+Each has HELP (one line), `main(options) -> exit code` and, where it has flags, `arguments(parser)`; its name is the
+module's, with `-`.
 """
 
 from __future__ import annotations
@@ -21,9 +22,6 @@ class Command(Protocol):
     """What a module of `commands` offers."""
 
     HELP: str
-
-    def arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declare flags."""
 
     def main(self, options: argparse.Namespace) -> int:
         """Do it; a Problem becomes one line and its exit code."""
@@ -46,7 +44,8 @@ def parser() -> argparse.ArgumentParser:
     for name in names():
         module = command(name)
         sub = inner.add_parser(name, help=module.HELP, description=module.HELP)
-        module.arguments(sub)
+        if declare := getattr(module, "arguments", None):
+            declare(sub)
         sub.set_defaults(main=module.main)
     return top
 

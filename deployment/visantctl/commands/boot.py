@@ -10,10 +10,6 @@ from visantctl.wiring import Device
 HELP = "repair an interrupted update and start the good release"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """None."""
-
-
 def main(options: argparse.Namespace) -> int:
     """Waits for another visantctl to end."""
     device = Device.here()

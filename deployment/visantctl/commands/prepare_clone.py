@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 from visantctl.errors import Misconfigured, Problem
 from visantctl.fleet import card_list, clone
 from visantctl.host.env_file import EXAMPLE, known_keys
+from visantctl.host.systemd import systemctl
 from visantctl.wiring import Device
 
 HELP = "make this device the image of a fleet; with --ids, write the file of each card and a sheet of labels"
@@ -69,5 +69,5 @@ def _image(options: argparse.Namespace) -> int:
         print(f"note: {note}")
     print("This is an image now: switch it off and copy its card. Started again, it waits for visant.env like a copy.")
     if options.poweroff:
-        subprocess.run(["systemctl", "poweroff"], check=False, timeout=60)
+        systemctl("poweroff")
     return 0

@@ -13,10 +13,6 @@ from visantctl.wiring import Device
 HELP = "put the release's files back as they were published, and owners and modes as they must be"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """None."""
-
-
 def main(options: argparse.Namespace) -> int:
     """0; names what changed. Changed services run as they did until the next restart of visant-device-v2."""
     device = Device.here()

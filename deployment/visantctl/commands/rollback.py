@@ -10,10 +10,6 @@ from visantctl.wiring import Device
 HELP = "go back to the previous release and stay there until a newer one comes"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """None."""
-
-
 def main(options: argparse.Namespace) -> int:
     """The release that was left is quarantined, so that the next check does not bring it back."""
     device = Device.here()

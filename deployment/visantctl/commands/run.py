@@ -10,10 +10,6 @@ from visantctl.wiring import Device
 HELP = "start the services and stay in the foreground (what systemd runs)"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """None."""
-
-
 def main(options: argparse.Namespace) -> int:
     """Until SIGTERM, which stops the services."""
     return run(Device.here())

@@ -12,10 +12,6 @@ from visantctl.wiring import Device
 HELP = "prove that this visantctl can run here; an update asks the candidate's before it switches"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """None."""
-
-
 def main(options: argparse.Namespace) -> int:
     """Loads every command and check, and reads the settings and the state, as they are on this device."""
     for name in cli.names():

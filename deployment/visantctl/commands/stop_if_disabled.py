@@ -13,10 +13,6 @@ from visantctl.wiring import Device
 HELP = "stop services that run although visant-device-v2.service is disabled and was not started by hand"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """None."""
-
-
 def main(options: argparse.Namespace) -> int:
     """0. Stopped cleanly, the services stay so at the Engine's next start."""
     enabled, active = ask("systemctl", "is-enabled", DEVICE), ask("systemctl", "is-active", DEVICE)

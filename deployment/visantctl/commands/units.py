@@ -11,10 +11,6 @@ from visantctl.wiring import Device
 HELP = "put the release's systemd units, log rotation and the visantctl command where the host looks for them"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """None."""
-
-
 def main(options: argparse.Namespace) -> int:
     """0; names what changed."""
     device = Device.here()

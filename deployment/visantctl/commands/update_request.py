@@ -13,10 +13,6 @@ from visantctl.wiring import Device
 HELP = "heed what the cloud asked of the updater: now, hold, resume or pin (what visant-update-request.service runs)"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """None."""
-
-
 def main(options: argparse.Namespace) -> int:
     """0; 4 for a file that is no request. The look for a release is a unit of its own."""
     device = Device.here()

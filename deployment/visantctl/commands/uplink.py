@@ -11,10 +11,6 @@ from visantctl.wiring import Device
 HELP = "give the Docker Engine the proxy and CA file of .env.device (each start of the service does it too)"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """None."""
-
-
 def main(options: argparse.Namespace) -> int:
     """0; restarts the Engine where something changed."""
     device = Device.here()

@@ -6,9 +6,9 @@ and only then the image counts as complete. Until then, a boot says that the wor
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 from visantctl.errors import Problem
@@ -16,6 +16,7 @@ from visantctl.fleet import identity
 from visantctl.host import durable
 from visantctl.host.env_file import read_env_file
 from visantctl.host.lock import update_lock
+from visantctl.host.systemd import must, systemctl
 from visantctl.network import hotspot
 from visantctl.releases.stack import LABEL
 from visantctl.wiring import Device
@@ -55,13 +56,13 @@ def prepare(device: Device, root: Path) -> list[str]:
         state = {"complete": False, "on": was_on, "open": is_open}
         durable.write_json(marker(device), state)
         durable.write_file(device.place.units / FIRST_BOOT, offered.read_bytes())
-        _systemctl("daemon-reload")
-        _systemctl("enable", FIRST_BOOT)
-        _systemctl("disable", "--now", *OFF)
+        systemctl("--quiet", "daemon-reload")
+        must("--quiet", "enable", FIRST_BOOT)
+        systemctl("--quiet", "disable", "--now", *OFF)
         for unit in was_on:
-            _systemctl("disable", "--now", unit)
+            systemctl("--quiet", "disable", "--now", unit)
         # Comitup starts its portal itself, and with it down nobody stops it.
-        _systemctl("stop", "comitup-web.service")
+        systemctl("--quiet", "stop", "comitup-web.service")
         _remove_data(device)
         _remove_settings(device)
         if (root / COMITUP).is_file():
@@ -69,22 +70,12 @@ def prepare(device: Device, root: Path) -> list[str]:
             durable.write_file(root / COMITUP, hotspot.configured(text, None).encode(), mode=0o600)
         notes = identity.remove(root)
         durable.write_json(marker(device), {**state, "complete": True})
-        subprocess.run(["sync"], check=False, timeout=300)
+        os.sync()
     return notes
 
 
 def _enabled() -> list[str]:
-    return [
-        unit
-        for unit in BESIDE
-        if subprocess.run(["systemctl", "is-enabled", "--quiet", unit], check=False, timeout=30).returncode == 0
-    ]
-
-
-def _systemctl(*words: str) -> None:
-    done = subprocess.run(["systemctl", "--quiet", *words], capture_output=True, text=True, check=False, timeout=180)
-    if done.returncode and words[0] == "enable":
-        raise Problem(f"systemctl {' '.join(words)}: {done.stderr.strip() or done.returncode}")
+    return [unit for unit in BESIDE if systemctl("is-enabled", "--quiet", unit)]
 
 
 def _spools(device: Device) -> list[Path]:

@@ -18,6 +18,7 @@ from visantctl.fleet.card import Card
 from visantctl.host import durable, env_file
 from visantctl.host.env_file import known_keys, read_env_file
 from visantctl.host.settings import Settings
+from visantctl.host.systemd import systemctl
 from visantctl.network import address_pools, hotspot, hotspot_service, remote_access
 from visantctl.network.host_name import host_name
 from visantctl.wiring import Device
@@ -86,7 +87,7 @@ class FirstBoot:
         _remote(device, one, name)
         boot_partition.take_away(device.log, found)
         durable.remove_file(clone.marker(device))
-        subprocess.run(["systemctl", "--quiet", "disable", clone.FIRST_BOOT], check=False, timeout=60)
+        systemctl("--quiet", "disable", clone.FIRST_BOOT)
         device.log.info(f"this card is {one.device_id} now, host name {name}")
 
     def _seen(self) -> tuple[Path, int, int] | None:
@@ -124,7 +125,7 @@ class FirstBoot:
             password = ""
         drop_in = self._root / hotspot_service.DROP_IN.relative_to("/")
         if hotspot_service.write(hotspot.Hotspot(ssid, password), conf, drop_in):
-            subprocess.run(["systemctl", "--quiet", "try-restart", "comitup.service"], check=False, timeout=60)
+            systemctl("--quiet", "try-restart", "comitup.service")
 
 
 def _known(device: Device) -> set[str]:
@@ -148,7 +149,7 @@ def _address_pools(file: Path) -> None:
         return  # visantctl doctor says so
     if after != before:
         durable.write_json(file, after)
-        subprocess.run(["systemctl", "--quiet", "restart", "docker.service"], check=False, timeout=120)
+        systemctl("--quiet", "restart", "docker.service")
 
 
 def _enrol(device: Device, one: Card) -> None:
@@ -164,9 +165,9 @@ def _start(device: Device, unit: str) -> None:
     if unit == "comitup.service" and not hotspot_service.has_radio():
         device.log.warning("this host has no WiFi radio: no hotspot")
         return
-    subprocess.run(["systemctl", "--quiet", "enable", unit], check=False, timeout=60)
+    systemctl("--quiet", "enable", unit)
     # Not waited for: the services may need minutes, and the rest must not.
-    subprocess.run(["systemctl", "--quiet", "start", "--no-block", unit], check=False, timeout=60)
+    systemctl("--quiet", "start", "--no-block", unit)
 
 
 def _remote(device: Device, one: Card, name: str) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from pathlib import Path
 
 from visantctl.host import durable
 from visantctl.host.log import Log
 from visantctl.host.place import Place
+from visantctl.host.systemd import systemctl
 
 DEVICE, UPDATE, TIMER = "visant-device-v2.service", "visant-update.service", "visant-update.timer"
 DISABLED = "visant-disabled.service"
@@ -103,17 +102,6 @@ def _wanted(place: Place, version: str) -> list[tuple[Path, Path, int]]:
         (place.outside("etc/logrotate.d/visant-update"), offered / "systemd/visant-update.logrotate", 0o644),
         (place.outside("usr/local/bin/visantctl"), offered / "bin/visantctl-launcher", 0o755),
     ]
-
-
-def systemctl(*words: str, timeout: float = 120) -> bool:
-    """True when it went well; False also where there is no systemd."""
-    if not shutil.which("systemctl"):
-        return False
-    try:
-        done = subprocess.run(["systemctl", *words], check=False, timeout=timeout, stdin=subprocess.DEVNULL)
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
 
 
 def _remember(place: Place, path: Path) -> None:

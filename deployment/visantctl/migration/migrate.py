@@ -13,6 +13,7 @@ from visantctl.errors import Problem
 from visantctl.host import durable, env_file, units
 from visantctl.host.env_file import SERVICE_ID, read_env_file
 from visantctl.host.lock import update_lock
+from visantctl.host.systemd import systemctl
 from visantctl.migration import old_tree, old_units, record
 from visantctl.migration.record import Record
 from visantctl.updates.reconcile import reconcile
@@ -59,9 +60,9 @@ def begin(device: Device) -> None:
     known.advance(place, "taking_over", version=version)
     script = place.release(version) / "deployment/bin/visantctl"
     durable.write_file(place.units / UNIT, _unit(script).encode())
-    units.systemctl("daemon-reload")
-    units.systemctl("enable", "--quiet", UNIT)
-    units.systemctl("start", UNIT, timeout=device.settings.migration_patience + 1800)
+    systemctl("daemon-reload")
+    systemctl("enable", "--quiet", UNIT)
+    systemctl("start", UNIT, timeout=device.settings.migration_patience + 1800)
     ended = record.read(place)
     if ended is None or ended.phase != "done":
         raise Problem(f"not taken over: {ended.reason if ended and ended.reason else f'journalctl -u {UNIT}'}")
@@ -79,7 +80,7 @@ def go_on(device: Device) -> bool:
     place = device.place
     known = record.read(place)
     if known is None or known.phase != "taking_over":
-        units.systemctl("disable", "--quiet", UNIT)
+        systemctl("disable", "--quiet", UNIT)
         return known is not None and known.phase == "done"
     device.log.info(f"{known.version} takes over from {', '.join(one.name for one in known.units)}")
     began = time.monotonic()
@@ -112,7 +113,7 @@ def go_back(device: Device, reason: str) -> None:
         raise Problem("there is nothing to go back to: no take-over is recorded here")
     for name in units.NAMES:
         if not old_units.is_old(place.units / name) and (place.units / name).exists():
-            units.systemctl("disable", "--quiet", "--now", name)
+            systemctl("disable", "--quiet", "--now", name)
             (place.units / name).unlink()
     try:
         device.stack(known.version).down()  # its volumes, with what waits in them, stay
@@ -124,12 +125,12 @@ def go_back(device: Device, reason: str) -> None:
         if (kept / f"{one.name}.d").is_dir():
             shutil.copytree(kept / f"{one.name}.d", place.units / f"{one.name}.d", dirs_exist_ok=True)
     _settings_back(device, kept)
-    units.systemctl("daemon-reload")
+    systemctl("daemon-reload")
     for one in known.units:
         if one.enabled:
-            units.systemctl("enable", "--quiet", one.name)
+            systemctl("enable", "--quiet", one.name)
         if one.active:
-            units.systemctl("start", "--no-block", one.name)
+            systemctl("start", "--no-block", one.name)
     known.advance(place, "back", reason=reason)
     device.ledger.write("went_back_to_old", **{"from": known.version, "reason": reason})
     device.log.warning(f"{', '.join(one.name for one in known.units)}: as before")
@@ -141,10 +142,10 @@ def _stop_old(device: Device, known: Record) -> None:
     for one in sorted(known.units, key=lambda unit: not unit.name.endswith(".timer")):
         if not old_units.is_old(device.place.units / one.name):
             continue
-        units.systemctl("disable", "--quiet", "--now", one.name)
+        systemctl("disable", "--quiet", "--now", one.name)
         (device.place.units / one.name).unlink()
         shutil.rmtree(device.place.units / f"{one.name}.d", ignore_errors=True)
-    units.systemctl("daemon-reload")
+    systemctl("daemon-reload")
     device.log.info("the old service is stopped")
 
 
@@ -156,8 +157,8 @@ def _run_new(device: Device, version: str) -> None:
             switch(held, version)
     _own(_captures(device, read_env_file(device.place.env_file)), [SERVICE_ID, SERVICE_ID, 0o750])
     units.install(device.place, version)
-    units.systemctl("enable", "--quiet", *units.STARTED)
-    units.systemctl("start", *units.STARTED)
+    systemctl("enable", "--quiet", *units.STARTED)
+    systemctl("start", *units.STARTED)
 
 
 def _wait_for_stream(device: Device) -> None:
@@ -197,9 +198,9 @@ def _captures(device: Device, values: Mapping[str, str]) -> Path:
 
 
 def _disarm(device: Device) -> None:
-    units.systemctl("disable", "--quiet", UNIT)
+    systemctl("disable", "--quiet", UNIT)
     (device.place.units / UNIT).unlink(missing_ok=True)
-    units.systemctl("daemon-reload")
+    systemctl("daemon-reload")
 
 
 def _unit(script: Path) -> str:

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from visantctl.errors import Problem
 from visantctl.host import durable
 from visantctl.host.env_file import UPLINK_KEYS
 from visantctl.host.log import Log
 from visantctl.host.place import Place
 from visantctl.host.settings import Settings
+from visantctl.host.systemd import must, systemctl
 
 
 def environment(given: Mapping[str, str] | None) -> str:
@@ -63,17 +62,9 @@ def apply(place: Place, log: Log) -> bool:
 def _restart() -> None:
     if not shutil.which("systemctl") or not Path("/run/systemd/system").is_dir():
         return  # no systemd here: whoever starts the Engine does it
-    _systemctl("daemon-reload")
-    if subprocess.run(["systemctl", "is-active", "--quiet", "docker.service"], check=False, timeout=20).returncode == 0:
-        _systemctl("restart", "docker.service")
-
-
-def _systemctl(*words: str) -> None:
-    done = subprocess.run(
-        ["systemctl", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120
-    )
-    if done.returncode != 0:
-        raise Problem(f"systemctl {' '.join(words)}: {done.stderr.strip() or f'exit {done.returncode}'}")
+    must("daemon-reload")
+    if systemctl("is-active", "--quiet", "docker.service"):
+        must("restart", "docker.service")
 
 
 def _escaped(value: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 from visantctl.errors import Problem
 from visantctl.host import durable
+from visantctl.host.programs import ask
+from visantctl.host.systemd import must
 from visantctl.network import hotspot
 
 CONF = Path("/etc/comitup.conf")
@@ -25,7 +26,7 @@ def has_radio(net: Path = Path("/sys/class/net")) -> bool:
 
 def is_installed() -> bool:
     """Whether systemd knows Comitup."""
-    return subprocess.run(["systemctl", "cat", "comitup.service"], capture_output=True, check=False).returncode == 0
+    return ask("systemctl", "cat", "comitup.service") is not None
 
 
 def write(wanted: hotspot.Hotspot, conf: Path = CONF, drop_in: Path = DROP_IN) -> bool:
@@ -47,13 +48,13 @@ def setup(wanted: hotspot.Hotspot) -> str:
     changed = write(wanted)
     if not is_installed():
         return "Comitup is not installed: sudo apt-get install comitup, then this command again"
-    _systemctl("daemon-reload")
+    must("--quiet", "daemon-reload")
     if not has_radio():
         stop()
         return "this host has no WiFi radio: Comitup is set up and stays off"
-    _systemctl("enable", "comitup.service")
+    must("--quiet", "enable", "comitup.service")
     # A running Comitup reads its file at the start only. Restarted, it leaves the connection as it is.
-    _systemctl("restart" if changed else "start", "comitup.service")
+    must("--quiet", "restart" if changed else "start", "comitup.service")
     return "Comitup runs: the hotspot is there whenever no known network is"
 
 
@@ -61,13 +62,7 @@ def stop() -> None:
     """Off, now and at the next boot."""
     if not is_installed():
         raise Problem("Comitup is not installed: there is no hotspot")
-    _systemctl("disable", "--now", "comitup.service")
-    _systemctl("stop", "comitup-web.service")
+    must("--quiet", "disable", "--now", "comitup.service")
+    must("--quiet", "stop", "comitup-web.service")
     # It may have failed for want of a radio; where it has not, systemd refuses.
-    subprocess.run(["systemctl", "reset-failed", "comitup.service"], capture_output=True, check=False, timeout=30)
-
-
-def _systemctl(*words: str) -> None:
-    done = subprocess.run(["systemctl", "--quiet", *words], capture_output=True, text=True, check=False, timeout=90)
-    if done.returncode:
-        raise Problem(f"systemctl {' '.join(words)}: {done.stderr.strip() or f'exit code {done.returncode}'}")
+    ask("systemctl", "reset-failed", "comitup.service")

@@ -8,6 +8,7 @@ from pathlib import Path
 from visantctl.errors import Problem
 from visantctl.host import durable, units
 from visantctl.host.env_file import read_env_file
+from visantctl.host.systemd import systemctl
 from visantctl.updates.asked import FILE
 from visantctl.wiring import Device
 
@@ -40,7 +41,7 @@ def listen(device: Device) -> None:
             durable.remove_file(drop_in)
             with contextlib.suppress(OSError):
                 drop_in.parent.rmdir()
-        units.systemctl("daemon-reload")
-        units.systemctl("try-restart", units.ASKED)
+        systemctl("daemon-reload")
+        systemctl("try-restart", units.ASKED)
     except (Problem, OSError) as error:
         device.log.warning(f"the cloud cannot ask anything of the updater: {error}")

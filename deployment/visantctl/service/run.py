@@ -15,6 +15,8 @@ import time
 from visantctl.errors import Busy, EngineAway, EngineFailed, Problem
 from visantctl.host import lock, units
 from visantctl.host.log import now
+from visantctl.host.programs import ask
+from visantctl.host.systemd import systemctl
 from visantctl.network import engine_uplink
 from visantctl.releases.stack import states
 from visantctl.service.requests import listen
@@ -116,10 +118,9 @@ def _start(device: Device, stopping: threading.Event) -> str | None:
 
 def _restarts() -> int:
     """How often systemd has started this unit again by itself: 0 after a person did."""
-    if not os.environ.get("INVOCATION_ID") or not shutil.which("systemctl"):
+    if not os.environ.get("INVOCATION_ID"):
         return 0
-    question = ["systemctl", "show", "--property", "NRestarts", "--value", units.DEVICE]
-    said = subprocess.run(question, check=False, timeout=60, stdout=subprocess.PIPE, text=True).stdout.strip()
+    said = ask("systemctl", "show", "--property", "NRestarts", "--value", units.DEVICE, timeout=60) or ""
     return min(int(said), 30) if said.isdigit() else 0
 
 
@@ -159,12 +160,11 @@ def _hand_over(device: Device, version: str, stopping: threading.Event) -> None:
 
 def start_check(device: Device) -> None:
     """Look for a release in a unit of its own, so that an update outlives whatever happens to this one."""
-    if os.environ.get("INVOCATION_ID") and shutil.which("systemctl"):
-        command = ["systemctl", "start", "--no-block", "visant-update.service"]
-        subprocess.run(command, check=False, timeout=60)
-    else:
+    if not os.environ.get("INVOCATION_ID") or not shutil.which("systemctl"):
         script = device.place.current / "deployment/bin/visantctl"
         subprocess.Popen([sys.executable, str(script), "update"], stdin=subprocess.DEVNULL, start_new_session=True)
+    else:
+        systemctl("start", "--no-block", units.UPDATE)
 
 
 def tell_systemd(state: str) -> None:

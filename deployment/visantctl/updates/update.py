@@ -22,10 +22,6 @@ _BEHIND_A_START = 600.0
 """Seconds that a person's command waits for a start that is at work, which may be fetching images."""
 
 
-_BEHIND_A_BOOT = 600.0
-"""Seconds that a command of a person waits for a start that is at work, which may be fetching images."""
-
-
 def update(device: Device, source: Source, *, now: bool = False, force: bool = False, fetch_only: bool = False) -> str:
     """Take the source's release if this device should; returns what was done in one line.
 

@@ -7,11 +7,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from visantctl.doctor.checks import units as units_check
 from visantctl.doctor.checkup import repair
 from visantctl.doctor.finding import warn
 from visantctl.host import units
 from visantctl.host.log import Log
 from visantctl.host.place import Place
+from visantctl.service import requests
 from visantctl.service.requests import listen, request_file
 
 USUAL = "/var/lib/docker/volumes/visant_spool/_data"
@@ -43,7 +45,7 @@ def device(tmp_path: Path) -> Any:
 def said(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """What systemd was told."""
     said: list[tuple[str, ...]] = []
-    monkeypatch.setattr(units, "systemctl", lambda *words, **_: said.append(words))
+    monkeypatch.setattr(requests, "systemctl", lambda *words, **_: said.append(words))
     return said
 
 
@@ -78,6 +80,27 @@ def test_a_host_whose_unit_is_gone_or_masked_is_left_alone(device: Any, said: li
 
 
 @pytest.mark.parametrize(
+    ("enabled", "active", "level", "fix"),
+    [
+        ("enabled", "active", "PASS", ()),
+        ("enabled", "activating", "PASS", ()),
+        ("enabled", "failed", "WARN", ("systemctl", "start", units.TIMER)),
+        ("disabled", "inactive", "WARN", ()),
+        ("masked", "inactive", "WARN", ()),
+    ],
+)
+def test_a_unit_that_somebody_disabled_is_said_and_one_that_ended_is_mended(
+    monkeypatch: pytest.MonkeyPatch, enabled: str, active: str, level: str, fix: tuple[str, ...]
+) -> None:
+    words = {"is-enabled": enabled, "is-active": active}
+    monkeypatch.setattr(units_check, "ask", lambda _program, what, _name: words[what])
+    found = {one.text.split()[0]: one for one in units_check.check(None)}  # type: ignore[arg-type]
+    assert (found[units.TIMER].level, found[units.TIMER].fix) == (level, fix)
+    assert found[units.DEVICE].level == ("PASS" if level == "PASS" else "FAIL")
+    assert units.ASKED in found
+
+
+@pytest.mark.parametrize(
     ("state", "says"),
     [
         ("disabled", "left alone, visant-update.timer is disabled"),
@@ -92,6 +115,6 @@ def test_the_doctor_mends_no_unit_that_somebody_disabled(
     systemctl.write_text(f'#!/bin/sh\n[ "$1" = is-enabled ] || exec touch {tmp_path}/ran\necho {state}; exit 1\n')
     systemctl.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    found = warn("units", "x", "y", "systemctl", "start", "visant-update.timer")
+    found = warn("units", "x", "y", fix="systemctl start visant-update.timer")
     assert repair(found) == says
     assert (tmp_path / "ran").exists() == (state == "enabled")
