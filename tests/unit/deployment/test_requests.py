@@ -94,7 +94,7 @@ def test_a_unit_that_somebody_disabled_is_said_and_one_that_ended_is_mended(
 ) -> None:
     words = {"is-enabled": enabled, "is-active": active}
     monkeypatch.setattr(units_check, "ask", lambda _program, what, _name: words[what])
-    found = {one.text.split()[0]: one for one in units_check.check(None)}  # type: ignore[arg-type]
+    found = {one.text.split()[0]: one for one in units_check.check(None)}
     assert (found[units.TIMER].level, found[units.TIMER].fix) == (level, fix)
     assert found[units.DEVICE].level == ("PASS" if level == "PASS" else "FAIL")
     assert units.ASKED in found
