@@ -5,6 +5,7 @@ import threading
 import time
 
 from tests.fakes.fake_http_server import Answer, FakeHttpServer, Request, Script
+from tests.support.pictures import bare_jpeg
 from visant_contract.snapshot import SnapshotInfo
 
 
@@ -25,7 +26,7 @@ class FakeCamera(FakeHttpServer):
         super().__init__(port)
 
     def picture(self, number: int) -> bytes:
-        return b"\xff\xd8" + f"picture {number} ".encode().ljust(self.size, b"x") + b"\xff\xd9"
+        return bare_jpeg(f"picture {number} ".encode(), b"x" * self.size)
 
     def answer(self, request: Request) -> Answer:
         if request.path == "/snapshot":

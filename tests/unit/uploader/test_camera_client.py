@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.pictures import bare_jpeg
 from visant_contract.outcome import Reason
 from visant_contract.snapshot import CAPTURED_BOOTTIME, SnapshotInfo
 from visant_uploader.capture.camera_client import CameraClient, CameraTrouble, ConfigRefused
@@ -16,7 +17,7 @@ from visant_uploader.capture.update_request import UpdateRequests
 NO_UPDATER = UpdateRequests(Path("/no/such/folder"), None)
 Handler = Callable[[httpx.Request], httpx.Response]
 
-GOOD = b"\xff\xd8 picture \xff\xd9"
+GOOD = bare_jpeg(b"picture")
 
 
 def headers(at: float = 100.0) -> dict[str, str]:

@@ -7,6 +7,8 @@ from io import BytesIO
 
 from PIL import Image
 
+from visant_contract.jpeg import NotAJpeg, NotWhole, read
+
 THUMBNAIL = (320, 320)
 """Pixels that a thumbnail has at most."""
 _MAX_PIXELS = 200_000_000  # a decompression bomb is a small file that claims more
@@ -33,10 +35,12 @@ class Picture:
 
 def decode(jpeg: bytes) -> Picture:
     """Decodes the whole picture once, at thumbnail size. Takes about 10 ms for 1920x1080: call it in a thread."""
-    if not jpeg.startswith(b"\xff\xd8\xff"):
-        raise NotAPicture("the bytes do not begin as a JPEG does (FF D8 FF)")
-    if not jpeg.rstrip(b"\0").endswith(b"\xff\xd9"):  # some encoders pad with zeros
-        raise BrokenPicture("the JPEG is cut off: its end marker (FF D9) is missing")
+    try:
+        read(jpeg)
+    except NotAJpeg as error:
+        raise NotAPicture(str(error)) from None
+    except NotWhole as error:
+        raise BrokenPicture(f"the JPEG cannot be decoded: {error}") from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)

@@ -8,6 +8,7 @@ import httpx
 from pydantic import ValidationError
 
 from visant_contract.errors import Problem
+from visant_contract.jpeg import read
 from visant_contract.outcome import Reason
 from visant_contract.snapshot import CAPTURED_BOOTTIME, HEIGHT, SEQUENCE, SNAPSHOT_REASONS, WIDTH, SnapshotInfo
 
@@ -114,9 +115,10 @@ class CameraClient:
 
 
 def _checked(headers: httpx.Headers, body: bytearray, asked_at: float) -> SnapshotInfo:
-    # some webcams pad with zeros, and the camera service hands their bytes through
-    if not (body.startswith(b"\xff\xd8") and body.rstrip(b"\0").endswith(b"\xff\xd9")):
-        raise CameraTrouble(Reason.BAD_FRAMES, f"{len(body)} bytes that are no whole JPEG")
+    try:
+        read(bytes(body))
+    except ValueError as error:
+        raise CameraTrouble(Reason.BAD_FRAMES, f"{len(body)} bytes that are no whole JPEG: {error}") from None
     try:
         info = SnapshotInfo(
             captured_boottime=float(headers[CAPTURED_BOOTTIME]),
