@@ -27,11 +27,14 @@ from visant_runtime.redact import read
 
 OPEN_TIMEOUT = 6.0
 """Seconds that a stream's server may take to show its first picture."""
+FIRST_FRAME = 45.0
+"""Seconds that a stream's first picture may take once the server answers: some send a key frame every 40 s."""
 _START = 10.0  # seconds more for the child to start and import OpenCV on a slow card
 _REACH = 3.0  # seconds until a TCP connection must stand
 _PORTS = {"rtsp": 554, "rtsps": 322}
 STREAM_LATE = 0.5
-"""Seconds that a network frame may be old on arrival, at best (encoder, network, decoder): CAMERA_FRESHNESS_MARGIN."""
+"""Seconds that a network frame may be older than its stamp tells (encoder, network, decoder at their best):
+CAMERA_FRESHNESS_MARGIN."""
 _HANDED_ON = frozenset({"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH"})
 """All that the child sees of this process's environment: it parses video of anybody's, and there may be a token."""
 _SMALL = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "131072"}
@@ -51,6 +54,7 @@ class OpenCvDriver:
         self._open_timeout = open_timeout
         self._child: subprocess.Popen[bytes] | None = None
         self._wanting = False
+        self._received = bytearray()
 
     def open(self) -> Opened:
         """Starts the child and waits until it plays. Raises CameraAbsent."""
@@ -70,8 +74,9 @@ class OpenCvDriver:
                 **_SMALL,
             },
         )
+        self._received.clear()
         source = self._source if self._address is None else self._address.url
-        order = Order(source, self._live, self._quality, self._open_timeout, self._open_timeout)
+        order = Order(source, self._live, self._quality, self._open_timeout, FIRST_FRAME)
         try:
             self._tell(order.line())
             kind, body = self._receive(_START + self._open_timeout)
@@ -89,6 +94,7 @@ class OpenCvDriver:
             height=playing.height,
             fps=playing.fps,
             timestamp_late=STREAM_LATE if self._live else 0.0,
+            first_frame=FIRST_FRAME if self._live else Opened.first_frame,
         )
 
     def _look(self) -> None:
@@ -117,8 +123,8 @@ class OpenCvDriver:
             raise BadFrame(self._in_words(body))
         if kind != messages.FRAME:
             raise CameraGone(self._in_words(body))
-        sequence, exposed, width, height = messages.FRAME_HEAD.unpack_from(body)
-        return Frame(body[messages.FRAME_HEAD.size :], "mjpeg", width, height, sequence, exposed)
+        sequence, exposed, older, width, height = messages.FRAME_HEAD.unpack_from(body)
+        return Frame(body[messages.FRAME_HEAD.size :], "mjpeg", width, height, sequence, exposed, exposed - older)
 
     def close(self) -> None:
         """Kills the child and takes its status."""
@@ -152,22 +158,25 @@ class OpenCvDriver:
             raise CameraGone(f"{self._shown}: the capture process ended") from None
 
     def _receive(self, timeout: float) -> tuple[bytes, bytes]:
-        """(kind, body) of the child's next message."""
+        """(kind, body) of the child's next message. What came before a timeout is kept for the next call."""
         end = time.monotonic() + timeout
-        kind, length = messages.HEAD.unpack(self._read(messages.HEAD.size, end))
-        return kind, self._read(length, end)
+        head = messages.HEAD.size
+        self._fill(head, end)
+        kind, length = messages.HEAD.unpack_from(self._received)
+        self._fill(head + length, end)
+        body = bytes(memoryview(self._received)[head:])
+        self._received.clear()
+        return kind, body
 
-    def _read(self, length: int, end: float) -> bytes:
+    def _fill(self, length: int, end: float) -> None:
+        """Reads until `length` bytes of the message are there."""
         assert self._child is not None
         assert self._child.stdout is not None
         descriptor = self._child.stdout.fileno()
-        parts: list[bytes] = []
-        while length:
+        while len(self._received) < length:
             if not select.select([descriptor], [], [], max(0.0, end - time.monotonic()))[0]:
                 raise CameraStalled(f"{self._shown}: nothing comes")
-            part = os.read(descriptor, min(length, 1 << 20))
+            part = os.read(descriptor, min(length - len(self._received), 1 << 20))
             if not part:
                 raise CameraGone(f"{self._shown}: the capture process ended")
-            parts.append(part)
-            length -= len(part)
-        return b"".join(parts)
+            self._received += part

@@ -22,11 +22,9 @@ from visant_camera.drivers.opencv.process.messages import (
     Playing,
 )
 from visant_camera.drivers.opencv.process.refusal import Refusal
-from visant_camera.drivers.opencv.process.stream_clock import StreamClock
+from visant_camera.drivers.opencv.process.stream_clock import ARRIVAL_LATE, StreamClock, Trust
 
-_SETTLE = 1.0
-"""Seconds of a new stream that are skipped: servers begin with a backlog since the last key frame, whose age nobody
-knows until the live picture has caught up."""
+_OLDER = {Trust.STAMP: 0.0, Trust.ARRIVAL: ARRIVAL_LATE, Trust.UNKNOWN: None}
 _PR_SET_PDEATHSIG = 1
 
 
@@ -62,17 +60,17 @@ def _play(cv2: Any, order: Order, refusal: Refusal) -> None:
         why = "it does not answer or shows no video" if order.live else "it is no video that can be read"
         raise _Failed(refusal.in_words() or why)
     pace: _Live | _File = _Live(capture, cv2) if order.live else _File(capture, cv2)
-    pace.settle()
     width, height = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
     _send(OPENED, Playing(width, height, capture.get(cv2.CAP_PROP_FPS)).body())
+    pace.settle()
     wanted = False
     image = None  # one buffer for all pictures
     sequence = 0
     while True:
-        exposed = pace.next()
+        exposed, older = pace.next()
         sequence += 1
         wanted = _wish(wanted)
-        if not wanted:
+        if not wanted or older is None:
             _send(DRAINED, b"")
             continue
         done, image = capture.retrieve(image)
@@ -81,7 +79,7 @@ def _play(cv2: Any, order: Order, refusal: Refusal) -> None:
         if not done:
             _send(BAD, f"frame {sequence} cannot be decoded".encode())
             continue
-        _send(FRAME, FRAME_HEAD.pack(sequence, exposed, image.shape[1], image.shape[0]) + coded.tobytes())
+        _send(FRAME, FRAME_HEAD.pack(sequence, exposed, older, image.shape[1], image.shape[0]) + coded.tobytes())
 
 
 class _Live:
@@ -92,17 +90,17 @@ class _Live:
         self._clock = StreamClock()
 
     def settle(self) -> None:
-        """Skips the backlog at the stream's begin."""
-        end = time.monotonic() + _SETTLE
-        while time.monotonic() < end:
+        """Skips the stream's begin: servers send a backlog since the last key frame, whose age nobody knows."""
+        while self._clock.trust is Trust.UNKNOWN:
             self.next()
 
-    def next(self) -> float:
-        """Waits for a frame; returns when it was exposed."""
+    def next(self) -> tuple[float, float | None]:
+        """Waits for a frame; (when it was exposed, by how much that may be wrong; None: by whatever it may be)."""
         if not self._capture.grab():
             raise _Failed("the stream ended or sent nothing")
         arrival = time.monotonic()
-        return self._clock.exposed(self._capture.get(self._cv2.CAP_PROP_POS_MSEC) / 1000, arrival)
+        exposed = self._clock.exposed(self._capture.get(self._cv2.CAP_PROP_POS_MSEC) / 1000, arrival)
+        return exposed, _OLDER[self._clock.trust]
 
 
 class _File:
@@ -117,7 +115,7 @@ class _File:
     def settle(self) -> None:
         """A file's first frame is as good as any."""
 
-    def next(self) -> float:
+    def next(self) -> tuple[float, float]:
         """Waits until the next frame is due; it counts as exposed then."""
         self._due = max(self._due + self._interval, time.monotonic() - self._interval)
         time.sleep(max(0.0, self._due - time.monotonic()))
@@ -125,7 +123,7 @@ class _File:
             self._capture.set(self._cv2.CAP_PROP_POS_FRAMES, 0)
             if not self._capture.grab():
                 raise _Failed("it cannot be read from its start again")
-        return time.monotonic()
+        return time.monotonic(), 0.0
 
 
 def _wish(before: bool) -> bool:

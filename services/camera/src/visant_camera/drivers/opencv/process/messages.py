@@ -12,8 +12,9 @@ WANT, DRAIN = b"w", b"d"
 
 HEAD = struct.Struct("<cI")
 """Kind, length of the body in bytes."""
-FRAME_HEAD = struct.Struct("<QdII")
-"""Sequence, exposure (CLOCK_MONOTONIC, seconds), width, height; the JPEG follows."""
+FRAME_HEAD = struct.Struct("<QddII")
+"""Sequence, exposure (CLOCK_MONOTONIC, seconds), how much older it may be than a stream's stamps tell (seconds), width,
+height; the JPEG follows."""
 
 OPENED, DRAINED, FRAME, BAD, FAILED = b"o", b"d", b"f", b"b", b"x"
 """Playing (JSON of Playing); a frame nobody wanted; a frame; a frame that cannot be used (text); the end (text)."""
