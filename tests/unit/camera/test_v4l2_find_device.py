@@ -2,7 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from visant_camera.drivers.v4l2.find_device import Finder, NoCamera, VideoDevice, lasting_names, plugged_in
+from visant_camera.drivers.v4l2.find_device import (
+    REPLACED_AFTER,
+    Finder,
+    NoCamera,
+    VideoDevice,
+    lasting_names,
+    plugged_in,
+)
 
 LEFT = VideoDevice("/dev/video0", "Left", "usb1/1-1", "046d:0825", "A1")
 RIGHT = VideoDevice("/dev/video2", "Right", "usb1/1-2", "1bcf:2b8a", "B2")
@@ -13,13 +20,14 @@ def moved(device: VideoDevice, node: str, port: str | None = None) -> VideoDevic
 
 
 class Ports:
-    """What is plugged in, to be changed at will."""
+    """What is plugged in, and the time; both to be changed at will."""
 
     def __init__(self, *devices: VideoDevice) -> None:
         self.devices = list(devices)
+        self.now = 100.0
 
     def finder(self, source: str = "0") -> Finder:
-        return Finder(source, list_devices=lambda: self.devices)
+        return Finder(source, list_devices=lambda: self.devices, clock=lambda: self.now)
 
 
 def test_a_sole_camera_is_found_under_any_number() -> None:
@@ -80,7 +88,72 @@ def test_a_neighbour_that_came_unnoticed_is_told_from_a_replacement_by_when_it_c
         finder.find()
     third = VideoDevice("/dev/video4", "Third", "usb1/1-3", "aaaa:bbbb")
     ports.devices = [RIGHT, third]  # came later
+    ports.now += REPLACED_AFTER - 1
+    with pytest.raises(NoCamera, match=r"Left is unplugged, and Right .*Third .* is not taken in its place"):
+        finder.find()
+    ports.now += 1
     assert finder.find() == third
+
+
+def test_a_neighbour_that_came_while_the_chosen_one_streamed_is_never_taken_for_it() -> None:
+    """The hub drops both, and the other one is back first."""
+    ports = Ports(LEFT)
+    finder = ports.finder("0")
+    finder.find()
+    ports.devices = [LEFT, RIGHT]
+    ports.now += 5
+    finder.watch()
+    ports.devices = []
+    finder.lost()
+    with pytest.raises(NoCamera, match="Left is unplugged"):
+        finder.find()
+    ports.devices = [moved(RIGHT, "/dev/video0")]
+    for _ in range(3):
+        ports.now += REPLACED_AFTER
+        with pytest.raises(NoCamera, match="Left is unplugged, and Right"):
+            finder.find()
+    ports.devices.append(moved(LEFT, "/dev/video1"))
+    assert finder.find().name == "Left"
+
+
+def test_neighbours_are_looked_for_once_a_second_at_most() -> None:
+    looks: list[int] = []
+
+    def look() -> list[VideoDevice]:
+        looks.append(1)
+        return [LEFT]
+
+    finder = Finder("0", list_devices=look, clock=lambda: len(looks) * 0.001)
+    finder.watch()
+    finder.find()
+    begin = len(looks)
+    for _ in range(100):
+        finder.watch()
+    assert len(looks) == begin + 1
+
+
+def test_on_the_same_port_one_with_another_serial_is_another_camera() -> None:
+    ports = Ports(LEFT)
+    finder = ports.finder("0")
+    finder.find()
+    finder.lost()
+    ports.devices = []
+    with pytest.raises(NoCamera):
+        finder.find()
+    ports.devices = [VideoDevice("/dev/video0", "Left", LEFT.port, LEFT.model, "A2")]
+    with pytest.raises(NoCamera, match="is not taken in its place"):
+        finder.find()
+    ports.now += REPLACED_AFTER
+    assert finder.find().serial == "A2"
+
+
+def test_a_serial_that_could_not_be_read_just_now_makes_no_other_camera() -> None:
+    ports = Ports(LEFT)
+    finder = ports.finder("0")
+    finder.find()
+    finder.lost()
+    ports.devices = [VideoDevice("/dev/video0", "Left", LEFT.port, LEFT.model, "")]
+    assert finder.find().node == "/dev/video0"
 
 
 def test_a_twin_with_the_same_serial_is_not_taken_for_the_chosen_one() -> None:

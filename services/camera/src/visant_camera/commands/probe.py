@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from visant_camera.drivers.base import Control
 from visant_camera.drivers.v4l2.find_device import VideoDevice, lasting_names, plugged_in
-from visant_camera.drivers.v4l2.node import Node
+from visant_camera.drivers.v4l2.node import Node, SizeRange
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,9 @@ class Size:
     width: int
     height: int
     fps: list[float]
+    step: tuple[int, int] | None = None
+    """Where the camera offers a range and no list: this is its smallest or its largest size, and what lies between
+    comes in these steps (width, height)."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +67,20 @@ def _ask(device: VideoDevice) -> ProbedCamera:
     names = lasting_names(device.node)
     try:
         with Node(device.node) as node:
-            formats = [
-                Format(fourcc, [Size(*size, fps=node.rates(fourcc, size)) for size in node.sizes(fourcc)])
-                for fourcc in node.formats()
-            ]
+            formats = [Format(fourcc, _sizes(node, fourcc)) for fourcc in node.formats()]
             controls = node.controls()
     except OSError as error:
         return ProbedCamera(device.node, device.name, [], [], names, trouble=error.strerror or str(error))
     return ProbedCamera(device.node, device.name, formats, controls, names)
+
+
+def _sizes(node: Node, fourcc: str) -> list[Size]:
+    sizes = node.sizes(fourcc)
+    if not isinstance(sizes, SizeRange):
+        return [Size(*size, fps=node.rates(fourcc, size)) for size in sizes]
+    step = sizes.width.step, sizes.height.step
+    ends = [(sizes.width[0], sizes.height[0]), (sizes.width[-1], sizes.height[-1])]
+    return [Size(*size, node.rates(fourcc, size), step) for size in ends]
 
 
 def _table(camera: ProbedCamera) -> str:
@@ -81,7 +90,8 @@ def _table(camera: ProbedCamera) -> str:
         return "\n".join([*lines, f"  it cannot be asked: {camera.trouble}"])
     lines.append("  formats")
     for one in camera.formats:
-        lines += [f"    {one.fourcc}  {size.width}x{size.height}  {_rates(size.fps)}" for size in one.sizes]
+        steps = "".join(" and more, in steps of {}x{}".format(*size.step) for size in one.sizes[-1:] if size.step)
+        lines += [f"    {one.fourcc}  {size.width}x{size.height}  {_rates(size.fps)}{steps}" for size in one.sizes]
     lines.append("  controls" if camera.controls else "  no controls")
     width = max((len(one.name) for one in camera.controls), default=0)
     for control in camera.controls:

@@ -12,10 +12,11 @@ from typing import TypeVar
 
 Struct = TypeVar("Struct", bound=ctypes.Structure | c_int32)
 
-# v4l2_buf_type, v4l2_memory, v4l2_frmsizetypes
+# v4l2_buf_type, v4l2_memory, v4l2_frmsizetypes, v4l2_frmivaltypes
 BUF_TYPE_VIDEO_CAPTURE = 1
 MEMORY_MMAP = 1
 FRAME_SIZE_DISCRETE = 1
+FRAME_INTERVAL_DISCRETE = 1
 
 # Capabilities of a node
 CAP_VIDEO_CAPTURE = 0x0000_0001

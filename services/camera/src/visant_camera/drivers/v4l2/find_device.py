@@ -4,7 +4,9 @@ A `Finder` lives as long as its driver. It keeps to the camera it first chose, b
 that a camera that returns under another number is found and its neighbour is not taken for it.
 """
 
+import errno
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,27 +46,56 @@ class VideoDevice:
         return int(self.node.removeprefix("/dev/video"))
 
     def has_place_of(self, other: "VideoDevice") -> bool:
-        """Same model on the same port, and the same of its nodes."""
-        return (self.port, self.model, self.index) == (other.port, other.model, other.index)
+        """Same model on the same port, and the same of its nodes; where both have a serial number, the same."""
+        same = (self.port, self.model, self.index) == (other.port, other.model, other.index)
+        return same and (self.serial == other.serial or not self.serial or not other.serial)
+
+
+REPLACED_AFTER = 30.0
+"""Seconds that a camera must be away until one that was plugged in meanwhile counts as its replacement: a hub that
+resets, or one whose power fails for a moment, brings its cameras back in any order."""
+_WATCH_EVERY = 1.0  # seconds
 
 
 class Finder:
     """`Finder("0").find()` -> VideoDevice, or NoCamera. `source`: a number, /dev/videoN, or a link below /dev/v4l/.
 
     A number is a wish: the sole camera is taken under any number. With two, the one of that number is taken, and from
-    then on that very camera. `list_devices` is what is plugged in now.
+    then on that very camera. `list_devices` is what is plugged in now, `clock` counts seconds.
     """
 
-    def __init__(self, source: str, *, list_devices: Callable[[], Sequence[VideoDevice]] | None = None) -> None:
+    def __init__(
+        self,
+        source: str,
+        *,
+        list_devices: Callable[[], Sequence[VideoDevice]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        replaced_after: float = REPLACED_AFTER,
+    ) -> None:
         self._source = source
         self._list = list_devices or plugged_in
+        self._look = list_devices or named
+        self._clock = clock
+        self._replaced_after = replaced_after
         self._chosen: VideoDevice | None = None
         self._neighbours: set[VideoDevice] = set()
-        self._lost = False
+        self._lost_at: float | None = None
+        self._first_look = False
+        self._watched_at = float("-inf")
+
+    def watch(self) -> None:
+        """To be called while the chosen camera streams: who is plugged in beside it is its neighbour."""
+        now = self._clock()
+        if self._chosen is None or now - self._watched_at < _WATCH_EVERY:
+            return
+        self._watched_at = now
+        self._neighbours.update(one for one in self._look() if not one.has_place_of(self._chosen))
 
     def lost(self) -> None:
         """Tells that the chosen camera failed: whatever else the next look sees has been its neighbour."""
-        self._lost = True
+        self._first_look = True
+        if self._lost_at is None:
+            self._lost_at = self._clock()
 
     def find(self) -> VideoDevice:
         """The device to open now. Raises NoCamera."""
@@ -74,22 +105,24 @@ class Finder:
             return _linked(self._source, devices)
         self._chosen = self._again(self._chosen, devices) if self._chosen else _first(int(number), devices)
         self._neighbours.update(one for one in devices if one != self._chosen)
-        self._lost = False
+        self._lost_at = None
+        self._first_look = False
         return self._chosen
 
     def _again(self, chosen: VideoDevice, devices: list[VideoDevice]) -> VideoDevice:
         for device in devices:
             if device.has_place_of(chosen):
                 return device
-        if self._lost:
+        if self._first_look:
             # Nobody moves a plug between the loss and this look: these were there before.
             self._neighbours.update(devices)
-            self._lost = False
+            self._first_look = False
         strangers = [one for one in devices if not any(one.has_place_of(other) for other in self._neighbours)]
         moved = [one for one in strangers if one.serial and (one.model, one.serial) == (chosen.model, chosen.serial)]
         if len(moved) == 1:
             return moved[0]
-        if len(strangers) == 1:
+        away = self._clock() - self._lost_at if self._lost_at is not None else 0.0
+        if len(strangers) == 1 and away >= self._replaced_after:
             return strangers[0]  # plugged in after the loss: a replacement
         if not devices:
             raise NoCamera(f"{chosen.name} is unplugged")
@@ -102,6 +135,11 @@ def plugged_in(
     """Every node that hands out pictures now, a Pi's own video hardware left out. `takes_pictures` asks the node."""
     asks = takes_pictures or _takes_pictures
     return [device for device in map(_device, sysfs.glob("video*")) if device and asks(device)]
+
+
+def named(sysfs: Path = SYSFS) -> list[VideoDevice]:
+    """Every node that may be a camera's, by what sysfs says alone: asking the nodes would wake cameras that sleep."""
+    return [device for device in map(_device, sysfs.glob("video*")) if device]
 
 
 def lasting_names(node: str, links: Path = Path("/dev/v4l")) -> list[str]:
@@ -160,7 +198,7 @@ def _takes_pictures(device: VideoDevice) -> bool:
     try:
         with Node(device.node) as opened:
             return opened.takes_pictures()
-    except (PermissionError, FileNotFoundError):
+    except OSError as error:
+        if error.errno in (errno.ENODEV, errno.ENXIO):
+            return False  # unplugged meanwhile
         return device.index == 0  # kept, so that opening it tells the user what is wrong
-    except OSError:
-        return False  # unplugged meanwhile

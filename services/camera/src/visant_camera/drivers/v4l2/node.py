@@ -7,6 +7,7 @@ import ctypes
 import errno
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal
 
@@ -19,6 +20,23 @@ _KINDS: dict[int, Literal["integer", "boolean", "menu"]] = {
     abi.CTRL_TYPE_MENU: "menu",
     abi.CTRL_TYPE_INTEGER_MENU: "menu",
 }
+
+
+@dataclass(frozen=True)
+class SizeRange:
+    """Every size from the smallest to the largest, in steps, of a driver that lists none. Pixels."""
+
+    width: range
+    height: range
+
+    def nearest(self, wanted: tuple[int, int]) -> tuple[int, int]:
+        """The size of the range that is nearest to `wanted`, side by side."""
+        return _nearest(self.width, wanted[0]), _nearest(self.height, wanted[1])
+
+
+def _nearest(sizes: range, wanted: int) -> int:
+    place = round((wanted - sizes.start) / sizes.step)
+    return sizes[min(max(0, place), len(sizes) - 1)]
 
 
 class Node:
@@ -61,28 +79,34 @@ class Node:
             for one in self._list(abi.ENUM_FMT, lambda: abi.FormatDescription(type=abi.BUF_TYPE_VIDEO_CAPTURE))
         ]
 
-    def sizes(self, fourcc: str) -> list[tuple[int, int]]:
-        """(width, height) in pixels; where the driver offers a range, its smallest and its largest size."""
+    def sizes(self, fourcc: str) -> list[tuple[int, int]] | SizeRange:
+        """(width, height) in pixels, or the range that the driver offers (V4L2's stepwise and continuous)."""
         code = abi.fourcc_code(fourcc)
         found: list[tuple[int, int]] = []
         for one in self._list(abi.ENUM_FRAMESIZES, lambda: abi.FrameSize(pixelformat=code)):
             if one.type == abi.FRAME_SIZE_DISCRETE:
                 found.append((one.numbers[0], one.numbers[1]))
             else:
-                return [(one.numbers[0], one.numbers[3]), (one.numbers[1], one.numbers[4])]
+                across, down = one.numbers[:3], one.numbers[3:]
+                return SizeRange(*(range(low, high + 1, max(1, step)) for low, high, step in (across, down)))
         return found
 
     def rates(self, fourcc: str, size: tuple[int, int]) -> list[float]:
-        """Frames per second that the driver offers for this format and size, as it lists them."""
+        """Frames per second that the driver offers for this format and size, as it lists them.
+
+        Of a range (the shortest interval, the longest, the step between them) the highest and the lowest rate.
+        """
         code = abi.fourcc_code(fourcc)
-        return [
-            one.numbers[1] / one.numbers[0]
-            for one in self._list(
-                abi.ENUM_FRAMEINTERVALS,
-                lambda: abi.FrameInterval(pixelformat=code, width=size[0], height=size[1]),
-            )
-            if one.numbers[0]
-        ]
+        found: list[float] = []
+        for one in self._list(
+            abi.ENUM_FRAMEINTERVALS, lambda: abi.FrameInterval(pixelformat=code, width=size[0], height=size[1])
+        ):
+            listed = one.type == abi.FRAME_INTERVAL_DISCRETE
+            pairs = [one.numbers[:2]] if listed else [one.numbers[:2], one.numbers[2:4]]
+            found += [denominator / numerator for numerator, denominator in pairs if numerator]
+            if not listed:
+                break
+        return found
 
     def controls(self) -> list[Control]:
         """Every control with a single value that can be read and set, in the driver's order.
