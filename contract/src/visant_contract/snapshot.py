@@ -15,6 +15,9 @@ CAPTURED_BOOTTIME = "X-Captured-Boottime"
 SEQUENCE = "X-Sequence"
 WIDTH = "X-Width"
 HEIGHT = "X-Height"
+UNIFORM = "X-Uniform"
+"""`1` where the picture repeats exactly and is of one colour (a covered lens, darkness), also after the camera was
+opened anew; else absent."""
 
 SNAPSHOT_REASONS = (
     Reason.CAMERA_ABSENT,

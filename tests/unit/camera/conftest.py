@@ -20,6 +20,7 @@ from visant_camera.drivers.base import (
     Control,
     ControlRefused,
     Opened,
+    RepeatedFrame,
 )
 from visant_camera.drivers.fake.faults import Faults
 from visant_camera.drivers.fake.routes import fault_routes
@@ -36,6 +37,23 @@ from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
 
 INTERVAL = 0.01
+
+
+def numbered(number: int, jpeg: bytes = b"") -> bytes:
+    """A JPEG of 4x2 pixels that says its number in a comment: no two are the same."""
+    text = str(number).encode()
+    return (jpeg or TINY).replace(b"\xff\xd8", b"\xff\xd8\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text, 1)
+
+
+def drawn(size: tuple[int, int] = (4, 2)) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", size, "teal").save(file, "JPEG")
+    return file.getvalue()
+
+
+TINY = drawn()
+DAMAGED = TINY.replace(b"\xff\xda", b"\xff\xda", 1)[:-3] + b"\xff\xd9"
+"""Whole by its structure; its last coded byte is missing."""
 BRIGHTNESS = Control("brightness", "integer", -64, 64, 1, 0, 0)
 
 Until = Callable[..., None]
@@ -53,6 +71,11 @@ class ScriptedDriver:
     frozen_at: float | None = None
     name: str = "Scripted"
     hang: threading.Event | None = None
+    repeating: bool = False
+    copies_between: int = 0
+    first_frame: float = 0.0
+    patience: float = 10.0
+    opened_at: list[float] = field(default_factory=list)
     opens: int = 0
     closes: int = 0
     frames: int = 0
@@ -67,7 +90,9 @@ class ScriptedDriver:
         if not self.present:
             raise CameraAbsent("it is unplugged")
         self.opens += 1
-        return Opened("scripted", self.name, "mjpeg", 4, 2, 1 / INTERVAL, ("size 8x8: got 4x2",), self.late)
+        self.opened_at.append(time.monotonic())
+        refused = ("size 8x8: got 4x2",)
+        return Opened("scripted", self.name, "mjpeg", 4, 2, 1 / INTERVAL, refused, self.late, self.patience)
 
     def next_frame(self, timeout: float, *, want: bool) -> Frame | None:
         self.threads.add(threading.current_thread().name)
@@ -80,14 +105,18 @@ class ScriptedDriver:
         if not self.sending:
             time.sleep(timeout)
             raise CameraStalled("it sends nothing")
+        if time.monotonic() < self.opened_at[-1] + self.first_frame:
+            raise CameraStalled("its first frame takes its time")
         self.frames += 1
+        if self.repeating or self.frames % (self.copies_between + 1):
+            raise RepeatedFrame("the same picture comes again and again")
         if self.broken:
             raise BadFrame(f"frame {self.frames} is truncated")
         if not want:
             return None
         self.copies += 1
         stamp = self.frozen_at if self.frozen_at is not None else exposed + self.late
-        return Frame(b"\xff\xd8%d\xff\xd9" % self.frames, "mjpeg", 4, 2, self.frames, stamp)
+        return Frame(numbered(self.frames), "mjpeg", 4, 2, self.frames, stamp)
 
     def close(self) -> None:
         self.closes += 1

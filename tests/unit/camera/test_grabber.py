@@ -3,6 +3,7 @@
 import threading
 import time
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from tests.unit.camera.conftest import MakeRig, Rig, ScriptedDriver, Until
 from visant_camera.drivers.base import CameraAbsent
-from visant_camera.grabber import REOPEN_MAX, reopen_delay
+from visant_camera.grabber import PATIENT_STARTS, REOPEN_MAX, reopen_delay
 from visant_runtime.heartbeat import Heartbeat, health
 
 
@@ -144,9 +145,82 @@ def test_nothing_but_broken_frames_is_said_and_the_device_opened_anew(
     rig.until("ok")
 
 
-def test_one_thread_alone_touches_the_driver(rig: Rig, driver: ScriptedDriver) -> None:
-    rig.grabber.call(lambda camera: camera.controls()).result(timeout=2)
+def test_frames_have_one_thread_and_controls_another(rig: Rig, driver: ScriptedDriver) -> None:
     assert driver.threads == {"grabber"}
+    driver.threads.clear()
+    asked = rig.grabber.call(lambda camera: (camera.controls(), threading.current_thread().name))
+    assert asked.result(timeout=2)[1] == "controls"
+
+
+async def test_controls_that_hang_cost_nobody_a_snapshot(rig: Rig, driver: ScriptedDriver) -> None:
+    let_go = threading.Event()
+    hanging = [rig.grabber.call(lambda camera: let_go.wait(30)) for _ in range(2)]
+    try:
+        asked = time.monotonic()
+        for _ in range(5):
+            await rig.snapshots.take(max_age=None, timeout=2)
+        assert not hanging[0].done()
+        assert rig.health.state().state == "ok"
+        assert time.monotonic() - asked < 5
+    finally:
+        let_go.set()
+
+
+async def test_saved_controls_that_hang_delay_pictures_for_seconds_only(
+    make_rig: MakeRig, driver: ScriptedDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("visant_camera.grabber.CONTROLS_PATIENCE", 0.1)
+    let_go = threading.Event()
+    rig = make_rig(on_open=lambda camera, opened: let_go.wait(30))
+    try:
+        await rig.snapshots.take(max_age=None, timeout=5)
+    finally:
+        let_go.set()
+
+
+def test_a_slow_starter_gets_its_time_at_the_first_start(make_rig: MakeRig, driver: ScriptedDriver) -> None:
+    """Its first frame takes far longer than a stream may be silent."""
+    driver.first_frame = 1.0
+    rig = make_rig(stall_after=0.2)
+    rig.until("ok")
+    assert driver.opens == 1
+
+
+def test_a_camera_that_does_not_start_is_opened_anew_sooner_and_now_and_then_with_patience(
+    make_rig: MakeRig, driver: ScriptedDriver, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("visant_camera.grabber.REOPEN_MAX", 0.01)
+    monkeypatch.setattr("visant_camera.grabber.REOPEN_FIRST", 0.01)
+    driver.sending = False
+    driver.patience = 1.0
+    rig = make_rig(stall_after=0.1)
+    until(lambda: driver.opens == PATIENT_STARTS + 2)
+    waits = [after - before for before, after in pairwise(driver.opened_at)]
+    assert [wait >= 1.0 for wait in waits] == [True, *[False] * (PATIENT_STARTS - 1), True]
+    assert rig.health.state().state == "camera_stalled"
+    driver.sending = True
+    rig.until("ok")
+
+
+def test_the_same_picture_again_and_again_is_a_stall_also_while_nobody_asks(
+    rig: Rig, driver: ScriptedDriver, until: Until
+) -> None:
+    opens = driver.opens
+    driver.repeating = True
+    rig.until("camera_stalled")
+    until(lambda: driver.opens > opens)
+    assert "again and again" in rig.health.state().detail
+    driver.repeating = False
+    rig.until("ok")
+
+
+async def test_copies_with_which_a_camera_fills_its_rate_are_no_fault(rig: Rig, driver: ScriptedDriver) -> None:
+    driver.copies_between = 5
+    opens = driver.opens
+    for _ in range(5):
+        await rig.snapshots.take(max_age=None, timeout=2)
+    assert driver.opens == opens
+    assert rig.health.state().bad_frames == 0
 
 
 def test_a_call_fails_while_no_camera_is_open(make_rig: MakeRig, driver: ScriptedDriver) -> None:

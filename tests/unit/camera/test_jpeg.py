@@ -1,4 +1,4 @@
-"""What is a whole JPEG, and what becomes one."""
+"""What is a sound JPEG, and what becomes one."""
 
 import io
 from typing import Any
@@ -7,28 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.unit.camera.conftest import DAMAGED
 from visant_camera.frame import Frame
-from visant_camera.jpeg import encode, is_whole, size, to_bgr
-
-
-def test_wholeness(picture: Any) -> None:
-    jpeg = picture("red")
-    assert is_whole(jpeg)
-    assert is_whole(jpeg + bytes(512)), "some webcams pad with zeros"
-    assert not is_whole(jpeg[:-1])
-    assert not is_whole(jpeg[1:])
-    assert not is_whole(b"")
-
-
-@pytest.mark.parametrize(
-    "data", [b"", b"\xff\xd8", b"\xff\xd8\xff\xc0\0\x11", b"\xff\xd8\xff\xff\xff", b"\xff\xd8\xff\xd9"]
-)
-def test_the_size_of_what_has_none_is_none(data: Any) -> None:
-    assert size(data) is None
-
-
-def test_the_size_is_found_behind_other_segments(picture: Any) -> None:
-    assert size(picture("red", wanted=(640, 480))) == (640, 480)
+from visant_camera.jpeg import SURPLUS, check, encode, one_colour, to_bgr
+from visant_contract.jpeg import read
 
 
 def test_yuyv_becomes_a_jpeg_of_the_same_colour() -> None:
@@ -60,42 +42,71 @@ def test_pixels_of_a_wrong_length_are_refused() -> None:
         to_bgr("GREY", bytes(5), 2, 2)
 
 
-def segment(marker: int, content: bytes) -> bytes:
-    return bytes([0xFF, marker]) + (len(content) + 2).to_bytes(2, "big") + content
+def drawn(**options: Any) -> bytes:
+    """640x480 with noise like a sensor's."""
+    noise = np.random.default_rng(1).normal(127, 20, (480, 640, 3)).clip(0, 255).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).save(file, "JPEG", **options)
+    return file.getvalue()
 
 
-SIZE = b"\x08" + (480).to_bytes(2, "big") + (1280).to_bytes(2, "big")
-"""The first bytes of a SOF segment: bits a sample, height, width."""
+WHOLE = drawn(quality=85)
+MIDDLE = len(WHOLE) // 2
 
 
-@pytest.mark.parametrize("marker", range(0xC0, 0xD0))
-def test_each_way_of_coding_has_the_size_and_the_tables_among_them_have_none(marker: Any) -> None:
-    found = size(b"\xff\xd8" + segment(marker, SIZE))
-    assert found == (None if marker in (0xC4, 0xC8, 0xCC) else (1280, 480))
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"restart_marker_rows": 1}])
+def test_a_sound_picture_passes(options: Any) -> None:
+    check(drawn(**options), 640, 480)
 
 
-@pytest.mark.parametrize("marker", [0xBF, 0xDB, 0xE0, 0xFE])
-def test_other_segments_are_no_size_however_they_look(marker: Any) -> None:
-    assert size(b"\xff\xd8" + segment(marker, SIZE)) is None
-    assert size(b"\xff\xd8" + segment(marker, SIZE * 60) + segment(0xC0, SIZE)) == (1280, 480)
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        WHOLE[:MIDDLE] + WHOLE[MIDDLE + 5000 :],
+        WHOLE[:MIDDLE] + bytes(5000) + WHOLE[MIDDLE + 5000 :],
+        WHOLE[:MIDDLE] + b"\xff\xd9",
+        WHOLE[:MIDDLE] + WHOLE[MIDDLE - 5000 :],
+        DAMAGED,
+    ],
+)
+def test_a_picture_whose_middle_is_wrong_is_damaged_though_both_its_ends_are_there(damaged: bytes) -> None:
+    assert read(damaged).end == len(damaged)
+    with pytest.raises(ValueError, match="the JPEG is damaged: "):
+        check(damaged, 640, 480)
 
 
-@pytest.mark.parametrize("fill", [0, 1, 2, 5])
-def test_the_size_is_found_behind_segments_of_any_length_and_fill_bytes(fill: Any) -> None:
-    for length in (0, 1, 253, 254, 255, 256, 65533):
-        data = b"\xff\xd8" + segment(0xE0, bytes(length)) + b"\xff" * fill + segment(0xC2, SIZE)
-        assert size(data) == (1280, 480)
-        assert size(data[:-1]) is None, "the width is cut"
+@pytest.mark.parametrize(("surplus", "passes"), [(0, True), (1, True), (SURPLUS + 1, True), (SURPLUS + 2, False)])
+def test_a_few_bytes_that_a_webcams_encoder_leaves_over_are_no_damage(surplus: int, passes: bool) -> None:
+    """libjpeg counts the ones behind the first."""
+    padded = WHOLE[:-2] + b"\x55" * surplus + WHOLE[-2:]
+    if passes:
+        check(padded, 640, 480)
+    else:
+        with pytest.raises(ValueError, match=f"{surplus - 1} extraneous bytes"):
+            check(padded, 640, 480)
 
 
-def test_behind_what_is_no_segment_nothing_is_looked_for() -> None:
-    assert size(b"\xff\xd8" + bytes(20) + segment(0xC0, SIZE)) is None
-    assert size(b"\xff\xd8" + segment(0xE0, b"") + b"\0" + segment(0xC0, SIZE)) is None
+def test_what_is_too_large_to_be_decoded_is_refused_before_it_is() -> None:
+    with pytest.raises(ValueError, match="claims to be 8193x8192 pixels"):
+        check(b"", 8193, 8192)
 
 
-@pytest.mark.parametrize("data", [b"\xff\xd9", b"\xff\xd8", b"abc\xff\xd9", b"\xff\xd8abc"])
-def test_half_of_a_jpeg_is_not_whole(data: Any) -> None:
-    assert not is_whole(data)
+def colours(shade: int, spot: int) -> np.ndarray[Any, Any]:
+    image = np.full((64, 64, 3), shade, np.uint8)
+    image[8:24, 8:24] = spot
+    return image
+
+
+@pytest.mark.parametrize(("shade", "spot", "alone"), [(0, 0, True), (16, 20, True), (255, 255, True), (16, 60, False)])
+def test_one_colour_is_told_from_a_picture_in_every_encoding(shade: int, spot: int, alone: bool) -> None:
+    image = colours(shade, spot)
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=90)
+    assert one_colour(Frame(file.getvalue(), "mjpeg", 64, 64, 1, 0.0)) is alone
+    assert one_colour(Frame(lambda: image.tobytes(), "bgr", 64, 64, 1, 0.0)) is alone
+    yuyv = np.full((64, 64, 2), 128, np.uint8)
+    yuyv[:, :, 0] = image[:, :, 0]
+    assert one_colour(Frame(yuyv.tobytes(), "yuyv", 64, 64, 1, 0.0)) is alone
 
 
 def test_a_jpeg_is_handed_through_and_one_that_is_made_on_demand_too() -> None:

@@ -103,8 +103,23 @@ async def test_a_frame_is_worth_its_copy_while_somebody_waits(latest: LatestFram
     (task,) = await waiting(latest, 0.0)
     assert latest.wanted()
     latest.offer(frame(99.0))
+    assert latest.wanted(), "it has yet to be checked: where it is bad, the very next one is taken"
+    latest.offer(frame(99.1))
     assert not latest.wanted(), "whom it suits waits no more, also before the loop has told it"
     await task
+
+
+async def test_who_wants_a_fresh_one_gets_the_first_whose_exposure_began_in_time(latest: LatestFrame) -> None:
+    def exposing_since(before: float, stamp: float) -> Frame:
+        return Frame(b"", "mjpeg", 4, 2, 1, stamp, before)
+
+    latest.offer(exposing_since(97.0, 98.0))
+    task = asyncio.create_task(latest.picture(98.0, 30.0, fresh=True))
+    (stamped,) = await waiting(latest, 98.0)
+    assert stamped.done()
+    assert await ended_by(lambda: latest.offer(exposing_since(97.9, 98.5)), [task]) == [False]
+    assert await ended_by(lambda: latest.offer(exposing_since(98.0, 99.0)), [task]) == [True]
+    assert task.result().exposed.monotonic == 99.0
 
 
 async def test_who_takes_older_pictures_keeps_frames_coming_for_the_idle_time_only(

@@ -1,11 +1,13 @@
 """`/snapshot`'s promise: exposed after the request, or a reason."""
 
 import asyncio
+import random
+import threading
 import time
 
 import pytest
 
-from tests.unit.camera.conftest import MakeRig, Rig, ScriptedDriver
+from tests.unit.camera.conftest import DAMAGED, MakeRig, Rig, ScriptedDriver, numbered
 from visant_camera.drivers.base import BadFrame
 from visant_camera.frame import Frame
 from visant_camera.snapshots import NoFrameInTime
@@ -16,6 +18,49 @@ async def test_a_picture_is_exposed_after_the_request(rig: Rig) -> None:
         asked = time.monotonic()
         picture, _ = await rig.snapshots.take(max_age=None, timeout=1)
         assert picture.exposed.monotonic >= asked
+
+
+class LongExposures:
+    """Stands in for a webcam at night: it exposes for the whole of an interval that nobody knows, then sends.
+
+    `begun` maps a frame's number to the begin of its exposure, which the service cannot see.
+    """
+
+    def __init__(self, driver: ScriptedDriver, stamp_late: float) -> None:
+        self._driver, self._late = driver, stamp_late
+        self._chance = random.Random(1)
+        self.begun: dict[int, float] = {}
+        self._end = time.monotonic()
+        self._stamp = float("-inf")
+        self._number = 0
+
+    def next_frame(self, timeout: float, *, want: bool) -> Frame | None:
+        self._number += 1
+        begin, self._end = self._end, self._end + self._chance.uniform(0.05, 0.08)
+        self.begun[self._number] = begin
+        time.sleep(max(0.0, self._end + self._late - time.monotonic()))
+        before, self._stamp = self._stamp, self._end + self._chance.uniform(0, self._late)
+        if not want:
+            return None
+        return Frame(numbered(self._number), "mjpeg", 4, 2, self._number, self._stamp, before)
+
+
+@pytest.mark.parametrize("an_older_one_before", [False, True])
+async def test_no_exposure_that_began_before_the_request_is_served_however_long_it_is(
+    make_rig: MakeRig, driver: ScriptedDriver, monkeypatch: pytest.MonkeyPatch, an_older_one_before: bool
+) -> None:
+    driver.late = 0.016
+    night = LongExposures(driver, 0.016)
+    monkeypatch.setattr(driver, "next_frame", night.next_frame)
+    rig = make_rig()
+    rig.until("ok")
+    if an_older_one_before:
+        await rig.snapshots.take(max_age=0.5, timeout=2)
+    for _ in range(25):
+        asked = time.monotonic()
+        picture, _ = await rig.snapshots.take(max_age=None, timeout=2)
+        assert night.begun[picture.frame.sequence] >= asked
+        await asyncio.sleep(night._chance.uniform(0, 0.07))
 
 
 async def test_a_late_timestamp_is_not_believed(make_rig: MakeRig, driver: ScriptedDriver) -> None:
@@ -117,6 +162,38 @@ async def test_a_frame_that_cannot_be_encoded_is_skipped(
     assert jpeg.startswith(b"\xff\xd8")
     assert picture.frame.encoding == "mjpeg"
     assert rig.health.state().bad_frames >= 1
+
+
+async def test_a_damaged_picture_is_passed_over_for_the_very_next_one(
+    rig: Rig, driver: ScriptedDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = driver.next_frame
+    handed: list[int] = []
+
+    def one_damaged(timeout: float, *, want: bool) -> Frame | None:
+        frame = plain(timeout, want=want)
+        if frame is None:
+            return None
+        handed.append(frame.sequence)
+        if len(handed) > 1:
+            return frame
+        return Frame(DAMAGED, "mjpeg", 4, 2, frame.sequence, frame.exposed_at)
+
+    monkeypatch.setattr(driver, "next_frame", one_damaged)
+    picture, jpeg = await rig.snapshots.take(max_age=None, timeout=2)
+    assert b"JFIF" in jpeg
+    assert picture.frame.sequence > handed[0]
+    assert handed == list(range(handed[0], handed[0] + len(handed))), "a frame was drained while another was checked"
+    assert rig.health.state().bad_frames == 1
+
+
+async def test_a_picture_is_checked_once_and_beside_the_event_loop(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[str] = []
+    monkeypatch.setattr("visant_camera.picture.check", lambda *_: checked.append(threading.current_thread().name))
+    first, second = await asyncio.gather(*(rig.snapshots.take(max_age=None, timeout=1) for _ in range(2)))
+    assert first[0] is second[0]
+    assert len(checked) == 1
+    assert checked[0] != threading.main_thread().name
 
 
 async def test_a_request_that_gave_up_leaves_nothing_behind(rig: Rig, driver: ScriptedDriver) -> None:

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from visant_camera.drivers.base import CameraAbsent, CameraGone
+from visant_camera.drivers.base import CameraAbsent, CameraGone, CameraStalled
+from visant_camera.drivers.v4l2 import abi
 from visant_camera.drivers.v4l2.driver import V4l2Driver, choose_mode
 from visant_camera.drivers.v4l2.find_device import Finder, VideoDevice
+from visant_camera.drivers.v4l2.node import Node, SizeRange
 
 NODE = "/dev/video7"
 WEBCAM = {
@@ -59,7 +61,7 @@ def test_a_node_that_vanished_between_finding_and_opening_is_absent_in_one_line(
         (errno.EPERM, "the container lacks the device rule c 81:* rmw"),
         (errno.ENOENT, "a container needs /dev bound read-only"),
         (errno.EBUSY, "another process streams from it"),
-        (errno.ENXIO, "No such device or address"),
+        (errno.ENXIO, "it was unplugged just now"),
     ],
 )
 def test_a_node_that_cannot_be_opened_says_what_to_do(monkeypatch: pytest.MonkeyPatch, number: Any, remedy: Any) -> Any:
@@ -76,3 +78,70 @@ def test_a_node_that_cannot_be_opened_says_what_to_do(monkeypatch: pytest.Monkey
         driver.open()
     assert error.value.detail.startswith(f"Webcam ({NODE}): ")
     assert remedy in error.value.detail
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ETIMEDOUT, errno.EPROTO, errno.EPIPE])
+def test_a_plugged_camera_that_does_not_answer_is_stalled_and_not_absent(
+    monkeypatch: pytest.MonkeyPatch, number: Any
+) -> None:
+    opened = os.open
+
+    def refuse(path: Any, *rest: Any, **more: Any) -> Any:
+        if path == NODE:
+            raise OSError(number, os.strerror(number))
+        return opened(path, *rest, **more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    driver = V4l2Driver("0", finder=Finder("0", list_devices=lambda: [VideoDevice(NODE, "Webcam", "usb1")]))
+    with pytest.raises(CameraStalled, match=r"^Webcam \(/dev/video7\): it is plugged in and does not answer: "):
+        driver.open()
+
+
+RANGE = SizeRange(range(16, 1921, 2), range(16, 1081, 2))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "got"),
+    [
+        ((1920, 1080), (1920, 1080)),
+        ((1280, 720), (1280, 720)),
+        ((4000, 3000), (1920, 1080)),
+        ((8, 8), (16, 16)),
+        ((641, 480), (640, 480)),
+    ],
+)
+def test_of_a_range_of_sizes_the_nearest_is_asked_for(wanted: Any, got: Any) -> None:
+    assert choose_mode({"MJPG": RANGE}, wanted) == ("MJPG", got)
+
+
+class Enumerating(Node):
+    """A node whose driver answers as a test says; `answers` maps an ioctl to the structures it fills, by index."""
+
+    def __init__(self, answers: dict[int, list[dict[str, Any]]]) -> None:
+        self._answers = answers
+
+    def call(self, request: int, structure: Any) -> Any:
+        found = self._answers[request]
+        if structure.index >= len(found):
+            raise OSError(errno.EINVAL, "no more")
+        for name, value in found[structure.index].items():
+            setattr(structure, name, type(getattr(structure, name))(*value) if name == "numbers" else value)
+        return structure
+
+
+@pytest.mark.parametrize(("kind", "step"), [(2, 1), (3, 8)])
+def test_continuous_and_stepwise_sizes_are_a_range(kind: int, step: int) -> None:
+    node = Enumerating({abi.ENUM_FRAMESIZES: [{"type": kind, "numbers": (16, 1920, step, 16, 1080, step)}]})
+    assert node.sizes("MJPG") == SizeRange(range(16, 1921, step), range(16, 1081, step))
+
+
+def test_listed_sizes_are_a_list() -> None:
+    sizes = [{"type": 1, "numbers": (*size, 0, 0, 0, 0)} for size in ((640, 480), (320, 240))]
+    assert Enumerating({abi.ENUM_FRAMESIZES: sizes}).sizes("MJPG") == [(640, 480), (320, 240)]
+
+
+def test_a_range_of_intervals_is_the_highest_and_the_lowest_rate() -> None:
+    node = Enumerating({abi.ENUM_FRAMEINTERVALS: [{"type": 3, "numbers": (1, 60, 1, 5, 1, 60)}]})
+    assert node.rates("MJPG", (640, 480)) == [60.0, 5.0]
+    listed = [{"type": 1, "numbers": (1, rate, 0, 0, 0, 0)} for rate in (30, 15)]
+    assert Enumerating({abi.ENUM_FRAMEINTERVALS: listed}).rates("MJPG", (640, 480)) == [30.0, 15.0]

@@ -20,5 +20,15 @@ class Frame:
     sequence: int
     """Counts the source's frames, those lost or not asked for too; starts anywhere, never runs backwards while open."""
     exposed_at: float
-    """CLOCK_MONOTONIC, seconds: the driver's best word on when exposure began. It may be late by at most
-    `Opened.timestamp_late`."""
+    """The frame's stamp on CLOCK_MONOTONIC, in seconds: the driver's best word on when it was exposed."""
+    stamp_before: float | None = None
+    """The stamp of the picture before this one, for a camera that exposes one while it sends the other: this one's
+    exposure began no earlier than that stamp less `Opened.timestamp_late`, however long it took. None: `exposed_at` is
+    the begin of the exposure itself."""
+    uniform: bool = False
+    """It repeats the one before byte for byte and shows one colour alone: a covered lens, or darkness."""
+
+    @property
+    def begun_after(self) -> float:
+        """Exposure began at this moment, less `Opened.timestamp_late`, or later."""
+        return self.exposed_at if self.stamp_before is None else self.stamp_before

@@ -1,16 +1,23 @@
 """The thread that owns the camera: opens it, drains it, hands frames over, closes and reopens it when it fails."""
 
+import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import structlog
 
-from visant_camera.drivers.base import BadFrame, CameraAbsent, CameraError, CameraStalled, Driver, Opened
-from visant_camera.frame import Frame
+from visant_camera.drivers.base import (
+    BadFrame,
+    CameraAbsent,
+    CameraError,
+    CameraStalled,
+    Driver,
+    Opened,
+    RepeatedFrame,
+)
 from visant_camera.health import Health
 from visant_camera.latest_frame import LatestFrame
 from visant_contract.outcome import Reason
@@ -24,6 +31,15 @@ REOPEN_FIRST, REOPEN_MAX = 0.25, 2.0
 """Seconds between attempts to open: doubling, capped so that a camera that returns serves within 5 s."""
 BAD_FRAMES_LIMIT = 5.0
 """Seconds of nothing but bad frames after which the device is opened anew."""
+REPEATS_LIMIT = 3
+"""The same picture so many times, and for as long as a camera may be silent, is a camera that stands still. A sensor's
+noise never repeats, so one repeat would do: the rest is for cameras that fill their rate with copies."""
+PATIENT_STARTS = 4
+"""A camera that gives no first frame is opened anew sooner, for that helps many; every fourth start is patient again,
+for one that is only slow."""
+CONTROLS_PATIENCE = 3.0
+"""Seconds that a camera's saved controls may take when it is opened; then pictures come first."""
+_SLICE = 0.5  # seconds of a longer wait after which it is seen whether to stop
 LOOP = "grabber"
 BEAT_EVERY = 0.5
 """Seconds; a beat for each of thirty frames a second would be a tenth of what draining costs."""
@@ -38,7 +54,10 @@ def reopen_delay(attempt: int) -> float:
 
 
 class Grabber:
-    """`start`, then `stop`. `on_open` runs in the grabber's thread after each open, before the first frame."""
+    """`start`, then `stop`. `on_open` runs after each open, before the first frame unless it takes too long.
+
+    It and every `call` run in a thread beside: what hangs with a camera's control endpoint costs nobody a picture.
+    """
 
     def __init__(
         self,
@@ -61,27 +80,30 @@ class Grabber:
         self._heartbeat = heartbeat
         self._on_open = on_open
         self._stop = threading.Event()
-        self._calls: deque[tuple[Callable[[Driver], Any], Future[Any]]] = deque()
+        self._calls: queue.SimpleQueue[tuple[Callable[[Driver], Any], Future[Any]] | None] = queue.SimpleQueue()
         self._open = False
         self.camera_name = ""
         """What the camera that is or was open calls itself."""
-        self._failures = 0
+        self._failures = self._failed_starts = 0
         self._away = True
         self._round_at = time.monotonic()
         self._beat_at = float("-inf")
         self._error: BaseException | None = None
         # daemon: a read that the kernel never lets go of must not keep the process alive
         self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
+        self._aside = threading.Thread(target=self._answer_calls, name="controls", daemon=True)
 
     def start(self) -> None:
         """Begins to look for the camera."""
         if self._heartbeat is not None:
             self._heartbeat.expect(LOOP, MAX_SILENCE)
         self._thread.start()
+        self._aside.start()
 
     def stop(self, timeout: float = 5.0) -> None:
         """Ends the thread and closes the camera; waits for it at most `timeout` seconds."""
         self._stop.set()
+        self._calls.put(None)
         self._thread.join(timeout)
 
     def check(self) -> None:
@@ -93,9 +115,9 @@ class Grabber:
             raise RuntimeError(f"the camera's driver has not returned for {silent:.0f} s")
 
     def call(self, function: Callable[[Driver], T]) -> Future[T]:
-        """Runs `function` between two frames; its future fails with CameraAbsent while nothing is open."""
+        """Runs `function` beside the frames; its future fails with CameraAbsent while nothing is open."""
         future: Future[T] = Future()
-        self._calls.append((function, future))
+        self._calls.put((function, future))
         return future
 
     def _run(self) -> None:
@@ -114,7 +136,7 @@ class Grabber:
             opened = self._driver.open()
             self._open = True
             self._announce(opened)
-            self._stream()
+            self._stream(opened)
         except CameraError as error:
             self._failures += 1
             self._away = error.reason is Reason.CAMERA_ABSENT
@@ -123,7 +145,6 @@ class Grabber:
             self._open = False
             self._driver.close()
             self._health.closed()
-            self._answer_calls()
 
     def _announce(self, opened: Opened) -> None:
         self.camera_name = opened.name
@@ -132,7 +153,15 @@ class Grabber:
         if self._away:  # one that stalls is opened again every few seconds, perhaps for days
             self._log(opened)
         if self._on_open is not None:
-            self._on_open(self._driver, opened)
+            self._restore(self._on_open, opened)
+
+    def _restore(self, on_open: Callable[[Driver, Opened], None], opened: Opened) -> None:
+        try:
+            self.call(lambda driver: on_open(driver, opened)).result(CONTROLS_PATIENCE)
+        except TimeoutError:
+            log.warning("the camera's controls do not answer: pictures come without the saved values for now")
+        except CameraError as error:
+            log.warning("the camera's controls do not answer", error=error.detail)
 
     def _log(self, opened: Opened) -> None:
         log.info(
@@ -146,24 +175,43 @@ class Grabber:
         for line in opened.refusals:
             log.warning("the camera refused a wish", refused=line)
 
-    def _stream(self) -> None:
+    def _stream(self, opened: Opened) -> None:
+        patient = self._failed_starts % PATIENT_STARTS == 0
+        patience = max(opened.first_frame, self._stall_after) if patient else self._stall_after
+        self._failed_starts += 1  # until a frame comes
         left = self._warmup
-        good_at = advanced_at = time.monotonic()
+        repeats = 0
+        began = heard_at = good_at = advanced_at = time.monotonic()
         newest = float("-inf")
         while not self._stop.is_set():
-            self._answer_calls()
             want = left == 0 and self._latest.wanted()
             try:
-                frame = self._driver.next_frame(self._stall_after, want=want)
+                frame = self._driver.next_frame(min(_SLICE, patience), want=want)
+            except CameraStalled as error:
+                silent = time.monotonic() - heard_at
+                if silent >= patience:
+                    raise CameraStalled(f"{error.detail}, for {silent:.1f} s") from None
+                continue
             except BadFrame as error:
-                self._bad(error, time.monotonic() - good_at)
+                if good_at == began:  # a slow start is no part of the bad frames' time
+                    good_at = time.monotonic()
+                heard_at = time.monotonic()
+                self._bad(error, heard_at - good_at)
+                continue
+            except RepeatedFrame as error:
+                heard_at = good_at = time.monotonic()
+                repeats += 1
+                self._repeated(error.detail, repeats, good_at - advanced_at)
                 continue
             finally:
                 self._beat()
-            good_at = time.monotonic()
+            heard_at = good_at = time.monotonic()
+            patience, self._failed_starts = self._stall_after, 0
             if frame is not None and frame.exposed_at <= newest:
-                self._repeated(frame, good_at - advanced_at)
+                repeats += 1
+                self._repeated(f"frame {frame.sequence} comes again and again", repeats, good_at - advanced_at)
                 continue
+            repeats = 0
             advanced_at = good_at
             if left:
                 left -= 1
@@ -182,14 +230,14 @@ class Grabber:
         if since_good > BAD_FRAMES_LIMIT:
             raise error
 
-    def _repeated(self, frame: Frame, since_advance: float) -> None:
-        """A camera that hands out the same moment again and again is frozen, however lively it looks."""
-        if since_advance > self._stall_after:
-            raise CameraStalled(f"frame {frame.sequence} comes again and again")
+    def _repeated(self, what: str, repeats: int, since_advance: float) -> None:
+        """A camera that hands out the same picture or moment again and again is frozen, however lively it looks."""
+        if repeats >= REPEATS_LIMIT and since_advance > self._stall_after:
+            raise CameraStalled(what)
 
     def _answer_calls(self) -> None:
-        while self._calls:
-            function, future = self._calls.popleft()
+        while (given := self._calls.get()) is not None:
+            function, future = given
             if not future.set_running_or_notify_cancel():
                 continue
             if not self._open:

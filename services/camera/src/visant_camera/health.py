@@ -39,7 +39,7 @@ class CameraState(BaseModel):
     refusals: tuple[str, ...] = ()
     """Wishes that the camera did not grant."""
     freshness_margin: float | None = None
-    """Seconds after the request from which a frame's timestamp counts."""
+    """Seconds that a stamp may be late: see CAMERA_FRESHNESS_MARGIN."""
     idle: bool = False
     """Frames are drained without being copied: nobody asks."""
     frames: int = 0
@@ -125,7 +125,7 @@ class Health:
 
     @property
     def margin(self) -> float:
-        """Seconds after the request from which a frame's timestamp counts, as of the last open."""
+        """Seconds after the request from which `Frame.begun_after` counts, as of the last open."""
         return self._margin or 0.0
 
     def state(self) -> CameraState:

@@ -1,31 +1,55 @@
-"""JPEG: is it whole, how large is it, and how other encodings become one."""
+"""JPEG: is it sound, does it show anything, and how other encodings become one."""
+
+import re
+from typing import Any
 
 from visant_camera.frame import Frame
 
 CONVERTED = ("UYVY", "NV12", "GREY")
 """Uncompressed formats, by V4L2's letters, that some webcams offer alone and that become BGR before a JPEG: 4:2:2,
 4:2:0 in two planes, and infrared cameras' grey."""
-START, END = b"\xff\xd8", b"\xff\xd9"
-_SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0..SOF15 without DHT, JPG, DAC
+MAX_PIXELS = 8192 * 8192
+"""Of a picture that is decoded: the largest CAMERA_RESOLUTION."""
+SURPLUS = 16
+"""Bytes that may be left over once the whole picture was decoded. The encoders of many webcams leave a few in every
+frame; two frames glued together leave so few in one of a thousand."""
+_LEFT_OVER = re.compile(r"(\d+) extraneous bytes before marker 0xd9")  # libjpeg's words
+_ONE_COLOUR = 8
+"""Steps of 256 between the darkest and the brightest spot of 8x8 pixels in a picture of one colour."""
 
 
-def is_whole(data: bytes) -> bool:
-    """Whether `data` begins and ends as a JPEG does; some webcams pad with zeros after the end."""
-    return data.startswith(START) and data.rstrip(b"\0").endswith(END)
+def check(jpeg: bytes, width: int, height: int) -> None:
+    """Decodes it once, strictly: what libjpeg would only warn of counts. Raises ValueError, in words.
+
+    At an eighth of its size and in grey, for what the decoder warns of is in the coded data, all of which it reads:
+    3.3 ms for 1920x1080 instead of 6.7 ms. docs/camera.md says what it misses. Call it in a thread.
+    """
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"it claims to be {width}x{height} pixels, more than {MAX_PIXELS}")
+    try:
+        _decode(jpeg, strict=True)
+    except ValueError as error:
+        surplus = _LEFT_OVER.search(str(error))
+        if surplus is None or int(surplus[1]) > SURPLUS:
+            raise ValueError(f"the JPEG is damaged: {str(error).removeprefix('Corrupt JPEG data: ')}") from None
 
 
-def size(data: bytes) -> tuple[int, int] | None:
-    """(width, height) as the header says; None where there is none."""
-    at = 2
-    while at + 9 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:  # fill byte
-            at += 1
-            continue
-        if marker in _SIZE_MARKERS:
-            return int.from_bytes(data[at + 7 : at + 9], "big"), int.from_bytes(data[at + 5 : at + 7], "big")
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return None
+def one_colour(frame: Frame) -> bool:
+    """Whether the picture is the same everywhere, as behind a lid or in the dark. Raises ValueError."""
+    data = frame.data if isinstance(frame.data, bytes) else frame.data()
+    if frame.encoding == "mjpeg":
+        grey = _decode(data, strict=False)
+    else:
+        import numpy as np
+
+        grey = np.frombuffer(data, np.uint8)[:: 2 if frame.encoding == "yuyv" else 3]
+    return int(grey.max()) - int(grey.min()) <= _ONE_COLOUR
+
+
+def _decode(jpeg: bytes, *, strict: bool) -> Any:
+    import simplejpeg  # brings numpy: 11 MB
+
+    return simplejpeg.decode_jpeg(jpeg, "GRAY", fastdct=True, min_height=1, min_width=1, min_factor=8, strict=strict)
 
 
 def encode(frame: Frame, quality: int) -> bytes:

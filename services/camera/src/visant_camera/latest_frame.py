@@ -12,8 +12,17 @@ from visant_camera.picture import Picture, timestamp
 @dataclass(eq=False, slots=True)
 class _Waiter:
     since: float
+    fresh: bool
     future: asyncio.Future[Picture]
     loop: asyncio.AbstractEventLoop
+
+    def suited_by(self, frame: Frame) -> bool:
+        return moment(frame, fresh=self.fresh) >= self.since
+
+
+def moment(frame: Frame, *, fresh: bool) -> float:
+    """What is compared with the moment somebody asks for: where it must be `fresh`, the begin of exposure."""
+    return frame.begun_after if fresh else frame.exposed_at
 
 
 class LatestFrame:
@@ -26,23 +35,26 @@ class LatestFrame:
         self._waiters: set[_Waiter] = set()
         self._newest: Picture | None = None
         self._old_ones_until = 0.0
+        self._one_more = False
+        """The last frame went to somebody who has yet to check it: where it is bad, the very next one is taken."""
         self.ended = False
         """Whether the service is on its way out: nobody waits any more."""
 
-    async def picture(self, since: float, timeout: float, *, keep: bool = False) -> Picture:
+    async def picture(self, since: float, timeout: float, *, fresh: bool = False, keep: bool = False) -> Picture:
         """The first picture stamped at `since` (CLOCK_MONOTONIC, seconds) or later. TimeoutError after `timeout`.
 
+        `fresh`: its stamp is not enough, its exposure began at `since` or later.
         `keep`: who asks takes older pictures and will ask again; from now on each frame is copied, for a while.
         """
         with self._lock:
             if keep:
                 self._old_ones_until = time.monotonic() + self._idle_after
-            if self._newest is not None and self._newest.exposed.monotonic >= since:
+            if self._newest is not None and moment(self._newest.frame, fresh=fresh) >= since:
                 return self._newest
             if self.ended:
                 raise TimeoutError
             loop = asyncio.get_running_loop()
-            waiter = _Waiter(since, loop.create_future(), loop)
+            waiter = _Waiter(since, fresh, loop.create_future(), loop)
             self._waiters.add(waiter)
         try:
             async with asyncio.timeout(timeout):
@@ -62,10 +74,15 @@ class LatestFrame:
 
     def wanted(self) -> bool:
         """Whether the next frame is worth its copy."""
-        if not self._waiters and self._newest is None and time.monotonic() >= self._old_ones_until:
+        if (
+            not self._waiters
+            and not self._one_more
+            and self._newest is None
+            and time.monotonic() >= self._old_ones_until
+        ):
             return False  # without the lock: who begins to wait at this moment is seen at the next frame
         with self._lock:
-            if self._waiters or time.monotonic() < self._old_ones_until:
+            if self._waiters or self._one_more or time.monotonic() < self._old_ones_until:
                 return True
             self._newest = None
             return False
@@ -81,8 +98,9 @@ class LatestFrame:
         picture = Picture(frame, exposed, quality=self._quality)
         with self._lock:
             self._newest = picture
-            suited = [one for one in self._waiters if frame.exposed_at >= one.since]
+            suited = [one for one in self._waiters if one.suited_by(frame)]
             self._waiters.difference_update(suited)
+            self._one_more = bool(suited)
         for one in suited:
             # a loop that has closed meanwhile has nobody waiting
             if not one.loop.is_closed():

@@ -1,4 +1,4 @@
-"""A frame on its way to whoever asked: encoded at most once, however many share it."""
+"""A frame on its way to whoever asked: encoded or checked at most once, however many share it."""
 
 import threading
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from visant_camera.drivers.base import BadFrame
 from visant_camera.frame import Frame
-from visant_camera.jpeg import encode
+from visant_camera.jpeg import check, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,8 @@ class Picture:
         self.exposed = exposed
         self._quality = quality
         self._lock = threading.Lock()
-        self._jpeg: bytes | None = frame.data if frame.encoding == "mjpeg" and isinstance(frame.data, bytes) else None
+        self._jpeg: bytes | None = None
+        self._fault: str | None = None
 
     @property
     def ready(self) -> bool:
@@ -39,13 +40,18 @@ class Picture:
         return self._jpeg is not None
 
     def jpeg(self) -> bytes:
-        """The picture as a JPEG. Raises BadFrame where it cannot be made."""
+        """The picture as a JPEG. Raises BadFrame where none can be made of it, or the camera's own is damaged."""
         with self._lock:
-            if self._jpeg is None:
+            if self._jpeg is None and self._fault is None:
                 try:
-                    self._jpeg = encode(self.frame, self._quality)
+                    jpeg = encode(self.frame, self._quality)
+                    if self.frame.encoding == "mjpeg":
+                        check(jpeg, self.frame.width, self.frame.height)
+                    self._jpeg = jpeg
                 except ValueError as error:
-                    raise BadFrame(str(error)) from None
+                    self._fault = f"frame {self.frame.sequence}: {error}"
+            if self._jpeg is None:
+                raise BadFrame(self._fault or "")
             return self._jpeg
 
 

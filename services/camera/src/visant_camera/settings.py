@@ -46,13 +46,14 @@ class CameraSettings(Settings):
     camera_freshness_margin: Annotated[
         float | None, Field(ge=0, le=5, description="seconds from 0 to 5, or unset for what the driver says")
     ] = None
-    """A picture counts as taken after the request when its timestamp lies this many seconds after it.
+    """Seconds that a stamp may be late. A webcam's picture counts as taken after the request when the picture before it
+    was stamped so many seconds after the request, or later; another source's, when it was so itself.
 
-    Why it is not 0: the kernel's uvcvideo stamps a frame when its first bytes arrive, measured 0.6 to 16 ms after
-    exposure began, so a frame whose exposure began just before the request can carry a stamp just after it. Unset,
-    the driver's own bound is used: one frame interval for a webcam, 0.5 s for a network stream (its way through
-    encoder and network is unknown), nothing for files and the fake camera, which stamp exactly. Each picture takes at
-    least so long; the uploader finds out by asking for longer and longer, within its CAPTURE_PATIENCE.
+    Why it is not 0: the kernel's uvcvideo stamps a frame when its first bytes arrive, measured 0.6 to 16 ms after its
+    exposure ended. The next exposure begins no earlier than that one ended, however long it takes: no frame rate is
+    asked or believed. Unset, the driver's own bound is used: 16 ms for a webcam, 0.5 s for a network stream (its way
+    through encoder and network is unknown), nothing for files and the fake camera, which stamp exactly. The uploader
+    finds out how long pictures take by asking for longer and longer, within its CAPTURE_PATIENCE.
     """
     camera_idle_after: Annotated[float, Field(ge=0, description="seconds, like 60")] = 60.0
     """So long after the last request that needs old frames, frames are drained without copying or decoding."""

@@ -6,7 +6,7 @@ import time
 
 from visant_camera.drivers.base import BadFrame
 from visant_camera.health import Health
-from visant_camera.latest_frame import LatestFrame
+from visant_camera.latest_frame import LatestFrame, moment
 from visant_camera.picture import Picture
 from visant_contract.outcome import Reason
 
@@ -30,24 +30,25 @@ class Snapshots:
     async def take(self, *, max_age: float | None, timeout: float) -> tuple[Picture, bytes]:
         """A picture and its JPEG. Raises NoFrameInTime.
 
-        `max_age` None: exposed after this call, by the margin of the driver. Else: one stamped at most so many
-        seconds ago is good enough.
+        `max_age` None: its exposure began after this call. Else: one stamped at most so many seconds ago is good
+        enough. A picture that turns out damaged is passed over for the next one.
         """
         began = time.monotonic()
+        fresh = max_age is None
         after_bad = float("-inf")
         while True:
             # the margin is read anew: the camera may be another one since it was lost
             wanted = began + self._health.margin if max_age is None else began - max_age
             try:
                 picture = await self._latest.picture(
-                    max(wanted, after_bad), began + timeout - time.monotonic(), keep=max_age is not None
+                    max(wanted, after_bad), began + timeout - time.monotonic(), fresh=fresh, keep=not fresh
                 )
-                if max_age is None and picture.exposed.monotonic < began + self._health.margin:
+                if fresh and picture.frame.begun_after < began + self._health.margin:
                     continue
                 return picture, picture.jpeg() if picture.ready else await asyncio.to_thread(picture.jpeg)
             except BadFrame as error:
                 self._health.bad_frame(error)
-                after_bad = math.nextafter(picture.exposed.monotonic, math.inf)
+                after_bad = math.nextafter(moment(picture.frame, fresh=fresh), math.inf)
             except TimeoutError:
                 if self._latest.ended:
                     raise NoFrameInTime(Reason.CAMERA_STARTING, "the camera service is being stopped") from None

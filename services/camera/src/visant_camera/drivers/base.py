@@ -1,7 +1,8 @@
-"""The protocol of a camera driver. One thread calls all of it; each call ends within its timeout or a few seconds.
+"""The protocol of a camera driver. One thread opens, drains and closes; a second one asks for controls meanwhile.
 
-A driver copies nothing that nobody asked for, knows nothing of waiting requests, and does not retry: the grabber
-closes it after the first CameraError that is not a BadFrame, and opens it again later.
+Each call of the first ends within its timeout or a few seconds; the second may hang with the camera, and no picture
+with it. A driver copies nothing that nobody asked for, knows nothing of waiting requests, and does not retry: the
+grabber closes it after the first CameraError that ends the stream, and opens it again later.
 """
 
 from collections.abc import Sequence
@@ -42,6 +43,12 @@ class BadFrame(CameraError):
     reason = Reason.BAD_FRAMES
 
 
+class RepeatedFrame(CameraError):
+    """The picture of before came again, byte for byte: nothing new to serve. The stream goes on."""
+
+    reason = Reason.CAMERA_STALLED
+
+
 class ControlRefused(Exception):
     """The device did not take this value now; the text says why."""
 
@@ -62,7 +69,9 @@ class Opened:
     refusals: tuple[str, ...] = ()
     """One line for each wish that was not granted: `size 1920x1080: got 1280x720`."""
     timestamp_late: float = 0.0
-    """Seconds by which `Frame.exposed_at` may be later than the true begin of exposure."""
+    """Seconds by which a stamp may be later than what it stands for."""
+    first_frame: float = 10.0
+    """Seconds that the first frame may take: some webcams need three, and a network stream waits for a key frame."""
 
 
 @dataclass(frozen=True)
@@ -92,14 +101,18 @@ class Driver(Protocol):
         """Takes one frame out of the device, the oldest it holds.
 
         `want` False: it is only drained (no copy, no decoding) and None is returned. `timeout`: seconds; then
-        CameraStalled. Raises CameraGone where the device went away, BadFrame for a frame not to be served.
+        CameraStalled, after which it may be called again. Raises CameraGone where the device went away, BadFrame for a
+        frame not to be served, RepeatedFrame for one that shows nothing new.
         """
 
     def close(self) -> None:
         """Lets go of the device at once; safe at any time, also twice. Raises nothing."""
 
     def controls(self) -> Sequence[Control]:
-        """What can be adjusted, with current values; empty where nothing can. Raises CameraGone."""
+        """What can be adjusted, with current values; empty where nothing can. Raises CameraGone. From any thread."""
 
     def set_control(self, name: str, value: int) -> None:
-        """Sets a control that `controls` lists to a value in its range. Raises ControlRefused, CameraGone."""
+        """Sets one that `controls` lists to a value in its range. From any thread.
+
+        Raises ControlRefused, CameraGone.
+        """

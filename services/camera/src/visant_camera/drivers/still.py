@@ -7,7 +7,7 @@ from pathlib import Path
 from visant_camera.drivers.base import BadFrame, CameraAbsent, CameraGone, Control, ControlRefused, Opened
 from visant_camera.drivers.registry import Declaration
 from visant_camera.frame import Frame
-from visant_camera.jpeg import is_whole, size
+from visant_contract.jpeg import read
 
 IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 _INTERVAL = 0.1  # seconds between looks at the file: ten `frames` a second, each as cheap as one stat
@@ -59,10 +59,11 @@ class StillDriver:
         data = self._path.read_bytes()
         frame = partial(Frame, sequence=self._sequence, exposed_at=now)
         if self._is_jpeg:
-            found = size(data) if is_whole(data) else None
-            if found is None:
-                raise BadFrame(f"{self._path} is no whole JPEG")
-            return frame(data=data, encoding="mjpeg", width=found[0], height=found[1])
+            try:
+                found = read(data)
+            except ValueError as error:
+                raise BadFrame(f"{self._path} is no whole JPEG: {error}") from None
+            return frame(data=data[: found.end], encoding="mjpeg", width=found.width, height=found.height)
         import cv2
         import numpy as np
 
