@@ -120,14 +120,15 @@ def start(tmp_path: Path) -> Iterator[Start]:
 class RtspCamera:
     """rtsp_source.py, killed and started again at will on one port."""
 
-    def __init__(self, user: str) -> None:
+    def __init__(self, user: str, more: tuple[str, ...]) -> None:
         self._user = user
+        self._more = more
         self._port = "0"
         self.start()
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            ["/usr/bin/python3", str(HERE / "rtsp_source.py"), "--port", self._port, "--user", self._user],
+            ["/usr/bin/python3", str(HERE / "rtsp_source.py"), "--port", self._port, "--user", self._user, *self._more],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -172,11 +173,11 @@ def rtsp_installed() -> None:
 
 @pytest.fixture
 def rtsp(rtsp_installed: None) -> Iterator[StartRtsp]:
-    """`rtsp(user="name:password")`."""
+    """`rtsp(user="name:password")`; `more` goes to rtsp_source.py."""
     running: list[RtspCamera] = []
 
-    def begin(user: str = "") -> RtspCamera:
-        running.append(RtspCamera(user))
+    def begin(user: str = "", more: tuple[str, ...] = ()) -> RtspCamera:
+        running.append(RtspCamera(user, more))
         return running[-1]
 
     yield begin

@@ -1,11 +1,12 @@
 """An RTSP camera: GStreamer's server, H.264, fed with frames whose upper edge carries their time of exposure.
 
-    /usr/bin/python3 rtsp_source.py [--port N] [--user NAME:PASSWORD]
+    /usr/bin/python3 rtsp_source.py [--port N] [--user NAME:PASSWORD] [--key-frames SECONDS] [--stamps RATE]
 
 Runs under Debian's Python (its GStreamer binding is no PyPI package) and imports nothing of ours. Prints
 `rtsp://127.0.0.1:PORT/live` when it serves; ends with its standard input. `--check`: only says what is missing;
 `--packages`: the Debian packages that bring it.
 
+With `--stamps 0.6` the stamps of the stream advance at 60 % of the true rate; with `back` they return to 0 every 3 s.
 The time is CLOCK_MONOTONIC in milliseconds, 40 bits as 40 blocks of 16x32 pixels, the highest first, white is 1.
 """
 
@@ -42,7 +43,7 @@ def check() -> str:
     return " ".join(f"no {name}" for name in ("appsrc", "x264enc", "rtph264pay") if not Gst.ElementFactory.find(name))
 
 
-def serve(port: int, user: str) -> None:
+def serve(port: int, user: str, key_frames: float, stamps: str) -> None:
     """Until standard input ends."""
     from gi.repository import GLib, Gst, GstRtspServer
 
@@ -54,9 +55,13 @@ def serve(port: int, user: str) -> None:
         next_at = max(feeding.get(source, now), now)
         time.sleep(next_at - now)
         feeding[source] = next_at + 1 / FPS
-        source.emit("push-buffer", Gst.Buffer.new_wrapped(picture(int(time.monotonic() * 1000))))
+        frame = Gst.Buffer.new_wrapped(picture(int(time.monotonic() * 1000)))
+        elapsed = next_at - began.setdefault(source, next_at)
+        frame.pts = int(1e9 * (elapsed % 3 if stamps == "back" else elapsed * float(stamps)))
+        source.emit("push-buffer", frame)
 
     feeding: dict[Gst.Element, float] = {}
+    began: dict[Gst.Element, float] = {}
 
     def configure(factory: GstRtspServer.RTSPMediaFactory, media: GstRtspServer.RTSPMedia) -> None:
         source = media.get_element().get_by_name("frames")
@@ -64,9 +69,9 @@ def serve(port: int, user: str) -> None:
 
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch(
-        f"( appsrc name=frames is-live=true do-timestamp=true format=time "
+        f"( appsrc name=frames is-live=true format=time "
         f"caps=video/x-raw,format=I420,width={WIDTH},height={HEIGHT},framerate={FPS}/1 "
-        f"! x264enc tune=zerolatency speed-preset=ultrafast key-int-max={FPS} bitrate=2000 "
+        f"! x264enc tune=zerolatency speed-preset=ultrafast key-int-max={round(FPS * key_frames)} bitrate=2000 "
         f"! rtph264pay name=pay0 pt=96 config-interval=1 )"
     )
     factory.set_shared(True)
@@ -97,6 +102,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--user", default="")
+    parser.add_argument("--key-frames", type=float, default=1.0)
+    parser.add_argument("--stamps", default="1")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--packages", action="store_true")
     given = parser.parse_args()
@@ -107,4 +114,4 @@ if __name__ == "__main__":
     if missing:
         sys.exit(f"no RTSP source here: {missing}; as root, tools/test_needs.sh installs it")
     if not given.check:
-        serve(given.port, given.user)
+        serve(given.port, given.user, given.key_frames, given.stamps)

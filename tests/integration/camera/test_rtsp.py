@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import cv2
 import pytest
 from PIL import Image
 
@@ -125,6 +126,36 @@ def test_a_backlog_after_a_network_hiccup_is_never_served_as_new(start: Start, r
             timer.join()
             assert answer.status_code == 200, answer.text
             assert exposed(answer.content) >= asked
+
+
+@pytest.mark.parametrize("stamps", ["0.6", "0.9", "back"])
+def test_stamps_that_do_not_keep_time_cost_doubt_and_no_picture(start: Start, rtsp: StartRtsp, stamps: str) -> None:
+    service = start(CAMERA_SOURCE=rtsp(more=("--stamps", stamps)).url)
+    service.until("ok")
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        asked = time.monotonic()
+        answer = service.http.get("/snapshot?timeout_ms=8000")
+        assert answer.status_code == 200, answer.text
+        assert exposed(answer.content) >= asked
+    assert service.state()["opens"] == 1
+
+
+def test_a_key_frame_now_and_then_is_waited_for(start: Start, rtsp: StartRtsp) -> None:
+    """Who joins between two key frames sees nothing until the next; 12 s here, up to 40 with some cameras."""
+    camera = rtsp(more=("--key-frames", "12"))
+    somebody_else = cv2.VideoCapture(camera.url, cv2.CAP_FFMPEG)
+    assert somebody_else.grab(), "the stream begins with a key frame"
+    service = start(CAMERA_SOURCE=camera.url)
+    seen = set()
+    while (state := service.state()["state"]) != "ok":
+        seen.add(state)
+        time.sleep(0.05)
+    assert seen == {"camera_starting"}
+    asked = time.monotonic()
+    assert exposed(service.http.get("/snapshot?timeout_ms=8000").content) >= asked
+    assert service.state()["opens"] == 1
+    somebody_else.release()
 
 
 @contextmanager

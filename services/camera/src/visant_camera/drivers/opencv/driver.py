@@ -25,8 +25,8 @@ from visant_camera.drivers.opencv.process.messages import Order, Playing
 from visant_camera.frame import Frame
 from visant_runtime.redact import read
 
-OPEN_TIMEOUT = 6.0
-"""Seconds that a stream's server may take to show its first picture."""
+OPEN_TIMEOUT = 12.0
+"""Seconds until a stream's server has said what it sends. Between two key frames FFmpeg looks for 5 s."""
 FIRST_FRAME = 45.0
 """Seconds that a stream's first picture may take once the server answers: some send a key frame every 40 s."""
 _START = 10.0  # seconds more for the child to start and import OpenCV on a slow card
