@@ -10,6 +10,18 @@ from typing import Any
 from tests.fakes.fake_http_server import Answer, FakeHttpServer, Request, Script
 
 
+def problem(status: int, detail: str = "no", **headers: str) -> Answer:
+    """As our cloud refuses: problem details."""
+    body = json.dumps({"type": "about:blank", "title": "No", "status": status, "detail": detail})
+    return Answer(status, body.encode(), {"Content-Type": "application/problem+json", **headers})
+
+
+def page(status: int, **headers: str) -> Answer:
+    """As somebody on the way refuses."""
+    text = b"<html><head><title>No</title></head><body><center>nginx</center></body></html>"
+    return Answer(status, text, {"Content-Type": "text/html", **headers})
+
+
 @dataclass
 class Stored:
     """A picture that got a receipt."""

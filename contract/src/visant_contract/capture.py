@@ -14,6 +14,13 @@ MEANT_FOR = "X-Visant-Cloud"
 visible ASCII. A cloud with another id answers 412 and stores nothing: its database was reset, or an address was given
 to another cloud, and the device has not heard of it yet. Plain clouds ignore it."""
 
+JPEG = "image/jpeg"
+"""Media type of a raw capture, for clouds that announce it in `accepts` of `connected`."""
+CAPTURE_HEADER = "Visant-Capture"
+"""Header of a raw capture: all fields of CaptureUpload but the picture, as JSON in ASCII."""
+CAPTURE_HEADER_MAX = 4096
+"""Bytes of it; a capture that needs more goes as JSON. Proxies take 8 KiB of all headers together, or less."""
+
 TRIGGER_LABEL_MAX = 100
 """Characters that a plain cloud stores of `trigger_label`."""
 

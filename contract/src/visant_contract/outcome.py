@@ -23,6 +23,7 @@ class Reason(StrEnum):
     REJECTED_413 = "rejected_413"
     REJECTED_415 = "rejected_415"
     REJECTED_422 = "rejected_422"
+    REFUSED_ON_THE_WAY = "refused_on_the_way"
     DEADLINE_PASSED = "deadline_passed"
     REBOOTED = "rebooted"
     DEVICE_SILENT = "device_silent"
@@ -45,6 +46,8 @@ REMEDY: dict[Reason, str] = {
     Reason.REJECTED_413: "The cloud refused the capture as too large: lower CAMERA_RESOLUTION, or raise its limit.",
     Reason.REJECTED_415: "The cloud refused the capture's type; it lies in the dead-letter folder.",
     Reason.REJECTED_422: "The cloud refused the capture's fields; it lies in the dead-letter folder.",
+    Reason.REFUSED_ON_THE_WAY: "Something before the cloud refused this picture for a day and let others pass: look at "
+    "proxy, firewall and size limits, then `visant-uploader spool requeue` sends it again.",
     Reason.DEADLINE_PASSED: "The device got to the command too late; look at its connection and its backlog.",
     Reason.REBOOTED: "The device restarted before it could take the picture and the command expired meanwhile.",
     Reason.DEVICE_SILENT: "Said by the cloud alone: the device was silent until the deadline. A late picture mends it.",

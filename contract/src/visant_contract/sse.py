@@ -65,6 +65,10 @@ class Connected(_Event):
     duplicate: bool = False
     """Another stream already holds this device id."""
     config: dict[str, Any] | None = None
+    accepts: tuple[str, ...] = ()
+    """Media types in which this cloud takes captures beside JSON."""
+    succeeds: bool = False
+    """This cloud takes over what waits for the plain cloud of the API_URL that this stream was opened on."""
 
 
 class Ping(_Event):

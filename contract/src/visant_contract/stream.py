@@ -79,5 +79,7 @@ class CloudSeen(BaseModel):
     """CLOCK_BOOTTIME of the confirmation, seconds."""
     clock_offset: float | None = None
     """Cloud's epoch seconds minus CLOCK_BOOTTIME, by the smallest lag seen; None where no server_time came."""
+    accepts: tuple[str, ...] = ()
+    """Media types in which the cloud takes captures beside JSON."""
     cut_short: bool = False
     """This stream ended before a replay can be counted on to have come whole; the next one replays again."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.fake_camera import FakeCamera
-from tests.fakes.fake_cloud import FakeCloud
+from tests.fakes.fake_cloud import FakeCloud, problem
 from tests.fakes.fake_http_server import Answer, Request
 from tests.support.uploader_process import Device, until
 
@@ -54,7 +54,7 @@ def test_killed_while_a_picture_is_refused_it_is_kept_and_reported_once(
     device: Device, camera: FakeCamera, cloud: FakeCloud, point: str
 ) -> None:
     def refuse(request: Request) -> Answer | None:
-        return Answer(422, b'{"detail":"no"}') if request.path == "/v1/captures" else None
+        return problem(422) if request.path == "/v1/captures" else None
 
     cloud.script = refuse
     device.confirm_stream()

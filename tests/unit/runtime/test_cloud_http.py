@@ -50,7 +50,7 @@ async def line_of_uploader(api_url: str) -> str:
     cloud = CloudClient(settings, Clock(), counters=Counters(), device_version="2.0.0")
     try:
         with pytest.raises(Retryable) as caught:
-            await cloud.send_telemetry(Telemetry(device_version="2.0.0"))
+            await cloud.send_telemetry(Telemetry(device_version="2.0.0"), plain=False)
     finally:
         await cloud.close()
     assert caught.value.endpoint, "the way is in trouble, not one item"

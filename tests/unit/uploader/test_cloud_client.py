@@ -12,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.uploader.conftest import Make
-from visant_contract.errors import Misconfigured, Rejected, Retryable
+from visant_contract.capture import CAPTURE_HEADER
+from visant_contract.errors import Problem, Retryable
 from visant_runtime.clock import Clock
 from visant_runtime.settings import SettingsError
 from visant_uploader.counters import Counters
 from visant_uploader.delivery.cloud_client import CloudClient
-from visant_uploader.delivery.upload_body import PIECE, UploadBody
+from visant_uploader.delivery.retry_policy import Refused, Speaker
+from visant_uploader.delivery.upload_body import PIECE, UploadBody, WholeBody
 from visant_uploader.settings import UploaderSettings
 from visant_uploader.spool.file_format import decode, encode
 
@@ -43,8 +45,9 @@ def cloud(handler: Handler, **more: Any) -> CloudClient:
 
 
 async def send(make: type[Make], handler: Handler, trigger_id: str = "t-1", body: bytes = GOOD, **more: Any) -> str:
+    raw = more.pop("raw", False)
     outcome = decode(b"".join(encode(make.picture(trigger_id), body)[1]))
-    return await cloud(handler, **more).send_picture(outcome, make.noon, make.time())
+    return await cloud(handler, **more).send_picture(outcome, make.noon, make.time(), raw=raw)
 
 
 async def test_a_picture_is_sent_as_the_wire_says(make: type[Make]) -> None:
@@ -79,15 +82,15 @@ async def test_any_record_id_is_a_receipt(make: type[Make], record_id: str | int
         (httpx.Response(201, content=b"<html>"), Retryable),
         (httpx.Response(200, json={"ok": True}), Retryable),
         (httpx.Response(204), Retryable),
-        (httpx.Response(302, headers={"location": "http://portal/"}), Misconfigured),
-        (httpx.Response(413), Rejected),
-        (httpx.Response(500), Retryable),
+        (httpx.Response(302, headers={"location": "http://portal/"}), Refused),
+        (httpx.Response(413), Refused),
+        (httpx.Response(500), Refused),
         (httpx.ConnectError("refused"), Retryable),
         (httpx.ReadTimeout("slow"), Retryable),
         (httpx.RemoteProtocolError("cut"), Retryable),
     ],
 )
-async def test_everything_but_a_receipt_is_one_of_the_three_verdicts(
+async def test_everything_but_a_receipt_is_a_verdict(
     make: type[Make], answer: httpx.Response | Exception, kind: type[Exception]
 ) -> None:
     def handler(request: httpx.Request) -> httpx.Response:
@@ -111,8 +114,8 @@ async def test_a_captive_portals_yes_is_no_receipt_of_a_report(make: type[Make],
 
 
 @pytest.mark.parametrize("location", ["http:portal", "mailto:me", "http://xn--/", "http://[", "//x:port", "\x00"])
-async def test_a_redirect_to_no_address_is_one_of_the_three_verdicts(make: type[Make], location: str) -> None:
-    with pytest.raises((Retryable, Misconfigured)):
+async def test_a_redirect_to_no_address_is_a_verdict(make: type[Make], location: str) -> None:
+    with pytest.raises((Retryable, Refused)):
         await send(make, lambda _: httpx.Response(302, headers={"location": location}))
 
 
@@ -166,21 +169,78 @@ def test_a_body_made_in_pieces_is_the_body_made_at_once(size: int, fields: dict[
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("status", "words"),
     [
-        (
-            httpx.Response(401, json={"title": "Unauthorized", "status": 401, "detail": "The token is not known"}),
-            ["refuses DEVICE_TOKEN (The token is not known)", "enrol-code --device-id FLOOR1 --replace"],
-        ),
-        (httpx.Response(403, content=b"go away"), ["(go away)", "activate FLOOR1"]),
-        (httpx.Response(404, content=b""), ["create FLOOR1 there, or check DEVICE_ID and API_URL"]),
+        (401, ["refuses DEVICE_TOKEN (The token is not known)", "enrol-code --device-id FLOOR1 --replace"]),
+        (403, ["(The token is not known)", "activate FLOOR1"]),
+        (404, ["create FLOOR1 there, or check DEVICE_ID and API_URL"]),
+        (422, ["HTTP 422", "The token is not known"]),
     ],
 )
 async def test_a_cloud_that_does_not_want_this_device_is_named_with_the_remedy(
-    make: type[Make], answer: httpx.Response, words: list[str]
+    make: type[Make], status: int, words: list[str]
 ) -> None:
-    with pytest.raises(Misconfigured) as caught:
-        await send(make, lambda _: answer)
-    assert caught.value.reason == f"http_{answer.status_code}"
+    problem = Problem(title="No", status=status, detail="The token is not known").model_dump(exclude_none=True)
+    with pytest.raises(Refused) as caught:
+        await send(make, lambda _: httpx.Response(status, json=problem))
+    assert (caught.value.status, caught.value.speaker) == (status, Speaker.CLOUD)
     for word in words:
         assert word in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (413, ["(<html>no</html>)", "client_max_body_size", "CAMERA_RESOLUTION"]),
+        (403, ["403: something on the way to the cloud refuses, not the cloud itself", "a firewall"]),
+        (404, ["not the cloud itself", "API_URL"]),
+    ],
+)
+async def test_a_page_of_somebody_in_between_is_named_as_such(make: type[Make], status: int, words: list[str]) -> None:
+    with pytest.raises(Refused) as caught:
+        await send(make, lambda _: httpx.Response(status, content=b"<html>no</html>"))
+    assert caught.value.speaker is Speaker.NETWORK
+    for word in words:
+        assert word in caught.value.detail
+    assert "create FLOOR1" not in caught.value.detail
+
+
+async def test_a_raw_picture_is_the_jpeg_itself_with_all_else_in_one_header(make: type[Make]) -> None:
+    seen: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(201, json={"record_id": "r-1"})
+
+    picture = GOOD + os.urandom(PIECE * 2 + 1)
+    for raw in (True, False):
+        assert await send(make, handler, "ä", picture, raw=raw) == "r-1"
+    raw_one, json_one = seen
+    assert raw_one.content == picture and raw_one.headers["content-length"] == str(len(picture))
+    assert raw_one.headers["content-type"] == "image/jpeg" and json_one.headers["content-type"] == "application/json"
+    told = raw_one.headers[CAPTURE_HEADER]
+    assert told.isascii() and "\n" not in told
+    fields = json.loads(json_one.content)
+    del fields["image_base64"]
+    assert json.loads(told) == fields and fields["trigger_id"] == "ä"
+    assert raw_one.headers["idempotency-key"] == json_one.headers["idempotency-key"]
+    assert raw_one.url == json_one.url
+
+
+async def test_what_does_not_fit_into_the_header_goes_as_json(make: type[Make]) -> None:
+    seen: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(201, json={"record_id": "r-1"})
+
+    await send(make, handler, "🙂" * 500, raw=True)  # twelve characters each in ASCII
+    assert seen[0].headers["content-type"] == "application/json" and CAPTURE_HEADER not in seen[0].headers
+
+
+@settings(deadline=None)
+@given(content=st.binary(max_size=3 * PIECE))
+def test_a_whole_body_in_pieces_is_the_body(content: bytes) -> None:
+    body = WholeBody(content)
+    assert b"".join(body) == content and len(body) == len(content)
+    assert all(0 < len(piece) <= PIECE for piece in body)

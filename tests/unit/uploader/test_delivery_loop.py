@@ -17,9 +17,11 @@ from visant_uploader import cloud_watch
 from visant_uploader.cloud_watch import CloudWatch
 from visant_uploader.counters import Counters
 from visant_uploader.delivery import loop
+from visant_uploader.delivery import pace as pace_module
 from visant_uploader.delivery.loop import DeliveryLoop
 from visant_uploader.delivery.pace import DeliveryPace
 from visant_uploader.delivery.queue import DeliveryQueue
+from visant_uploader.delivery.refusals import Refusals
 from visant_uploader.delivery.sender import Done
 from visant_uploader.device import Device
 from visant_uploader.spool.layout import Destination
@@ -69,7 +71,9 @@ async def until(condition: Any) -> None:
 async def test_a_confirmed_stream_ends_every_wait(
     make: type[Make], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "item_pause", lambda attempt, rng: AN_HOUR)
+    monkeypatch.setattr(loop, "item_pause", lambda attempt, rng, alone: AN_HOUR)
+    monkeypatch.setattr(loop, "BACKOFF_CAP", AN_HOUR + 60)
+    monkeypatch.setattr(pace_module, "pause", lambda failure, attempt, rng: AN_HOUR)
     monkeypatch.setattr(cloud_watch, "LOOK_EVERY", 0.01)
     spool = make.spool(tmp_path / "spool")
     spool.open()
@@ -79,12 +83,10 @@ async def test_a_confirmed_stream_ends_every_wait(
     heartbeat, stop, clock = Heartbeat(tmp_path / "heartbeat"), Stop(), Clock()
     in_redis: Any = FakeRedis()
     watch = CloudWatch(in_redis, Device("FLOOR1", "2.0.0", "http://cloud"), tmp_path / "cloud.json", clock)
-    sender: Any = FakeSender(
-        {one: [Retryable("its own", endpoint=False)], other: [Retryable("all", retry_after=AN_HOUR)]}
-    )
+    sender: Any = FakeSender({one: [Retryable("its own", endpoint=False)], other: [Retryable("all")]})
     pace = DeliveryPace(Random(1))
     delivery = DeliveryLoop(
-        spool, sender, watch, DeliveryQueue(), pace,
+        spool, sender, watch, DeliveryQueue(), pace, Refusals("boot", 0.0),
         clock=clock, counters=Counters(), heartbeat=heartbeat,
     )  # fmt: skip
     watch.on_confirmed.append(delivery.wake)

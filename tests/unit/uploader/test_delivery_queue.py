@@ -194,6 +194,43 @@ def test_it_tells_what_it_knows_and_when_to_ask_again() -> None:
     assert (len(queue), "a" in queue, queue.next_due(9.0), queue.pop(9.0)) == (0, False, None, None)
 
 
+def test_an_upload_from_before_another_cloud_is_handed_out_no_second_time_when_the_first_is_back() -> None:
+    queue = DeliveryQueue()
+    folder = [(1, "a"), (2, "b")]
+    queue.fill(folder)
+    assert queue.pop(0.0) == "b"
+    queue.clear()  # another cloud, and the first again, while b is still being sent
+    queue.fill(folder)
+    queue.add("b", now=0.0)
+    assert [queue.pop(0.0), queue.pop(0.0)] == ["a", None]
+    queue.later("b", until=5.0)
+    assert [queue.pop(9.0), queue.pop(9.0)] == ["b", None]
+    queue.clear()
+    queue.fill(folder)
+    queue.done("b")  # delivered after all
+    queue.later("a", until=5.0)
+    assert drained(queue, now=9.0) == ["a"]
+
+
+def test_what_is_sent_while_its_folder_is_left_does_not_come_back() -> None:
+    queue = DeliveryQueue()
+    queue.add("a", now=0.0)
+    assert queue.pop(0.0) == "a"
+    queue.clear()
+    queue.later("a", until=1.0)
+    assert (len(queue), queue.pop(9.0), queue.next_due(9.0)) == (0, None, None)
+
+
+def test_waking_leaves_the_waits_that_are_longer_than_asked() -> None:
+    queue = DeliveryQueue()
+    queue.fill([(number, f"n{number}") for number in range(3)])
+    for until in (10.0, 300.0, 20.0):
+        queue.later(str(queue.pop(0.0)), until=until)
+    queue.wake(before=300.0)
+    assert [queue.pop(0.0), queue.pop(0.0), queue.pop(0.0)] == ["n2", "n0", None]
+    assert queue.next_due(0.0) == 300.0
+
+
 class Model(RuleBasedStateMachine):
     """Against a plain set: nothing is lost, nothing is handed out twice at once."""
 
@@ -243,6 +280,12 @@ class Model(RuleBasedStateMachine):
     @rule()
     def wake(self) -> None:
         self.queue.wake()
+
+    @rule()
+    def clear(self) -> None:
+        """Another cloud; what was handed out is still being sent."""
+        self.queue.clear()
+        self.known.clear()
 
     @invariant()
     def all_are_known(self) -> None:

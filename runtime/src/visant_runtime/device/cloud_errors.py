@@ -58,6 +58,16 @@ def refused(status: int, detail: str, device_id: str, token: bool) -> str:
     return f"404: the cloud does not know this device{said}: create {device_id} there, or check DEVICE_ID and API_URL"
 
 
+def in_between(status: int, said: str) -> str:
+    """A refusal that is not in the cloud's words. `said`: how the answer begins."""
+    quoted = f" ({said})" if said else ""
+    if status == 413:
+        remedy = "raise the body limit before the cloud (nginx: client_max_body_size), or lower CAMERA_RESOLUTION"
+    else:
+        remedy = "look for a proxy, a firewall or a sign-in page, and check API_URL"
+    return f"{status}: something on the way to the cloud refuses, not the cloud itself{quoted}: {remedy}"
+
+
 def _nobody_listens(host: str) -> str:
     """What it may be; an address of this very machine means another one to whoever reads it on the Pi."""
     if host == "localhost" or host.startswith("127.") or host in ("::1", "0.0.0.0"):  # noqa: S104  # no server here

@@ -2,8 +2,10 @@
 cloud_stream.py and the uploader's camera_client.py import httpx (docs/adr/0002-httpx-behind-three-files.md).
 """
 
+import socket
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -18,6 +20,9 @@ CONNECT_TIMEOUT = 10.0
 """Seconds for DNS, TCP and TLS."""
 CONNECTIONS = 8
 """At once, at most."""
+SEND_BUFFER = 64 * 1024
+"""Bytes that the kernel may hold of what was sent and not taken yet; Linux doubles it. Left to itself it takes up to
+4 MB at once, and whether the other end still takes anything could not be seen."""
 FAILURES = (httpx.HTTPError, httpx.StreamError, OSError, httpx.InvalidURL, UnicodeError)
 """What a request may raise. The last two: a `Location` that cannot be read, which httpx tries although it is not
 followed."""
@@ -69,6 +74,25 @@ def open_client(
             f"a proxy variable cannot be used ({reason}): HTTP_PROXY, HTTPS_PROXY and ALL_PROXY take http://host:port,"
             " NO_PROXY names and addresses, IPv6 without brackets"
         ) from None
+
+
+def request_limits(connect: float) -> dict[str, Any]:
+    """Arguments for a request whose caller watches its body piece by piece and bounds the wait for the answer.
+
+    `connect`: seconds for a place in the pool, and at most CONNECT_TIMEOUT for a connection.
+    """
+    return {
+        "timeout": httpx.Timeout(None, connect=min(connect, CONNECT_TIMEOUT), pool=connect),
+        "extensions": {"trace": _bound_send_buffer},
+    }
+
+
+async def _bound_send_buffer(event: str, info: Mapping[str, Any]) -> None:
+    """A trace of httpcore; its names are the interface (httpcore's docs, "Extensions"), through a proxy as well."""
+    if event == "connection.connect_tcp.complete":
+        connected = info["return_value"].get_extra_info("socket")
+        if connected is not None:
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
 
 
 def why(error: Exception, api_url: str, *, silence: float, wall: datetime) -> str:

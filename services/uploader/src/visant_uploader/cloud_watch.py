@@ -59,6 +59,11 @@ class CloudWatch:
             return None
         return Offset(seen.boot_id, seen.clock_offset)
 
+    def accepts(self) -> tuple[str, ...]:
+        """Media types in which the cloud in force takes captures beside JSON, as its last stream said."""
+        seen = self.seen
+        return () if seen is None or self.cloud is None or seen.cloud_id != self.cloud.cloud_id else seen.accepts
+
     def recall(self) -> None:
         """Reads the file of the last run."""
         self.cloud = recall(self._file, self._device.api_url)

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
-from visant_contract.errors import Misconfigured, Rejected, Retryable
+from visant_contract.errors import Retryable
 from visant_contract.telemetry import CameraHealth, ClockHealth, SpoolHealth, Telemetry
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
@@ -16,6 +16,8 @@ from visant_uploader.capture.camera_client import CameraClient, CameraTrouble, C
 from visant_uploader.cloud_watch import CloudWatch
 from visant_uploader.counters import Counters
 from visant_uploader.delivery.cloud_client import CloudClient
+from visant_uploader.delivery.refusals import Refusals
+from visant_uploader.delivery.retry_policy import Refused
 from visant_uploader.device import Device
 from visant_uploader.spool.figures import FillRate
 from visant_uploader.spool.store import Spool
@@ -25,6 +27,7 @@ log = structlog.get_logger()
 SOON = 2.0
 """Seconds after a confirmation: the replay goes first."""
 TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")
+NO_SUCH_DOOR = frozenset({404, 405})
 UPDATE_STATUS_MAX = 64 * 1024
 
 
@@ -38,6 +41,7 @@ class TelemetryLoop:
         spool: Spool,
         watch: CloudWatch,
         device: Device,
+        refusals: Refusals,
         *,
         interval: float,
         update_status_file: Path | None,
@@ -49,6 +53,7 @@ class TelemetryLoop:
         self._spool = spool
         self._watch = watch
         self._device = device
+        self._refusals = refusals
         self._interval = interval
         self._update_status_file = update_status_file
         self._counters = counters
@@ -56,9 +61,11 @@ class TelemetryLoop:
         self._rate = FillRate()
         self._bell = asyncio.Event()
         self._failed = False
+        self._no_such_door = False
+        """The plain cloud in force takes no telemetry."""
 
     def wake(self) -> None:
-        """A stream was confirmed."""
+        """A stream was confirmed, or a witness is wanted that the cloud takes anything."""
         self._bell.set()
 
     async def run(self, stop: Stop) -> None:
@@ -81,17 +88,25 @@ class TelemetryLoop:
         if telemetry.spool is not None:
             self._heartbeat.fact("spool", telemetry.spool.model_dump())
         self._heartbeat.fact("counters", telemetry.counters)  # a plain cloud takes no telemetry
-        if self._watch.cloud is None:
+        cloud = self._watch.cloud
+        if cloud is None:
+            return
+        self._no_such_door = self._no_such_door and cloud.plain
+        if self._no_such_door:
             return
         try:
-            await self._cloud.send_telemetry(telemetry)
-        except (Retryable, Rejected, Misconfigured) as failure:
-            # the next one says it all again; a plain cloud has no such door
+            await self._cloud.send_telemetry(telemetry, plain=cloud.plain)
+        except (Retryable, Refused) as failure:  # the next one says it all again
+            if cloud.plain and isinstance(failure, Refused) and failure.status in NO_SUCH_DOOR:
+                self._no_such_door = True
+                log.info("this cloud takes no telemetry; none is sent until a stream confirms one that does")
+                return
             self._counters.add("telemetry_failed")
-            if not self._failed and not self._watch.cloud.plain:
+            if not self._failed:
                 log.warning("telemetry was not taken", detail=str(failure)[:300])
             self._failed = True
         else:
+            self._refusals.accepted(self._watch.moment().boottime)
             self._counters.add("telemetry_sent")
             self._failed = False
 

@@ -30,10 +30,12 @@ from visant_uploader.delivery.cloud_client import CloudClient
 from visant_uploader.delivery.loop import DeliveryLoop
 from visant_uploader.delivery.pace import DeliveryPace
 from visant_uploader.delivery.queue import DeliveryQueue
+from visant_uploader.delivery.refusals import Refusals
 from visant_uploader.delivery.sender import Sender
 from visant_uploader.device import Device
 from visant_uploader.outcomes import Outcomes
 from visant_uploader.settings import UploaderSettings
+from visant_uploader.spool import refusal_file
 from visant_uploader.spool.figures import Limits
 from visant_uploader.spool.known_cloud import FILE_NAME
 from visant_uploader.spool.store import Spool
@@ -84,12 +86,16 @@ async def _work(
     degraded = Degraded(heartbeat)
     watch = CloudWatch(queue, device, spool.folders.root / FILE_NAME, clock)
     outcomes = Outcomes(device, watch)
+    refusals = Refusals(clock.boot_id(), clock.boottime())
+    refusals.recall(refusal_file.recall(spool.folders.root / refusal_file.FILE_NAME))
+    sender = Sender(spool, cloud, watch, outcomes, refusals, counters)
     delivery = DeliveryLoop(
         spool,
-        Sender(spool, cloud, watch, outcomes, counters),
+        sender,
         watch,
         DeliveryQueue(),
         DeliveryPace(Random()),
+        refusals,
         clock=clock,
         counters=counters,
         heartbeat=heartbeat,
@@ -112,12 +118,14 @@ async def _work(
         spool,
         watch,
         device,
+        refusals,
         interval=settings.telemetry_interval,
         update_status_file=settings.update_status_file,
         counters=counters,
         heartbeat=heartbeat,
     )
-    watch.on_confirmed += [delivery.wake, telemetry.wake]
+    watch.on_confirmed += [sender.confirmed, delivery.wake, telemetry.wake]
+    delivery.on_rejected.append(telemetry.wake)
     watch.recall()
     log.info("uploader ready", device_id=device.id, spool=str(settings.spool_dir))
     try:

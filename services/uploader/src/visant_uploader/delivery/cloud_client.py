@@ -1,23 +1,31 @@
-"""The cloud's door for outcomes: a receipt, or one of the three verdicts."""
+"""The cloud's door for outcomes: a receipt, or why there is none."""
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping
+import json
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from visant_contract.capture import IDEMPOTENCY_KEY, MEANT_FOR, CaptureTime, trigger_label
-from visant_contract.errors import Misconfigured, Problem, Rejected, Retryable
+from visant_contract.capture import (
+    CAPTURE_HEADER,
+    CAPTURE_HEADER_MAX,
+    IDEMPOTENCY_KEY,
+    JPEG,
+    MEANT_FOR,
+    CaptureTime,
+    trigger_label,
+)
+from visant_contract.errors import Retryable
 from visant_contract.outcome import OutcomeReport
 from visant_contract.telemetry import Telemetry
 from visant_runtime.clock import Clock
-from visant_runtime.device.cloud_errors import refused
-from visant_runtime.device.cloud_http import FAILURES, Transport, open_client, why
+from visant_runtime.device.cloud_errors import in_between, refused
+from visant_runtime.device.cloud_http import FAILURES, Transport, open_client, request_limits, why
 from visant_uploader.counters import Counters
-from visant_uploader.delivery.retry_policy import verdict
-from visant_uploader.delivery.upload_body import UploadBody
+from visant_uploader.delivery.retry_policy import FOR_A_PERSON, Refused, Speaker, verdict
+from visant_uploader.delivery.upload_body import Body, UploadBody, WholeBody
+from visant_uploader.delivery.upload_limits import UploadLimits
 from visant_uploader.settings import UploaderSettings
 from visant_uploader.spool.file_format import Outcome, SpoolHeader
 
@@ -59,7 +67,7 @@ class CloudClient:
         self._api_url = settings.api_url
         self._device_id = settings.device_id
         self._with_token = settings.device_token is not None
-        self._timeout = settings.upload_timeout
+        self._silence = settings.upload_timeout
         self._clock = clock
         self._counters = counters
         self._device = f"/v1/devices/{quote(settings.device_id, safe='')}"
@@ -75,8 +83,8 @@ class CloudClient:
         """Closes the connections."""
         await self._http.aclose()
 
-    async def send_picture(self, outcome: Outcome, captured_at: datetime, time: CaptureTime) -> str:
-        """The cloud's record id. Raises Retryable, Rejected, Misconfigured."""
+    async def send_picture(self, outcome: Outcome, captured_at: datetime, time: CaptureTime, *, raw: bool) -> str:
+        """The cloud's record id. `raw`: the cloud takes the JPEG as it is. Raises Retryable, Refused."""
         header = outcome.header
         metadata: dict[str, Any] = {
             "device_version": header.device_version,
@@ -94,61 +102,68 @@ class CloudClient:
             "trigger_label": trigger_label(header.trigger_type, header.trigger_id),
             "metadata": metadata,
         }
-        body = UploadBody(fields, outcome.body)
+        body: Body = UploadBody(fields, outcome.body)
         named = {IDEMPOTENCY_KEY: _header_safe(header.trigger_id), **_meant_for(header)}
+        told = json.dumps(fields, separators=(",", ":"))  # ASCII
+        if raw and len(told) <= CAPTURE_HEADER_MAX:
+            body = WholeBody(outcome.body)
+            named |= {CAPTURE_HEADER: told, "Content-Type": JPEG}
         status, headers, answer = await self._post("/v1/captures", body, named)
         if status in (200, 201):
             try:
                 return str(_Receipt.model_validate_json(answer).record_id)
             except ValidationError:
                 pass  # a captive portal says 200 to everything; the verdict below is Retryable
-        raise self._verdict(status, headers, answer)
+        raise self._verdict(status, headers, answer, header.plain)
 
     async def send_report(self, header: SpoolHeader, report: OutcomeReport) -> None:
-        """The cloud knows. Raises Retryable, Rejected, Misconfigured."""
+        """The cloud knows. Raises Retryable, Refused."""
         path = f"{self._device}/triggers/{quote(header.trigger_id, safe='')}/outcome"
         body = report.model_dump_json(exclude_none=True).encode()
-        status, headers, answer = await self._post(path, [body], _meant_for(header))
+        status, headers, answer = await self._post(path, WholeBody(body), _meant_for(header))
         if not 200 <= status < 300 or not _is(_Row, answer):
-            raise self._verdict(status, headers, answer)
+            raise self._verdict(status, headers, answer, header.plain)
 
-    async def send_telemetry(self, telemetry: Telemetry) -> None:
-        """The cloud knows. Raises Retryable, Rejected, Misconfigured."""
+    async def send_telemetry(self, telemetry: Telemetry, *, plain: bool) -> None:
+        """The cloud knows. Raises Retryable, Refused."""
         body = telemetry.model_dump_json(exclude_none=True).encode()
-        status, headers, answer = await self._post(f"{self._device}/telemetry", [body], {})
+        status, headers, answer = await self._post(f"{self._device}/telemetry", WholeBody(body), {})
         if not 200 <= status < 300 or answer.lstrip()[:1] == b"<":  # a captive portal's page
-            raise self._verdict(status, headers, answer)
+            raise self._verdict(status, headers, answer, plain)
 
-    def _verdict(self, status: int, headers: Mapping[str, str], answer: bytes) -> Retryable | Rejected | Misconfigured:
+    def _verdict(self, status: int, headers: dict[str, str], answer: bytes, plain: bool) -> Retryable | Refused:
         """With the remedy that the connector names as well, where the cloud does not want this device."""
-        found = verdict(status, headers, answer)
-        if isinstance(found, Misconfigured) and status in (401, 403, 404):
-            return Misconfigured(found.reason, refused(status, _detail(answer), self._device_id, self._with_token))
+        found = verdict(status, headers, answer, plain=plain)
+        if isinstance(found, Refused):
+            if found.speaker is Speaker.NETWORK and not found.is_fault:
+                found.detail = in_between(status, answer[:_DETAIL_KEPT].decode(errors="replace").strip())
+            elif status in FOR_A_PERSON:
+                found.detail = refused(status, _detail(answer), self._device_id, self._with_token)
         return found
 
-    async def _post(
-        self, path: str, body: "UploadBody | list[bytes]", headers: dict[str, str]
-    ) -> tuple[int, dict[str, str], bytes]:
-        length = len(body) if isinstance(body, UploadBody) else sum(map(len, body))
-        sent = {"Content-Type": "application/json", "Content-Length": str(length), **headers}
+    async def _post(self, path: str, body: Body, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+        sent = {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}
+        limits = UploadLimits(body, self._silence)
+        answer = bytearray()
         try:
             async with (
-                asyncio.timeout(self._timeout),
-                self._http.stream("POST", path, content=_pieces(body), headers=sent) as got,
+                limits.timeout(),
+                self._http.stream(
+                    "POST", path, content=limits.pieces(), headers=sent, **request_limits(self._silence)
+                ) as got,
             ):
-                answer = bytearray()
                 async for piece in got.aiter_bytes():
                     answer += piece
                     if len(answer) > MAX_ANSWER_BYTES:
                         break
         except TimeoutError:
-            raise Retryable(f"no answer within {self._timeout:.0f} s") from None
+            raise Retryable(limits.expired_text()) from None
         except FAILURES as error:
-            text = why(error, self._api_url, silence=self._timeout, wall=self._clock.wall())
+            text = why(error, self._api_url, silence=self._silence, wall=self._clock.wall())
             raise Retryable(text) from None
         finally:
             self._counters.add("upload_requests")
-        self._counters.add("upload_bytes_sent", length)
+        self._counters.add("upload_bytes_sent", len(body))
         self._counters.add("upload_bytes_received", len(answer))
         return got.status_code, {name.lower(): value for name, value in got.headers.items()}, bytes(answer)
 
@@ -162,16 +177,8 @@ def _is(kind: type[BaseModel], answer: bytes) -> bool:
 
 
 def _detail(answer: bytes) -> str:
-    """What a problem document says, else how the answer begins."""
-    try:
-        return Problem.model_validate_json(answer).detail[:_DETAIL_KEPT]
-    except ValidationError:
-        return answer[:_DETAIL_KEPT].decode(errors="replace").strip()
-
-
-async def _pieces(body: "UploadBody | list[bytes]") -> AsyncIterator[bytes]:
-    for piece in body:
-        yield piece
+    """What the cloud says, which is one of the two forms in which it speaks."""
+    return str(json.loads(answer).get("detail"))[:_DETAIL_KEPT]
 
 
 def _meant_for(header: SpoolHeader) -> dict[str, str]:

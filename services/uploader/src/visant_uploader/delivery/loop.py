@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 
 import structlog
 
-from visant_contract.errors import Misconfigured, Retryable
+from visant_contract.errors import Retryable
 from visant_runtime.clock import Clock
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
@@ -13,7 +14,8 @@ from visant_uploader.cloud_watch import CloudWatch
 from visant_uploader.counters import Counters
 from visant_uploader.delivery.pace import DeliveryPace
 from visant_uploader.delivery.queue import DeliveryQueue
-from visant_uploader.delivery.retry_policy import item_pause
+from visant_uploader.delivery.refusals import Refusals
+from visant_uploader.delivery.retry_policy import BACKOFF_CAP, Refused, item_pause
 from visant_uploader.delivery.sender import Done, Sender
 from visant_uploader.spool.layout import Destination
 from visant_uploader.spool.store import Spool
@@ -27,6 +29,8 @@ RUNNING_MAX = 4
 UPLOADS_FINISH = 5.0
 """Seconds that a stop leaves to running uploads: a plain cloud stores a picture twice that is sent twice."""
 
+WITNESS_EVERY = 30.0
+"""Seconds at least between two telemetries that are sent only to learn whether the cloud is well."""
 TEXT_KEPT = 600
 """Characters of a failure's line: a remedy stands at its end."""
 
@@ -41,6 +45,7 @@ class DeliveryLoop:
         watch: CloudWatch,
         queue: DeliveryQueue,
         pace: DeliveryPace,
+        refusals: Refusals,
         *,
         clock: Clock,
         counters: Counters,
@@ -51,6 +56,10 @@ class DeliveryLoop:
         self._watch = watch
         self._queue = queue
         self._pace = pace
+        self._refusals = refusals
+        self.on_rejected: list[Callable[[], None]] = []
+        """Called where a witness is wanted: the cloud refuses an item, and nothing says that it takes others."""
+        self._witness_asked = -WITNESS_EVERY
         self._clock = clock
         self._counters = counters
         self._heartbeat = heartbeat
@@ -68,11 +77,14 @@ class DeliveryLoop:
         self._bell.set()
 
     def wake(self) -> None:
-        """A confirmed stream shows that the network is there: every wait ends."""
+        """A confirmed stream shows that the network is there. Every wait ends, but for one that the other end asked
+        for and the long one of an item that is refused while others pass; and not for each of many streams in a row.
+        """
         self._wakes += 1
-        self._pace.wake()
-        self._queue.wake()
-        self._bell.set()
+        now = self._clock.boottime()
+        if self._pace.wake(now):
+            self._queue.wake(before=now + BACKOFF_CAP)
+            self._bell.set()
 
     async def run(self, stop: Stop) -> None:
         """Until stopped."""
@@ -170,16 +182,17 @@ class DeliveryLoop:
         """One attempt, and what it means for this item and for all."""
         try:
             done = await self._sender.deliver(destination, name)
-        except (Retryable, Misconfigured) as failure:
+        except Retryable as failure:
             self._counters.add("uploads_failed")
-            text = (failure.detail if isinstance(failure, Misconfigured) else str(failure))[:TEXT_KEPT]
-            if isinstance(failure, Misconfigured) or failure.endpoint:
-                seconds = self._pace.failed(failure, self._clock.boottime())
-                self._heartbeat.degraded("cloud", text)
-                log.warning("delivery waits", seconds=seconds, detail=text)
+            text = str(failure)[:TEXT_KEPT]
+            if failure.endpoint:
+                self._endpoint_waits(self._pace.failed(failure, self._clock.boottime()), text)
             else:
                 log.warning("not delivered, tried again later", file=name, detail=text)
             self._later(name)
+        except Refused as refused:
+            self._counters.add("uploads_failed")
+            self._was_refused(name, refused)
         else:
             self._queue.done(name)
             self._attempts.pop(name, None)
@@ -187,16 +200,40 @@ class DeliveryLoop:
             if done.successor is not None:
                 self.released(destination, done.successor)
 
+    def _was_refused(self, name: str, refused: Refused) -> None:
+        """It waits, and others go before it; where they meet the same, it is the endpoint that waits."""
+        now, text = self._clock.boottime(), refused.detail[:TEXT_KEPT]
+        alone = self._refusals.is_alone(name)
+        seconds = None if alone else self._pace.refused(name, refused, now)
+        if seconds is not None:
+            self._endpoint_waits(seconds, text)
+        else:
+            log.warning("refused, tried again later", file=name, detail=text)
+            self._heartbeat.degraded("refused" if alone else "cloud", text)
+        if refused.rejects and now - self._witness_asked >= WITNESS_EVERY:
+            self._witness_asked = now
+            for ask in self.on_rejected:
+                ask()
+        self._later(name, alone=alone, at_least=refused.retry_after or 0.0)
+
+    def _endpoint_waits(self, seconds: float, text: str) -> None:
+        self._refusals.trouble(self._clock.boottime())
+        self._heartbeat.degraded("cloud", text)
+        log.warning("delivery waits", seconds=seconds, detail=text)
+
     def _well(self, done: Done) -> None:
+        if not self._refusals.alone:
+            self._heartbeat.degraded("refused", None)
         if not done.answered:
             return
+        self._heartbeat.degraded("cloud", None)
         if self._pace.trouble is not None:
             log.info("delivery goes on")
-            self._heartbeat.degraded("cloud", None)
+            self._queue.wake(before=self._clock.boottime() + BACKOFF_CAP)  # what they met was not their own
         self._pace.went_well()
 
-    def _later(self, name: str) -> None:
-        if name not in self._queue:  # the cloud changed meanwhile, and with it all names
-            return
-        self._queue.later(name, self._clock.boottime() + item_pause(self._attempts[name], self._pace.rng))
-        self._attempts[name] += 1
+    def _later(self, name: str, *, alone: bool = False, at_least: float = 0.0) -> None:
+        seconds = max(item_pause(self._attempts[name], self._pace.rng, alone=alone), at_least)
+        self._queue.later(name, self._clock.boottime() + seconds)
+        if name in self._queue:  # else the cloud changed meanwhile, and with it all names
+            self._attempts[name] += 1

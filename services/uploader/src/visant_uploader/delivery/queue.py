@@ -5,6 +5,7 @@ neither should wait for the other. New ones first, because somebody may stand th
 """
 
 import heapq
+import math
 from bisect import insort
 
 FRESH = 60.0
@@ -22,6 +23,8 @@ class DeliveryQueue:
         self._newest_turn = True
         self._turn_of: dict[str, bool] = {}
         """Popped by turns and not ended yet: whether it was the newest's turn."""
+        self._out: set[str] = set()
+        """Popped and not ended yet, also where `clear` came since: it is not handed out a second time."""
         self._highest = 0
 
     def __len__(self) -> int:
@@ -35,10 +38,10 @@ class DeliveryQueue:
         old = sorted(one for one in found if one[1] not in self._orders)
         ranked = [(rank - len(old), name) for rank, (_, name) in enumerate(old)]
         self._orders.update((name, order) for order, name in ranked)
-        self._ready = sorted(ranked + self._ready)
+        self._ready = sorted([one for one in ranked if one[1] not in self._out] + self._ready)
 
     def clear(self) -> None:
-        """Another folder is looked at from now on."""
+        """Another folder is looked at from now on. What is popped still ends in `later` or `done`."""
         self._ready, self._later = [], []
         self._orders, self._fresh_until, self._turn_of = {}, {}, {}
 
@@ -48,6 +51,8 @@ class DeliveryQueue:
             return
         self._highest += 1
         self._orders[name] = self._highest
+        if name in self._out:
+            return
         self._fresh_until[name] = now + FRESH
         self._ready.append((self._highest, name))
 
@@ -67,25 +72,33 @@ class DeliveryQueue:
             if not fresh:
                 self._turn_of[name] = self._newest_turn
                 self._newest_turn = not self._newest_turn
+            self._out.add(name)
             return name
         return None
 
     def later(self, name: str, until: float) -> None:
-        """A popped name waits until then. Its turn was not had: a cloud that takes every second one gets both ends."""
+        """A popped name waits until then, if it still belongs here. Its turn was not had: a cloud that takes every
+        second one gets both ends.
+        """
         self._newest_turn = self._turn_of.pop(name, self._newest_turn)
+        self._out.discard(name)
+        if name not in self._orders:  # the folder is another one now
+            return
         heapq.heappush(self._later, (until, self._orders[name], name))
 
     def done(self, name: str) -> None:
         """A popped name is delivered or gone."""
         self._turn_of.pop(name, None)
+        self._out.discard(name)
         self._orders.pop(name, None)
         self._fresh_until.pop(name, None)
 
-    def wake(self) -> None:
-        """Ends every wait."""
-        self._ready += [(order, name) for _, order, name in self._later if name in self._orders]
+    def wake(self, before: float = math.inf) -> None:
+        """Ends every wait that would end before then."""
+        self._ready += [(order, name) for until, order, name in self._later if until < before and name in self._orders]
         self._ready.sort()
-        self._later = []
+        self._later = [one for one in self._later if one[0] >= before]
+        heapq.heapify(self._later)
 
     def next_due(self, now: float) -> float | None:
         """When `pop` can give something; None where nothing waits."""

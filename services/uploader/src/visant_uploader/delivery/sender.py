@@ -1,4 +1,4 @@
-"""One outcome, one attempt: read it, prove it whole, send it, remove it; or dead-letter it where the cloud refuses."""
+"""One outcome, one attempt: read it, prove it whole, send it, remove it; or dead-letter it where it is given up."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,20 +6,25 @@ from dataclasses import dataclass
 
 import structlog
 
-from visant_contract.errors import Misconfigured, Rejected, Retryable
+from visant_contract.capture import JPEG
+from visant_contract.errors import Rejected, Retryable
+from visant_contract.outcome import Reason
 from visant_runtime.kill_point import kill_point
 from visant_uploader.cloud_watch import CloudWatch
 from visant_uploader.counters import Counters
 from visant_uploader.delivery.cloud_client import CloudClient
+from visant_uploader.delivery.refusals import Refusals
+from visant_uploader.delivery.retry_policy import Refused, Speaker
 from visant_uploader.outcomes import Outcomes, dated, offset_for
 from visant_uploader.spool.file_format import CorruptFile, Outcome, SpoolHeader, decode
 from visant_uploader.spool.layout import Destination
+from visant_uploader.spool.refusal_file import FILE_NAME, remember
 from visant_uploader.spool.store import Spool
 from visant_uploader.timestamps import best
 
 log = structlog.get_logger()
 
-KNOWS_NO_OUTCOMES = frozenset({"http_404", "http_405"})
+KNOWS_NO_OUTCOMES = frozenset({404, 405})
 Replace = Callable[[Destination, str, SpoolHeader | None], str | None]
 
 
@@ -35,18 +40,28 @@ class Sender:
     """Holds one outcome at a time for each call of `deliver`."""
 
     def __init__(
-        self, spool: Spool, cloud: CloudClient, watch: CloudWatch, outcomes: Outcomes, counters: Counters
+        self,
+        spool: Spool,
+        cloud: CloudClient,
+        watch: CloudWatch,
+        outcomes: Outcomes,
+        refusals: Refusals,
+        counters: Counters,
     ) -> None:
         self._spool = spool
         self._cloud = cloud
         self._watch = watch
         self._outcomes = outcomes
+        self._refusals = refusals
         self._counters = counters
         self._receipts: set[str] = set()
         self._no_outcomes_said = False
+        self._raw_fails = False
+        self._unkept_said = False
+        self._keeping = asyncio.Lock()
 
     async def deliver(self, destination: Destination, name: str) -> Done:
-        """Raises Retryable (also for a disk that fails), Misconfigured."""
+        """Raises Retryable (also for a disk that fails), Refused where the item waits."""
         if name in self._receipts:
             return await self._remove(destination, name)
         try:
@@ -60,37 +75,70 @@ class Sender:
         known = self._watch.cloud
         if known is None or known.cloud_id != outcome.header.cloud_id:
             return Done(answered=False)  # the cloud changed while the file was read: it is held from now on
+        header = outcome.header
         try:
-            if outcome.header.kind == "picture":
+            if header.kind == "picture":
                 await self._send_picture(outcome)
             else:
-                await self._send_report(outcome.header)
-        except Rejected as refusal:
-            return await self._refuse(destination, name, outcome.header, refusal)
+                await self._send_report(name, header)
+        except Refused as refused:
+            given_up = self._refusals.refused(
+                name,
+                header.kind,
+                refused,
+                self._outcomes.now().boottime,
+                plain=header.plain,
+                confirmed=self._watch.latest_connected is not None,
+            )
+            await self._keep_refusals()
+            if given_up is None:
+                raise
+            return await self._give_up(destination, name, header, given_up)
         kill_point("deliver.sent")
         return await self._remove(destination, name)
+
+    def confirmed(self) -> None:
+        """A stream was confirmed: the way may take raw pictures now, or the cloud is another release."""
+        self._raw_fails = False
 
     async def _send_picture(self, outcome: Outcome) -> None:
         header = outcome.header
         at, time = best(header.time, offset_for(header, self._watch.offset()), self._outcomes.now())
-        record_id = await self._cloud.send_picture(outcome, at, time)
+        raw = not header.plain and not self._raw_fails and JPEG in self._watch.accepts()
+        try:
+            record_id = await self._cloud.send_picture(outcome, at, time, raw=raw)
+        except Refused as refused:
+            if not raw or refused.is_fault:
+                raise
+            # a proxy that cuts headers, or a cloud of an older release: as JSON before anything follows from it
+            record_id = await self._cloud.send_picture(outcome, at, time, raw=False)
+            self._raw_fails = True
+            log.warning("raw pictures are refused, they go as JSON until the next stream", detail=refused.detail)
+        self._refusals.accepted(self._outcomes.now().boottime, "picture")
         self._counters.add("pictures_delivered")
         log.info("delivered", trigger_id=header.trigger_id, record_id=record_id)
 
-    async def _send_report(self, header: SpoolHeader) -> None:
+    async def _send_report(self, name: str, header: SpoolHeader) -> None:
         report = dated(header, self._watch.offset(), self._outcomes.now())
         try:
             await self._cloud.send_report(header, report)
-        except Misconfigured as failure:
-            if not header.plain or failure.reason not in KNOWS_NO_OUTCOMES:
+        except Refused as refused:
+            if not self._knows_no_outcomes(name, header, refused):
                 raise
             self._counters.add("reports_dropped")
             if not self._no_outcomes_said:
                 log.info("this cloud knows no outcomes; reports to it are dropped and counted")
             self._no_outcomes_said = True
         else:
+            self._refusals.accepted(self._outcomes.now().boottime, "report")
             self._counters.add("reports_delivered")
             log.info("reported", trigger_id=header.trigger_id, status=report.status, reason=report.reason)
+
+    def _knows_no_outcomes(self, name: str, header: SpoolHeader, refused: Refused) -> bool:
+        """A plain cloud says so itself, or a page does while the cloud behind it takes other things."""
+        if not header.plain or refused.status not in KNOWS_NO_OUTCOMES:
+            return False
+        return refused.speaker is Speaker.CLOUD or self._refusals.others_pass(name)
 
     async def _remove(self, destination: Destination, name: str) -> Done:
         """The cloud has it; it is not sent again where the disk will not let it go."""
@@ -101,13 +149,30 @@ class Sender:
             raise _disk(f"{name} is delivered and cannot be removed", error) from None
         kill_point("deliver.unlinked")
         self._receipts.discard(name)
+        await self._forget_refusals(name)
         return Done(answered=True)
 
-    async def _refuse(self, destination: Destination, name: str, header: SpoolHeader, refusal: Rejected) -> Done:
-        log.error("refused by the cloud", trigger_id=header.trigger_id, detail=refusal.detail)
+    async def _give_up(self, destination: Destination, name: str, header: SpoolHeader, why: Rejected) -> Done:
+        log.error("given up, kept as a dead letter", trigger_id=header.trigger_id, reason=why.reason, detail=why.detail)
         self._counters.add("uploads_rejected")
-        report = self._outcomes.refused(header, refusal) if header.kind == "picture" else None
-        return Done(True, await self._replace(self._spool.refuse, destination, name, report))
+        report = self._outcomes.refused(header, why)
+        successor = await self._replace(self._spool.refuse, destination, name, report)
+        await self._forget_refusals(name)
+        return Done(why.reason != Reason.REFUSED_ON_THE_WAY, successor)
+
+    async def _forget_refusals(self, name: str) -> None:
+        if self._refusals.done(name):
+            await self._keep_refusals()
+
+    async def _keep_refusals(self) -> None:
+        """So that a restart does not begin the day anew; a disk that takes nothing costs no more than that."""
+        async with self._keeping:
+            try:
+                await asyncio.to_thread(remember, self._spool.folders.root / FILE_NAME, self._refusals.as_json())
+            except OSError as error:
+                if not self._unkept_said:
+                    log.warning("what was refused cannot be kept over a restart", error=error.strerror)
+                self._unkept_said = True
 
     async def _quarantine(self, destination: Destination, name: str, corrupt: CorruptFile) -> Done:
         known = corrupt.header is not None and corrupt.header.file_name() == name
