@@ -20,9 +20,10 @@ CONNECT_TIMEOUT = 10.0
 """Seconds for DNS, TCP and TLS."""
 CONNECTIONS = 8
 """At once, at most."""
-SEND_BUFFER = 64 * 1024
-"""Bytes that the kernel may hold of what was sent and not taken yet; Linux doubles it. Left to itself it takes up to
-4 MB at once, and whether the other end still takes anything could not be seen."""
+NOT_SENT = 16 * 1024
+"""Bytes that the kernel may hold beyond those that are on their way (TCP_NOTSENT_LOWAT, tcp(7)). Left to itself it takes
+up to 4 MB at once, and whether the other end still takes anything could not be seen. A smaller SO_SNDBUF would do that in
+steps of a third of it, and slow down a fast uplink with a long way."""
 FAILURES = (httpx.HTTPError, httpx.StreamError, OSError, httpx.InvalidURL, UnicodeError)
 """What a request may raise. The last two: a `Location` that cannot be read, which httpx tries although it is not
 followed."""
@@ -83,16 +84,16 @@ def request_limits(connect: float) -> dict[str, Any]:
     """
     return {
         "timeout": httpx.Timeout(None, connect=min(connect, CONNECT_TIMEOUT), pool=connect),
-        "extensions": {"trace": _bound_send_buffer},
+        "extensions": {"trace": _keep_little_unsent},
     }
 
 
-async def _bound_send_buffer(event: str, info: Mapping[str, Any]) -> None:
+async def _keep_little_unsent(event: str, info: Mapping[str, Any]) -> None:
     """A trace of httpcore; its names are the interface (httpcore's docs, "Extensions"), through a proxy as well."""
     if event == "connection.connect_tcp.complete":
         connected = info["return_value"].get_extra_info("socket")
         if connected is not None:
-            connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT)
 
 
 def why(error: Exception, api_url: str, *, silence: float, wall: datetime) -> str:
