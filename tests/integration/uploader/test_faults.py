@@ -558,7 +558,22 @@ def test_debug_copies_that_cannot_be_written_harm_nothing(device: Device, cloud:
     device.admit("t-1")
     device.admit("t-2")
     until(lambda: sorted(cloud.captures()) == ["t-1", "t-2"])
-    assert device.log().count("SAVE_FRAMES_DIR") == 1
+    until(lambda: device.log().count("SAVE_FRAMES_DIR") == 1)
+
+
+def test_debug_copies_on_a_medium_that_hangs_stop_no_picture_and_no_end(device: Device, cloud: FakeCloud) -> None:
+    frames = device.folder / "frames"
+    frames.mkdir()
+    os.mkfifo(frames / ".newest")  # whoever opens it waits for a reader, for ever
+    device.confirm_stream()
+    device.start(SAVE_FRAMES_DIR=str(frames), TELEMETRY_INTERVAL="5")
+    for number in range(12):
+        device.admit(f"t-{number}")
+    until(lambda: len(cloud.captures()) == 12 and device.queue_length() == 0)
+    until(lambda: any(told["counters"].get("debug_copies_dropped") for told in cloud.telemetry))
+    assert "is the medium slow, or does it hang?" in device.log()
+    status, seconds = device.terminate(30)
+    assert status == 0 and seconds < 10
 
 
 def test_sigterm_in_the_middle_ends_quickly_and_loses_nothing(

@@ -21,9 +21,9 @@ CONNECT_TIMEOUT = 10.0
 CONNECTIONS = 8
 """At once, at most."""
 NOT_SENT = 16 * 1024
-"""Bytes that the kernel may hold beyond those that are on their way (TCP_NOTSENT_LOWAT, tcp(7)). Left to itself it takes
-up to 4 MB at once, and whether the other end still takes anything could not be seen. A smaller SO_SNDBUF would do that in
-steps of a third of it, and slow down a fast uplink with a long way."""
+"""Bytes that the kernel may hold beyond those that are on their way (TCP_NOTSENT_LOWAT, tcp(7)). Left to itself it
+takes up to 4 MB at once, and whether the other end still takes anything could not be seen. A smaller SO_SNDBUF would
+show it in steps of a third of it, and slow down a fast uplink with a long way."""
 FAILURES = (httpx.HTTPError, httpx.StreamError, OSError, httpx.InvalidURL, UnicodeError)
 """What a request may raise. The last two: a `Location` that cannot be read, which httpx tries although it is not
 followed."""

@@ -101,7 +101,7 @@ async def _work(
         heartbeat=heartbeat,
     )
     updates = UpdateRequests(spool.folders.root, settings.update_status_file)
-    frames = DebugFrames(settings.save_frames_dir)
+    frames = DebugFrames(settings.save_frames_dir, counters)
     capture = CaptureLoop(
         queue,
         Executor(camera, CameraSlots(camera, clock, settings.capture_patience), updates),

@@ -97,7 +97,7 @@ class OutcomeWriter:
             except OSError as error:
                 result = ExecutionResult("failed", Reason.SPOOL_FULL, f"the disk refused the picture: {error.strerror}")
             else:
-                await self._captured(header, result)
+                self._captured(header, result)
                 return name
         return await self._write_report(command, trigger_id, result, stop)
 
@@ -131,14 +131,14 @@ class OutcomeWriter:
                 self._degraded.disk(None)
                 return name
 
-    async def _captured(self, header: SpoolHeader, snapshot: Snapshot) -> None:
+    def _captured(self, header: SpoolHeader, snapshot: Snapshot) -> None:
         self._counters.add("pictures_captured")
         self._counters.add("picture_bytes_captured", len(snapshot.jpeg))
         now = self._outcomes.now()
         lag = now.boottime - snapshot.info.captured_boottime
         log.info("captured", trigger_id=header.trigger_id, bytes=len(snapshot.jpeg), seconds_to_disk=lag)
         at, _ = best(header.time, offset_for(header, None), now)
-        await asyncio.to_thread(self._frames.save, snapshot.jpeg, at, header.trigger_id)
+        self._frames.save(snapshot.jpeg, at, header.trigger_id)
 
     def _remember(self, command: CommandEntry) -> None:
         if command.trigger_id is not None:
