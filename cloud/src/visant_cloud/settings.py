@@ -54,6 +54,8 @@ class CloudSettings(Settings):
     """A scheduled trigger waits one interval, but at most this."""
     silence_grace: Annotated[float, Field(ge=0, le=86400, description="seconds, at most 86400")] = 60.0
     """Past a trigger's deadline, how long the device may stay silent before the cloud says `expired` for now."""
+    succeeds: Annotated[bool, Field(description="1 where this cloud replaced a plain one at its address, or 0")] = False
+    """Devices then deliver here what they hold for the plain cloud of the API_URL that they came by."""
     ping_every: Annotated[float, Field(gt=0, le=3600, description="seconds, at most 3600")] = 20.0
 
     max_capture_bytes: Annotated[int, Field(ge=1024, le=1 << 30, description="bytes of one JPEG")] = 16 << 20

@@ -79,6 +79,8 @@ class CloudSeen(BaseModel):
     """CLOCK_BOOTTIME of the confirmation, seconds."""
     clock_offset: float | None = None
     """Cloud's epoch seconds minus CLOCK_BOOTTIME, by the smallest lag seen; None where no server_time came."""
+    succeeds: bool = False
+    """This cloud takes over what waits for the plain cloud of `api_url`."""
     accepts: tuple[str, ...] = ()
     """Media types in which the cloud takes captures beside JSON."""
     cut_short: bool = False

@@ -336,6 +336,92 @@ def test_another_clouds_pictures_are_held_and_released_on_request(device: Device
     until(lambda: cloud.captures() == ["t-new", "t-newer", "t-old"] and device.files() == [])
 
 
+def migrate(device: Device, cloud: FakeCloud, **more: bool) -> None:
+    """The plain cloud at this address has become one of ours."""
+    cloud.plain = False
+    cloud.script = None
+    device.cloud_id = "cloud-new"
+    device.confirm_stream(**more)
+
+
+def wait_for_plain(device: Device, cloud: FakeCloud, camera: FakeCamera, **environment: str) -> None:
+    """A picture and a report lie in the spool of a device whose cloud is plain and takes nothing."""
+    cloud.plain = True
+    cloud.script = lambda request: page(502)
+    device.cloud_id = device.api_url
+    device.confirm_stream(plain=True, clock_offset=None)
+    device.start(CAPTURE_PATIENCE="0.5", **environment)
+    device.admit("t-1", plain=True)
+    until(lambda: len(device.files("outbox")) == 1)
+    camera.trouble = "camera_absent"
+    device.admit("t-2", plain=True)
+    until(lambda: len(device.files("outbox")) == 2)
+    camera.trouble = None
+
+
+def test_a_cloud_that_succeeds_the_plain_one_at_its_address_gets_what_waits_and_nothing_is_taken_twice(
+    device: Device, camera: FakeCamera, cloud: FakeCloud
+) -> None:
+    wait_for_plain(device, cloud, camera)
+    served = camera.served
+    migrate(device, cloud, succeeds=True)
+    device.admit("t-1")  # it knows the old ledger and asks again for what it lacks
+    device.admit("t-3")
+    until(lambda: sorted(cloud.captures()) == ["t-1", "t-3"])
+    until(lambda: cloud.reports("t-2") == [("failed", "camera_absent")])
+    until(lambda: device.files() == [] and device.queue_length() == 0)
+    assert camera.served == served + 1
+    late = {stored.trigger_id: stored.headers for stored in cloud.stored}["t-1"]
+    assert late["x-visant-cloud"] == "cloud-new"
+    device.admit("t-late", plain=True, cloud_id=device.api_url)  # the plain cloud's last command, still in the queue
+    until(lambda: "t-late" in cloud.captures() and device.files() == [])
+
+
+def test_what_was_taken_over_is_delivered_after_a_restart_without_redis(
+    device: Device, camera: FakeCamera, cloud: FakeCloud, redis_process: RedisServer
+) -> None:
+    wait_for_plain(device, cloud, camera)
+    migrate(device, cloud, succeeds=True)
+    cloud.script = lambda request: page(502)
+    until(lambda: "taken over from the plain cloud" in device.log())
+    device.kill()
+    redis_process.kill()
+    cloud.script = None
+    device.start()
+    until(lambda: cloud.captures() == ["t-1"] and cloud.reports("t-2") == [("failed", "camera_absent")])
+    redis_process.start()
+
+
+def test_a_cloud_of_ours_that_succeeds_nobody_gets_none_of_it(
+    device: Device, camera: FakeCamera, cloud: FakeCloud
+) -> None:
+    wait_for_plain(device, cloud, camera)
+    migrate(device, cloud)
+    device.admit("t-1")  # another cloud's trigger, though it has the same name
+    until(lambda: cloud.captures() == ["t-1"] and len(device.files("outbox")) == 2)
+    assert cloud.outcomes == {}
+    assert "2 held" in device.run("spool", "ls").stdout
+
+
+@pytest.mark.parametrize(("before", "now", "taken"), [("", "new", True), ("a", "a", True), ("a", "b", False)])
+def test_it_takes_over_with_the_token_that_the_plain_cloud_knew_or_where_that_knew_none(
+    device: Device, camera: FakeCamera, cloud: FakeCloud, before: str, now: str, taken: bool
+) -> None:
+    wait_for_plain(device, cloud, camera, DEVICE_TOKEN=before)
+    device.terminate()
+    for _ in range(2):  # a refusal is remembered over a restart
+        device.start(DEVICE_TOKEN=now)
+        migrate(device, cloud, succeeds=True)
+        device.admit("t-3")
+        until(lambda: "t-3" in cloud.captures())
+        if taken:
+            until(lambda: sorted(cloud.captures()) == ["t-1", "t-3"] and device.files() == [])
+        else:
+            until(lambda: "DEVICE_TOKEN is another one" in device.log() and len(device.files("outbox")) == 2)
+            assert cloud.captures() == ["t-3"]
+        device.terminate()
+
+
 def test_a_full_spool_says_so_and_recovers_by_itself(device: Device, cloud: FakeCloud, camera: FakeCamera) -> None:
     camera.size = 300_000
     cloud.script = uploads(Answer(503))

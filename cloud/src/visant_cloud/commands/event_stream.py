@@ -18,6 +18,7 @@ from visant_cloud.store import devices, triggers
 from visant_cloud.store.database import DATABASE_ERRORS
 from visant_cloud.store.devices import Device
 from visant_cloud.store.triggers import Trigger
+from visant_contract.capture import JPEG
 from visant_contract.command import CaptureCommand, UpdateConfigCommand
 from visant_contract.sse import Connected, Ping
 
@@ -94,6 +95,8 @@ async def events(cloud: Cloud, device: Device, subscription: Subscription) -> As
             ping_every=ping_every,
             duplicate=subscription.duplicate,
             config=now.config,
+            accepts=(JPEG,),
+            succeeds=cloud.settings.succeeds,
         )
     )
     last_seq = 0

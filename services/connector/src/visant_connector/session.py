@@ -179,6 +179,8 @@ class Session:
             boot_id=self._boot_id,
             connected_boottime=one.boottime,
             clock_offset=self._memory.clock.offset,
+            succeeds=connected.succeeds,
+            accepts=connected.accepts,
         )
         await self._tell_uploader(self._seen)
         await self._configure(connected.config, one)

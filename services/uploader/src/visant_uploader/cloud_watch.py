@@ -17,7 +17,7 @@ from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
 from visant_uploader.command_queue import CommandQueue
 from visant_uploader.device import Device
-from visant_uploader.spool.known_cloud import KnownCloud, recall, remember
+from visant_uploader.spool.known_cloud import KnownCloud, fingerprint, plain_token, recall, remember
 from visant_uploader.spool.layout import Destination
 from visant_uploader.timestamps import Offset
 
@@ -30,14 +30,23 @@ LOOK_EVERY = 0.5
 class CloudWatch:
     """`on_confirmed` is called after each newly confirmed stream."""
 
-    def __init__(self, queue: CommandQueue, device: Device, file: Path, clock: Clock) -> None:
+    def __init__(
+        self, queue: CommandQueue, device: Device, file: Path, clock: Clock, *, token: str | None = None
+    ) -> None:
+        """`token`: what the device shows to its cloud."""
+        self._token = fingerprint(device.api_url, token)
         self._queue = queue
         self._device = device
         self._file = file
         self._clock = clock
         self._boot_id = clock.boot_id()
+        self._looking = asyncio.Lock()
+        self._not_before = 0.0
+        """CLOCK_BOOTTIME before which no confirmation of a plain cloud counts."""
         self.on_confirmed: list[Callable[[], None]] = []
         self.cloud: KnownCloud | None = None
+        self.predecessor: Destination | None = None
+        """The plain cloud of this API_URL, where the cloud in force takes over what waits for it."""
         self.seen: CloudSeen | None = None
         self.latest_connected: float | None = None
         """CLOCK_BOOTTIME of the newest confirmation of this boot; None where that stream ended at once."""
@@ -65,30 +74,46 @@ class CloudWatch:
         return () if seen is None or self.cloud is None or seen.cloud_id != self.cloud.cloud_id else seen.accepts
 
     def recall(self) -> None:
-        """Reads the file of the last run."""
-        self.cloud = recall(self._file, self._device.api_url)
+        """Reads the file of the last run. A plain cloud that was shown another token counts once it is confirmed anew:
+        whoever answers at this address by now cannot be told from it.
+        """
+        known = recall(self._file, self._device.api_url)
+        if known is not None and known.plain and self._is_foreign_token():
+            self._not_before = self._clock.boottime()
+        else:
+            self.cloud = known
 
     async def run(self, stop: Stop, heartbeat: Heartbeat) -> None:
         """Looks until stopped."""
         heartbeat.expect("cloud_watch", 60)
         while not stop.is_set():
+            await self.look()
+            heartbeat.beat("cloud_watch")
+            await stop.sleep(LOOK_EVERY)
+
+    async def look(self) -> None:
+        """Now."""
+        async with self._looking:
             try:
                 seen = await self._queue.cloud()
             except RedisError:  # the capture loop tells about it
-                seen = None
-            if seen is not None and seen.api_url == self._device.api_url and seen != self.seen:
-                await self._notice(seen)
-            heartbeat.beat("cloud_watch")
-            await stop.sleep(LOOK_EVERY)
+                return
+            if seen is None or seen.api_url != self._device.api_url or seen == self.seen:
+                return
+            confirmed_now = seen.boot_id == self._boot_id and seen.connected_boottime >= self._not_before
+            if seen.plain and self._not_before and not confirmed_now:
+                return
+            await self._notice(seen)
 
     async def _notice(self, seen: CloudSeen) -> None:
         before, self.seen = self.seen, seen
         known = KnownCloud(seen.cloud_id, seen.plain)
+        await self._succeed(seen)
         if known != self.cloud:
             log.info("delivering to this cloud", cloud_id=seen.cloud_id, plain=seen.plain)
             self.cloud = known
             try:
-                await asyncio.to_thread(remember, self._file, self._device.api_url, known)
+                await asyncio.to_thread(remember, self._file, self._device.api_url, known, self._token)
             except OSError as error:
                 log.warning("the cloud's id could not be kept on disk", error=error.strerror)
         if seen.boot_id != self._boot_id:
@@ -100,3 +125,22 @@ class CloudWatch:
         if confirmed:
             for tell in self.on_confirmed:
                 tell()
+
+    async def _succeed(self, seen: CloudSeen) -> None:
+        """A token that the plain cloud never saw may belong to somebody else's cloud."""
+        if seen.plain or not seen.succeeds:
+            self.predecessor = None
+            return
+        if await asyncio.to_thread(self._is_foreign_token):
+            log.warning(
+                "this cloud offers to take over what waits for the plain one, but DEVICE_TOKEN is another "
+                "one than was shown there: `visant-uploader spool requeue all --here` releases it",
+                cloud_id=seen.cloud_id,
+            )
+            self.predecessor = None
+            return
+        self.predecessor = self._device.destination(self._device.api_url)
+
+    def _is_foreign_token(self) -> bool:
+        """The plain cloud was shown another token than the present one. Blocking."""
+        return plain_token(self._file, self._device.api_url) not in (None, self._token)

@@ -25,6 +25,11 @@ class Outcomes:
         """The clocks."""
         return self._watch.moment()
 
+    def predecessor_of(self, entry: CommandEntry) -> str | None:
+        """The scope of the plain cloud that the cloud of this command took over from."""
+        before, cloud = self._watch.predecessor, self._watch.cloud
+        return None if before is None or cloud is None or cloud.cloud_id != entry.cloud_id else before.cloud_id
+
     def picture(self, entry: CommandEntry, trigger_id: str, snapshot: Snapshot) -> SpoolHeader:
         """For a snapshot of just now."""
         now = self._watch.moment()

@@ -46,7 +46,7 @@ class UploaderSettings(DeviceSettings, SpoolSettings):
         default=15.0, gt=0, le=600, description="seconds to keep asking an absent camera, 0 to 600"
     )
     upload_timeout: float = Field(
-        default=30.0, ge=1, le=600, description="seconds that one upload may take in all, 1 to 600"
+        default=30.0, ge=1, le=600, description="seconds in which an upload may make no progress, 1 to 600"
     )
     telemetry_interval: float = Field(
         default=300.0, ge=5, le=86400, description="seconds between health reports, 5 to 86400"

@@ -84,7 +84,14 @@ async def _work(
     queue = CommandQueue(settings.redis_url)
     camera = CameraClient(settings.camera_url)
     degraded = Degraded(heartbeat)
-    watch = CloudWatch(queue, device, spool.folders.root / FILE_NAME, clock)
+    token = settings.device_token
+    watch = CloudWatch(
+        queue,
+        device,
+        spool.folders.root / FILE_NAME,
+        clock,
+        token=None if token is None else token.get_secret_value(),
+    )
     outcomes = Outcomes(device, watch)
     refusals = Refusals(clock.boot_id(), clock.boottime())
     refusals.recall(refusal_file.recall(spool.folders.root / refusal_file.FILE_NAME))

@@ -127,7 +127,10 @@ class CaptureLoop:
             log.error("a command that cannot be read, dropped", entry=one.id, problem=one.problem)
             self._counters.add("commands_unreadable")
             await self._writer.drop(one.id)
-        elif self._is_running(command):
+            return
+        if self._watch.cloud is None or self._watch.cloud.cloud_id != command.cloud_id:
+            await self._watch.look()  # a new cloud's first commands: has it taken over from another one?
+        if self._is_running(command):
             self._parked[one.id] = Unstarted(one.id, command)  # the same trigger twice: looked at again when it ended
         elif (name := self._writer.outcome_of(command)) is not None:
             await self._writer.repeat(one.id, command, name)

@@ -64,11 +64,20 @@ class OutcomeWriter:
         """The name of the outcome that is on the disk already."""
         if command.trigger_id is None:
             return None
-        return self._spool.find(command.cloud_id, self._outcomes.device.id, command.trigger_id)
+        device = self._outcomes.device
+        found = self._spool.find(command.cloud_id, device.id, command.trigger_id)
+        before = self._outcomes.predecessor_of(command)
+        if found is not None or before is None:
+            return found
+        # the plain cloud before this one sent it too, and what was taken may be on its way from its place to ours
+        return self._spool.find(before, device.id, command.trigger_id) or self._spool.find(
+            before, device.id, command.trigger_id, place=self._destination(command)
+        )
 
     def is_done(self, command: CommandEntry) -> bool:
         """Whether this process has concluded the trigger before; its file may be delivered and gone."""
-        return command.trigger_id is not None and (command.cloud_id, command.trigger_id) in self._done
+        scopes = (command.cloud_id, self._outcomes.predecessor_of(command))
+        return command.trigger_id is not None and any((scope, command.trigger_id) in self._done for scope in scopes)
 
     async def repeat(self, entry_id: str, command: CommandEntry, name: str) -> None:
         """The outcome is there: only acknowledge. Raises RedisError."""

@@ -98,6 +98,7 @@ class DeliveryLoop:
                 if self._clock.boottime() - looked >= LOOK_EVERY:
                     looked = self._clock.boottime()
                     await self._collect_incoming()
+                    await self._take_over()
                 while (name := self._next()) is not None and self._destination is not None:
                     task = tasks.create_task(self._deliver(self._destination, name))
                     self._running[task] = self._wakes
@@ -177,6 +178,21 @@ class DeliveryLoop:
         for destination, name in collected:
             log.info("taken back into the outbox", file=name)
             self.released(destination, name)
+
+    async def _take_over(self) -> None:
+        """What waits for the plain cloud before the one in force, late outcomes of its commands included."""
+        before, now = self._watch.predecessor, self._destination
+        if before is None or now is None or now != self._watch.destination():
+            return
+        try:
+            names = await asyncio.to_thread(self._spool.succeed, before, now)
+        except OSError as error:
+            log.error("what waits for the plain cloud before cannot be taken over, tried again", error=error.strerror)
+            return
+        if names:
+            log.info("taken over from the plain cloud before this one", count=len(names))
+        for name in names:
+            self.released(now, name)
 
     async def _deliver(self, destination: Destination, name: str) -> None:
         """One attempt, and what it means for this item and for all."""

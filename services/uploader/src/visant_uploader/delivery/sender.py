@@ -73,8 +73,12 @@ class Sender:
         except OSError as error:
             raise _disk(f"{name} cannot be read", error) from None
         known = self._watch.cloud
-        if known is None or known.cloud_id != outcome.header.cloud_id:
+        if known is None or self._watch.destination() != destination:
             return Done(answered=False)  # the cloud changed while the file was read: it is held from now on
+        if known.cloud_id != outcome.header.cloud_id:
+            # it lies in this cloud's place: taken over from the plain one before (Spool.succeed)
+            header = outcome.header.model_copy(update={"cloud_id": known.cloud_id, "plain": known.plain})
+            outcome = Outcome(header, outcome.body)
         header = outcome.header
         try:
             if header.kind == "picture":

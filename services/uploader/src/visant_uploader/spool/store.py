@@ -68,11 +68,14 @@ class Spool:
 
     # ---- outcomes come in
 
-    def find(self, cloud_id: str, device_id: str, trigger_id: str) -> str | None:
-        """The name of the trigger's outcome file, in whatever folder it lies; None: no outcome yet."""
+    def find(self, cloud_id: str, device_id: str, trigger_id: str, *, place: Destination | None = None) -> str | None:
+        """The name of the trigger's outcome file, in whatever folder it lies; None: no outcome yet.
+
+        `place`: whose outbox is looked into, where it is not that cloud's own.
+        """
         key = trigger_key(cloud_id, trigger_id)
         folders = self.folders
-        own = folders.outbox / Destination(cloud_id, device_id).place
+        own = folders.outbox / (place or Destination(cloud_id, device_id)).place
         for folder in (folders.unacknowledged, own, folders.incoming, folders.dead_letter, folders.quarantine):
             for suffix in (PICTURE, REPORT):
                 if (folder / (key + suffix)).exists():
@@ -129,6 +132,28 @@ class Spool:
             self._counters.add("spool_damaged", damaged)
             self.figures.recount(beside_puts=True)
         return found
+
+    def succeed(self, before: Destination, now: Destination) -> list[str]:
+        """What waits for one destination waits for another from now on; the names of the files that moved.
+
+        The files stay as they are: that one lies in the other's place says that it was taken over. A crash leaves
+        each in one of the two.
+        """
+        source = self.folders.outbox / before.place
+        if not source.is_dir():
+            return []
+        target = self.folders.place(now)
+        names = []
+        with self.figures.moving:
+            for entry in list(outcome_files(source)):
+                size = entry.stat().st_size
+                (source / entry.name).rename(target / entry.name)
+                self.figures.moved(size, source / entry.name, target / entry.name)
+                names.append(entry.name)
+        if names:
+            sync_folder(target)
+            sync_folder(source)
+        return names
 
     # ---- outcomes go out
 
