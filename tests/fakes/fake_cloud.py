@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.fakes.fake_http_server import Answer, FakeHttpServer, Request, Script
+from visant_contract.capture import CAPTURE_HEADER
 
 
 def problem(status: int, detail: str = "no", **headers: str) -> Answer:
@@ -67,12 +68,18 @@ class FakeCloud(FakeHttpServer):
         return Answer(404, b'{"detail":"Not Found"}')
 
     def _capture(self, request: Request) -> Answer:
-        fields = json.loads(request.body)
+        raw = request.headers.get("content-type") == "image/jpeg"
+        if raw and CAPTURE_HEADER.lower() not in request.headers:
+            return problem(422, "the header is missing")
+        try:
+            fields = json.loads(request.headers[CAPTURE_HEADER.lower()] if raw else request.body)
+        except ValueError:
+            return problem(400, "not JSON")
         trigger_id = fields["trigger_id"]
         with self._lock:
             known = None if self.plain else next((s for s in self.stored if s.trigger_id == trigger_id), None)
             if known is None:
-                jpeg = base64.b64decode(fields.pop("image_base64"), validate=True)
+                jpeg = request.body if raw else base64.b64decode(fields.pop("image_base64"), validate=True)
                 self.stored.append(Stored(trigger_id, jpeg, fields, request.headers))
             lost = self.receipts_lost > 0
             self.receipts_lost -= lost

@@ -17,7 +17,7 @@ to another cloud, and the device has not heard of it yet. Plain clouds ignore it
 JPEG = "image/jpeg"
 """Media type of a raw capture, for clouds that announce it in `accepts` of `connected`."""
 CAPTURE_HEADER = "Visant-Capture"
-"""Header of a raw capture: all fields of CaptureUpload but the picture, as JSON in ASCII."""
+"""Header of a raw capture: CaptureFields as JSON in ASCII."""
 CAPTURE_HEADER_MAX = 4096
 """Bytes of it; a capture that needs more goes as JSON. Proxies take 8 KiB of all headers together, or less."""
 
@@ -37,18 +37,23 @@ def _plain_time(value: Any) -> Any:
     return value
 
 
-class CaptureUpload(BaseModel):
-    """Body of `POST /v1/captures`; header `Idempotency-Key: <trigger_id>`."""
+class CaptureFields(BaseModel):
+    """All of a capture but its picture; of a raw one, header `Visant-Capture`."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     device_id: Annotated[str, Field(min_length=1, max_length=200)]
     trigger_id: TriggerId | None = None
     """Plain devices may send none; ours always does."""
-    image_base64: str
     captured_at: Annotated[AwareDatetime, BeforeValidator(_plain_time)]
     trigger_label: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+class CaptureUpload(CaptureFields):
+    """Body of `POST /v1/captures`; header `Idempotency-Key: <trigger_id>`."""
+
+    image_base64: str
 
 
 class CaptureTime(BaseModel):

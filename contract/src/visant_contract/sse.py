@@ -65,9 +65,9 @@ class Connected(_Event):
     duplicate: bool = False
     """Another stream already holds this device id."""
     config: dict[str, Any] | None = None
-    accepts: tuple[str, ...] = ()
+    accepts: Annotated[tuple[Annotated[str, Field(max_length=100)], ...], Field(max_length=20)] = ()
     """Media types in which this cloud takes captures beside JSON."""
-    succeeds: bool = False
+    succeeds: Annotated[bool, Field(strict=True)] = False
     """This cloud takes over what waits for the plain cloud of the API_URL that this stream was opened on."""
 
 

@@ -336,6 +336,69 @@ def test_another_clouds_pictures_are_held_and_released_on_request(device: Device
     until(lambda: cloud.captures() == ["t-new", "t-newer", "t-old"] and device.files() == [])
 
 
+def test_a_cloud_that_takes_raw_pictures_gets_them_so(device: Device, camera: FakeCamera, cloud: FakeCloud) -> None:
+    device.confirm_stream(accepts=("image/webp", "image/jpeg"))
+    device.start()
+    device.admit("t-ä")
+    until(lambda: cloud.captures() == ["t-ä"])
+    stored = cloud.stored[0]
+    assert stored.headers["content-type"] == "image/jpeg" and stored.jpeg == camera.picture(1)
+    assert stored.fields["metadata"]["trigger_type"] == "manual"
+
+
+@pytest.mark.parametrize("fault", ["header stripped", "header cut", "page of a proxy", "cloud of an older release"])
+def test_a_raw_picture_that_is_refused_goes_as_json_before_anything_follows_from_it(
+    device: Device, camera: FakeCamera, cloud: FakeCloud, fault: str
+) -> None:
+    raw: list[str] = []
+
+    def way(request: Request) -> Answer | None:
+        if request.headers.get("content-type") != "image/jpeg":
+            return None
+        raw.append(request.path)
+        if fault == "header stripped":
+            del request.headers["visant-capture"]
+        elif fault == "header cut":
+            request.headers["visant-capture"] = request.headers["visant-capture"][:200]
+        elif fault == "page of a proxy":
+            return page(431)
+        else:
+            return problem(400, "not JSON")
+        return None
+
+    cloud.script = way
+    device.confirm_stream(accepts=("image/jpeg",))
+    device.start()
+    for number in range(3):
+        device.admit(f"t-{number}")
+        until(delivered(cloud, f"t-{number}"))
+    assert len(raw) == 1  # the others go as JSON at once
+    assert "refused, tried again later" not in device.log() and device.files("dead-letter") == []
+    cloud.script = None
+    device.confirm_stream(accepts=("image/jpeg",))
+    until(lambda: device.log().count("uploader ready") == 1)
+    device.admit("t-again")
+    until(delivered(cloud, "t-again"))
+
+
+def test_a_picture_that_is_refused_raw_and_as_json_counts_as_refused_once(device: Device, cloud: FakeCloud) -> None:
+    kinds: list[str] = []
+
+    def firewall(request: Request) -> Answer | None:
+        if request.path != "/v1/captures":
+            return None
+        kinds.append(request.headers["content-type"])
+        return page(403)
+
+    cloud.script = firewall
+    device.confirm_stream(accepts=("image/jpeg",))
+    device.start()
+    device.admit("t-1")
+    until(lambda: len(kinds) >= 4)
+    assert kinds[:4] == ["image/jpeg", "application/json"] * 2
+    assert device.log().count("refused, tried again later") * 2 <= len(kinds)
+
+
 def migrate(device: Device, cloud: FakeCloud, **more: bool) -> None:
     """The plain cloud at this address has become one of ours."""
     cloud.plain = False

@@ -3,9 +3,12 @@
 import asyncio
 import base64
 import binascii
+import hashlib
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import ValidationError
@@ -17,8 +20,10 @@ from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.problems import Refusal, another_cloud, validation_line
 from visant_cloud.store import captures, triggers
 from visant_cloud.store.captures import Capture
-from visant_contract.capture import MEANT_FOR, CaptureTime, CaptureUpload
+from visant_contract.capture import CAPTURE_HEADER, JPEG, MEANT_FOR, CaptureFields, CaptureTime, CaptureUpload
 from visant_runtime.kill_point import kill_point
+
+Fields = TypeVar("Fields", bound=CaptureFields)
 
 _BESIDE_PICTURE = 256 << 10
 """Bytes of JSON that may come with a picture."""
@@ -40,22 +45,31 @@ async def receive(request: Request) -> tuple[Capture, bool]:
     if request.headers.get(MEANT_FOR, cloud.cloud_id) != cloud.cloud_id:
         raise another_cloud()
     holder = await authenticate.possible_device(request)
-    body = await _body(request, cloud.settings.max_capture_bytes * 4 // 3 + _BESIDE_PICTURE)
-    upload = await asyncio.to_thread(_parse, body)
-    del body
+    upload, picture_of = await _read(request, cloud.settings.max_capture_bytes)
     await authenticate.named_device(request, holder, upload.device_id)
     async with cloud.database.reading() as connection:
         first = await _stored_before(connection, upload)
     if first is not None:
         return first, False
     _refuse_when_pressed(cloud, upload)
-    picture = await asyncio.to_thread(_picture, upload.image_base64, cloud.settings.max_capture_bytes)
+    picture = await asyncio.to_thread(picture_of)
     return await _keep(cloud, upload, picture)
 
 
-async def _body(request: Request, limit: int) -> bytes:
+async def _read(request: Request, most: int) -> tuple[CaptureFields, Callable[[], Picture]]:
+    """What came beside the picture, and what decodes the picture, in a thread."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() == JPEG:
+        fields = _parse(CaptureFields, request.headers.get(CAPTURE_HEADER, "").encode("latin-1"))
+        jpeg = await _body(request, most, "a JPEG")
+        return fields, partial(_raw_picture, jpeg, fields.metadata.get("sha256"))
+    body = await _body(request, most * 4 // 3 + _BESIDE_PICTURE, "JSON")
+    upload = await asyncio.to_thread(_parse, CaptureUpload, body)
+    return upload, partial(_picture, upload.image_base64, most)
+
+
+async def _body(request: Request, limit: int, what: str) -> bytes:
     """The request's body, refused before more than `limit` bytes are in memory."""
-    too_large = Refusal(413, f"The capture is larger than this cloud takes ({limit} bytes of JSON)", "too_large")
+    too_large = Refusal(413, f"The capture is larger than this cloud takes ({limit} bytes of {what})", "too_large")
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > limit:
         raise too_large
@@ -67,9 +81,9 @@ async def _body(request: Request, limit: int) -> bytes:
     return bytes(body)
 
 
-def _parse(body: bytes) -> CaptureUpload:
+def _parse(model: type[Fields], body: bytes) -> Fields:
     try:
-        return CaptureUpload.model_validate_json(body)
+        return model.model_validate_json(body)
     except ValidationError as error:
         status = 400 if error.errors()[0]["type"] == "json_invalid" else 422
         raise Refusal(status, validation_line(error.errors(include_input=False)), "invalid") from None
@@ -82,21 +96,32 @@ def _picture(image_base64: str, limit: int) -> Picture:
         raise Refusal(400, "image_base64: it is not base64", "not_base64") from None
     if len(jpeg) > limit:
         raise Refusal(413, f"The picture has {len(jpeg)} bytes; this cloud takes {limit}", "too_large")
+    return _decoded(jpeg, "image_base64")
+
+
+def _raw_picture(jpeg: bytes, sha256: object) -> Picture:
+    """`sha256`: what the device says of it, where it says so; on the way, nobody but we would notice a byte less."""
+    if isinstance(sha256, str) and hashlib.sha256(jpeg).hexdigest() != sha256:
+        raise Refusal(422, "The picture is not the one that was sent: its SHA-256 differs", "changed_on_the_way")
+    return _decoded(jpeg, "The body")
+
+
+def _decoded(jpeg: bytes, where: str) -> Picture:
     try:
         return decode(jpeg)
     except NotAPicture as error:
-        raise Refusal(415, f"image_base64: {error}", "not_jpeg") from None
+        raise Refusal(415, f"{where}: {error}", "not_jpeg") from None
     except BrokenPicture as error:
-        raise Refusal(422, f"image_base64: {error}", "broken_jpeg") from None
+        raise Refusal(422, f"{where}: {error}", "broken_jpeg") from None
 
 
-async def _stored_before(connection: AsyncConnection, upload: CaptureUpload) -> Capture | None:
+async def _stored_before(connection: AsyncConnection, upload: CaptureFields) -> Capture | None:
     if upload.trigger_id is None:
         return None
     return await captures.of_trigger(connection, upload.device_id, upload.trigger_id)
 
 
-def _refuse_when_pressed(cloud: Cloud, upload: CaptureUpload) -> None:
+def _refuse_when_pressed(cloud: Cloud, upload: CaptureFields) -> None:
     if cloud.pictures.free_bytes() < cloud.settings.min_free_bytes:
         raise Refusal(
             507, "The cloud's disk is full; keep the picture and try again later", "disk_full", retry_after=_FULL_RETRY
@@ -109,7 +134,7 @@ def _refuse_when_pressed(cloud: Cloud, upload: CaptureUpload) -> None:
             )
 
 
-async def _keep(cloud: Cloud, upload: CaptureUpload, picture: Picture) -> tuple[Capture, bool]:
+async def _keep(cloud: Cloud, upload: CaptureFields, picture: Picture) -> tuple[Capture, bool]:
     """File first, row after: a row always has its picture."""
     received_at = cloud.now()
     record_id = secrets.token_hex(16)
@@ -128,7 +153,7 @@ async def _keep(cloud: Cloud, upload: CaptureUpload, picture: Picture) -> tuple[
     return kept, new
 
 
-def _row(upload: CaptureUpload, picture: Picture, received_at: datetime, record_id: str) -> dict[str, Any]:
+def _row(upload: CaptureFields, picture: Picture, received_at: datetime, record_id: str) -> dict[str, Any]:
     return {
         "record_id": record_id,
         "device_id": upload.device_id,

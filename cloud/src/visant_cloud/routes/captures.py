@@ -12,9 +12,10 @@ from visant_cloud.problems import Refusal
 from visant_cloud.store import captures
 from visant_cloud.store.captures import Capture
 from visant_cloud.views import as_json
-from visant_contract.capture import CaptureReceipt, CaptureUpload
+from visant_contract.capture import CAPTURE_HEADER, CAPTURE_HEADER_MAX, JPEG, CaptureReceipt, CaptureUpload
 
 router = APIRouter()
+_RAW = f"The JPEG; everything else as JSON in the header {CAPTURE_HEADER}, at most {CAPTURE_HEADER_MAX} bytes of ASCII"
 Operator = Depends(authenticate.operator)
 
 
@@ -27,7 +28,10 @@ Operator = Depends(authenticate.operator)
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": CaptureUpload.model_json_schema()}},
+            "content": {
+                "application/json": {"schema": CaptureUpload.model_json_schema()},
+                JPEG: {"schema": {"type": "string", "format": "binary", "description": _RAW}},
+            },
         }
     },
 )
