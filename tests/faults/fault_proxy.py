@@ -8,11 +8,19 @@ import asyncio
 import contextlib
 import socket
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 _HEAD_LIMIT = 64 << 10
-_REASONS = {429: "Too Many Requests", 500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable"}
+_REASONS = {
+    400: "Bad Request",
+    403: "Forbidden",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+}
 
 
 @dataclass(frozen=True)
@@ -21,13 +29,16 @@ class Answer:
 
     status: int
     retry_after: int | None = None
+    page: bool = False
+    """With a page as a body, as proxies answer; else with problem details, as the cloud does."""
 
     def encode(self) -> bytes:
-        """As HTTP/1.1 bytes, with problem details as a body."""
+        """As HTTP/1.1 bytes."""
         body = b'{"title":"fault","status":%d,"detail":"the fault proxy says so"}' % self.status
-        head = (
-            f"HTTP/1.1 {self.status} {_REASONS.get(self.status, 'Fault')}\r\ncontent-type: application/problem+json\r\n"
-        )
+        kind = "text/html" if self.page else "application/problem+json"
+        if self.page:
+            body = b"<html><body><center>%d</center></body></html>" % self.status
+        head = f"HTTP/1.1 {self.status} {_REASONS.get(self.status, 'Fault')}\r\ncontent-type: {kind}\r\n"
         if self.retry_after is not None:
             head += f"retry-after: {self.retry_after}\r\n"
         return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
@@ -44,6 +55,12 @@ class Faults:
 
     uploads: UploadFault = None
     """For POST /v1/captures."""
+    posts: Answer | None = None
+    """For every POST: pictures, outcomes, telemetry."""
+    firewall: Callable[[bytes], bool] | None = None
+    """Uploads whose head it says True of are answered with a page, 403."""
+    strip: bytes = b""
+    """The header of this name, in lower case, is taken out of uploads."""
     swallow_stream: bool = False
     """Bytes of open command streams vanish; TCP stays up."""
     buffer_stream: bool = False
@@ -122,6 +139,19 @@ class FaultProxy:
                 body = await reader.readexactly(_length(head))
                 self.bytes_up += len(head) + len(body)
                 upload = method == "POST" and path.split("?")[0].endswith("/v1/captures")
+                if method == "POST" and self.faults.posts is not None:
+                    self.faults.struck(f"post answered {self.faults.posts.status}")
+                    writer.write(self.faults.posts.encode())
+                    await writer.drain()
+                    continue
+                if upload and self.faults.firewall is not None and self.faults.firewall(head):
+                    self.faults.struck("upload refused by the firewall")
+                    writer.write(Answer(403, page=True).encode())
+                    await writer.drain()
+                    continue
+                if upload and self.faults.strip and self.faults.strip in head.lower():
+                    self.faults.struck("header stripped")
+                    head = _without(head, self.faults.strip)
                 if upload and isinstance(self.faults.uploads, Answer):
                     self.faults.struck(f"upload answered {self.faults.uploads.status}")
                     writer.write(self.faults.uploads.encode())
@@ -205,6 +235,11 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     connection = writer.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
+
+
+def _without(head: bytes, name: bytes) -> bytes:
+    lines = head.split(b"\r\n")
+    return b"\r\n".join(line for line in lines if line.partition(b":")[0].lower() != name)
 
 
 def _length(head: bytes) -> int:

@@ -1,6 +1,7 @@
 """A network that is gone: the device's processes in a network namespace of their own, joined by a cable to pull."""
 
 import asyncio
+import json
 import os
 import subprocess
 from itertools import count
@@ -67,5 +68,34 @@ add(
         prepare=cable,
         proxied=False,
         cloud={"MANUAL_TTL": "120"},
+    )
+)
+
+
+async def _narrow(arena: Arena) -> None:
+    """64 kbit/s: a picture takes three times as long as an upload may stand still, and none may be given up for it."""
+    inside = f"{arena.namespace}i"[-15:]
+    shape = ["ip", "netns", "exec", arena.namespace, "tc", "qdisc"]
+    _run(*shape, "add", "dev", inside, "root", "tbf", "rate", "64kbit", "burst", "4k", "latency", "500ms")
+    await asyncio.sleep(20.0)
+    failed = _failed_uploads(arena)
+    _run(*shape, "del", "dev", inside, "root")
+    assert not failed, f"{failed} uploads were given up though bytes were taken all the time"
+
+
+def _failed_uploads(arena: Arena) -> float:
+    facts = json.loads(arena.device.heartbeat("uploader").read_text())["facts"]
+    return float(facts.get("counters", {}).get("uploads_failed", 0))
+
+
+add(
+    Scenario(
+        "uplink_64kbit",
+        _narrow,
+        "an uplink of 64 kbit/s for 20 s, with UPLOAD_TIMEOUT=1",
+        device={"UPLOAD_TIMEOUT": "1", "TELEMETRY_INTERVAL": "5"},
+        prepare=cable,
+        proxied=False,
+        short=False,
     )
 )

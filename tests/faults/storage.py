@@ -117,3 +117,25 @@ add(
         proxied=False,
     )
 )
+
+
+async def _hanging_frames(arena: Arena) -> None:
+    frames = arena.device.folder / "frames"
+    frames.mkdir(parents=True)
+    os.mkfifo(frames / ".newest")  # whoever opens it waits for a reader, for ever
+    arena.device.set(SAVE_FRAMES_DIR=str(frames))
+
+
+async def _end_and_begin(arena: Arena) -> None:
+    uploader = arena.device.uploader
+    assert await uploader.terminate(grace=10.0), "the uploader did not end within 10 s of SIGTERM"
+
+
+add(
+    Scenario(
+        "debug_frames_hang",
+        _end_and_begin,
+        "SAVE_FRAMES_DIR on a medium that hangs; the uploader is told to end meanwhile",
+        prepare=_hanging_frames,
+    )
+)

@@ -1,6 +1,7 @@
 """The way of the pictures: answers that are no receipt, no answer, a receipt lost, a network that is gone."""
 
 import asyncio
+import zlib
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -74,4 +75,100 @@ _stream_scenario(
     partial(_vanish, what="buffer_stream", seconds=10.0),
     "a proxy holds the command stream's bytes back for 10 s",
     short=False,
+)
+
+
+# ---- neighbours: who stands between device and cloud and answers in its place
+
+
+async def _proxy_400(arena: Arena) -> None:
+    arena.proxy.faults.posts = Answer(400, page=True)
+    await asyncio.sleep(10.0)
+    arena.proxy.faults.posts = None
+    arena.struck(any("post answered" in name for name in arena.proxy.faults.counts), "posts answered 400")
+
+
+async def _nothing_given_up(arena: Arena) -> None:
+    """Also what arrived in the end must never have been called lost."""
+    kept = [path.name for path in (arena.device.spool / "dead-letter").iterdir()]
+    assert not kept, f"dead letters: {kept[:3]}"
+
+
+add(
+    Scenario(
+        "proxy_400",
+        _proxy_400,
+        "a proxy answers every POST with a page and 400 for 10 s",
+        check=_nothing_given_up,
+    )
+)
+
+
+def _is_unlucky(head: bytes) -> bool:
+    """One upload in five, the same ones each time: by the trigger's id."""
+    lines = head.lower().split(b"\r\n")
+    return any(line.startswith(b"idempotency-key:") and zlib.crc32(line) % 5 == 0 for line in lines)
+
+
+async def _firewall(arena: Arena) -> None:
+    arena.proxy.faults.firewall = _is_unlucky
+    await asyncio.sleep(15.0)
+    arena.proxy.faults.firewall = None
+    arena.struck(arena.proxy.faults.counts.get("upload refused by the firewall", 0) > 0, "uploads refused")
+
+
+async def _others_were_quick(arena: Arena) -> None:
+    await _nothing_given_up(arena)
+    rows = await arena.target.triggers(arena.device.device_id)
+    lucky = [row for row in rows.values() if not _is_unlucky(b"idempotency-key: " + row.trigger_id.encode())]
+    late = [row.latency for row in lucky if row.latency is None or row.latency > 20.0]
+    assert not late, f"{len(late)} of {len(lucky)} that no firewall refused came late: {late[:3]}"
+
+
+add(
+    Scenario(
+        "firewall_403",
+        _firewall,
+        "a firewall refuses one picture in five with a page and 403 for 15 s; the others must not wait for them",
+        check=_others_were_quick,
+    )
+)
+
+
+async def _retry_after(arena: Arena) -> None:
+    arena.proxy.faults.uploads = Answer(429, retry_after=20)
+    for _ in range(6):
+        await asyncio.sleep(2.0)
+        arena.proxy.cut_streams()
+    asked = arena.proxy.faults.counts.get("upload answered 429", 0)
+    arena.proxy.faults.uploads = None
+    arena.struck(asked > 0, "uploads answered 429")
+    assert asked <= 3, f"{asked} uploads in 12 s, though 20 s were asked for"  # two side by side, one under way
+
+
+add(
+    Scenario(
+        "retry_after_and_streams",
+        _retry_after,
+        "429 with Retry-After 20 for 12 s while the stream is cut and confirmed again every 2 s",
+        short=False,
+    )
+)
+
+
+async def _strip(arena: Arena) -> None:
+    arena.proxy.faults.strip = b"visant-capture"
+    await asyncio.sleep(10.0)
+    arena.proxy.faults.strip = b""
+    arena.struck(arena.proxy.faults.counts.get("header stripped", 0) > 0, "raw pictures came without their header")
+
+
+add(
+    Scenario(
+        "raw_header_stripped",
+        _strip,
+        "a proxy takes the header off raw pictures for 10 s",
+        check=_nothing_given_up,
+        short=False,
+    )
 )

@@ -372,6 +372,7 @@ def test_a_raw_picture_that_is_refused_goes_as_json_before_anything_follows_from
     for number in range(3):
         device.admit(f"t-{number}")
         until(delivered(cloud, f"t-{number}"))
+        until(lambda: device.files() == [])
     assert len(raw) == 1  # the others go as JSON at once
     assert "refused, tried again later" not in device.log() and device.files("dead-letter") == []
     cloud.script = None

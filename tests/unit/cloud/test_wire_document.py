@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from visant_cloud.routes.enrolment import EnrolRequest
 from visant_cloud.store.triggers import Trigger
 from visant_cloud.views.as_json import trigger
-from visant_contract.capture import CaptureReceipt, CaptureTime, CaptureUpload
+from visant_contract.capture import CaptureFields, CaptureReceipt, CaptureTime, CaptureUpload
 from visant_contract.command import CaptureCommand, UpdateConfigCommand, parse_message
 from visant_contract.errors import Problem
 from visant_contract.outcome import REMEDY, OutcomeReport, Reason
@@ -29,6 +29,7 @@ STREAM: dict[str, type[BaseModel]] = {
 }
 BODIES: dict[str, type[BaseModel]] = {
     "capture_upload": CaptureUpload,
+    "capture_fields": CaptureFields,
     "receipt": CaptureReceipt,
     "outcome": OutcomeReport,
     "telemetry": Telemetry,

@@ -100,7 +100,7 @@ async def test_an_end_that_takes_no_byte_more_is_given_up_after_the_silence(make
 
 
 async def test_the_wait_for_an_answer_has_a_limit_of_its_own(make: type[Make], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("visant_uploader.delivery.upload_limits.BEHIND_A_PROXY", 400_000.0)
+    monkeypatch.setattr("visant_uploader.delivery.upload_limits.BEHIND_A_PROXY", 466_000.0)
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_at(reader, 1e9, until=10**9)
@@ -112,7 +112,7 @@ async def test_the_wait_for_an_answer_has_a_limit_of_its_own(make: type[Make], m
 
 
 async def test_an_answer_that_drips_in_is_bounded_too(make: type[Make], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("visant_uploader.delivery.upload_limits.BEHIND_A_PROXY", 400_000.0)
+    monkeypatch.setattr("visant_uploader.delivery.upload_limits.BEHIND_A_PROXY", 466_000.0)
 
     async def dripping(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_at(reader, 1e9, until=10**9)

@@ -11,6 +11,8 @@ SLOWEST = 1024.0
 BEHIND_A_PROXY = 8 * 1024.0
 """Bytes a second at which a proxy that took the whole body at once may still be handing it on: so much longer than
 `silence` is waited for an answer."""
+UNDER_WAY = 64 * 1024
+"""Bytes that count as taken and are not yet: in the kernel, in a modem, in an upload beside this one."""
 
 
 class UploadLimits:
@@ -23,7 +25,7 @@ class UploadLimits:
         self._body = body
         self._silence = silence
         self._loop = asyncio.get_running_loop()
-        self.answer_wait = silence + len(body) / BEHIND_A_PROXY
+        self.answer_wait = silence + (len(body) + UNDER_WAY) / BEHIND_A_PROXY
         self.total = CONNECT_TIMEOUT + silence + len(body) / SLOWEST + self.answer_wait
         self._end = self._loop.time() + self.total
         self._timeout: asyncio.Timeout | None = None
