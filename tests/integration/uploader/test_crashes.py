@@ -81,6 +81,20 @@ def test_killed_while_a_damaged_file_is_set_aside_it_is_kept_and_reported_once(
     assert camera.served == 1 and cloud.captures() == []
 
 
+def test_a_disk_that_hangs_holds_up_no_end_and_the_next_start_loses_nothing(
+    device: Device, camera: FakeCamera, cloud: FakeCloud
+) -> None:
+    device.confirm_stream()
+    device.start(VISANT_KILL_POINT="spool.written:1:HANG")
+    device.admit("t-1")
+    until(lambda: camera.served == 1)
+    status, _ = device.terminate(60)
+    assert status == 1, "it was not finished"
+    assert "a thread hangs" in device.log()
+    device.start()
+    until(lambda: cloud.captures() == ["t-1"] and all_is_done(device))
+
+
 def damage(file: Path) -> None:
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1

@@ -69,7 +69,7 @@ def ended(tmp_path: Path, code: str) -> tuple[int, str]:
     """(exit status, what it wrote) of a process that says when it is ready, and ends by itself."""
     script = tmp_path / "process.py"
     script.write_text(textwrap.dedent(code))
-    command = [sys.executable, script, tmp_path / "beat"]
+    command = [sys.executable, str(script), str(tmp_path / "beat")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"

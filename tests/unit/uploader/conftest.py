@@ -11,6 +11,7 @@ from visant_contract.capture import CaptureTime
 from visant_contract.outcome import OutcomeReport, Reason
 from visant_contract.stream import CommandEntry, Deadline
 from visant_runtime.clock import Moment
+from visant_runtime.heartbeat import Heartbeat
 from visant_uploader.counters import Counters
 from visant_uploader.spool.figures import Limits
 from visant_uploader.spool.file_format import SpoolHeader
@@ -83,7 +84,13 @@ class Make:
         free_bytes: Callable[[Path], int] | None = None,
     ) -> Spool:
         """Closed when the test ends."""
-        one = Spool(root, Limits(max_bytes, min_free_bytes), counters or Counters(), free_bytes=free_bytes)
+        one = Spool(
+            root,
+            Limits(max_bytes, min_free_bytes),
+            counters or Counters(),
+            Heartbeat(root / "heartbeat"),
+            free_bytes=free_bytes,
+        )
         cls.spools.append(one)
         return one
 

@@ -57,10 +57,10 @@ def run() -> int:
     device = Device(settings.device_id, release_version("visant-uploader"), settings.api_url)
     counters = Counters()
     limits = Limits(settings.spool_max_bytes, settings.spool_min_free_bytes)
-    spool = Spool(settings.spool_dir, limits, counters)
     try:
         cloud = CloudClient(settings, Clock(), counters=counters, device_version=device.version)
         heartbeat = start_heartbeat("uploader")
+        spool = Spool(settings.spool_dir, limits, counters, heartbeat)
         spool.open(patience=LOCK_PATIENCE)  # SIGTERM ends this as well: nothing has begun
     except SettingsError as error:
         fail(str(error))

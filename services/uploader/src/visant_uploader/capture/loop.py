@@ -6,6 +6,7 @@ read -> has an outcome already?  acknowledge
 """
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import structlog
@@ -34,6 +35,8 @@ LOOK_AT_PARKED = 1.0
 BLOCK = 1.0
 """Seconds that a read waits for new commands; a tenth of it while parked ones wait for room."""
 RETRY = 1.0
+SLACK = 60.0
+"""Seconds beyond a command's deadline by which its picture is there, or the reason why not."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,10 @@ class CaptureLoop:
                 expired = ExecutionResult("expired", decision.reason, decision.detail)
                 name = await self._writer.write(command, expired, stop)
             else:
-                async with self._executor.perform(command, decision.until, stop) as result:
+                within = max(0.0, decision.until - self._watch.moment().boottime) + SLACK
+                async with AsyncExitStack() as held:
+                    with self._heartbeat.work(f"{command.kind} {command.trigger_id}", within):
+                        result = await held.enter_async_context(self._executor.perform(command, decision.until, stop))
                     kill_point("capture.taken")
                     name = await self._writer.write(command, result, stop)
             await self._writer.conclude(entry_id, command, name, stop)

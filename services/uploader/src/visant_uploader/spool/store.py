@@ -7,12 +7,14 @@ import fcntl
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import wraps
 from pathlib import Path
-from typing import IO
+from typing import IO, Concatenate, ParamSpec, TypeVar
 
 from visant_contract.ids import trigger_key
 from visant_contract.telemetry import SpoolHealth
 from visant_runtime.durable import sync_folder
+from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.kill_point import kill_point
 from visant_runtime.settings import SettingsError
 from visant_uploader.counters import Counters
@@ -26,16 +28,41 @@ LOCK_AGAIN = 1.0
 """Seconds between two tries for the lock."""
 
 
+DISK_WITHIN = 60.0
+"""Seconds. A worn card holds a flush up for many; what takes longer than this does not come back by itself."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
 class SpoolInUse(SettingsError):
     """Another uploader holds the lock."""
+
+
+def _on_disk(step: Callable[Concatenate["Spool", P], T]) -> Callable[Concatenate["Spool", P], T]:
+    """A loop goes on while a thread of it waits for the disk: its beat says nothing, so that the step has its own time."""
+
+    @wraps(step)
+    def timed(self: "Spool", *args: P.args, **kwargs: P.kwargs) -> T:
+        with self.heartbeat.work(f"spool {step.__name__}", DISK_WITHIN):
+            return step(self, *args, **kwargs)
+
+    return timed
 
 
 class Spool:
     """`figures` has counts and limits; `free_bytes` tells the disk's free space under a path (tests replace it)."""
 
     def __init__(
-        self, root: Path, limits: Limits, counters: Counters, *, free_bytes: Callable[[Path], int] | None = None
+        self,
+        root: Path,
+        limits: Limits,
+        counters: Counters,
+        heartbeat: Heartbeat,
+        *,
+        free_bytes: Callable[[Path], int] | None = None,
     ) -> None:
+        self.heartbeat = heartbeat
         self.folders = Folders(root)
         self.figures = Figures(self.folders, limits, free_bytes)
         self._counters = counters
@@ -82,6 +109,7 @@ class Spool:
                     return key + suffix
         return None
 
+    @_on_disk
     def put(self, header: SpoolHeader, body: bytes = b"") -> str:
         """Writes the outcome, durable when this returns its file name; it waits for `release`.
 
@@ -100,6 +128,7 @@ class Spool:
         self._written(size)
         return name
 
+    @_on_disk
     def release(self, destination: Destination, name: str) -> bool:
         """The command is acknowledged: delivery may have it. False where the file is not here (any more).
 
@@ -117,6 +146,7 @@ class Spool:
             self.figures.moved(size, source, target)
         return True
 
+    @_on_disk
     def unreleased(self) -> list[tuple[Destination, str]]:
         """Outcomes whose commands were not acknowledged; damaged ones go to quarantine. Before the first `put`."""
         found, damaged = sort_unreleased(self.folders)
@@ -125,6 +155,7 @@ class Spool:
             self.figures.recount(beside_puts=False)
         return found
 
+    @_on_disk
     def collect_incoming(self) -> list[tuple[Destination, str]]:
         """Moves what a technician put back into its outbox; a picture replaces a report of failure."""
         found, damaged = collect_incoming(self.folders)
@@ -133,6 +164,7 @@ class Spool:
             self.figures.recount(beside_puts=True)
         return found
 
+    @_on_disk
     def succeed(self, before: Destination, now: Destination) -> list[str]:
         """What waits for one destination waits for another from now on; the names of the files that moved.
 
@@ -157,6 +189,7 @@ class Spool:
 
     # ---- outcomes go out
 
+    @_on_disk
     def outbox(self, destination: Destination) -> list[tuple[int, str]]:
         """(time of writing in nanoseconds of the wall clock, name) of all that waits for this destination."""
         found = []
@@ -165,18 +198,22 @@ class Spool:
                 found.append((entry.stat().st_mtime_ns, entry.name))
         return found
 
+    @_on_disk
     def read(self, destination: Destination, name: str) -> bytes:
         """The file's bytes. Raises FileNotFoundError, OSError."""
         return (self.folders.place(destination) / name).read_bytes()
 
+    @_on_disk
     def delivered(self, destination: Destination, name: str) -> None:
         """The receipt is here: the file goes, durably."""
         self._remove(self.folders.place(destination) / name)
 
+    @_on_disk
     def refuse(self, destination: Destination, name: str, report: SpoolHeader | None) -> str | None:
         """The cloud will never take it: the file goes to dead-letter, `report` takes its place. Returns its name."""
         return self._replace(destination, name, report, self.folders.dead_letter, "dead_letter")
 
+    @_on_disk
     def quarantine(self, destination: Destination, name: str, report: SpoolHeader | None) -> str | None:
         """The file is damaged: it goes to quarantine, `report`, where the trigger is known, takes its place."""
         self._counters.add("spool_damaged")
