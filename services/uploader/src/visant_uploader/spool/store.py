@@ -40,7 +40,7 @@ class SpoolInUse(SettingsError):
 
 
 def _on_disk(step: Callable[Concatenate["Spool", P], T]) -> Callable[Concatenate["Spool", P], T]:
-    """A loop goes on while a thread of it waits for the disk: its beat says nothing, so that the step has its own time."""
+    """A loop goes on while a thread of it waits for the disk: its beat says nothing, and the step has its own time."""
 
     @wraps(step)
     def timed(self: "Spool", *args: P.args, **kwargs: P.kwargs) -> T:
