@@ -34,11 +34,8 @@ class FakeCamera(FakeHttpServer):
                 self.asked += 1
             scripted = self.script(request) if self.script else None
             return scripted or self._snapshot(request)
-        if request.path == "/controls" and request.method == "PATCH":
-            return self._set(json.loads(request.body))
-        if request.path == "/controls":
-            listed = [{"name": name, "value": value, "min": 0, "max": 200} for name, value in self.controls.items()]
-            return Answer(body=json.dumps({"controls": listed}).encode())
+        if request.path == "/controls" and request.method == "PUT":
+            return self._want(json.loads(request.body))
         if request.path == "/state":
             return Answer(body=json.dumps({"state": self.trouble or "ok", "fps": 30.0}).encode())
         return Answer(404)
@@ -58,10 +55,11 @@ class FakeCamera(FakeHttpServer):
         info = SnapshotInfo(captured_boottime=boottime(), sequence=number, width=640, height=480)
         return Answer(200, self.picture(number), {"Content-Type": "image/jpeg", **info.headers()})
 
-    def _set(self, values: dict[str, int]) -> Answer:
+    def _want(self, values: dict[str, int]) -> Answer:
+        became = {}
         for name, value in values.items():
-            if name not in self.controls or not 0 <= value <= 200:
-                problem = {"title": "refused", "status": 422, "detail": f"{name}: 0 to 200"}
-                return Answer(422, json.dumps(problem).encode())
-        self.controls.update(values)
-        return Answer()
+            fits = name in self.controls and 0 <= value <= 200
+            if fits:
+                self.controls[name] = value
+            became[name] = "applied" if fits else "refused: 0 to 200" if name in self.controls else "unknown"
+        return Answer(body=json.dumps({"settings": became}).encode())

@@ -63,7 +63,7 @@ class FakeHttpServer:
                 self.end_headers()
                 self.wfile.write(answer.body)
 
-            do_GET = do_POST = do_PATCH = _any
+            do_GET = do_POST = do_PUT = _any
 
             def log_message(self, *args: Any) -> None:
                 pass

@@ -40,6 +40,8 @@ class CameraHealth(_Part):
     height: Count = None
     fps: Number = None
     bad_frames: Count = None
+    settings: dict[str, str] | None = None
+    """What the cloud wants of the camera: setting to `applied`, `waiting`, `unknown` or `refused: why`."""
 
 
 class SpoolHealth(_Part):

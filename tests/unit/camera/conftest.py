@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from visant_camera.control_values import SavedValues
+from visant_camera.desired_settings import DesiredSettings
 from visant_camera.drivers.base import (
     BadFrame,
     CameraAbsent,
@@ -207,13 +208,13 @@ class Web(httpx.AsyncClient):
 @pytest.fixture
 async def web(rig: Rig, driver: ScriptedDriver, tmp_path: Path) -> AsyncIterator[Web]:
     driver.settable = {"brightness": BRIGHTNESS}
-    saved = SavedValues(tmp_path)
+    saved, desired = SavedValues(tmp_path), DesiredSettings(tmp_path)
     routes = [
-        *Controls(rig.grabber, saved).routes(),
+        *Controls(rig.grabber, saved, desired).routes(),
         *aiming_routes(Viewers(rig.latest, Stop())),
         *fault_routes(Faults()),
     ]
-    app = make_app(rig.snapshots, rig.health, routes)
+    app = make_app(rig.snapshots, rig.health, desired, routes)
     async with Web(transport=httpx.ASGITransport(app), base_url="http://camera") as client:
         client.saved = saved
         yield client

@@ -2,9 +2,11 @@
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Any
 
 from tests.unit.camera.conftest import Rig, ScriptedDriver, Web
+from visant_camera.desired_settings import DesiredSettings
 from visant_camera.http.aiming import aiming_routes
 from visant_camera.http.aiming.stream import Viewers
 from visant_camera.http.app import make_app
@@ -73,9 +75,9 @@ async def test_a_preview_never_shows_what_was_taken_before_somebody_looked(rig: 
     assert [jpeg async for jpeg in Viewers(rig.latest, Stop(), longest=0.2).pictures(15)] == []
 
 
-async def test_a_third_viewer_is_turned_away_and_a_left_place_is_free_again(web: Web, rig: Rig) -> None:
+async def test_a_third_viewer_is_turned_away_and_a_left_place_is_free_again(web: Web, rig: Rig, tmp_path: Path) -> None:
     viewers = Viewers(rig.latest, Stop())
-    app = make_app(rig.snapshots, rig.health, aiming_routes(viewers))
+    app = make_app(rig.snapshots, rig.health, DesiredSettings(tmp_path), aiming_routes(viewers))
     first, second = [_Viewer(app) for _ in range(2)]
     await first.started()
     await second.started()

@@ -11,7 +11,7 @@ from tests.support.pictures import bare_jpeg
 from visant_contract.outcome import Reason
 from visant_contract.snapshot import CAPTURED_BOOTTIME, SnapshotInfo
 from visant_uploader.capture.camera_client import CameraClient, CameraTrouble, ConfigRefused
-from visant_uploader.capture.config_command import apply_config, control_names
+from visant_uploader.capture.config_command import apply_config
 from visant_uploader.capture.update_request import UpdateRequests
 
 NO_UPDATER = UpdateRequests(Path("/no/such/folder"), None)
@@ -99,31 +99,30 @@ async def test_a_service_that_is_not_there_is_unreachable(answer: httpx.Response
     assert (await trouble_of(answer)).reason == Reason.CAMERA_UNREACHABLE
 
 
-async def test_only_the_settings_that_the_camera_has_are_sent_to_it() -> None:
+async def test_what_became_of_each_setting_is_told() -> None:
     sent = []
 
     def handler(request: httpx.Request) -> httpx.Response:
-        if request.method == "PATCH":
-            sent.append(json.loads(request.content))
-        return httpx.Response(200, json={"controls": [{"name": "brightness"}, {"name": "focus"}], "kept": True})
+        sent.append((request.method, request.url.path, json.loads(request.content)))
+        became = {"brightness": "applied", "focus": "waiting", "interval": "unknown"}
+        return httpx.Response(200, json={"settings": became})
 
     done = await apply_config(camera(handler), NO_UPDATER, {"brightness": 1, "camera": {"focus": 2}, "interval": 60})
-    assert sent == [{"brightness": 1, "focus": 2}]
-    assert "interval" in done
-    await apply_config(camera(handler), NO_UPDATER, {"interval": 60})
-    assert len(sent) == 1
+    assert sent == [("PUT", "/controls", {"brightness": 1, "focus": 2, "interval": 60})]
+    assert done == "applied: brightness; kept until a camera is open: focus; unknown: interval"
 
 
-async def test_a_refused_setting_tells_why() -> None:
+async def test_a_refused_setting_tells_why_and_what_was_applied_beside_it() -> None:
     def handler(request: httpx.Request) -> httpx.Response:
-        if request.method == "GET":
-            return httpx.Response(200, json={"controls": [{"name": "focus"}]})
-        return httpx.Response(422, json={"title": "x", "status": 422, "detail": "focus: 0 to 255"})
+        return httpx.Response(
+            200, json={"settings": {"focus": "refused: focus=999: 0 to 255", "brightness": "applied"}}
+        )
 
-    with pytest.raises(ConfigRefused, match="0 to 255"):
-        await apply_config(camera(handler), NO_UPDATER, {"focus": 999})
+    with pytest.raises(ConfigRefused, match="focus=999: 0 to 255; applied: brightness"):
+        await apply_config(camera(handler), NO_UPDATER, {"focus": 999, "brightness": 1})
 
 
-def test_control_names_are_read_from_a_list_or_an_object() -> None:
-    assert control_names({"controls": [{"name": "a"}, {"no": 1}, "x"]}) == {"a"}
-    assert control_names({"controls": {"a": 1, "b": 2}}) == {"a", "b"}
+@pytest.mark.parametrize("answer", [{}, {"settings": ["brightness"]}, []])
+async def test_an_answer_that_does_not_say_it_is_the_services_trouble(answer: object) -> None:
+    with pytest.raises(CameraTrouble):
+        await apply_config(camera(lambda _: httpx.Response(200, json=answer)), NO_UPDATER, {"focus": 1})

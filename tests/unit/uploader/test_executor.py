@@ -31,7 +31,7 @@ async def executor(asked: list[str], tmp_path: Path) -> AsyncIterator[Executor]:
         return httpx.Response(200, json={})
 
     camera = CameraClient("http://camera", transport=httpx.MockTransport(answer))
-    yield Executor(camera, CameraSlots(camera, Clock(), patience=0.2), UpdateRequests(tmp_path, None))
+    yield Executor(camera, CameraSlots(camera, Clock(), patience=0.2), UpdateRequests(tmp_path, None), Clock())
     await camera.close()
 
 

@@ -17,7 +17,7 @@ _RATE_WINDOW = 2.0  # seconds over which fps is counted
 
 
 class CameraState(BaseModel):
-    """`GET /state`. The first six fields are what the device's telemetry takes over."""
+    """`GET /state`. The first seven fields are what the device's telemetry takes over."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -30,6 +30,8 @@ class CameraState(BaseModel):
     """Measured."""
     bad_frames: int = 0
     """Received and never served, since the start."""
+    settings: dict[str, str] = {}
+    """What the cloud wants: setting to `applied`, `waiting`, `unknown` or `refused: why`."""
     remedy: str | None = None
     source: str
     """Without credentials."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import structlog
 
 from visant_camera.control_values import SavedValues
-from visant_camera.drivers.base import Driver
+from visant_camera.desired_settings import DesiredSettings
+from visant_camera.drivers.base import Driver, Opened
 from visant_camera.grabber import Grabber, watch
 from visant_camera.health import Health
 from visant_camera.latest_frame import LatestFrame
@@ -35,11 +36,18 @@ class Camera:
     snapshots: Snapshots
 
 
-def assemble(settings: CameraSettings, saved: SavedValues, heartbeat: Heartbeat | None = None) -> Camera:
+def assemble(
+    settings: CameraSettings, saved: SavedValues, desired: DesiredSettings, heartbeat: Heartbeat | None = None
+) -> Camera:
     """Not started yet."""
     health = Health(settings.shown_source, heartbeat)
     latest = LatestFrame(quality=settings.camera_jpeg_quality, idle_after=settings.camera_idle_after)
     driver = settings.driver.make(settings.wishes)
+
+    def set_up(driver: Driver, opened: Opened) -> None:
+        saved.restore(driver, opened)
+        desired.apply(driver)
+
     grabber = Grabber(
         driver,
         latest,
@@ -48,7 +56,7 @@ def assemble(settings: CameraSettings, saved: SavedValues, heartbeat: Heartbeat 
         stall_after=settings.camera_stall_after,
         margin=settings.camera_freshness_margin,
         heartbeat=heartbeat,
-        on_open=saved.restore,
+        on_open=set_up,
     )
     return Camera(driver, grabber, latest, health, Snapshots(latest, health))
 
@@ -75,16 +83,16 @@ def run() -> int:
         fail(str(error))
     heartbeat = start_heartbeat("camera")
     heartbeat.expect("web", 30.0)
-    saved = SavedValues(settings.camera_state_dir)
-    camera = assemble(settings, saved, heartbeat)
+    saved, desired = SavedValues(settings.camera_state_dir), DesiredSettings(settings.camera_state_dir)
+    camera = assemble(settings, saved, desired, heartbeat)
 
     async def work(stop: Stop) -> None:
         routes = [
-            *Controls(camera.grabber, saved).routes(),
+            *Controls(camera.grabber, saved, desired).routes(),
             *aiming_routes(Viewers(camera.latest, stop)),
             *settings.driver.routes(camera.driver),
         ]
-        app = make_app(camera.snapshots, camera.health, routes)
+        app = make_app(camera.snapshots, camera.health, desired, routes)
         camera.grabber.start()
         try:
             async with asyncio.TaskGroup() as group:

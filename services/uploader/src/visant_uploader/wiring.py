@@ -111,7 +111,7 @@ async def _work(
     frames = DebugFrames(settings.save_frames_dir, counters)
     capture = CaptureLoop(
         queue,
-        Executor(camera, CameraSlots(camera, clock, settings.capture_patience), updates),
+        Executor(camera, CameraSlots(camera, clock, settings.capture_patience), updates, clock),
         OutcomeWriter(spool, queue, outcomes, frames, degraded, counters, delivery.released),
         watch,
         degraded,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from visant_camera.control_values import SavedValues
+from visant_camera.desired_settings import DesiredSettings
 from visant_camera.settings import CameraSettings
 from visant_camera.snapshots import NoFrameInTime
 from visant_contract.snapshot import CAPTURED_AT, HEIGHT, SEQUENCE, WIDTH
@@ -69,7 +70,8 @@ async def _alone(settings: CameraSettings) -> tuple[bytes, str]:
     """Opens the camera for this one picture. Raises NoFrameInTime."""
     from visant_camera.wiring import assemble
 
-    camera = assemble(settings, SavedValues(settings.camera_state_dir))
+    folder = settings.camera_state_dir
+    camera = assemble(settings, SavedValues(folder), DesiredSettings(folder))
     camera.grabber.start()
     try:
         picture, jpeg = await camera.snapshots.take(max_age=None, timeout=_ALONE)

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from visant_camera.desired_settings import DesiredSettings
 from visant_camera.health import Health
 from visant_camera.http.metrics import metrics_route
 from visant_camera.http.problems import http_problem
@@ -16,7 +17,7 @@ from visant_camera.http.snapshot import SnapshotEndpoint
 from visant_camera.snapshots import Snapshots
 
 
-def make_app(snapshots: Snapshots, health: Health, routes: Iterable[Route] = ()) -> ASGIApp:
+def make_app(snapshots: Snapshots, health: Health, desired: DesiredSettings, routes: Iterable[Route] = ()) -> ASGIApp:
     """`/snapshot`, `/state`, `/metrics`, and `routes`.
 
     `GET /snapshot` passes the framework by: its layers were a third of what the answer cost (docs/camera-bench.md).
@@ -24,7 +25,7 @@ def make_app(snapshots: Snapshots, health: Health, routes: Iterable[Route] = ())
     snapshot = SnapshotEndpoint(snapshots)
 
     async def state(request: Request) -> Response:
-        text = health.state().model_dump_json()
+        text = health.state().model_copy(update={"settings": desired.became()}).model_dump_json()
         return Response(text, headers={"Cache-Control": "no-store"}, media_type="application/json")
 
     framework = Starlette(

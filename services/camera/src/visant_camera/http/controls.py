@@ -1,4 +1,4 @@
-"""`GET /controls` and `PATCH /controls`: what can be adjusted, and adjusting it."""
+"""`/controls`: GET shows what can be adjusted, PATCH adjusts it now, PUT says what is wanted of any camera for good."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from visant_camera.control_values import NotAllowed, SavedValues, Values, check, in_order, read_wish
+from visant_camera.desired_settings import DesiredSettings, read_desired
 from visant_camera.drivers.base import CameraError, Control, ControlRefused, Driver
 from visant_camera.grabber import Grabber
 from visant_camera.http.problems import problem, small_body
@@ -26,13 +27,18 @@ _LISTED = TypeAdapter(dict[str, object])
 class Controls:
     """The HTTP side. The device is touched only between two frames, by the thread that owns it."""
 
-    def __init__(self, grabber: Grabber, saved: SavedValues) -> None:
+    def __init__(self, grabber: Grabber, saved: SavedValues, desired: DesiredSettings) -> None:
         self._grabber = grabber
         self._saved = saved
+        self._desired = desired
 
     def routes(self) -> list[Route]:
         """To be served."""
-        return [Route("/controls", self.show), Route("/controls", self.change, methods=["PATCH"])]
+        return [
+            Route("/controls", self.show),
+            Route("/controls", self.change, methods=["PATCH"]),
+            Route("/controls", self.want, methods=["PUT"]),
+        ]
 
     async def show(self, request: Request) -> Response:
         """Every control with range, default and current value."""
@@ -55,10 +61,24 @@ class Controls:
         if done:
             chosen = {key: None if wish[key] is None else value for key, value in done.items()}
             kept = await asyncio.to_thread(self._saved.update, name, chosen)
+            await asyncio.to_thread(self._desired.forget, done)
             log.info("controls changed", **done)
         if refusal:
             return problem(409, refusal)
         return _listed(controls, kept=kept)
+
+    async def want(self, request: Request) -> Response:
+        """Takes the place of what was wanted before; answers what became of each setting. 422 where it is no object."""
+        try:
+            wanted = read_desired(await small_body(request))
+        except NotAllowed as error:
+            return problem(422, str(error))
+        await asyncio.to_thread(self._desired.replace, wanted)
+        try:
+            await self._between_frames(self._desired.apply)
+        except CameraError as error:
+            log.info("settings wait for the camera", settings=", ".join(sorted(wanted)), reason=error.reason)
+        return Response(_LISTED.dump_json({"settings": self._desired.became()}), media_type="application/json")
 
     async def _between_frames(self, function: Callable[[Driver], T]) -> T:
         try:

@@ -81,13 +81,12 @@ class CameraClient:
             raise _trouble(got.status_code, bytes(body))
         return Snapshot(bytes(body), _checked(got.headers, body, asked_at))
 
-    async def controls(self) -> dict[str, Any]:
-        """`GET /controls`. Raises CameraTrouble."""
-        return await self._json("GET", "/controls")
-
-    async def set_controls(self, values: dict[str, Any]) -> None:
-        """`PATCH /controls`. Raises ConfigRefused, CameraTrouble."""
-        await self._json("PATCH", "/controls", values)
+    async def want(self, settings: dict[str, Any]) -> dict[str, str]:
+        """`PUT /controls`: kept by the camera service. What became of each. Raises ConfigRefused, CameraTrouble."""
+        found = (await self._json("PUT", "/controls", settings)).get("settings")
+        if not isinstance(found, dict):
+            raise CameraTrouble(Reason.CAMERA_UNREACHABLE, "the camera service does not say what became of settings")
+        return {str(name): str(what) for name, what in found.items()}
 
     async def state(self) -> dict[str, Any]:
         """`GET /state`. Raises CameraTrouble, and ConfigRefused for a 4xx."""

@@ -33,20 +33,16 @@ async def apply_config(
             wanted.update(inner)
     if not wanted:
         return asked or "nothing to apply"
-    known = control_names(await camera.controls())
-    ours = {name: value for name, value in wanted.items() if name in known}
-    others = sorted(set(wanted) - set(ours))
-    if others:
-        log.info("settings that no camera control answers to", keys=", ".join(others)[:500])
-    if ours:
-        await camera.set_controls(ours)
-    done = f"applied: {', '.join(sorted(ours)) or 'nothing'}; unknown: {', '.join(others) or 'none'}"
+    done = _in_words(await camera.want(wanted))
     return f"{asked}; {done}" if asked else done
 
 
-def control_names(answer: dict[str, Any]) -> set[str]:
-    """The names that `GET /controls` lists."""
-    listed = answer.get("controls", answer)
-    if isinstance(listed, dict):
-        return set(listed)
-    return {str(one["name"]) for one in listed if isinstance(one, dict) and "name" in one}
+def _in_words(became: dict[str, str]) -> str:
+    """Raises ConfigRefused where the camera refused one; the others are in force all the same."""
+    words = (("applied", "applied"), ("waiting", "kept until a camera is open"), ("unknown", "unknown"))
+    lists = [(said, sorted(name for name, what in became.items() if what == word)) for word, said in words]
+    done = "; ".join(f"{said}: {', '.join(names)}" for said, names in lists if names)
+    refused = [what.removeprefix("refused: ") for what in became.values() if what.startswith("refused")]
+    if refused:
+        raise ConfigRefused("; ".join([*refused, done]).rstrip("; "))
+    return done

@@ -53,6 +53,8 @@ def check_deadline(
     or has nothing more to renew, None where none does; `first_connected`: of the oldest confirmed stream of this
     boot. `ttl`: seconds that a command of a plain cloud stays valid.
     """
+    if entry.trigger_id is None:  # settings: what is wanted is wanted however late, until newer ones come
+        return Execute(now.boottime + ttl)
     deadline = renewed if renewed is not None and renewed.boot_id == now.boot_id else entry.deadline
     if deadline.boot_id == now.boot_id:
         if now.boottime < deadline.boottime:

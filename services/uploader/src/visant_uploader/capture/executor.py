@@ -10,6 +10,7 @@ import structlog
 
 from visant_contract.outcome import OutcomeStatus, Reason
 from visant_contract.stream import CommandEntry
+from visant_runtime.clock import Clock
 from visant_runtime.lifecycle import Stop, Stopped
 from visant_uploader.capture.camera_client import CameraClient, CameraTrouble, ConfigRefused, Snapshot
 from visant_uploader.capture.camera_slots import CameraSlots, TooLate
@@ -20,7 +21,8 @@ log = structlog.get_logger()
 
 CONFIG_HEADSTART = 2.0
 """Seconds that a picture waits for settings that came before it."""
-CONFIG_TRIES = 3
+CONFIG_AGAIN = 2.0
+"""Seconds between two offers to a camera service that is away."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,13 @@ class ExecutionResult:
 class Executor:
     """Captures run side by side, settings one after another."""
 
-    def __init__(self, camera: CameraClient, slots: CameraSlots, updates: UpdateRequests) -> None:
+    def __init__(self, camera: CameraClient, slots: CameraSlots, updates: UpdateRequests, clock: Clock) -> None:
         self._camera = camera
+        self._clock = clock
         self._slots = slots
         self._updates = updates
         self._config_order = asyncio.Lock()
+        self._newest_config = 0
 
     @asynccontextmanager
     async def perform(self, entry: CommandEntry, until: float, stop: Stop) -> AsyncIterator[Snapshot | ExecutionResult]:
@@ -49,9 +53,7 @@ class Executor:
             return
         match entry.kind:
             case "update_config":
-                async with self._config_order:
-                    configured = await self._configure(entry, stop)
-                yield configured
+                yield await self._configure(entry, until, stop)
             case "unknown":
                 yield ExecutionResult("failed", Reason.UNKNOWN_COMMAND, f"cmd {entry.cmd[:100]!r}")
             case "capture":
@@ -78,20 +80,25 @@ class Executor:
         except TimeoutError:
             pass
 
-    async def _configure(self, entry: CommandEntry, stop: Stop) -> ExecutionResult:
-        trouble: CameraTrouble | None = None
-        for attempt in range(CONFIG_TRIES):
-            if attempt and await stop.sleep(1.0):
-                raise Stopped
+    async def _configure(self, entry: CommandEntry, until: float, stop: Stop) -> ExecutionResult:
+        """The camera service keeps them for a camera that is away; it is itself waited for. What nobody asked for by a
+        trigger is offered until newer settings come, for no cloud sends it again.
+        """
+        self._newest_config += 1
+        number = self._newest_config
+        while True:
             try:
-                done = await apply_config(self._camera, self._updates, entry.config or {}, entry.trigger_id)
+                async with self._config_order:
+                    done = await apply_config(self._camera, self._updates, entry.config or {}, entry.trigger_id)
             except ConfigRefused as refused:
                 log.warning("settings refused", trigger_id=entry.trigger_id, detail=str(refused))
                 return ExecutionResult("failed", Reason.CONFIG_REFUSED, str(refused))
-            except CameraTrouble as error:
-                trouble = error
+            except CameraTrouble as trouble:
+                over = entry.trigger_id is not None and self._clock.boottime() + CONFIG_AGAIN >= until
+                if over or number != self._newest_config:
+                    return ExecutionResult("failed", trouble.reason, trouble.detail)
+                if await stop.sleep(CONFIG_AGAIN):
+                    raise Stopped from None
             else:
                 log.info("settings", trigger_id=entry.trigger_id, detail=done)
                 return ExecutionResult("executed", None, done)
-        assert trouble is not None
-        return ExecutionResult("failed", trouble.reason, trouble.detail)

@@ -43,7 +43,7 @@ def _on_disk(step: Callable[Concatenate["Spool", P], T]) -> Callable[Concatenate
     """A loop goes on while a thread of it waits for the disk: its beat says nothing, and the step has its own time."""
 
     @wraps(step)
-    def timed(self: "Spool", *args: P.args, **kwargs: P.kwargs) -> T:
+    def timed(self: "Spool", /, *args: P.args, **kwargs: P.kwargs) -> T:
         with self.heartbeat.work(f"spool {step.__name__}", DISK_WITHIN):
             return step(self, *args, **kwargs)
 
