@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from visantctl.errors import Misconfigured, Problem
+from visantctl.host.programs import ask
 
 Kind = Literal["hotspot", "lan", "tailscale"]
 KINDS: tuple[Kind, ...] = ("hotspot", "lan", "tailscale")
@@ -70,9 +70,6 @@ def choose(there: Iterable[Reachable], wanted: str) -> list[Reachable]:
 def of_this_host() -> list[Reachable]:
     """As they are now. Problem where `ip` does not tell."""
     try:
-        out = subprocess.run(
-            ["ip", "-json", "-4", "address", "show", "up"], capture_output=True, text=True, timeout=10, check=True
-        ).stdout
-        return reachable(json.loads(out or "[]"))
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
-        raise Problem(f"the addresses of this device cannot be read: {error}") from None
+        return reachable(json.loads(ask("ip", "-json", "-4", "address", "show", "up") or ""))
+    except ValueError:
+        raise Problem("the addresses of this device cannot be read: ip -json -4 address show up") from None

@@ -17,7 +17,7 @@ HELP = "the services' logs"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Flags."""
     parser.add_argument("-f", "--follow", action="store_true", help="go on with new lines")
-    parser.add_argument("-n", "--lines", default="200", metavar="N", help="how many old lines, or all (default 200)")
+    parser.add_argument("-n", "--lines", default="500", metavar="N", help="how many old lines, or all (default 500)")
     parser.add_argument(
         "services", nargs="*", metavar="SERVICE", help="camera, connector, uploader, redis; default all"
     )

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import subprocess
 from collections.abc import Iterable
 from typing import Any
+
+from visantctl.host.programs import ask
 
 Network = ipaddress.IPv4Network
 _CANDIDATES = ("172.30.0.0/16", "172.26.0.0/16", "10.213.0.0/16", "10.87.0.0/16", "192.168.224.0/20", "198.18.0.0/16")
@@ -74,13 +75,6 @@ def daemon_settings(before: dict[str, Any], used: Iterable[Network]) -> dict[str
 def site_routes() -> list[Network]:
     """The host's routes now; empty where `ip` is missing."""
     try:
-        out = subprocess.run(
-            ["ip", "-json", "-4", "route", "show", "table", "all"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        ).stdout
-        return routes_in_use(json.loads(out or "[]"))
-    except (OSError, subprocess.SubprocessError, ValueError):
+        return routes_in_use(json.loads(ask("ip", "-json", "-4", "route", "show", "table", "all") or "[]"))
+    except ValueError:
         return []

@@ -67,7 +67,7 @@ def test_history_is_what_happened_here(host: dict[str, str]) -> None:
 
 def test_logs_come_from_the_journal_which_the_group_adm_may_read(host: dict[str, str]) -> None:
     unit = "--unit=visant-device-v2.service"
-    assert ctl(host, "logs", "-f").split() == [unit, "--lines=200", "--no-hostname", "--no-pager", "--follow"]
+    assert ctl(host, "logs", "-f").split() == [unit, "--lines=500", "--no-hostname", "--no-pager", "--follow"]
     assert ctl(host, "logs", "-n", "5", "connector", "redis").split() == [
         unit, "--lines=5", "--no-hostname", "--no-pager", "--identifier=connector", "--identifier=redis",
     ]  # fmt: skip
