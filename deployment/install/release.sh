@@ -58,8 +58,11 @@ install_release() {
 
 install_units() {
     ctl units
-    systemctl enable --quiet visant-device-v2.service visant-update.timer visant-clock.timer visant-update-request.path
-    systemctl start visant-update.timer visant-clock.timer visant-update-request.path
+    local beside=(visant-update.timer visant-clock.timer)
+    # A release from before may be installed here: it has no such unit.
+    [ ! -f "$UNITS/visant-update-request.path" ] || beside+=(visant-update-request.path)
+    systemctl enable --quiet visant-device-v2.service "${beside[@]}"
+    systemctl start "${beside[@]}"
     # Picks up an edited .env.device; a service that runs with it already is left alone by Compose.
     systemctl restart visant-device-v2.service || die "the service did not start: journalctl -u visant-device-v2 -n 50"
 }

@@ -55,6 +55,8 @@ def install(place: Place, version: str) -> list[Path]:
     """
     changed, added = [], []
     for path, source, mode in _wanted(place, version):
+        if not source.is_file():  # a release from before this unit
+            continue
         content = source.read_bytes()
         if path.is_file() and path.read_bytes() == content:
             continue

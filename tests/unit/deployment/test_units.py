@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,18 @@ def test_all_files_are_put_in_place_once_and_remembered(place: Place) -> None:
     assert place.outside("usr/local/bin/visantctl").stat().st_mode & 0o777 == 0o755
     assert (place.root / "deployment/install_device.sh").is_file()
     assert units.install(place, "1.0.0") == []
+
+
+def test_a_release_from_before_a_unit_is_installed_without_it(place: Place, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(DEPLOYMENT / "systemd", old / "systemd")
+    shutil.copytree(DEPLOYMENT / "bin", old / "bin")
+    (old / "systemd" / units.ASKED).unlink()
+    (place.release("1.0.0") / "deployment").unlink()
+    (place.release("1.0.0") / "deployment").symlink_to(old)
+    assert place.units / units.HEED in units.install(place, "1.0.0")
+    assert not (place.units / units.ASKED).exists()
+    assert units.differing(place, "1.0.0") == []
 
 
 def test_a_changed_file_is_put_right_and_what_was_there_before_us_is_not_called_ours(place: Place) -> None:
