@@ -113,12 +113,12 @@ def test_the_cloud_holds_pins_and_starts_updates_and_a_link_leads_nowhere(pi: Pi
         return str(json.loads(pi.sh("cat /opt/visant/shared/update.json").out).get("updates"))
 
     ask("hold")
-    wait_for(lambda: told() == "held", 60, "the hold")
-    assert "held, by the cloud" in pi.sh("visantctl status").out
+    wait_for(lambda: told() == "on hold", 60, "the hold")
+    assert "on hold, by the cloud" in pi.sh("visantctl status").out
     pi.power_cut()
     pi.power_on()
     picture(pi, cloud)
-    assert told() == "held"
+    assert told() == "on hold"
     ask({"pin": VERSION})
     wait_for(lambda: told() == f"pinned to {VERSION}", 60, "the pin")
     looks = pi.sh("journalctl -u visant-update.service --no-pager").out.count("Starting")

@@ -55,7 +55,7 @@ class Wish:
     @property
     def told(self) -> str:
         """For status and telemetry; empty where it wants nothing."""
-        return "held" if self.held else f"pinned to {self.pin}" if self.pin else ""
+        return "on hold" if self.held else f"pinned to {self.pin}" if self.pin else ""
 
     @classmethod
     def read(cls, place: Place) -> Wish:

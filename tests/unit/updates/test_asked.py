@@ -49,7 +49,7 @@ def test_now_is_a_look_for_a_release_and_changes_nothing_else(place: Place, file
 
 def test_hold_pin_and_resume_replace_each_other(place: Place, file: Path) -> None:
     assert ask(place, file, id="1", word="hold") == (Request("1", "hold"), False)
-    assert Wish.read(place).told == "held"
+    assert Wish.read(place).told == "on hold"
     assert ask(place, file, id="2", word="pin", version="2.0.1") == (Request("2", "pin", "2.0.1"), True)
     assert Wish.read(place).told == "pinned to 2.0.1"
     assert ask(place, file, id="3", word="resume") == (Request("3", "resume"), True)
@@ -169,7 +169,7 @@ def test_the_telemetry_says_what_the_cloud_asked_for(place: Place, file: Path) -
     ask(place, file, id="1", word="hold")
     ledger.tell_again()
     told = durable.read_json(place.shared / "update.json")
-    assert (told["result"], told["updates"]) == ("updated", "held")
+    assert (told["result"], told["updates"]) == ("updated", "on hold")
     ask(place, file, id="2", word="resume")
     ledger.tell_again()
     assert "updates" not in durable.read_json(place.shared / "update.json")
