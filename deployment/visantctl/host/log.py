@@ -44,11 +44,17 @@ class Log:
         elif lasts:
             self.info(text)
 
+    def clear(self) -> None:
+        """No line of `progress` is left on the terminal: what others print begins at its own line."""
+        if sys.stdout.isatty():
+            with contextlib.suppress(OSError):
+                print(_CLEAR, end="", file=sys.stdout, flush=True)
+
     def _line(self, level: str, text: str) -> None:
         line = " ".join(text.split())
+        self.clear()
         with contextlib.suppress(OSError):
-            clear = _CLEAR if sys.stdout.isatty() else ""
-            print(f"{clear}[{level}] {line}", file=sys.stdout, flush=True)
+            print(f"[{level}] {line}", file=sys.stdout, flush=True)
         self._keep(level, line)
 
     def _keep(self, level: str, line: str) -> None:

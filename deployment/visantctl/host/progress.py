@@ -13,7 +13,7 @@ _MOVES, _LASTS = 0.2, 10.0
 
 
 class Progress:
-    """Of one download, called `what`. Without a `log` it says nothing."""
+    """Of one download, called `what`; at the end of the block its line is off the terminal. Without a `log`: silent."""
 
     def __init__(self, log: Log | None, what: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
@@ -21,6 +21,13 @@ class Progress:
         self._clock = clock
         self._moved = self._lasted = clock()
         self._samples: deque[tuple[float, int]] = deque(maxlen=int(_LASTS / _MOVES))
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._log is not None and self._samples:
+            self._log.clear()
 
     def at(self, done: int, total: int) -> None:
         """So many bytes are here, of which some may have been here before; may be called for each of them."""

@@ -25,7 +25,8 @@ def pull(engine: Engine, release: Release, log: Log | None = None) -> None:
     for number, image in enumerate(release.images):
         if image_id(engine, image.reference) is None:
             what = f"image {number + 1} of {len(release.images)}, {image.service}"
-            _pull_one(engine, image, Progress(log, what))
+            with Progress(log, what) as progress:
+                _pull_one(engine, image, progress)
         engine.run("tag", image.reference, image.tag(release.version))
         if number == 0:
             kill_point("first-image")

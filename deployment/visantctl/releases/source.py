@@ -55,7 +55,8 @@ class Channel:
 
     def fetch(self, release: Release, wanted: Blob, to: Path) -> None:
         url = f"{self._settings.update_url}/{release.version}/{wanted.name}"
-        fetch.blob(url, wanted, to, self._settings.proxies, Progress(self._log, wanted.name).at)
+        with Progress(self._log, wanted.name) as progress:
+            fetch.blob(url, wanted, to, self._settings.proxies, progress.at)
 
 
 class Archive:
@@ -76,8 +77,6 @@ class Archive:
         )
 
     def fetch(self, release: Release, wanted: Blob, to: Path) -> None:
-        progress = Progress(self._log, wanted.name)
-
         def copy(file: IO[bytes]) -> tuple[int, str]:
             digest, size = hashlib.sha256(), 0
             with to.open("wb") as out:
@@ -88,7 +87,8 @@ class Archive:
                     progress.at(size, wanted.bytes)
             return size, digest.hexdigest()
 
-        fetch.check(wanted, *self._member(wanted.name, copy))
+        with Progress(self._log, wanted.name) as progress:
+            fetch.check(wanted, *self._member(wanted.name, copy))
 
     def _small(self, name: str, limit: int) -> bytes:
         content = self._member(name, lambda file: file.read(limit + 1))

@@ -178,16 +178,17 @@ def test_a_terminal_gets_one_line_that_moves(
 ) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     now, log = 0.0, Log(tmp_path / "log")
-    progress = Progress(log, "x", lambda: now)
-    for second in range(3):
-        now = float(second)
-        progress.at(second * 1_000_000, 3_000_000)
+    with Progress(log, "x", lambda: now) as progress:
+        for second in range(3):
+            now = float(second)
+            progress.at(second * 1_000_000, 3_000_000)
     log.info("done")
     shown = capsys.readouterr().out
     assert shown.split("\r\x1b[K")[1:] == [
         "[INFO] x: 0.0 of 3.0 MB",
         "[INFO] x: 1.0 of 3.0 MB, 1.00 MB/s, 2 s left",
         "[INFO] x: 2.0 of 3.0 MB, 1.00 MB/s, 1 s left",
+        "",
         "[INFO] done\n",
     ]
     assert (tmp_path / "log").read_text().count("\n") == 1
