@@ -21,7 +21,7 @@ from visantctl.wiring import Device
 
 HELP = "one file with all that helps to find a fault, without tokens, passwords and pictures"
 _ASKED = {
-    "journal.txt": ("journalctl", "-u", "visant-device-v2", "-u", "visant-update", "-n", "2000", "--no-pager"),
+    "journal.txt": ("journalctl", "-u", "visant-device-v2", "-u", "visant-update", "-n", "8000", "--no-pager"),
     "kernel.txt": ("journalctl", "-k", "-n", "500", "--no-pager"),
     "docker.txt": ("docker", "ps", "--all"),
     "disk.txt": ("df", "-h"),

@@ -1,4 +1,4 @@
-"""`.env.device`, its token, and who may read them."""
+"""`.env.device` and its token; who else may read them, the check `files` says."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check(device: Device) -> Iterator[Finding]:
         yield fail("settings", f"{file} is not there", "run install_device.sh with --device-id and --api-url")
         return
     values = read_env_file(file)
-    troubles = [*_wrong(values, file), *_exposed(file), *_token(values, file), *_authorities(values, file)]
+    troubles = [*_wrong(values, file), *_token(values, file), *_authorities(values, file)]
     example = device.place.current / ".env.device.example"
     if example.is_file():
         troubles += unknown(values, known_keys(example.read_text(encoding="utf-8")), file)
@@ -63,17 +63,6 @@ def _wrong(values: dict[str, str], file: Path) -> Iterator[Finding]:
             checked(key, values.get(key, ""))
         except Misconfigured as error:
             yield fail("settings", str(error), f"edit {file}, then: sudo systemctl restart visant-device-v2")
-
-
-def _exposed(file: Path) -> Iterator[Finding]:
-    mode = file.stat().st_mode & 0o777
-    if mode & 0o077:
-        yield warn(
-            "settings",
-            f"{file} can be read by others (mode {mode:o})",
-            f"sudo chmod 600 {file}",
-            fix=f"chmod 600 {file}",
-        )
 
 
 def _authorities(values: dict[str, str], file: Path) -> Iterator[Finding]:
