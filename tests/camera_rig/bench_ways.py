@@ -89,7 +89,7 @@ def serve(take: Callable[[], bytes], out: BinaryIO) -> None:
 
 
 def bare_loop(node: str) -> Callable[[], bytes]:
-    """A thread drains and keeps the newest frame; who asks waits for one stamped a frame interval later. No HTTP."""
+    """A thread drains and keeps the newest frame; who asks waits for one exposed after that, by our rule. No HTTP."""
     from visant_camera.drivers.v4l2.driver import V4l2Driver
 
     driver = V4l2Driver(node, size=(1280, 720))
@@ -108,7 +108,7 @@ def bare_loop(node: str) -> Callable[[], bytes]:
     def take() -> bytes:
         asked = time.monotonic()
         with changed:
-            changed.wait_for(lambda: newest and newest.exposed_at >= asked + margin, 10)
+            changed.wait_for(lambda: newest and newest.begun_after >= asked + margin, 10)
             assert newest
             return newest.data if isinstance(newest.data, bytes) else newest.data()
 

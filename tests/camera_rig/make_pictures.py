@@ -1,7 +1,7 @@
 """Draws the pictures that the emulated camera shows: `make_pictures.py DIR` fills DIR/<width>x<height>/NN.jpg.
 
-Runs on the host, where drawing is quick. The pictures differ from each other and have fine detail, so that their
-size in bytes is like a webcam's (150 to 300 KB at 1280x720).
+Beside these folders it puts one black picture a size. Runs on the host, where drawing is quick. The pictures differ
+from each other and have fine detail, so that their size in bytes is like a webcam's (150 to 300 KB at 1280x720).
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(COUNT):
             (folder / f"{number:02d}.jpg").write_bytes(draw(width, height, number))
+        dark = np.full((height, width, 3), 16, np.uint8)
+        (folder.parent / f"dark_{width}x{height}.jpeg").write_bytes(bytes(cv2.imencode(".jpg", dark)[1]))
 
 
 if __name__ == "__main__":

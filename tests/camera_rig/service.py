@@ -140,10 +140,13 @@ class Service:
         return self.request("GET", f"/snapshot{query and '?'}{query}")
 
     def snapshot_aside(self, query: str) -> Answer:
+        return self.request_aside(f"/snapshot{query and '?'}{query}")
+
+    def request_aside(self, path: str) -> Answer:
         """One request on a connection of its own, from any thread."""
         connection = http.client.HTTPConnection(self.address, timeout=40)
         asked_at = time.monotonic()
-        connection.request("GET", f"/snapshot{query and '?'}{query}")
+        connection.request("GET", path)
         response = connection.getresponse()
         data = response.read()
         connection.close()

@@ -7,6 +7,13 @@ The process that plugs it in steers it over a second socket, one JSON object a l
     {"fault": "truncate", "frames": 10}     the second half of the frame is missing, the camera does not say so
     {"fault": "headless", "frames": 10}     the first bytes are missing
     {"fault": "flag_error", "frames": 10}   half a frame, marked as faulty in the payload header
+    {"fault": "hollow", "frames": 10}       a tenth is missing from the middle; both ends are there
+    {"fault": "glue", "frames": 10}         the first half of the frame, then all of it
+    {"fault": "freeze", "frames": 90}       the frame before once more, byte for byte; its time on the wire is new
+    {"fault": "dark", "frames": 90}         a black picture, each time the same
+    {"fault": "trailer", "frames": 10}      a maker's own bytes behind the end marker
+    {"fault": "small", "frames": 10}        a picture of 640x480, whatever was negotiated
+    {"fault": "mute", "seconds": 5}         questions about controls get no answer for so long
     {}                                      nothing; every line is answered with the camera's state
 
 USB/IP: Documentation/usb/usbip_protocol.rst of the kernel; only the messages that follow the import are needed.
@@ -17,6 +24,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import queue
+import random
 import socket
 import struct
 import threading
@@ -47,6 +56,8 @@ class Cable:
         self._waiting: deque[int] = deque()
         self._changed = threading.Condition()
         self._unplugged = False
+        self._unanswered: set[int] = set()
+        self.mute_until = 0.0
 
     def serve(self) -> None:
         """Reads until the host unplugs."""
@@ -99,6 +110,9 @@ class Cable:
                 self._waiting.append(number)
                 self._changed.notify_all()
             return
+        if setup[0] in (0x21, 0xA1) and setup[4] != 1 and time.monotonic() < self.mute_until:  # not the stream's own
+            self._unanswered.add(number)
+            return
         reply = self._requests.answer(setup, data)
         with self._changed:
             if reply is None:
@@ -110,8 +124,9 @@ class Cable:
 
     def _unlinked(self, number: int, victim: int) -> None:
         with self._changed:
-            found = victim in self._waiting
-            if found:
+            found = victim in self._waiting or victim in self._unanswered
+            self._unanswered.discard(victim)
+            if victim in self._waiting:
                 self._waiting.remove(victim)
             self._link.sendall(struct.pack(">5Ii24x", UNLINKED, number, 0, 0, 0, ECONNRESET if found else 0))
 
@@ -134,7 +149,15 @@ class Cable:
 class Sensor:
     """Exposes frames on its own clock while the host wants video, and spoils those it was told to spoil."""
 
-    def __init__(self, cable: Cable, requests: Requests, pictures: Path, exposure: float) -> None:
+    def __init__(
+        self,
+        cable: Cable,
+        requests: Requests,
+        pictures: Path,
+        exposure: float,
+        real: tuple[float, float] | None,
+        first_frame: float,
+    ) -> None:
         self._cable = cable
         self._requests = requests
         self._jpegs = {
@@ -143,23 +166,67 @@ class Sensor:
             if format.fourcc == "MJPG"
             for size in format.sizes
         }
+        self._dark = {size: (pictures / f"dark_{size[0]}x{size[1]}.jpeg").read_bytes() for size in self._jpegs}
         self._exposure = exposure
+        self._real = real
+        self._first_frame = first_frame
+        self._chance = random.Random(1)
+        self._exposed: queue.Queue[int] = queue.Queue(1)
+        self._sent = b""
         self._frame_id = 0
         self._faults: deque[str] = deque()
         self._stall = 0.0
+        self._started = 0
         self.sequence = 0
 
     def fault(self, name: str, frames: int, seconds: float) -> None:
         if name == "stall":
             self._stall = seconds
+        elif name == "mute":
+            self._cable.mute_until = time.monotonic() + seconds
         else:
             self._faults.extend([name] * frames)
 
     def run(self) -> None:
+        """Until it is unplugged."""
+        if self._real:
+            self._expose_all_the_time(*self._real)
+        else:
+            self._expose_on_the_beat()
+
+    def _expose_all_the_time(self, shortest: float, longest: float) -> None:
+        """One exposure begins where the other ends, as at night; a frame is sent while the next is exposed."""
+        threading.Thread(target=self._send_exposed, daemon=True).start()
+        with contextlib.suppress(Unplugged):
+            while True:
+                self._wait_until_wanted()
+                begin = time.monotonic_ns()
+                starts = self._requests.starts
+                while starts == self._requests.starts:
+                    self._cable.stay_silent(self._chance.uniform(shortest, longest))
+                    end = time.monotonic_ns()
+                    with contextlib.suppress(queue.Full):  # the host is too slow: the frame is lost
+                        self._exposed.put_nowait(begin)
+                    begin = end
+
+    def _send_exposed(self) -> None:
+        with contextlib.suppress(Unplugged):
+            while True:
+                self._send_frame(self._exposed.get())
+
+    def _wait_until_wanted(self) -> None:
+        """And as long as this camera takes to start."""
+        self._cable.wait_until_wanted()
+        if self._first_frame and self._started != self._requests.starts:
+            self._started = self._requests.starts
+            self._cable.stay_silent(self._first_frame)
+            self._cable.wait_until_wanted()
+
+    def _expose_on_the_beat(self) -> None:
         due = time.monotonic()
         with contextlib.suppress(Unplugged):
             while True:
-                self._cable.wait_until_wanted()
+                self._wait_until_wanted()
                 interval = self._requests.interval / 1e7
                 now = time.monotonic()
                 # A late frame is skipped, not caught up: a sensor's clock does not wait for its host.
@@ -169,16 +236,29 @@ class Sensor:
                     self._cable.stay_silent(self._stall)
                     self._stall = 0.0
                     continue
-                self._send_frame(time.monotonic_ns())
+                exposed_ns = time.monotonic_ns()
+                time.sleep(self._exposure)
+                self._send_frame(exposed_ns)
+
+    def _spoilt(self, data: bytes, fault: str) -> bytes:
+        half, piece = len(data) // 2, len(data) // 10
+        if fault in ("truncate", "flag_error"):
+            return data[:half]
+        if fault == "headless":
+            return data[64:]
+        if fault == "hollow":
+            return data[:half] + data[half + piece :]
+        if fault == "glue":
+            return data[:half] + data
+        if fault == "freeze":
+            return self._sent
+        if fault == "dark":
+            return self._dark[self._requests.size]
+        return data + b"maker's own" * 100 if fault == "trailer" else data
 
     def _send_frame(self, exposed_ns: int) -> None:
-        time.sleep(self._exposure)
-        data = self._picture(exposed_ns)
         fault = self._faults.popleft() if self._faults else ""
-        if fault in ("truncate", "flag_error"):
-            data = data[: len(data) // 2]
-        elif fault == "headless":
-            data = data[64:]
+        self._sent = data = self._spoilt(self._picture(exposed_ns, small=fault == "small"), fault)
         clock = exposed_ns // 1000 * 48 & 0xFFFFFFFF
         step = MAX_PAYLOAD - HEADER_BYTES
         starts = self._requests.starts
@@ -192,8 +272,8 @@ class Sensor:
         self._frame_id ^= 1
         self.sequence += 1
 
-    def _picture(self, exposed_ns: int) -> bytes:
-        size = self._requests.size
+    def _picture(self, exposed_ns: int, *, small: bool) -> bytes:
+        size = (640, 480) if small else self._requests.size
         if self._requests.format.fourcc == "YUYV":
             return stamped_yuyv(*size, self.sequence, exposed_ns)
         jpegs = self._jpegs[size]
@@ -228,13 +308,22 @@ def main() -> None:
     options.add_argument("--only-yuyv", action="store_true")
     options.add_argument("--broken-control", help="name of a control whose value cannot be read")
     options.add_argument("--exposure", type=float, default=0.0, help="seconds between start of exposure and first byte")
+    options.add_argument(
+        "--real",
+        type=float,
+        nargs=2,
+        metavar=("SHORTEST", "LONGEST"),
+        help="seconds that each frame is exposed, one right behind the other, whatever rate was negotiated",
+    )
+    options.add_argument("--first-frame", type=float, default=0.0, help="seconds of silence at each start")
     chosen = options.parse_args()
     formats = (Format("YUYV", ((320, 240),)),) if chosen.only_yuyv else Camera.formats
     requests = Requests(Camera(chosen.product, chosen.serial, formats))
     for control in requests.controls.values():
         control.broken = control.name == chosen.broken_control
     cable = Cable(socket.socket(fileno=chosen.link_fd), requests)
-    sensor = Sensor(cable, requests, chosen.pictures, chosen.exposure)
+    real = tuple(chosen.real) if chosen.real else None
+    sensor = Sensor(cable, requests, chosen.pictures, chosen.exposure, real, chosen.first_frame)
     steering = socket.socket(fileno=chosen.steering_fd)
     threading.Thread(target=obey, args=(steering, sensor, requests), daemon=True).start()
     threading.Thread(target=cable.serve, daemon=True).start()

@@ -10,9 +10,9 @@ CONVERTED = ("UYVY", "NV12", "GREY")
 4:2:0 in two planes, and infrared cameras' grey."""
 MAX_PIXELS = 8192 * 8192
 """Of a picture that is decoded: the largest CAMERA_RESOLUTION."""
-SURPLUS = 16
-"""Bytes that may be left over once the whole picture was decoded. The encoders of many webcams leave a few in every
-frame; two frames glued together leave so few in one of a thousand."""
+SURPLUS = 8
+"""Bytes that may be left over once the whole picture was decoded: the encoders of many webcams leave a few in every
+frame."""
 _LEFT_OVER = re.compile(r"(\d+) extraneous bytes before marker 0xd9")  # libjpeg's words
 _ONE_COLOUR = 8
 """Steps of 256 between the darkest and the brightest spot of 8x8 pixels in a picture of one colour."""
