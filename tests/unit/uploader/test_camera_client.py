@@ -59,8 +59,9 @@ async def test_the_http_client_does_not_cut_a_long_wait_short() -> None:
     assert (await camera(handler).snapshot(30.0, asked_at=100.0)).jpeg == GOOD
 
 
-async def test_a_jpeg_that_the_webcam_padded_with_zeros_is_taken_as_it_is() -> None:
-    padded = GOOD + bytes(512)
+@pytest.mark.parametrize("trailer", [bytes(512), b"maker's own", GOOD])
+async def test_a_jpeg_with_padding_or_a_makers_trailer_is_taken_as_it_is(trailer: bytes) -> None:
+    padded = GOOD + trailer
     taken = await camera(lambda _: httpx.Response(200, content=padded, headers=headers())).snapshot(1.0, asked_at=100.0)
     assert taken.jpeg == padded
 
@@ -77,6 +78,8 @@ async def test_the_cameras_reason_is_carried_on(reason: str) -> None:
     [
         httpx.Response(200, content=GOOD[:-2], headers=headers()),
         httpx.Response(200, content=GOOD[:-2] + bytes(512), headers=headers()),
+        httpx.Response(200, content=GOOD[:30] + GOOD, headers=headers()),
+        httpx.Response(200, content=GOOD[:30] + GOOD[-2:], headers=headers()),
         httpx.Response(200, content=b"", headers=headers()),
         httpx.Response(200, content=b"<html>", headers=headers()),
         httpx.Response(200, content=GOOD),
