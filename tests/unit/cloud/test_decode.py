@@ -18,9 +18,12 @@ def test_bytes_that_are_no_picture_are_refused_without_a_fault(data: bytes) -> N
             decode(candidate)
 
 
+NOISE = Image.effect_noise((131, 93), 60)
+
+
 def drawn(**options: Any) -> bytes:
     file = io.BytesIO()
-    Image.effect_noise((131, 93), 60).save(file, "JPEG", **options)
+    NOISE.save(file, "JPEG", **options)
     return file.getvalue()
 
 
