@@ -25,9 +25,12 @@ End = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def other_end(behave: End) -> AsyncIterator[str]:
-    """Its URL. It holds few bytes that were not read, as an uplink does."""
-    listening = socket.create_server(("127.0.0.1", 0))
+    """Its URL. It holds few bytes that were not read, and takes them in small segments, as an uplink does."""
+    listening = socket.socket()
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    listening.bind(("127.0.0.1", 0))
+    listening.listen()
     tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -133,7 +136,7 @@ async def test_an_uplink_that_takes_a_byte_now_and_then_is_given_up_in_the_end(
         monkeypatch.setattr(f"visant_uploader.delivery.upload_limits.{name}", value)
 
     async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_at(reader, 30_000, until=10**9)
+        await read_at(reader, 60_000, until=10**9)
 
     async with other_end(trickle) as url:
         with pytest.raises(Retryable, match="not done within 4 s: the uplink is slower than"):

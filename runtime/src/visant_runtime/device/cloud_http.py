@@ -3,7 +3,8 @@ cloud_stream.py and the uploader's camera_client.py import httpx (docs/adr/0002-
 """
 
 import socket
-from collections.abc import Mapping
+import ssl
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +28,7 @@ show it in steps of a third of it, and slow down a fast uplink with a long way."
 FAILURES = (httpx.HTTPError, httpx.StreamError, OSError, httpx.InvalidURL, UnicodeError)
 """What a request may raise. The last two: a `Location` that cannot be read, which httpx tries although it is not
 followed."""
+Client = httpx.AsyncClient
 Transport = httpx.AsyncBaseTransport
 """What a test puts in place of the network."""
 
@@ -38,19 +40,19 @@ def open_client(
     headers: Mapping[str, str] | None = None,
     keep_alive: float = 0.0,
     transport: Transport | None = None,
-) -> httpx.AsyncClient:
+    trusted: ssl.SSLContext | None = None,
+) -> Client:
     """A client whose paths begin at API_URL and that shows the device's token. It follows no redirect: the token would
     go along.
 
     `silence`: seconds without a byte after which a request fails. `keep_alive`: seconds that an idle connection is
     kept; an older one may belong to a network that is gone, and hang. Proxy and certificate variables of the
     environment are honoured; SettingsError names one that cannot be used, and an API_URL that httpx, whose IDNA is
-    stricter than Python's, cannot read.
+    stricter than Python's, cannot read. `trusted`: from `trusted_authorities`, where several clients are opened.
     """
     shown = dict(headers or {})
     if settings.device_token is not None:
         shown["Authorization"] = f"Bearer {settings.device_token.get_secret_value()}"
-    trusted = with_site_authorities(httpx.create_ssl_context(trust_env=False))
     try:
         base_url = httpx.URL(settings.api_url)
     except (httpx.InvalidURL, UnicodeError) as error:
@@ -60,7 +62,7 @@ def open_client(
             base_url=base_url,
             headers=shown,
             transport=transport,
-            verify=trusted,
+            verify=trusted or trusted_authorities(),
             follow_redirects=False,
             timeout=httpx.Timeout(silence, connect=min(silence, CONNECT_TIMEOUT)),
             limits=httpx.Limits(
@@ -77,23 +79,31 @@ def open_client(
         ) from None
 
 
-def request_limits(connect: float) -> dict[str, Any]:
+def trusted_authorities() -> ssl.SSLContext:
+    """The public authorities and the site's own; reading them takes some 20 ms. Raises SettingsError."""
+    return with_site_authorities(httpx.create_ssl_context(trust_env=False))
+
+
+def request_limits(connect: float, connected: Callable[[], None]) -> dict[str, Any]:
     """Arguments for a request whose caller watches its body piece by piece and bounds the wait for the answer.
 
-    `connect`: seconds for a place in the pool, and at most CONNECT_TIMEOUT for a connection.
+    `connect`: seconds for a place in the pool, and at most CONNECT_TIMEOUT for a connection. `connected()` is called
+    where a connection is opened for it.
     """
+
+    async def trace(event: str, info: Mapping[str, Any]) -> None:
+        # httpcore's docs, "Extensions": the names are its interface, through a proxy as well
+        if event == "connection.connect_tcp.started":
+            connected()
+        elif event == "connection.connect_tcp.complete":
+            opened = info["return_value"].get_extra_info("socket")
+            if opened is not None:
+                opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT)
+
     return {
         "timeout": httpx.Timeout(None, connect=min(connect, CONNECT_TIMEOUT), pool=connect),
-        "extensions": {"trace": _keep_little_unsent},
+        "extensions": {"trace": trace},
     }
-
-
-async def _keep_little_unsent(event: str, info: Mapping[str, Any]) -> None:
-    """A trace of httpcore; its names are the interface (httpcore's docs, "Extensions"), through a proxy as well."""
-    if event == "connection.connect_tcp.complete":
-        connected = info["return_value"].get_extra_info("socket")
-        if connected is not None:
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT)
 
 
 def why(error: Exception, api_url: str, *, silence: float, wall: datetime) -> str:

@@ -131,7 +131,7 @@ async def _work(
         counters=counters,
         heartbeat=heartbeat,
     )
-    watch.on_confirmed += [sender.confirmed, delivery.wake, telemetry.wake]
+    watch.on_confirmed += [cloud.renew, sender.confirmed, delivery.wake, telemetry.wake]
     delivery.on_rejected.append(telemetry.wake)
     watch.recall()
     log.info("uploader ready", device_id=device.id, spool=str(settings.spool_dir))

@@ -21,8 +21,17 @@ from visant_contract.outcome import OutcomeReport
 from visant_contract.telemetry import Telemetry
 from visant_runtime.clock import Clock
 from visant_runtime.device.cloud_errors import in_between, refused
-from visant_runtime.device.cloud_http import FAILURES, Transport, open_client, request_limits, why
+from visant_runtime.device.cloud_http import (
+    FAILURES,
+    Client,
+    Transport,
+    open_client,
+    request_limits,
+    trusted_authorities,
+    why,
+)
 from visant_uploader.counters import Counters
+from visant_uploader.delivery.connections import Connections, StaleConnection
 from visant_uploader.delivery.retry_policy import FOR_A_PERSON, Refused, Speaker, verdict
 from visant_uploader.delivery.upload_body import Body, UploadBody, WholeBody
 from visant_uploader.delivery.upload_limits import UploadLimits
@@ -30,8 +39,6 @@ from visant_uploader.settings import UploaderSettings
 from visant_uploader.spool.file_format import Outcome, SpoolHeader
 
 MAX_ANSWER_BYTES = 256 * 1024
-KEEP_ALIVE = 5.0
-"""Seconds: enough for a backlog."""
 
 _DETAIL_KEPT = 200
 
@@ -71,17 +78,27 @@ class CloudClient:
         self._clock = clock
         self._counters = counters
         self._device = f"/v1/devices/{quote(settings.device_id, safe='')}"
-        self._http = open_client(
-            settings,
-            silence=settings.upload_timeout,
-            headers={"User-Agent": f"visant-uploader/{device_version}"},
-            keep_alive=KEEP_ALIVE,
-            transport=transport,
-        )
+        trusted = trusted_authorities()
+
+        def open_one(keep_alive: float) -> Client:
+            return open_client(
+                settings,
+                silence=settings.upload_timeout,
+                headers={"User-Agent": f"visant-uploader/{device_version}"},
+                keep_alive=keep_alive,
+                transport=transport,
+                trusted=trusted,
+            )
+
+        self._connections = Connections(open_one)
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self._http.aclose()
+        await self._connections.close()
+
+    def renew(self) -> None:
+        """The network may be another one: connections that idle are used no more."""
+        self._connections.renew()
 
     async def send_picture(self, outcome: Outcome, captured_at: datetime, time: CaptureTime, *, raw: bool) -> str:
         """The cloud's record id. `raw`: the cloud takes the JPEG as it is. Raises Retryable, Refused."""
@@ -108,7 +125,7 @@ class CloudClient:
         if raw and len(told) <= CAPTURE_HEADER_MAX:
             body = WholeBody(outcome.body)
             named |= {CAPTURE_HEADER: told, "Content-Type": JPEG}
-        status, headers, answer = await self._post("/v1/captures", body, named)
+        status, headers, answer = await self._post("/v1/captures", body, named, header.plain)
         if status in (200, 201):
             try:
                 return str(_Receipt.model_validate_json(answer).record_id)
@@ -120,14 +137,14 @@ class CloudClient:
         """The cloud knows. Raises Retryable, Refused."""
         path = f"{self._device}/triggers/{quote(header.trigger_id, safe='')}/outcome"
         body = report.model_dump_json(exclude_none=True).encode()
-        status, headers, answer = await self._post(path, WholeBody(body), _meant_for(header))
+        status, headers, answer = await self._post(path, WholeBody(body), _meant_for(header), header.plain)
         if not 200 <= status < 300 or not _is(_Row, answer):
             raise self._verdict(status, headers, answer, header.plain)
 
     async def send_telemetry(self, telemetry: Telemetry, *, plain: bool) -> None:
         """The cloud knows. Raises Retryable, Refused."""
         body = telemetry.model_dump_json(exclude_none=True).encode()
-        status, headers, answer = await self._post(f"{self._device}/telemetry", WholeBody(body), {})
+        status, headers, answer = await self._post(f"{self._device}/telemetry", WholeBody(body), {}, plain)
         if not 200 <= status < 300 or answer.lstrip()[:1] == b"<":  # a captive portal's page
             raise self._verdict(status, headers, answer, plain)
 
@@ -141,28 +158,48 @@ class CloudClient:
                 found.detail = refused(status, _detail(answer), self._device_id, self._with_token)
         return found
 
-    async def _post(self, path: str, body: Body, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+    async def _post(
+        self, path: str, body: Body, headers: dict[str, str], plain: bool
+    ) -> tuple[int, dict[str, str], bytes]:
+        try:
+            return await self._try(path, body, headers, plain)
+        except StaleConnection:  # only of ours, which knows what it has
+            await self._connections.shorten()
+            return await self._try(path, body, headers, plain)
+
+    async def _try(
+        self, path: str, body: Body, headers: dict[str, str], plain: bool
+    ) -> tuple[int, dict[str, str], bytes]:
         sent = {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}
         limits = UploadLimits(body, self._silence)
         answer = bytearray()
-        try:
-            async with (
-                limits.timeout(),
-                self._http.stream(
-                    "POST", path, content=limits.pieces(), headers=sent, **request_limits(self._silence)
-                ) as got,
-            ):
-                async for piece in got.aiter_bytes():
-                    answer += piece
-                    if len(answer) > MAX_ANSWER_BYTES:
-                        break
-        except TimeoutError:
-            raise Retryable(limits.expired_text()) from None
-        except FAILURES as error:
-            text = why(error, self._api_url, silence=self._silence, wall=self._clock.wall())
-            raise Retryable(text) from None
-        finally:
-            self._counters.add("upload_requests")
+        async with self._connections.use(plain=plain) as use:
+            try:
+                async with (
+                    limits.timeout(),
+                    use.client.stream(
+                        "POST",
+                        path,
+                        content=limits.pieces(),
+                        headers=sent,
+                        **request_limits(self._silence, use.note_connected),
+                    ) as got,
+                ):
+                    async for piece in got.aiter_bytes():
+                        answer += piece
+                        if len(answer) > MAX_ANSWER_BYTES:
+                            break
+            except TimeoutError:
+                if use.is_stale:
+                    raise StaleConnection from None
+                raise Retryable(limits.expired_text()) from None
+            except FAILURES as error:
+                if use.is_stale:
+                    raise StaleConnection from None
+                text = why(error, self._api_url, silence=self._silence, wall=self._clock.wall())
+                raise Retryable(text) from None
+            finally:
+                self._counters.add("upload_requests")
         self._counters.add("upload_bytes_sent", len(body))
         self._counters.add("upload_bytes_received", len(answer))
         return got.status_code, {name.lower(): value for name, value in got.headers.items()}, bytes(answer)
