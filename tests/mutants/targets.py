@@ -36,6 +36,7 @@ class Target:
 
 TARGETS = (
     Target("visant_uploader.delivery.retry_policy", ("uploader/test_retry_policy.py",)),
+    Target("visant_uploader.delivery.refusals", ("uploader/test_refusals.py",)),
     Target("visant_uploader.delivery.queue", ("uploader/test_delivery_queue.py",)),
     Target("visant_uploader.delivery.pace", ("uploader/test_delivery_pace.py",)),
     Target("visant_uploader.capture.deadline", ("uploader/test_deadline.py",)),

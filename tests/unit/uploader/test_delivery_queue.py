@@ -231,6 +231,19 @@ def test_waking_leaves_the_waits_that_are_longer_than_asked() -> None:
     assert queue.next_due(0.0) == 300.0
 
 
+def test_waking_some_leaves_the_others_in_the_order_of_their_times() -> None:
+    queue = DeliveryQueue()
+    waits = {"a": 1.0, "b": 500.0, "c": 2.0, "d": 900.0, "e": 600.0, "f": 3.0, "g": 4.0, "h": 950.0, "i": 700.0}
+    queue.fill([(number, name) for number, name in enumerate(waits)])
+    for name in [str(queue.pop(0.0)) for _ in waits]:
+        queue.later(name, until=waits[name])
+    queue.wake(before=100.0)
+    assert sorted(drained(queue)) == ["a", "c", "f", "g"]
+    for name in sorted("bdehi", key=lambda name: waits[name]):
+        assert queue.next_due(0.0) == waits[name]
+        assert queue.pop(waits[name]) == name
+
+
 class Model(RuleBasedStateMachine):
     """Against a plain set: nothing is lost, nothing is handed out twice at once."""
 

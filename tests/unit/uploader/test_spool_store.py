@@ -348,3 +348,27 @@ def test_delivering_what_is_gone_is_no_error(make: type[Make], spool: Spool) -> 
     spool.delivered(HERE, name)
     spool.delivered(HERE, name)
     assert spool.figures.contents().picture_bytes() == 0
+
+
+def test_what_waits_for_the_plain_cloud_waits_for_its_successor_in_the_order_in_which_it_came(
+    make: type[Make], tmp_path: Path
+) -> None:
+    plain, ours = Destination("http://cloud", "FLOOR1"), Destination("cloud-1", "FLOOR1")
+    spool = make.spool(tmp_path)
+    spool.open()
+    assert spool.succeed(plain, ours) == []
+    headers = [make.picture("t-1", cloud_id="http://cloud", plain=True), make.report("t-2", cloud_id="http://cloud")]
+    for number, header in enumerate(headers):
+        name = spool.put(header, b"jpeg" if header.kind == "picture" else b"")
+        os.utime(spool.folders.unacknowledged / name, (number, number))
+        spool.release(plain, name)
+    names = [header.file_name() for header in headers]
+    moved = [(number * 10**9, name) for number, name in enumerate(names)]
+    assert sorted(spool.succeed(plain, ours)) == moved
+    assert spool.succeed(plain, ours) == []
+    assert sorted(spool.outbox(ours)) == moved
+    assert spool.outbox(plain) == []
+    health = spool.health(ours, None)
+    assert (health.pictures, health.reports, health.held) == (1, 1, 0)
+    assert spool.find("http://cloud", "FLOOR1", "t-1") is None
+    assert spool.find("http://cloud", "FLOOR1", "t-1", place=ours) == names[0]

@@ -185,14 +185,15 @@ class DeliveryLoop:
         if before is None or now is None or now != self._watch.destination():
             return
         try:
-            names = await asyncio.to_thread(self._spool.succeed, before, now)
+            moved = await asyncio.to_thread(self._spool.succeed, before, now)
         except OSError as error:
             log.error("what waits for the plain cloud before cannot be taken over, tried again", error=error.strerror)
             return
-        if names:
-            log.info("taken over from the plain cloud before this one", count=len(names))
-        for name in names:
-            self.released(now, name)
+        if moved:
+            log.info("taken over from the plain cloud before this one", count=len(moved))
+        if moved and now == self._destination:
+            self._queue.fill(moved)
+            self._bell.set()
 
     async def _deliver(self, destination: Destination, name: str) -> None:
         """One attempt, and what it means for this item and for all."""

@@ -165,8 +165,8 @@ class Spool:
         return found
 
     @_on_disk
-    def succeed(self, before: Destination, now: Destination) -> list[str]:
-        """What waits for one destination waits for another from now on; the names of the files that moved.
+    def succeed(self, before: Destination, now: Destination) -> list[tuple[int, str]]:
+        """What waits for one destination waits for another from now on; the files that moved, as `outbox` lists them.
 
         The files stay as they are: that one lies in the other's place says that it was taken over. A crash leaves
         each in one of the two.
@@ -175,17 +175,17 @@ class Spool:
         if not source.is_dir():
             return []
         target = self.folders.place(now)
-        names = []
+        moved = []
         with self.figures.moving:
             for entry in list(outcome_files(source)):
-                size = entry.stat().st_size
+                found = entry.stat()
                 (source / entry.name).rename(target / entry.name)
-                self.figures.moved(size, source / entry.name, target / entry.name)
-                names.append(entry.name)
-        if names:
+                self.figures.moved(found.st_size, source / entry.name, target / entry.name)
+                moved.append((found.st_mtime_ns, entry.name))
+        if moved:
             sync_folder(target)
             sync_folder(source)
-        return names
+        return moved
 
     # ---- outcomes go out
 
