@@ -219,6 +219,28 @@ def test_a_firewall_that_refuses_one_picture_holds_up_no_other(device: Device, c
     until(lambda: json.loads((device.spool / "refused.json").read_text()) == {})
 
 
+def test_an_upload_that_is_broken_off_each_time_holds_up_no_other(device: Device, cloud: FakeCloud) -> None:
+    def middlebox(request: Request) -> Answer | None:
+        bad = request.path == "/v1/captures" and b'"t-bad"' in request.body
+        return Answer(drop=True) if bad else None
+
+    cloud.script = middlebox
+    device.confirm_stream()
+    device.start()
+    device.admit("t-bad")
+    until(lambda: "delivery waits" in device.log())
+    for number in range(6):
+        device.admit(f"t-{number}")
+        until(delivered(cloud, f"t-{number}"), seconds=30)
+    until(lambda: "not delivered, tried again later" in device.log())  # its own matter by now
+    waits = device.log().count("delivery waits")
+    until(lambda: device.log().count("not delivered, tried again later") >= 3)
+    assert device.log().count("delivery waits") == waits
+    cloud.script = None
+    device.confirm_stream()
+    until(lambda: "t-bad" in cloud.captures() and device.files() == [])
+
+
 def test_refused_for_a_day_while_others_pass_it_is_reported_and_delivered_later_all_the_same(
     device: Device, cloud: FakeCloud
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from visant_uploader.delivery.refusals import KEPT, Refusals
-from visant_uploader.delivery.retry_policy import Refused, Speaker
+from visant_uploader.delivery.retry_policy import NO_ANSWER, Refused, Speaker
 
 BAD = Refused(422, Speaker.CLOUD, "HTTP 422: no JPEG")
 WAY = Refused(403, Speaker.NETWORK, "HTTP 403: <html>")
@@ -113,6 +113,17 @@ def test_a_server_that_fails_is_no_refusal_of_the_item() -> None:
     assert not case.known.is_alone("a")
 
 
+def test_an_upload_that_is_broken_off_each_time_while_others_pass_is_given_up_after_the_day_all_the_same() -> None:
+    cut = Refused(NO_ANSWER, Speaker.NETWORK, "the connection was reset")
+    case = Case()
+    told = []
+    for _ in range(50):
+        told.append(case.refuse(1, cut))
+        case.known.trouble(case.now)  # as the loop says of every failure of the way
+        case.accept(HOUR / 2)
+    assert told[:48] == [None] * 48 and "refused_on_the_way" in told
+
+
 def test_a_report_is_never_given_up() -> None:
     case = Case()
     for _ in range(100):
@@ -211,3 +222,34 @@ def test_it_remembers_a_thousand_items_and_forgets_the_oldest_first() -> None:
     for number in range(KEPT + 10):
         case.refuse(1, name=str(number))
     assert list(case.kept()) == [str(number) for number in range(10, KEPT + 10)]
+
+
+def test_the_day_is_over_to_the_second_and_the_detail_says_how_long_it_was_and_what_was_answered() -> None:
+    case = Case()
+    case.refuse(0, WAY)
+    case.accept(DAY)
+    told = case.known.refused("a", "picture", WAY, case.now + 1, plain=False, confirmed=True)
+    assert told is not None and told.detail == "refused for 24 h while others passed: HTTP 403: <html>"
+    case = Case()
+    case.refuse(0, WAY)
+    case.accept(DAY - 0.001)
+    assert case.refuse(1, WAY) is None
+
+
+def test_what_is_accepted_in_the_very_moment_of_a_refusal_came_before_it() -> None:
+    case = Case()
+    case.refuse(1)
+    case.accept(0)
+    assert not case.known.others_pass("a")
+    assert case.refuse(1) is None and not case.known.is_alone("a")
+
+
+def test_what_is_forgotten_is_alone_no_more() -> None:
+    case = Case()
+    case.refuse(1, WAY)
+    case.accept(1)
+    case.refuse(1, WAY)
+    assert case.known.alone == 1
+    for number in range(1000):
+        case.refuse(1, name=str(number))
+    assert case.known.alone == 0 and len(case.kept()) == 1000

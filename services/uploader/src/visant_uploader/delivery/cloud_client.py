@@ -32,7 +32,7 @@ from visant_runtime.device.cloud_http import (
 )
 from visant_uploader.counters import Counters
 from visant_uploader.delivery.connections import Connections, StaleConnection
-from visant_uploader.delivery.retry_policy import FOR_A_PERSON, Refused, Speaker, verdict
+from visant_uploader.delivery.retry_policy import FOR_A_PERSON, Refused, Speaker, Unanswered, verdict
 from visant_uploader.delivery.upload_body import Body, UploadBody, WholeBody
 from visant_uploader.delivery.upload_limits import UploadLimits
 from visant_uploader.settings import UploaderSettings
@@ -192,12 +192,12 @@ class CloudClient:
             except TimeoutError:
                 if use.is_stale:
                     raise StaleConnection from None
-                raise Retryable(limits.expired_text()) from None
+                raise Unanswered(limits.expired_text()) from None
             except FAILURES as error:
                 if use.is_stale:
                     raise StaleConnection from None
                 text = why(error, self._api_url, silence=self._silence, wall=self._clock.wall())
-                raise Retryable(text) from None
+                raise Unanswered(text) from None
             finally:
                 self._counters.add("upload_requests")
         self._counters.add("upload_bytes_sent", len(body))

@@ -15,7 +15,7 @@ from visant_uploader.counters import Counters
 from visant_uploader.delivery.pace import DeliveryPace
 from visant_uploader.delivery.queue import DeliveryQueue
 from visant_uploader.delivery.refusals import Refusals
-from visant_uploader.delivery.retry_policy import BACKOFF_CAP, Refused, item_pause
+from visant_uploader.delivery.retry_policy import BACKOFF_CAP, Refused, Unanswered, item_pause
 from visant_uploader.delivery.sender import Done, Sender
 from visant_uploader.spool.layout import Destination
 from visant_uploader.spool.store import Spool
@@ -202,7 +202,7 @@ class DeliveryLoop:
         except Retryable as failure:
             self._counters.add("uploads_failed")
             text = str(failure)[:TEXT_KEPT]
-            if failure.endpoint:
+            if failure.endpoint and not (isinstance(failure, Unanswered) and self._refusals.is_alone(name)):
                 self._endpoint_waits(self._pace.failed(failure, self._clock.boottime()), text)
             else:
                 log.warning("not delivered, tried again later", file=name, detail=text)

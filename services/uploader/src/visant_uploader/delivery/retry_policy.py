@@ -30,6 +30,8 @@ RETRY_AFTER_CAP = 3600.0
 PROBE_EVERY = 60.0
 """Seconds at most between the probes of an endpoint that refuses everything."""
 DETAIL_KEPT = 300
+NO_ANSWER = 0
+"""In place of a status."""
 
 
 class Speaker(Enum):
@@ -62,6 +64,10 @@ class Refused(Exception):
     def is_fault(self) -> bool:
         """A server that fails, which is no opinion of the item."""
         return self.status >= 500
+
+
+class Unanswered(Retryable):
+    """No answer at all: cut, silent, or never connected. Also what a firewall does that breaks one upload off."""
 
 
 def speaker(status: int, body: bytes, *, plain: bool) -> Speaker:

@@ -14,7 +14,7 @@ from visant_uploader.cloud_watch import CloudWatch
 from visant_uploader.counters import Counters
 from visant_uploader.delivery.cloud_client import CloudClient
 from visant_uploader.delivery.refusals import Refusals
-from visant_uploader.delivery.retry_policy import Refused, Speaker
+from visant_uploader.delivery.retry_policy import NO_ANSWER, Refused, Speaker, Unanswered
 from visant_uploader.outcomes import Outcomes, dated, offset_for
 from visant_uploader.spool.file_format import CorruptFile, Outcome, SpoolHeader, decode
 from visant_uploader.spool.layout import Destination
@@ -85,21 +85,28 @@ class Sender:
                 await self._send_picture(outcome)
             else:
                 await self._send_report(name, header)
-        except Refused as refused:
-            given_up = self._refusals.refused(
-                name,
-                header.kind,
-                refused,
-                self._outcomes.now().boottime,
-                plain=header.plain,
-                confirmed=self._watch.latest_connected is not None,
-            )
-            await self._keep_refusals()
+        except (Refused, Unanswered) as failure:
+            given_up = await self._remember(name, header, failure)
             if given_up is None:
                 raise
             return await self._give_up(destination, name, header, given_up)
         kill_point("deliver.sent")
         return await self._remove(destination, name)
+
+    async def _remember(self, name: str, header: SpoolHeader, failure: Refused | Unanswered) -> Rejected | None:
+        """Why the item is given up, if it is. One that is broken off again and again while others pass is refused."""
+        refused = failure if isinstance(failure, Refused) else Refused(NO_ANSWER, Speaker.NETWORK, str(failure))
+        given_up = self._refusals.refused(
+            name,
+            header.kind,
+            refused,
+            self._outcomes.now().boottime,
+            plain=header.plain,
+            confirmed=self._watch.latest_connected is not None,
+        )
+        if refused is failure or self._refusals.is_alone(name):  # a network that is away is no reason to write
+            await self._keep_refusals()
+        return given_up
 
     def confirmed(self) -> None:
         """A stream was confirmed: the way may take raw pictures now, or the cloud is another release."""
