@@ -142,3 +142,39 @@ async def test_uploads_to_a_plain_cloud_are_tried_again(plain: FakePlainCloud, d
     plain.upload_status = 201
     await until("the picture is there", true(lambda: len(plain.captures) == 1), within=120)
     assert plain.captures[0].trigger_id == trigger
+
+
+async def test_a_plain_cloud_that_becomes_ours_at_its_address_gets_what_waited_for_it(
+    plain: FakePlainCloud, device: Device, tmp_path: Path
+) -> None:
+    """The fleet's migration: nobody touches a device."""
+    plain.upload_status = 503
+    triggers = [plain.trigger() for _ in range(3)]
+
+    async def spooled() -> bool:
+        return len(list(device.spool.rglob("outbox/*/*.picture"))) == 3
+
+    await until("the pictures wait", spooled, within=120)
+    await plain.__aexit__()
+    ours = Cloud(tmp_path / "cloud", LogFiles(tmp_path / "logs"), {"SUCCEEDS": "1"}, port=plain.port)
+    try:
+        await ours.start()
+        async with CloudApi(ours.url) as api:
+
+            async def executed() -> bool:
+                rows = await api.triggers("FLOOR1")
+                return {one for one, row in rows.items() if row.status == "executed"} == set(triggers)
+
+            await until("what waited is there", executed, within=120)
+            new = await api.trigger("FLOOR1", "key-1")
+            triggers.append(new)
+            await until("new pictures come, raw", executed, within=120)
+            assert len(await api.captures("FLOOR1")) == 4
+    finally:
+        await ours.stop()
+
+    async def spool_is_empty() -> bool:
+        return not [path for path in device.spool.rglob("*") if path.suffix in (".picture", ".report")]
+
+    await until("nothing is left", spool_is_empty, within=120)
+    assert plain.captures == []
