@@ -46,6 +46,19 @@ async def test_the_request_names_device_version_and_token(device: Any, until: An
         assert cloud.streams[0].header("authorization") == "Bearer s3cret"
 
 
+async def test_the_uploader_hears_what_the_cloud_accepts_and_whether_it_succeeds_a_plain_one(
+    device: Any, until: Any
+) -> None:
+    async def script(stream: Stream) -> None:
+        await stream.connected("cloud-1", accepts=["image/jpeg"], succeeds=True)
+        await stream.hold()
+
+    async with FakeScriptedCloud(script) as cloud:
+        one = await device(cloud.url)
+        await until(one.cloud)
+        assert (one.cloud().accepts, one.cloud().succeeds) == (("image/jpeg",), True)
+
+
 async def test_a_plain_cloud_is_known_by_its_address(device: Any, until: Any) -> None:
     async def script(stream: Stream) -> None:
         await stream.connected(None)
