@@ -1,6 +1,7 @@
 """Image files as a camera."""
 
 import io
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,26 @@ def test_each_picture_is_the_file_as_it_is_then(tmp_path: Path, picture: Any) ->
     frame = driver.next_frame(1, want=True)
     assert encode(frame, 90) == picture("blue")
     assert frame.exposed_at >= asked
+
+
+def test_a_file_that_is_left_alone_is_read_once_and_any_change_is_seen(tmp_path: Path, picture: Any) -> None:
+    path = tmp_path / "shelf.jpg"
+    red, blue = picture("red"), picture("blue")
+    assert len(red) == len(blue), "of one size, so that the size tells nothing"
+    path.write_bytes(red)
+    os.utime(path, (time.time() - 60,) * 2)
+    driver = StillDriver(str(path))
+    driver.open()
+    first, second = (driver.next_frame(1, want=True) for _ in range(2))
+    assert first is not None and second is not None
+    assert second.data is first.data
+    assert (second.sequence, second.exposed_at > first.exposed_at) == (first.sequence + 1, True)
+    path.write_bytes(blue)
+    third = driver.next_frame(1, want=True)
+    path.write_bytes(red)
+    fourth = driver.next_frame(1, want=True)
+    assert third is not None and fourth is not None
+    assert (third.data, fourth.data) == (blue, red)
 
 
 def test_other_formats_are_encoded(tmp_path: Path, picture: Any) -> None:

@@ -1,6 +1,7 @@
 """An image file as a camera: whoever asks gets the file as it is at that moment."""
 
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +11,10 @@ from visant_camera.frame import Frame
 from visant_contract.jpeg import read
 
 IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
-_INTERVAL = 0.1  # seconds between looks at the file: ten `frames` a second, each as cheap as one stat
+_INTERVAL = 0.01
+"""Seconds between two looks at the file, each as cheap as one stat: whoever asks waits for the next."""
+_SETTLED = 1.0
+"""Seconds that a file must have been left alone for its times to say that it is still the same."""
 
 
 class StillDriver:
@@ -20,6 +24,8 @@ class StillDriver:
         self._path = Path(path)
         self._is_jpeg = self._path.suffix.lower() in (".jpg", ".jpeg")
         self._sequence = 0
+        self._kept: tuple[tuple[int, int, int], Frame] | None = None
+        """What tells one content of the file from another, and that content; reading and checking it takes long."""
 
     def open(self) -> Opened:
         """Raises CameraAbsent where the file is missing or is no image (yet)."""
@@ -37,7 +43,7 @@ class StillDriver:
         self._sequence += 1
         try:
             if want:
-                return self._read()
+                return self._newest()
             self._path.stat()
         except OSError as error:
             raise CameraGone(f"{self._path}: {_why(error)}") from None
@@ -53,6 +59,16 @@ class StillDriver:
     def set_control(self, name: str, value: int) -> None:
         """There is nothing to set."""
         raise ControlRefused(f"an image file has no {name}")
+
+    def _newest(self) -> Frame:
+        """The file as it is now."""
+        now, found = time.monotonic(), self._path.stat()
+        mark = (found.st_ino, found.st_size, found.st_mtime_ns)
+        if self._kept is not None and self._kept[0] == mark:
+            return replace(self._kept[1], sequence=self._sequence, exposed_at=now)
+        frame = self._read()
+        self._kept = (mark, frame) if time.time() - found.st_mtime > _SETTLED else None
+        return frame
 
     def _read(self) -> Frame:
         now = time.monotonic()
