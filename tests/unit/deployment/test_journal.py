@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from visantctl import cli
 from visantctl.host import units
 from visantctl.host.place import Place
 from visantctl.releases import stack
@@ -84,3 +85,29 @@ def test_every_service_sends_its_lines_to_the_units_journal_under_its_own_name()
     for name, one in added.items():
         assert one["logging"] == {"driver": "journald", "options": {"tag": name, "labels": "OBJECT_SYSTEMD_UNIT"}}
         assert one["labels"] == {"OBJECT_SYSTEMD_UNIT": units.DEVICE}
+
+
+class Became(Exception):
+    """The program that `visantctl logs` turned into."""
+
+
+@pytest.mark.parametrize(("in_journal", "program"), [(True, "journalctl"), (False, "docker")])
+def test_logs_are_read_where_they_are(
+    place: Place, monkeypatch: pytest.MonkeyPatch, in_journal: bool, program: str
+) -> None:
+    (place.release("2.0.0") / "release.json").write_text('{"images": {"camera": {}, "redis": {}}}')
+    place.current.symlink_to("releases/2.0.0")
+    if not in_journal:
+        stack.JOURNAL.unlink()
+
+    def become(_file: str, words: list[str], *_: Any) -> None:
+        raise Became(" ".join(words))
+
+    monkeypatch.setenv("VISANT_ROOT", str(place.root))
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("os.execvp", become)
+    monkeypatch.setattr("os.execvpe", become)
+    monkeypatch.setattr("visantctl.host.engine.Engine.run", lambda *_words, **_how: '["journald"]')
+    with pytest.raises(Became, match=rf"^{program} .*\b500\b.*camera$"):
+        cli.main(["logs", "camera"])
+    assert cli.main(["logs", "kamera"]) == 1
