@@ -73,7 +73,7 @@ def main() -> None:
             assert passes(picture) == (True, True)
         print(f"{name}: {1000 * (time.perf_counter() - began) / len(some):.1f} ms a picture")
         for kind, damage in KINDS.items():
-            found = []
+            found: list[tuple[bool, bool]] = []
             while len(found) < count:
                 picture, other = chance.sample(some, 2)
                 at = chance.randrange(picture.rindex(b"\xff\xda") + 14, len(picture) - 4000)
