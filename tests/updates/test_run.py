@@ -126,6 +126,17 @@ def test_a_service_that_stays_down_is_started_again(host: Host) -> None:
 
 
 @pytest.mark.long
+def test_a_service_that_stays_unhealthy_is_restarted(host: Host) -> None:
+    host.configure(UPDATE_WINDOW="86400")
+    with running(host) as service:
+        wait_for(lambda: runs(host), 60, "the services")
+        host.docker("exec", host.container("uploader"), "touch", "/tmp/hangs")  # a restart empties /tmp
+        wait_for(lambda: service.said("uploader stays unhealthy: restarting it"), 300, "the second look")
+        wait_for(lambda: host.status()["state"] == "ok", 60, "the uploader")
+        assert service.process.poll() is None
+
+
+@pytest.mark.long
 def test_it_ends_when_the_services_were_stopped_behind_its_back(host: Host) -> None:
     host.configure(UPDATE_WINDOW="86400")
     with running(host) as service:

@@ -19,6 +19,10 @@ JOURNAL = Path("/run/systemd/journal/socket")
 """Where dockerd's log driver `journald` writes; systemd holds it, also while journald itself is restarted."""
 
 
+ALIVE = ("running", "restarting", "unhealthy")
+"""Of `states`: those in which there is a container that does something."""
+
+
 @dataclass(frozen=True)
 class Container:
     """What `docker inspect` says, as far as the updater cares."""
@@ -132,6 +136,10 @@ class Stack:
         """Stop in order, each within its grace period; what is stopped stays stopped at the next boot."""
         self._compose("stop", timeout=300)
 
+    def restart(self, service: str) -> None:
+        """The container of one service anew, within its grace period."""
+        self._compose("restart", "--no-deps", service, timeout=120)
+
     def down(self) -> None:
         """Remove containers and networks, also where the Compose file is gone; volumes stay."""
         if self._file.is_file():
@@ -163,15 +171,17 @@ def containers(engine: Engine, project: str) -> list[Container]:
 
 
 def states(engine: Engine, project: str) -> dict[str, str]:
-    """Service to the state of its container (running, restarting, exited, created, ...): one cheap question."""
-    form = f'{{{{.Label "{LABEL}.service"}}}} {{{{.State}}}}'
+    """Service to the state of its container (running, restarting, exited, created, ..., and unhealthy for one that runs
+    and is): one cheap question."""
+    form = f'{{{{.Label "{LABEL}.service"}}}}\t{{{{.State}}}}\t{{{{.Status}}}}'
     said = engine.run("ps", "--all", "--filter", f"label={LABEL}.project={project}", "--format", form)
-    return dict(line.split(" ", 1) for line in said.splitlines() if " " in line)
+    found = [line.split("\t") for line in said.splitlines() if line.count("\t") == 2]
+    return {name: "unhealthy" if status.endswith("(unhealthy)") else state for name, state, status in found}
 
 
 def any_running(engine: Engine, project: str) -> bool:
     """True while at least one container of the project runs."""
-    return any(state in ("running", "restarting") for state in states(engine, project).values())
+    return any(state in ALIVE for state in states(engine, project).values())
 
 
 def _container(value: dict[str, Any]) -> Container:

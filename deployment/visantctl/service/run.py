@@ -18,7 +18,7 @@ from visantctl.host.log import now
 from visantctl.host.programs import ask
 from visantctl.host.systemd import systemctl
 from visantctl.network import engine_uplink
-from visantctl.releases.stack import states
+from visantctl.releases.stack import ALIVE, states
 from visantctl.service.requests import listen
 from visantctl.updates.boot import boot
 from visantctl.updates.pending import Pending
@@ -30,9 +30,9 @@ _ASK_EVERY = 12
 """Looks after which the Engine is asked: a `docker ps` costs more than all looks between two of them."""
 _GONE_LOOKS = 3
 """Looks without any running container before the stack counts as gone."""
-_ALIVE = ("running", "restarting")
-_DOWN = ("exited", "created", "dead")
-"""States in which the Engine leaves a container, such as after a crash while somebody else had its port."""
+_DOWN = ("exited", "created", "dead", "unhealthy")
+"""States in which the Engine leaves a container, such as after a crash while somebody else had its port. `unhealthy`:
+no restart policy of the Engine looks at that, and a process that hangs in the kernel cannot end itself."""
 _PAUSE, _LONGEST_PAUSE = 5.0, 300.0
 """Seconds between tries to get what a start lacks: doubled from the first to the second."""
 _ENDING = (signal.SIGTERM, signal.SIGINT)
@@ -61,17 +61,17 @@ def run(device: Device) -> int:
     tell_systemd(f"READY=1\nSTATUS=release {version}")
     check_at = None if took_over else time.monotonic() + random.uniform(0, device.settings.window)
     gone = looks = 0
-    down: set[str] = set()
-    before: set[str] = set()
+    down: set[tuple[str, str]] = set()
+    before: set[tuple[str, str]] = set()
     repair_at, pause = 0.0, _PAUSE
     while not stopping.wait(_LOOK_EVERY):
         looks += 1
         busy = lock.is_held(device.place.state)
         if gone or looks % _ASK_EVERY == 0:
             found = _states(device)
-            gone = 0 if busy or any(state in _ALIVE for state in found.values()) else gone + 1
+            gone = 0 if busy or any(state in ALIVE for state in found.values()) else gone + 1
         if looks % _ASK_EVERY == 0:
-            down, before = {name for name, state in found.items() if state in _DOWN}, down
+            down, before = {(name, state) for name, state in found.items() if state in _DOWN}, down
         if gone >= _GONE_LOOKS:
             raise Problem("the services were stopped by somebody else: ending, systemd starts them again")
         if busy:
@@ -88,12 +88,8 @@ def run(device: Device) -> int:
             _hand_over(device, now_good, stopping)
             break
         if not gone and (stayed := down & before):
-            device.log.warning(f"{', '.join(sorted(stayed))} does not run: starting it again")
             down = set()
-            try:
-                _start(device, stopping)
-            except Problem as problem:  # the others go on
-                device.log.error(str(problem))
+            _start_again(device, stayed, stopping)
         if check_at is not None and time.monotonic() >= check_at:
             check_at = None
             start_check(device)
@@ -114,6 +110,21 @@ def _start(device: Device, stopping: threading.Event) -> str | None:
             _wait_for_news(device, stopping, min(_PAUSE * 2 ** _restarts(), _LONGEST_PAUSE))
             raise
     return None
+
+
+def _start_again(device: Device, stayed: set[tuple[str, str]], stopping: threading.Event) -> None:
+    """Services that were found in their state twice; a problem of theirs is no problem of the others."""
+    hung = sorted(name for name, state in stayed if state == "unhealthy")
+    gone = sorted(name for name, state in stayed if state != "unhealthy")
+    try:
+        for name in hung:
+            device.log.warning(f"{name} stays unhealthy: restarting it")
+            device.stack(device.ledger.good or "").restart(name)
+        if gone:
+            device.log.warning(f"{', '.join(gone)} does not run: starting it again")
+            _start(device, stopping)
+    except Problem as problem:
+        device.log.error(str(problem))
 
 
 def _restarts() -> int:
