@@ -123,13 +123,18 @@ def test_neighbours_are_looked_for_once_a_second_at_most() -> None:
         looks.append(1)
         return [LEFT]
 
-    finder = Finder("0", list_devices=look, clock=lambda: len(looks) * 0.001)
+    now = 100.0
+    finder = Finder("0", list_devices=look, clock=lambda: now)
     finder.watch()
     finder.find()
     begin = len(looks)
     for _ in range(100):
         finder.watch()
-    assert len(looks) == begin + 1
+    assert len(looks) == begin + 2, "which nodes there are, then who they are"
+    now += 1.0
+    for _ in range(100):
+        finder.watch()
+    assert len(looks) == begin + 3, "the same nodes are not looked at again"
 
 
 def test_on_the_same_port_one_with_another_serial_is_another_camera() -> None:

@@ -42,6 +42,12 @@ def test_one_other_byte_anywhere_is_another_picture(place: int) -> None:
     assert found == [False, True]
 
 
+def test_of_two_pictures_alike_but_for_their_heads_neither_is_a_copy() -> None:
+    repeats = Repeats()
+    rest = noise()
+    assert not any(same(repeats, b"%8d" % number + rest) for number in range(5))
+
+
 def test_pictures_padded_to_one_length_are_told_apart() -> None:
     repeats = Repeats()
     pictures = [noise(60_000) + bytes(40_000) for _ in range(5)]

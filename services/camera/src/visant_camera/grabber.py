@@ -177,7 +177,7 @@ class Grabber:
 
     def _stream(self, opened: Opened) -> None:
         patient = self._failed_starts % PATIENT_STARTS == 0
-        patience = max(opened.first_frame, self._stall_after) if patient else self._stall_after
+        patience = max(self._stall_after, opened.first_frame if patient else opened.first_frame / 4)
         self._failed_starts += 1  # until a frame comes
         left = self._warmup
         repeats = 0

@@ -64,6 +64,8 @@ def assemble(
 def run() -> int:
     """`visant-camera run`: serves until SIGTERM or SIGINT; returns the exit status."""
     # not above: one picture without the service needs no web server
+    import simplejpeg  # noqa: F401  the first picture should not wait for it
+
     from visant_camera.http.aiming import aiming_routes
     from visant_camera.http.aiming.stream import Viewers
     from visant_camera.http.app import make_app

@@ -75,6 +75,8 @@ class Finder:
         self._source = source
         self._list = list_devices or plugged_in
         self._look = list_devices or named
+        self._names: Callable[[], frozenset[str]] = names if list_devices is None else self._nodes
+        self._seen: frozenset[str] = frozenset()
         self._clock = clock
         self._replaced_after = replaced_after
         self._chosen: VideoDevice | None = None
@@ -83,12 +85,18 @@ class Finder:
         self._first_look = False
         self._watched_at = float("-inf")
 
+    def _nodes(self) -> frozenset[str]:
+        return frozenset(one.node for one in self._look())
+
     def watch(self) -> None:
         """To be called while the chosen camera streams: who is plugged in beside it is its neighbour."""
         now = self._clock()
         if self._chosen is None or now - self._watched_at < _WATCH_EVERY:
             return
         self._watched_at = now
+        seen, self._seen = self._seen, self._names()
+        if seen == self._seen:
+            return
         self._neighbours.update(one for one in self._look() if not one.has_place_of(self._chosen))
 
     def lost(self) -> None:
@@ -107,6 +115,7 @@ class Finder:
         self._neighbours.update(one for one in devices if one != self._chosen)
         self._lost_at = None
         self._first_look = False
+        self._seen = frozenset()
         return self._chosen
 
     def _again(self, chosen: VideoDevice, devices: list[VideoDevice]) -> VideoDevice:
@@ -135,6 +144,14 @@ def plugged_in(
     """Every node that hands out pictures now, a Pi's own video hardware left out. `takes_pictures` asks the node."""
     asks = takes_pictures or _takes_pictures
     return [device for device in map(_device, sysfs.glob("video*")) if device and asks(device)]
+
+
+def names(sysfs: Path = SYSFS) -> frozenset[str]:
+    """Every video node there is, whatever it is: 50 us, where looking at each takes milliseconds."""
+    try:
+        return frozenset(os.listdir(sysfs))
+    except OSError:
+        return frozenset()
 
 
 def named(sysfs: Path = SYSFS) -> list[VideoDevice]:
