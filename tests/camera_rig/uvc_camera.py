@@ -171,7 +171,10 @@ class Sensor:
         self._real = real
         self._first_frame = first_frame
         self._chance = random.Random(1)
-        self._exposed: queue.Queue[int] = queue.Queue(1)
+        self._exposed: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._sending = False
+        self._first_byte = threading.Event()
+        self._first_byte_ns = 0
         self._sent = b""
         self._frame_id = 0
         self._faults: deque[str] = deque()
@@ -195,7 +198,10 @@ class Sensor:
             self._expose_on_the_beat()
 
     def _expose_all_the_time(self, shortest: float, longest: float) -> None:
-        """One exposure begins where the other ends, as at night; a frame is sent while the next is exposed."""
+        """One exposure begins where the other ends, as at night; a frame is sent while the next is exposed.
+
+        It ends when its first byte goes out: how long threads take to wake here is no property of a camera.
+        """
         threading.Thread(target=self._send_exposed, daemon=True).start()
         with contextlib.suppress(Unplugged):
             while True:
@@ -204,15 +210,20 @@ class Sensor:
                 starts = self._requests.starts
                 while starts == self._requests.starts:
                     self._cable.stay_silent(self._chance.uniform(shortest, longest))
-                    end = time.monotonic_ns()
-                    with contextlib.suppress(queue.Full):  # the host is too slow: the frame is lost
-                        self._exposed.put_nowait(begin)
-                    begin = end
+                    if self._sending:  # the host is too slow: a sensor waits for nobody, the frame is lost
+                        begin = time.monotonic_ns()
+                        continue
+                    self._sending = True
+                    self._first_byte.clear()
+                    self._exposed.put(begin)
+                    self._first_byte.wait()
+                    begin = self._first_byte_ns
 
     def _send_exposed(self) -> None:
         with contextlib.suppress(Unplugged):
             while True:
                 self._send_frame(self._exposed.get())
+                self._sending = False
 
     def _wait_until_wanted(self) -> None:
         """And as long as this camera takes to start."""
@@ -262,6 +273,8 @@ class Sensor:
         clock = exposed_ns // 1000 * 48 & 0xFFFFFFFF
         step = MAX_PAYLOAD - HEADER_BYTES
         starts = self._requests.starts
+        self._first_byte_ns = time.monotonic_ns()
+        self._first_byte.set()
         for start in range(0, len(data), step):
             flags = END_OF_HEADER | HAS_TIMES | self._frame_id
             if start + step >= len(data):

@@ -8,7 +8,7 @@ import pytest
 
 from visant_camera import latest_frame
 from visant_camera.frame import Frame
-from visant_camera.latest_frame import LatestFrame
+from visant_camera.latest_frame import CHECK_TIME, LatestFrame
 from visant_camera.picture import Picture
 
 
@@ -98,7 +98,7 @@ async def test_a_wait_that_ends_at_its_timeout_leaves_nobody_behind(latest: Late
     latest.offer(frame(99.0))  # to nobody, and without an error
 
 
-async def test_a_frame_is_worth_its_copy_while_somebody_waits(latest: LatestFrame) -> None:
+async def test_a_frame_is_worth_its_copy_while_somebody_waits(latest: LatestFrame, clock: SteadyTime) -> None:
     assert not latest.wanted()
     (task,) = await waiting(latest, 0.0)
     assert latest.wanted()
@@ -106,7 +106,13 @@ async def test_a_frame_is_worth_its_copy_while_somebody_waits(latest: LatestFram
     assert latest.wanted(), "it has yet to be checked: where it is bad, the very next one is taken"
     latest.offer(frame(99.1))
     assert not latest.wanted(), "whom it suits waits no more, also before the loop has told it"
-    await task
+    assert (await task).exposed.monotonic == 99.0
+    assert (await latest.picture(99.05, 1.0)).exposed.monotonic == 99.1, "kept for whoever finds the first one damaged"
+    clock.now += CHECK_TIME
+    assert not latest.wanted()
+    (task,) = await waiting(latest, 99.05)
+    assert not task.done(), "and no longer"
+    task.cancel()
 
 
 async def test_who_wants_a_fresh_one_gets_the_first_whose_exposure_began_in_time(latest: LatestFrame) -> None:

@@ -25,6 +25,10 @@ def moment(frame: Frame, *, fresh: bool) -> float:
     return frame.begun_after if fresh else frame.exposed_at
 
 
+CHECK_TIME = 1.0
+"""Seconds that a frame is kept for somebody who finds the one before damaged: decoding takes hundredths of one."""
+
+
 class LatestFrame:
     """`offer` and `wanted` belong to the grabber's thread, the rest to the event loop."""
 
@@ -37,6 +41,7 @@ class LatestFrame:
         self._old_ones_until = 0.0
         self._one_more = False
         """The last frame went to somebody who has yet to check it: where it is bad, the very next one is taken."""
+        self._spare_until = 0.0
         self.ended = False
         """Whether the service is on its way out: nobody waits any more."""
 
@@ -84,7 +89,8 @@ class LatestFrame:
         with self._lock:
             if self._waiters or self._one_more or time.monotonic() < self._old_ones_until:
                 return True
-            self._newest = None
+            if time.monotonic() >= self._spare_until:
+                self._newest = None
             return False
 
     def offer(self, frame: Frame) -> None:
@@ -100,6 +106,8 @@ class LatestFrame:
             self._newest = picture
             suited = [one for one in self._waiters if one.suited_by(frame)]
             self._waiters.difference_update(suited)
+            if self._one_more:
+                self._spare_until = time.monotonic() + CHECK_TIME
             self._one_more = bool(suited)
         for one in suited:
             # a loop that has closed meanwhile has nobody waiting
