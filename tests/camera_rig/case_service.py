@@ -132,7 +132,7 @@ def test_damaged_pictures_whose_ends_are_there_are_passed_over(webcam: Webcam) -
         service.wait_until("ok")
         for fault in ("hollow", "glue"):
             for _ in range(5):
-                webcam.fault(fault, frames=3)
+                webcam.fault(fault, frames=6)
                 answer = service.snapshot()
                 stamp_of_fresh(answer)
                 assert jpeg_fault(answer.body) == ""
