@@ -77,6 +77,7 @@ class WarmStart:
 
 def main() -> None:
     import simplejpeg  # noqa: F401  what `run` would import at each start, as below
+
     import visant_camera.http.aiming
     import visant_camera.http.app
     import visant_camera.http.controls
