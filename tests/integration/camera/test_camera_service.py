@@ -217,9 +217,9 @@ def test_jpeg_sources_need_no_opencv_and_little_memory(start: Start) -> None:
     proc = Path(f"/proc/{service.process.pid}")
     maps = (proc / "maps").read_text()
     assert "cv2" not in maps
-    assert "numpy" not in maps
     resident = int(re.search(r"VmRSS:\s+(\d+) kB", (proc / "status").read_text())[1])
-    assert resident < 60_000, f"{resident} kB"
+    # 11 MB of it are NumPy's, which simplejpeg brings
+    assert resident < 70_000, f"{resident} kB"
 
 
 def test_idling_costs_next_to_nothing(start: Start, until: Until) -> None:
