@@ -241,6 +241,40 @@ def test_an_upload_that_is_broken_off_each_time_holds_up_no_other(device: Device
     until(lambda: "t-bad" in cloud.captures() and device.files() == [])
 
 
+def test_reports_that_the_cloud_rejects_are_kept_and_hold_up_no_picture(
+    device: Device, camera: FakeCamera, cloud: FakeCloud
+) -> None:
+    asked: list[str] = []
+
+    def no_outcomes(request: Request) -> Answer | None:
+        if not request.path.endswith("/outcome"):
+            return None
+        asked.append(request.path)
+        return problem(422)
+
+    cloud.script = no_outcomes
+    camera.trouble = "camera_absent"
+    device.confirm_stream()
+    device.start(CAPTURE_PATIENCE="0.5")
+    for number in range(3):
+        device.admit(f"t-without-{number}")
+    until(lambda: len(set(asked)) == 3)
+    camera.trouble = None
+    device.admit("t-0")
+    until(delivered(cloud, "t-0"))
+    before = len(asked)
+    until(lambda: len(set(asked[before:])) == 3)  # each was refused again, and something had passed in between
+    waits = device.log().count("delivery waits")
+    for number in range(1, 6):
+        device.admit(f"t-{number}")
+        until(delivered(cloud, f"t-{number}"), seconds=30)
+    assert device.log().count("delivery waits") == waits
+    assert len(device.files("outbox")) == 3 and device.files("dead-letter") == []
+    cloud.script = None
+    device.confirm_stream()
+    until(lambda: all(cloud.reports(f"t-without-{number}") for number in range(3)) and device.files() == [])
+
+
 def test_refused_for_a_day_while_others_pass_it_is_reported_and_delivered_later_all_the_same(
     device: Device, cloud: FakeCloud
 ) -> None:

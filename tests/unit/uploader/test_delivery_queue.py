@@ -231,6 +231,15 @@ def test_waking_leaves_the_waits_that_are_longer_than_asked() -> None:
     assert queue.next_due(0.0) == 300.0
 
 
+def test_waking_all_but_some_leaves_those_their_waits() -> None:
+    queue = DeliveryQueue()
+    queue.fill([(number, name) for number, name in enumerate("abc")])
+    for name in [str(queue.pop(0.0)) for _ in "abc"]:
+        queue.later(name, until=5.0)
+    queue.wake(but={"b"})
+    assert sorted(drained(queue)) == ["a", "c"] and queue.next_due(0.0) == 5.0
+
+
 def test_waking_some_leaves_the_others_in_the_order_of_their_times() -> None:
     queue = DeliveryQueue()
     waits = {"a": 1.0, "b": 500.0, "c": 2.0, "d": 900.0, "e": 600.0, "f": 3.0, "g": 4.0, "h": 950.0, "i": 700.0}

@@ -231,7 +231,7 @@ class DeliveryLoop:
             self._witness_asked = now
             for ask in self.on_rejected:
                 ask()
-        self._later(name, alone=alone, at_least=refused.retry_after or 0.0)
+        self._later(name, alone=alone and not refused.is_fault, at_least=refused.retry_after or 0.0)
 
     def _endpoint_waits(self, seconds: float, text: str) -> None:
         self._refusals.trouble(self._clock.boottime())
@@ -239,14 +239,14 @@ class DeliveryLoop:
         log.warning("delivery waits", seconds=seconds, detail=text)
 
     def _well(self, done: Done) -> None:
-        if not self._refusals.alone:
+        if not any(name in self._queue for name in self._refusals.alone):
             self._heartbeat.degraded("refused", None)
         if not done.answered:
             return
         self._heartbeat.degraded("cloud", None)
         if self._pace.trouble is not None:
             log.info("delivery goes on")
-            self._queue.wake(before=self._clock.boottime() + BACKOFF_CAP)  # what they met was not their own
+            self._queue.wake(but=self._refusals.alone)  # what the others met was not their own
         self._pace.went_well()
 
     def _later(self, name: str, *, alone: bool = False, at_least: float = 0.0) -> None:

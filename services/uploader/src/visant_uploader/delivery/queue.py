@@ -7,6 +7,7 @@ neither should wait for the other. New ones first, because somebody may stand th
 import heapq
 import math
 from bisect import insort
+from collections.abc import Collection
 
 FRESH = 60.0
 """Seconds for which a new outcome that was never tried goes before all others, the latest first."""
@@ -93,12 +94,15 @@ class DeliveryQueue:
         self._orders.pop(name, None)
         self._fresh_until.pop(name, None)
 
-    def wake(self, before: float = math.inf) -> None:
-        """Ends every wait that would end before then."""
-        self._ready += [(order, name) for until, order, name in self._later if until < before and name in self._orders]
+    def wake(self, before: float = math.inf, but: Collection[str] = ()) -> None:
+        """Ends every wait that would end before then, but for those of some."""
+        waiting, self._later = self._later, []
+        for until, order, name in waiting:
+            if until >= before or name in but:
+                heapq.heappush(self._later, (until, order, name))
+            elif name in self._orders:
+                self._ready.append((order, name))
         self._ready.sort()
-        self._later = [one for one in self._later if one[0] >= before]
-        heapq.heapify(self._later)
 
     def next_due(self, now: float) -> float | None:
         """When `pop` can give something; None where nothing waits."""

@@ -72,13 +72,12 @@ class Refusals:
         self, name: str, kind: str, refused: Refused, now: float, *, plain: bool, confirmed: bool
     ) -> Rejected | None:
         """The item was refused: why it is given up, or None where it waits. `confirmed`: the cloud's stream is."""
-        before = self._records.get(name)
         record = self._record(name, now)
-        witness = before is not None and self._count(record, kind, refused, now)
+        if any(record.last < passed for passed in self._passed_at.values()):
+            self._alone.add(name)
+        witness = self._count(record, kind, refused, now)
         rejection = self._rejection(record, refused, now, plain=plain, confirmed=confirmed)
         record.last = now
-        if witness:
-            self._alone.add(name)
         if kind == "report":
             return None
         if rejection is None and record.passed_over >= GIVEN_UP_AFTER and witness:
@@ -89,7 +88,7 @@ class Refusals:
         return rejection
 
     def is_alone(self, name: str) -> bool:
-        """Others of its kind were accepted between two refusals of it: what it meets, they do not share."""
+        """Others were accepted between two refusals of it: what it meets, they do not share."""
         return name in self._alone
 
     def others_pass(self, name: str) -> bool:
@@ -98,9 +97,9 @@ class Refusals:
         return record is not None and self._accepted_at is not None and self._accepted_at > record.last
 
     @property
-    def alone(self) -> int:
-        """How many are."""
-        return len(self._alone)
+    def alone(self) -> frozenset[str]:
+        """All that are."""
+        return frozenset(self._alone)
 
     def done(self, name: str) -> bool:
         """It is delivered or gone; whether anything was known of it."""

@@ -66,8 +66,9 @@ class Sender:
             return await self._remove(destination, name)
         try:
             outcome = decode(await asyncio.to_thread(self._spool.read, destination, name))
-        except FileNotFoundError:
-            return Done(answered=False)  # a technician moved it
+        except FileNotFoundError:  # a technician moved it
+            await self._forget_refusals(name)
+            return Done(answered=False)
         except CorruptFile as corrupt:
             return await self._quarantine(destination, name, corrupt)
         except OSError as error:
