@@ -212,7 +212,8 @@ def test_a_firewall_that_refuses_one_picture_holds_up_no_other(device: Device, c
         until(delivered(cloud, f"t-{number}"), seconds=30)
     until(lambda: "degraded: refused" in device.run("health").stdout)
     assert "delivery waits" not in device.log()
-    assert len(device.files("outbox")) == 1 and device.files("dead-letter") == []
+    until(lambda: len(device.files("outbox")) == 1)
+    assert device.files("dead-letter") == []
     cloud.script = None
     device.confirm_stream()
     until(lambda: "t-bad" in cloud.captures() and device.files() == [])
@@ -269,7 +270,8 @@ def test_reports_that_the_cloud_rejects_are_kept_and_hold_up_no_picture(
         device.admit(f"t-{number}")
         until(delivered(cloud, f"t-{number}"), seconds=30)
     assert device.log().count("delivery waits") == waits
-    assert len(device.files("outbox")) == 3 and device.files("dead-letter") == []
+    until(lambda: len(device.files("outbox")) == 3)
+    assert device.files("dead-letter") == []
     cloud.script = None
     device.confirm_stream()
     until(lambda: all(cloud.reports(f"t-without-{number}") for number in range(3)) and device.files() == [])
