@@ -65,6 +65,8 @@ class DeliveryLoop:
         self._heartbeat = heartbeat
         self._destination: Destination | None = None
         self._attempts: Counter[str] = Counter()
+        self._asked_to_wait: dict[str, float] = {}
+        """Items whose answer named a time (Retry-After), and until when."""
         self._running: dict[asyncio.Task[None], int] = {}
         self._wakes = 0
         self._bell = asyncio.Event()
@@ -83,7 +85,7 @@ class DeliveryLoop:
         self._wakes += 1
         now = self._clock.boottime()
         if self._pace.wake(now):
-            self._queue.wake(before=now + BACKOFF_CAP)
+            self._queue.wake(before=now + BACKOFF_CAP, but=self._bound(now))
             self._bell.set()
 
     async def run(self, stop: Stop) -> None:
@@ -246,11 +248,20 @@ class DeliveryLoop:
         self._heartbeat.degraded("cloud", None)
         if self._pace.trouble is not None:
             log.info("delivery goes on")
-            self._queue.wake(but=self._refusals.alone)  # what the others met was not their own
+            # what the others met was not their own
+            self._queue.wake(but=self._refusals.alone | self._bound(self._clock.boottime()))
         self._pace.went_well()
 
+    def _bound(self, now: float) -> frozenset[str]:
+        """Items that a confirmed stream does not wake: the other end asked for the time."""
+        self._asked_to_wait = {name: until for name, until in self._asked_to_wait.items() if until > now}
+        return frozenset(self._asked_to_wait)
+
     def _later(self, name: str, *, alone: bool = False, at_least: float = 0.0) -> None:
+        now = self._clock.boottime()
         seconds = max(item_pause(self._attempts[name], self._pace.rng, alone=alone), at_least)
-        self._queue.later(name, self._clock.boottime() + seconds)
+        self._queue.later(name, now + seconds)
+        if at_least:
+            self._asked_to_wait[name] = now + at_least
         if name in self._queue:  # else the cloud changed meanwhile, and with it all names
             self._attempts[name] += 1
