@@ -289,6 +289,9 @@ def test_refused_for_a_day_while_others_pass_it_is_reported_and_delivered_later_
     device.start()
     device.admit("t-bad")
     kept = device.spool / "refused.json"
+    until(lambda: "refused, tried again later" in device.log())
+    assert not kept.exists()  # nothing passed yet
+    device.admit("t-passes")
     until(kept.exists)
     device.terminate()
     records = json.loads(kept.read_text())

@@ -1,6 +1,7 @@
 """Takes outcomes from the outbox to the cloud: a dead uplink never delays a picture being taken, only this."""
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Callable
 
@@ -29,8 +30,10 @@ RUNNING_MAX = 4
 UPLOADS_FINISH = 5.0
 """Seconds that a stop leaves to running uploads: a plain cloud stores a picture twice that is sent twice."""
 
-WITNESS_EVERY = 30.0
+WITNESS_EVERY = 10.0
 """Seconds at least between two telemetries that are sent only to learn whether the cloud is well."""
+WITNESS_WITHIN = 30.0
+"""Seconds at most until an item that the cloud rejects is tried again: by then it is known."""
 TEXT_KEPT = 600
 """Characters of a failure's line: a remedy stands at its end."""
 
@@ -222,6 +225,7 @@ class DeliveryLoop:
     def _was_refused(self, name: str, refused: Refused) -> None:
         """It waits, and others go before it; where they meet the same, it is the endpoint that waits."""
         now, text = self._clock.boottime(), refused.detail[:TEXT_KEPT]
+        plain = self._watch.cloud is None or self._watch.cloud.plain
         alone = self._refusals.is_alone(name)
         seconds = None if alone else self._pace.refused(name, refused, now)
         if seconds is not None:
@@ -233,7 +237,12 @@ class DeliveryLoop:
             self._witness_asked = now
             for ask in self.on_rejected:
                 ask()
-        self._later(name, alone=alone and not refused.is_fault, at_least=refused.retry_after or 0.0)
+        self._later(
+            name,
+            alone=alone and not refused.is_fault,
+            at_least=refused.retry_after or 0.0,
+            at_most=WITNESS_WITHIN if refused.rejects and not plain else math.inf,
+        )
 
     def _endpoint_waits(self, seconds: float, text: str) -> None:
         self._refusals.trouble(self._clock.boottime())
@@ -257,9 +266,9 @@ class DeliveryLoop:
         self._asked_to_wait = {name: until for name, until in self._asked_to_wait.items() if until > now}
         return frozenset(self._asked_to_wait)
 
-    def _later(self, name: str, *, alone: bool = False, at_least: float = 0.0) -> None:
+    def _later(self, name: str, *, alone: bool = False, at_least: float = 0.0, at_most: float = math.inf) -> None:
         now = self._clock.boottime()
-        seconds = max(item_pause(self._attempts[name], self._pace.rng, alone=alone), at_least)
+        seconds = max(min(item_pause(self._attempts[name], self._pace.rng, alone=alone), at_most), at_least)
         self._queue.later(name, now + seconds)
         if at_least:
             self._asked_to_wait[name] = now + at_least

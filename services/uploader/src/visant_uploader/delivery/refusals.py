@@ -23,7 +23,7 @@ GIVEN_UP_AFTER = 86_400.0
 PLAIN_TIMES = 5
 PLAIN_OVER = 3600.0
 """Seconds between the first and the last of so many refusals by a plain cloud."""
-KEPT = 1000
+KEPT = 300
 """Items remembered; where more are refused it is not the items."""
 
 
@@ -107,8 +107,11 @@ class Refusals:
         return self._records.pop(name, None) is not None
 
     def as_json(self) -> dict[str, Any]:
-        """For `recall`."""
-        return {name: asdict(record) for name, record in self._records.items()}
+        """For `recall`: of each item that something is counted of. What all met alike, while nothing passed, is not."""
+        told = (
+            one for one in self._records.items() if one[0] in self._alone or one[1].rejections or one[1].passed_over
+        )
+        return {name: asdict(record) for name, record in told}
 
     def recall(self, kept: Mapping[str, Any]) -> None:
         """What an earlier process knew; what cannot be read is left out."""

@@ -1,7 +1,7 @@
 """One outcome, one attempt: read it, prove it whole, send it, remove it; or dead-letter it where it is given up."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import structlog
@@ -24,6 +24,8 @@ from visant_uploader.timestamps import best
 
 log = structlog.get_logger()
 
+KEEP_EVERY = 60.0
+"""Seconds between two writes for refusals that all meet; those of one item alone come ever more rarely."""
 KNOWS_NO_OUTCOMES = frozenset({404, 405})
 Replace = Callable[[Destination, str, SpoolHeader | None], str | None]
 
@@ -59,6 +61,9 @@ class Sender:
         self._raw_fails = False
         self._unkept_said = False
         self._keeping = asyncio.Lock()
+        self._kept: Collection[str] = refusals.as_json().keys()
+        """Items in the file."""
+        self._kept_at = -KEEP_EVERY
 
     async def deliver(self, destination: Destination, name: str) -> Done:
         """Raises Retryable (also for a disk that fails), Refused where the item waits."""
@@ -105,7 +110,8 @@ class Sender:
             plain=header.plain,
             confirmed=self._watch.latest_connected is not None,
         )
-        if refused is failure or self._refusals.is_alone(name):  # a network that is away is no reason to write
+        soon = self._refusals.is_alone(name) or self._kept_at + KEEP_EVERY <= self._outcomes.now().boottime
+        if soon and given_up is None:
             await self._keep_refusals()
         return given_up
 
@@ -173,14 +179,18 @@ class Sender:
         return Done(why.reason != Reason.REFUSED_ON_THE_WAY, successor)
 
     async def _forget_refusals(self, name: str) -> None:
-        if self._refusals.done(name):
+        if self._refusals.done(name) and name in self._kept:
             await self._keep_refusals()
 
     async def _keep_refusals(self) -> None:
         """So that a restart does not begin the day anew; a disk that takes nothing costs no more than that."""
         async with self._keeping:
+            records = self._refusals.as_json()
+            if not records and not self._kept:  # a network that is away is no reason to write
+                return
+            self._kept, self._kept_at = records.keys(), self._outcomes.now().boottime
             try:
-                await asyncio.to_thread(remember, self._spool.folders.root / FILE_NAME, self._refusals.as_json())
+                await asyncio.to_thread(remember, self._spool.folders.root / FILE_NAME, records)
             except OSError as error:
                 if not self._unkept_said:
                     log.warning("what was refused cannot be kept over a restart", error=error.strerror)
