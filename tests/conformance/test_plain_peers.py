@@ -161,10 +161,14 @@ async def test_a_plain_cloud_that_becomes_ours_at_its_address_gets_what_waited_f
         await ours.start()
         async with CloudApi(ours.url) as api:
 
+            async def listening() -> bool:
+                return (await api.subscribers()).get("FLOOR1", 0) == 1
+
             async def executed() -> bool:
                 rows = await api.triggers("FLOOR1")
                 return {one for one, row in rows.items() if row.status == "executed"} == set(triggers)
 
+            await until("the device is at the new cloud", listening, within=120)
             await until("what waited is there", executed, within=120)
             new = await api.trigger("FLOOR1", "key-1")
             triggers.append(new)

@@ -461,12 +461,13 @@ def test_a_picture_that_is_refused_raw_and_as_json_counts_as_refused_once(device
     assert device.log().count("refused, tried again later") * 2 <= len(kinds)
 
 
-def migrate(device: Device, cloud: FakeCloud, **more: bool) -> None:
-    """The plain cloud at this address has become one of ours."""
+def migrate(device: Device, cloud: FakeCloud, script: Script | None = None, **more: bool) -> None:
+    """The plain cloud at this address has become one of ours, and does as `script` says from then on."""
     cloud.plain = False
-    cloud.script = None
     device.cloud_id = "cloud-new"
     device.confirm_stream(**more)
+    until(lambda: "delivering to this cloud cloud_id=cloud-new" in device.log())
+    cloud.script = script
 
 
 def wait_for_plain(device: Device, cloud: FakeCloud, camera: FakeCamera, **environment: str) -> None:
@@ -506,8 +507,7 @@ def test_what_was_taken_over_is_delivered_after_a_restart_without_redis(
     device: Device, camera: FakeCamera, cloud: FakeCloud, redis_process: RedisServer
 ) -> None:
     wait_for_plain(device, cloud, camera)
-    migrate(device, cloud, succeeds=True)
-    cloud.script = lambda request: page(502)
+    migrate(device, cloud, cloud.script, succeeds=True)
     until(lambda: "taken over from the plain cloud" in device.log())
     device.kill()
     redis_process.kill()
