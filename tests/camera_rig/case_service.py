@@ -100,7 +100,7 @@ def test_a_picture_that_stands_still_is_a_stall_whatever_its_stamps_say_and_open
     webcam.plug()
     with Service() as service:
         service.wait_until("ok")
-        webcam.fault("freeze", frames=150)
+        webcam.fault("freeze", seconds=6)
         began = time.monotonic()
         service.wait_until("camera_stalled")  # also while nobody asks
         assert time.monotonic() - began < 4
@@ -170,16 +170,17 @@ def test_controls_that_do_not_answer_cost_nobody_a_picture(webcam: Webcam) -> No
     webcam.plug()
     with Service() as service:
         service.wait_until("ok")
-        webcam.fault("mute", seconds=12)
+        webcam.fault("mute", seconds=8)
         asking = threading.Thread(target=service.request_aside, args=("/controls",))
         asking.start()
         end = time.monotonic() + 6
         while time.monotonic() < end:
             answer = service.snapshot()
             stamp_of_fresh(answer)
-            assert answer.answered_at - answer.asked_at < 1.5
+            assert answer.answered_at - answer.asked_at < 4, "the kernel waits 5 s for each control"
         asking.join()
         assert service.state()["opens"] == 1
+        wait_for("controls", lambda: service.request("GET", "/controls").status == 200, 60)
 
 
 @pytest.mark.long

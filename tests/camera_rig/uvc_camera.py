@@ -9,7 +9,7 @@ The process that plugs it in steers it over a second socket, one JSON object a l
     {"fault": "flag_error", "frames": 10}   half a frame, marked as faulty in the payload header
     {"fault": "hollow", "frames": 10}       a tenth is missing from the middle; both ends are there
     {"fault": "glue", "frames": 10}         the first half of the frame, then all of it
-    {"fault": "freeze", "frames": 90}       the frame before once more, byte for byte; its time on the wire is new
+    {"fault": "freeze", "seconds": 5}       the frame before once more, byte for byte; its time on the wire is new
     {"fault": "dark", "frames": 90}         a black picture, each time the same
     {"fault": "trailer", "frames": 10}      a maker's own bytes behind the end marker
     {"fault": "small", "frames": 10}        a picture of 640x480, whatever was negotiated
@@ -179,12 +179,15 @@ class Sensor:
         self._frame_id = 0
         self._faults: deque[str] = deque()
         self._stall = 0.0
+        self._frozen_until = 0.0
         self._started = 0
         self.sequence = 0
 
     def fault(self, name: str, frames: int, seconds: float) -> None:
         if name == "stall":
             self._stall = seconds
+        elif name == "freeze":
+            self._frozen_until = time.monotonic() + seconds
         elif name == "mute":
             self._cable.mute_until = time.monotonic() + seconds
         else:
@@ -269,6 +272,8 @@ class Sensor:
 
     def _send_frame(self, exposed_ns: int) -> None:
         fault = self._faults.popleft() if self._faults else ""
+        if time.monotonic() < self._frozen_until:
+            fault = "freeze"
         self._sent = data = self._spoilt(self._picture(exposed_ns, small=fault == "small"), fault)
         clock = exposed_ns // 1000 * 48 & 0xFFFFFFFF
         step = MAX_PAYLOAD - HEADER_BYTES
