@@ -212,6 +212,15 @@ def test_an_upload_from_before_another_cloud_is_handed_out_no_second_time_when_t
     assert drained(queue, now=9.0) == ["a"]
 
 
+def test_what_waits_when_another_cloud_comes_is_handed_out_again_when_the_first_is_back() -> None:
+    queue = DeliveryQueue()
+    queue.fill([(1, "a")])
+    queue.later(str(queue.pop(0.0)), until=9.0)
+    queue.clear()
+    queue.fill([(1, "a")])
+    assert queue.pop(0.0) == "a"
+
+
 def test_what_is_sent_while_its_folder_is_left_does_not_come_back() -> None:
     queue = DeliveryQueue()
     queue.add("a", now=0.0)

@@ -264,3 +264,17 @@ def test_what_is_forgotten_is_alone_no_more() -> None:
     for number in range(300):
         case.refuse(1, name=str(number))
     assert not case.known.alone and len(case.kept()) == 300
+
+
+def test_a_day_that_an_earlier_process_counted_ends_at_the_next_refusal_that_others_pass_by() -> None:
+    case = Case()
+    case.refuse(1, WAY)
+    case.accept(1)
+    case.refuse(1, WAY)
+    kept = case.kept()
+    kept["a"]["passed_over"] = DAY
+    case = Case(kept=kept)
+    case.now += 100
+    assert case.refuse(1, WAY) is None
+    case.accept(1)
+    assert case.refuse(1, WAY) == "refused_on_the_way"
