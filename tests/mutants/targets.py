@@ -53,7 +53,6 @@ TARGETS = (
     Target("visantctl.version", ("updates/test_decisions.py",)),
     Target("visant_camera.jpeg", ("camera/test_jpeg.py",)),
     Target("visant_contract.jpeg", ("contract/test_jpeg.py",)),
-    Target("visant_camera.drivers.v4l2.repeats", ("camera/test_v4l2_repeats.py",)),
     Target("visant_camera.control_values", ("camera/test_control_values.py",)),
     Target("visant_camera.drivers.opencv.process.stream_clock", ("camera/test_stream_clock.py",)),
     Target("visant_camera.latest_frame", ("camera/test_latest_frame.py",)),

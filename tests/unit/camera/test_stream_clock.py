@@ -61,6 +61,17 @@ def test_jitter_is_taken_out(clock: StreamClock) -> None:
     assert clock.exposed(3.0, 103.4) == pytest.approx(103.2)
 
 
+def test_a_frame_that_was_delayed_less_than_all_before_is_the_new_measure(clock: StreamClock) -> None:
+    assert clock.exposed(3.0, 103.1) == pytest.approx(103.1)
+    assert clock.exposed(3.1, 103.4) == pytest.approx(103.2)
+
+
+def test_stamps_that_say_for_ten_seconds_that_all_is_late_are_believed_no_more(clock: StreamClock) -> None:
+    late = play(clock, ((3 + t / RATE, 104.2 + t / RATE) for t in range(12 * RATE)))
+    assert all(trust is Trust.STAMP for _, arrival, trust in late if arrival < 113.0)
+    assert next(arrival for _, arrival, trust in late if trust is Trust.UNKNOWN) == pytest.approx(113.2, abs=0.1)
+
+
 def test_no_frame_is_stamped_in_the_future(clock: StreamClock) -> None:
     assert clock.exposed(50.0, 104.0) <= 104.0
 

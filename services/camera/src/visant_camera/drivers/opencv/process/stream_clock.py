@@ -41,7 +41,7 @@ class StreamClock:
 
     def __init__(self) -> None:
         self.trust = Trust.UNKNOWN
-        self._began: float | None = None
+        self._began = math.inf
         self._before = -math.inf
         self._still = 0
         self._recent = self._older = math.inf
@@ -52,7 +52,7 @@ class StreamClock:
 
     def exposed(self, stamp: float, arrival: float) -> float:
         """Seconds on our clock, at most `arrival`; both in seconds. `trust` then says what it is worth."""
-        if self._began is None:
+        if math.isinf(self._began):
             self._began, self._step_end = arrival, arrival + STEP
         self._still = self._still + 1 if stamp == self._before else 1
         if stamp < self._before or self._still == STILL:
@@ -86,7 +86,7 @@ class StreamClock:
             self._began = arrival
         self._step = self._last_step = math.inf
         self._step_end = arrival + STEP
-        if self.trust is Trust.UNKNOWN and arrival - (self._began or 0.0) >= 3 * STEP:
+        if self.trust is Trust.UNKNOWN and arrival - self._began >= 3 * STEP:
             self.trust = Trust.ARRIVAL  # they run back again and again
 
     def _judge(self, arrival: float) -> None:
@@ -102,5 +102,5 @@ class StreamClock:
                 self._recent, self._older, self._turn, self._in_time_at = smallest, math.inf, arrival, arrival
         elif self.trust is Trust.STAMP:
             return  # a hiccup: what lasts is found by its frames being late
-        elif change > 0 or (change < 0 and arrival - (self._began or 0.0) >= BACKLOG):
+        elif change > AGREE or arrival - self._began >= BACKLOG:
             self.trust = Trust.ARRIVAL
