@@ -29,7 +29,10 @@ def test_only_what_nobody_wants_to_run_is_stopped(
     stand_ins.mkdir()
     for name, text in (
         ("systemctl", f'case "$1" in is-enabled) echo "{enabled}" ;; is-active) echo "{active}" ;; esac'),
-        ("docker", f'case "$1" in ps) printf "camera\\trunning\\tUp 3 hours (healthy)\\n" ;; compose) echo "$@" >>{tmp_path}/told ;; esac'),
+        (
+            "docker",
+            f'case "$1" in ps) printf "camera\\trunning\\tUp 3 hours (healthy)\\n" ;; compose) echo "$@" >>{tmp_path}/told ;; esac',
+        ),
     ):
         (stand_ins / name).write_text(f"#!/bin/sh\n{text}\n")
         (stand_ins / name).chmod(0o755)
