@@ -25,13 +25,14 @@ from visantctl import cli
 def test_only_what_nobody_wants_to_run_is_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enabled: str, active: str, stopped: bool
 ) -> None:
+    listed = "camera\\trunning\\tUp 3 hours (healthy)\\n"
     stand_ins = tmp_path / "bin"
     stand_ins.mkdir()
     for name, text in (
         ("systemctl", f'case "$1" in is-enabled) echo "{enabled}" ;; is-active) echo "{active}" ;; esac'),
         (
             "docker",
-            f'case "$1" in ps) printf "camera\\trunning\\tUp 3 hours (healthy)\\n" ;; compose) echo "$@" >>{tmp_path}/told ;; esac',
+            f'case "$1" in ps) printf "{listed}" ;; compose) echo "$@" >>{tmp_path}/told ;; esac',
         ),
     ):
         (stand_ins / name).write_text(f"#!/bin/sh\n{text}\n")
