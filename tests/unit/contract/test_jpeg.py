@@ -91,9 +91,13 @@ def coded_part(jpeg: bytes) -> tuple[int, int]:
     return begin, re.compile(rb"\xff[^\0\xd0-\xd7]").search(jpeg, begin).start()
 
 
-@given(st.sampled_from(sorted(KINDS)), st.sampled_from(sorted(KINDS)), st.integers(0, 1 << 20))
-def test_a_frame_that_was_cut_off_with_another_glued_to_it_is_not_whole(first: str, second: str, place: int) -> None:
-    """Cut in its picture data. One that is cut in its header may leave the second picture whole, as at its byte 18."""
+MARKERS_IN_WORDS = {"a thumbnail in EXIF", "a comment with an end marker"}
+"""A cut in a header that holds markers may leave the second picture whole, or reach to what looks like an end."""
+SIMPLE = sorted(KINDS.keys() - MARKERS_IN_WORDS)
+
+
+@given(st.sampled_from(SIMPLE), st.sampled_from(SIMPLE), st.integers(0, 1 << 20))
+def test_a_frame_cut_off_in_its_data_with_another_glued_to_it_is_not_whole(first: str, second: str, place: int) -> None:
     cut = KINDS[first]
     begin, _ = coded_part(cut)
     at = begin + place % (len(cut) - 1 - begin)
