@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from tests.camera_rig.make_pictures import draw
-from visant_camera.jpeg import check
+from visant_camera.jpeg import Leftovers, check
 from visant_contract.jpeg import read
 
 SIZE = 1920, 1080
@@ -57,7 +57,7 @@ def passes(jpeg: bytes) -> tuple[bool, bool]:
     except ValueError:
         return False, False
     try:
-        check(jpeg, *SIZE)
+        check(jpeg, *SIZE, Leftovers())
     except ValueError:
         return True, False
     return True, True

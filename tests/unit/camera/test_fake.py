@@ -15,7 +15,7 @@ from visant_camera.drivers.fake.driver import FakeDriver
 from visant_camera.drivers.fake.faults import Fault, Faults
 from visant_camera.drivers.fake.mosaic import assemble, colour, segment, segment_length
 from visant_camera.drivers.fake.scene import Scene
-from visant_camera.jpeg import check, encode
+from visant_camera.jpeg import Leftovers, check, encode
 from visant_contract.jpeg import Jpeg, read
 
 
@@ -38,7 +38,7 @@ def test_a_frame_is_a_jpeg_that_carries_sequence_and_time(fake: FakeDriver) -> N
     image.load()
     assert image.size == (320, 240)
     assert read(jpeg) == Jpeg(320, 240, len(jpeg))
-    check(jpeg, 320, 240)
+    check(jpeg, 320, 240, Leftovers())
     found = re.fullmatch(rb"seq=(\d+);t=(\d+);wall=(20\d\d-.*\+00:00)", image.info["comment"])
     assert int(found[1]) == frame.sequence
     assert int(found[2]) / 1e9 == pytest.approx(frame.exposed_at, abs=1e-6)

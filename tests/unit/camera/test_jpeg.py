@@ -1,5 +1,6 @@
 """What is a sound JPEG, and what becomes one."""
 
+import contextlib
 import io
 from typing import Any
 
@@ -9,7 +10,7 @@ from PIL import Image
 
 from tests.unit.camera.conftest import DAMAGED
 from visant_camera.frame import Frame
-from visant_camera.jpeg import SURPLUS, check, encode, one_colour, to_bgr
+from visant_camera.jpeg import HABIT, SURPLUS, Leftovers, check, encode, one_colour, to_bgr
 from visant_contract.jpeg import read
 
 
@@ -56,7 +57,7 @@ MIDDLE = len(WHOLE) // 2
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"restart_marker_rows": 1}])
 def test_a_sound_picture_passes(options: Any) -> None:
-    check(drawn(**options), 640, 480)
+    check(drawn(**options), 640, 480, Leftovers())
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,7 @@ def test_a_sound_picture_passes(options: Any) -> None:
 def test_a_picture_whose_middle_is_wrong_is_damaged_though_both_its_ends_are_there(damaged: bytes) -> None:
     assert read(damaged).end == len(damaged)
     with pytest.raises(ValueError, match="the JPEG is damaged: "):
-        check(damaged, 640, 480)
+        check(damaged, 640, 480, Leftovers())
 
 
 @pytest.mark.parametrize(("surplus", "passes"), [(0, True), (1, True), (SURPLUS + 1, True), (SURPLUS + 2, False)])
@@ -80,15 +81,43 @@ def test_a_few_bytes_that_a_webcams_encoder_leaves_over_are_no_damage(surplus: i
     """libjpeg counts the ones behind the first."""
     padded = WHOLE[:-2] + b"\x55" * surplus + WHOLE[-2:]
     if passes:
-        check(padded, 640, 480)
+        check(padded, 640, 480, Leftovers())
     else:
         with pytest.raises(ValueError, match=f"{surplus - 1} extraneous bytes"):
-            check(padded, 640, 480)
+            check(padded, 640, 480, Leftovers())
+
+
+def test_a_camera_that_leaves_more_behind_every_picture_is_served_after_a_while() -> None:
+    leftovers = Leftovers()
+    padded = WHOLE[:-2] + b"\x55" * 100 + WHOLE[-2:]
+    for _ in range(HABIT - 1):
+        with pytest.raises(ValueError, match="99 extraneous bytes"):
+            check(padded, 640, 480, leftovers)
+    check(padded, 640, 480, leftovers)
+    with pytest.raises(ValueError):
+        check(DAMAGED, 640, 480, leftovers)
+    with pytest.raises(ValueError):
+        check(padded, 640, 480, leftovers)  # after other damage the count begins anew
+    for _ in range(HABIT):
+        with contextlib.suppress(ValueError):
+            check(padded, 640, 480, leftovers)
+    check(padded, 640, 480, leftovers)
+    check(WHOLE, 640, 480, leftovers)
+    with pytest.raises(ValueError):
+        check(padded, 640, 480, leftovers)  # and after a picture without any
+
+
+def test_a_part_that_came_twice_is_no_habit() -> None:
+    leftovers = Leftovers()
+    twice = WHOLE[:MIDDLE] + WHOLE[MIDDLE - 5000 :]
+    for _ in range(3 * HABIT):
+        with pytest.raises(ValueError):
+            check(twice, 640, 480, leftovers)
 
 
 def test_what_is_too_large_to_be_decoded_is_refused_before_it_is() -> None:
     with pytest.raises(ValueError, match="claims to be 8193x8192 pixels"):
-        check(b"", 8193, 8192)
+        check(b"", 8193, 8192, Leftovers())
 
 
 def colours(shade: int, spot: int) -> np.ndarray[Any, Any]:

@@ -1,9 +1,14 @@
 """JPEG: is it sound, does it show anything, and how other encodings become one."""
 
 import re
+import threading
 from typing import Any
 
+import structlog
+
 from visant_camera.frame import Frame
+
+log = structlog.get_logger()
 
 CONVERTED = ("UYVY", "NV12", "GREY")
 """Uncompressed formats, by V4L2's letters, that some webcams offer alone and that become BGR before a JPEG: 4:2:2,
@@ -13,12 +18,32 @@ MAX_PIXELS = 8192 * 8192
 SURPLUS = 8
 """Bytes that may be left over once the whole picture was decoded: the encoders of many webcams leave a few in every
 frame."""
+HABIT = 10
+"""Pictures in a row with more than that behind them, and with no other damage: the camera's way of coding."""
+HABIT_MOST = 512
+"""Bytes that may be one; a part of the picture that came twice leaves more."""
 _LEFT_OVER = re.compile(r"(\d+) extraneous bytes before marker 0xd9")  # libjpeg's words
 _ONE_COLOUR = 8
 """Steps of 256 between the darkest and the brightest spot of 8x8 pixels in a picture of one colour."""
 
 
-def check(jpeg: bytes, width: int, height: int) -> None:
+class Leftovers:
+    """A camera that leaves more than SURPLUS bytes behind the data of every picture codes so: it would never serve."""
+
+    def __init__(self) -> None:
+        self._in_a_row = 0
+        self._lock = threading.Lock()
+
+    def is_habit(self, surplus: int) -> bool:
+        """Whether so many bytes are what this camera always leaves, as far as its last pictures show."""
+        with self._lock:
+            self._in_a_row = self._in_a_row + 1 if SURPLUS < surplus <= HABIT_MOST else 0
+            if self._in_a_row == HABIT:
+                log.warning("the camera leaves bytes over behind every picture: served all the same", bytes=surplus)
+            return surplus <= SURPLUS or self._in_a_row >= HABIT
+
+
+def check(jpeg: bytes, width: int, height: int, leftovers: Leftovers) -> None:
     """Decodes it once, strictly: what libjpeg would only warn of counts. Raises ValueError, in words.
 
     At an eighth of its size and in grey, for what the decoder warns of is in the coded data, all of which it reads:
@@ -26,12 +51,14 @@ def check(jpeg: bytes, width: int, height: int) -> None:
     """
     if width * height > MAX_PIXELS:
         raise ValueError(f"it claims to be {width}x{height} pixels, more than {MAX_PIXELS}")
+    fault = None
     try:
         _decode(jpeg, strict=True)
     except ValueError as error:
-        surplus = _LEFT_OVER.search(str(error))
-        if surplus is None or int(surplus[1]) > SURPLUS:
-            raise ValueError(f"the JPEG is damaged: {str(error).removeprefix('Corrupt JPEG data: ')}") from None
+        fault = str(error)
+    left = _LEFT_OVER.search(fault or "")
+    if not leftovers.is_habit(int(left[1]) if left else 0) or (fault and not left):
+        raise ValueError(f"the JPEG is damaged: {(fault or '').removeprefix('Corrupt JPEG data: ')}")
 
 
 def one_colour(frame: Frame) -> bool:

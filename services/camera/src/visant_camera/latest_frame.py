@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 from visant_camera.frame import Frame
+from visant_camera.jpeg import Leftovers
 from visant_camera.picture import Picture, timestamp
 
 
@@ -34,6 +35,7 @@ class LatestFrame:
 
     def __init__(self, *, quality: int, idle_after: float) -> None:
         self._quality = quality
+        self._leftovers = Leftovers()
         self._idle_after = idle_after
         self._lock = threading.Lock()
         self._waiters: set[_Waiter] = set()
@@ -101,7 +103,7 @@ class LatestFrame:
             boottime=time.clock_gettime(time.CLOCK_BOOTTIME),
             wall=time.time(),
         )
-        picture = Picture(frame, exposed, quality=self._quality)
+        picture = Picture(frame, exposed, quality=self._quality, leftovers=self._leftovers)
         with self._lock:
             self._newest = picture
             suited = [one for one in self._waiters if one.suited_by(frame)]

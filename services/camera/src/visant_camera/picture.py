@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from visant_camera.drivers.base import BadFrame
 from visant_camera.frame import Frame
-from visant_camera.jpeg import check, encode
+from visant_camera.jpeg import Leftovers, check, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,8 @@ class Timestamp:
 class Picture:
     """`exposed` is fixed when the frame arrives: the wall clock may jump before it is served."""
 
-    def __init__(self, frame: Frame, exposed: Timestamp, *, quality: int) -> None:
+    def __init__(self, frame: Frame, exposed: Timestamp, *, quality: int, leftovers: Leftovers) -> None:
+        self._leftovers = leftovers
         self.frame = frame
         self.exposed = exposed
         self._quality = quality
@@ -46,7 +47,7 @@ class Picture:
                 try:
                     jpeg = encode(self.frame, self._quality)
                     if self.frame.encoding == "mjpeg":
-                        check(jpeg, self.frame.width, self.frame.height)
+                        check(jpeg, self.frame.width, self.frame.height, self._leftovers)
                     self._jpeg = jpeg
                 except ValueError as error:
                     self._fault = f"frame {self.frame.sequence}: {error}"
