@@ -131,7 +131,7 @@ def _announce(console: Console, url: str, camera_url: str, names: list[str], fol
         f"          curl -X POST {url}/v1/devices/{names[0]}/trigger",
         f"aiming    {camera_url}/ (what {names[0]}'s camera sees)",
         f"API       {url}/docs",
-        f"state     {_short(folder)}",
+        f"state     {_short(folder)}, begun anew at each start (KEEP=1 goes on with it)",
         "end       Ctrl-C",
     ]
     width = max(len(line) for line in lines) + 4

@@ -48,7 +48,9 @@ def _config(arguments: Sequence[str]) -> int:
     from visant_camera.settings import CameraSettings
     from visant_runtime.settings import load, show
 
-    print(show(load(CameraSettings)))
+    settings = load(CameraSettings)
+    size = "{}x{}".format(*settings.wishes.size)  # where it is unset, what the driver asks for
+    print(show(settings.model_copy(update={"camera_resolution": size})))
     return 0
 
 

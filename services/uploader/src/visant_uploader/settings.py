@@ -43,7 +43,7 @@ class UploaderSettings(DeviceSettings, SpoolSettings):
         default="http://127.0.0.1:8080", description="e.g. http://127.0.0.1:8080 or unix:///run/camera/camera.sock"
     )
     capture_patience: float = Field(
-        default=15.0, gt=0, le=600, description="seconds to keep asking an absent camera, 0 to 600"
+        default=15.0, gt=0, le=600, description="seconds to keep asking an absent camera, above 0 and at most 600"
     )
     upload_timeout: float = Field(
         default=30.0, ge=1, le=600, description="seconds in which an upload may make no progress, 1 to 600"
