@@ -410,3 +410,14 @@ def test_admission_in_any_order_keeps_its_promises(redis_server: str) -> None:
         max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), database=None
     )
     case("runTest").runTest()
+
+
+def test_a_redis_that_does_not_know_the_script_is_told_it(door: Door) -> None:
+    door.redis.script_flush()
+    assert door.admit(capture("a"), capture("b")) == [AdmissionResult.ADMITTED] * 2
+    asked = door.redis.info("commandstats")["cmdstat_evalsha"]["calls"]
+    assert door.admit(capture("c")) == [AdmissionResult.ADMITTED]
+    stats = door.redis.info("commandstats")
+    assert stats["cmdstat_evalsha"]["calls"] == asked + 1
+    assert "cmdstat_script|exists" not in stats
+    assert [trigger for _, trigger in door.queued()] == ["a", "b", "c"]

@@ -70,6 +70,19 @@ def test_a_delivered_file_whose_folder_cannot_be_synced_is_counted_once(
     assert spool.figures.contents().picture_bytes() == 0
 
 
+@pytest.mark.parametrize("durably", [True, False])
+def test_only_where_a_second_delivery_would_be_a_second_picture_is_the_folder_synced(
+    make: type[Make], spool: Spool, monkeypatch: pytest.MonkeyPatch, durably: bool
+) -> None:
+    name = spool.put(make.picture(), b"jpeg")
+    spool.release(HERE, name)
+    synced: list[Path] = []
+    monkeypatch.setattr("visant_uploader.spool.store.sync_folder", synced.append)
+    spool.delivered(HERE, name, durably=durably)
+    assert bool(synced) is durably
+    assert spool.outbox(HERE) == []
+
+
 def test_a_file_delivered_while_the_outbox_is_read_is_left_out(
     make: type[Make], spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

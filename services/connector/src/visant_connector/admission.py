@@ -1,9 +1,11 @@
 """The door to the device's queue in Redis: a command goes in once, durably, or the caller hears why not."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from enum import StrEnum
 from importlib import resources
+from typing import Any
 
 from pydantic import ValidationError
 from redis.asyncio import Redis
@@ -13,6 +15,7 @@ from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
     BusyLoadingError,
+    NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
@@ -74,8 +77,8 @@ class Admission:
     def __init__(self, redis: Redis, *, kept: int = ADMITTED_KEPT) -> None:
         self._redis = redis
         self._kept = kept
-        text = resources.files("visant_connector").joinpath("admit.lua").read_text()
-        self._script = redis.register_script(text)
+        self._script = resources.files("visant_connector").joinpath("admit.lua").read_text()
+        self._sha = hashlib.sha1(self._script.encode(), usedforsecurity=False).hexdigest()
 
     async def prepare(self) -> bool:
         """Makes stream and consumer group where they are missing; also tells whether Redis takes writes.
@@ -105,13 +108,20 @@ class Admission:
     async def admit(self, batch: Sequence[Admittable]) -> list[AdmissionResult | RedisRefused]:
         """One result for each of `batch`, in its order; they share one flush to the card."""
         try:
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for one in batch:
-                    await self._script(keys=_KEYS, args=self._arguments(one), client=pipe)
-                answers = await pipe.execute(raise_on_error=False)
+            answers = await self._run(batch)
+            if any(isinstance(answer, NoScriptError) for answer in answers):  # a Redis that has just started
+                await self._redis.script_load(self._script)
+                answers = await self._run(batch)
         except (RedisError, OSError) as error:
             raise RedisRefused(why(error)) from None
         return [_result(answer) for answer in answers]
+
+    async def _run(self, batch: Sequence[Admittable]) -> list[Any]:
+        """By the script's hash: redis-py's own way asks each time whether Redis knows it, one round trip more."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for one in batch:
+                pipe.evalsha(self._sha, len(_KEYS), *_KEYS, *self._arguments(one))
+            return await pipe.execute(raise_on_error=False)
 
     def _arguments(self, one: Admittable) -> list[str | int]:
         named = "1" if one.from_the_cloud else "0"

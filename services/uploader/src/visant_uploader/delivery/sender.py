@@ -97,7 +97,8 @@ class Sender:
                 raise
             return await self._give_up(destination, name, header, given_up)
         kill_point("deliver.sent")
-        return await self._remove(destination, name)
+        # a plain cloud stores a picture twice that comes twice; ours answers with the first receipt: the card is spared
+        return await self._remove(destination, name, durably=header.plain)
 
     async def _remember(self, name: str, header: SpoolHeader, failure: Refused | Unanswered) -> Rejected | None:
         """Why the item is given up, if it is. One that is broken off again and again while others pass is refused."""
@@ -158,11 +159,11 @@ class Sender:
             return False
         return refused.speaker is Speaker.CLOUD or self._refusals.others_pass(name)
 
-    async def _remove(self, destination: Destination, name: str) -> Done:
+    async def _remove(self, destination: Destination, name: str, *, durably: bool = True) -> Done:
         """The cloud has it; it is not sent again where the disk will not let it go."""
         self._receipts.add(name)
         try:
-            await asyncio.to_thread(self._spool.delivered, destination, name)
+            await asyncio.to_thread(self._spool.delivered, destination, name, durably=durably)
         except OSError as error:
             raise _disk(f"{name} is delivered and cannot be removed", error) from None
         kill_point("deliver.unlinked")

@@ -204,9 +204,9 @@ class Spool:
         return (self.folders.place(destination) / name).read_bytes()
 
     @_on_disk
-    def delivered(self, destination: Destination, name: str) -> None:
-        """The receipt is here: the file goes, durably."""
-        self._remove(self.folders.place(destination) / name)
+    def delivered(self, destination: Destination, name: str, *, durably: bool = True) -> None:
+        """The receipt is here: the file goes. Not `durably`, a power cut may bring it back, to be delivered again."""
+        self._remove(self.folders.place(destination) / name, durably=durably)
 
     @_on_disk
     def refuse(self, destination: Destination, name: str, report: SpoolHeader | None) -> str | None:
@@ -295,7 +295,7 @@ class Spool:
             move_durably(source, target)
             self.figures.moved(size, source, target)
 
-    def _remove(self, file: Path) -> None:
+    def _remove(self, file: Path, *, durably: bool = True) -> None:
         with self.figures.moving:
             try:
                 size = file.stat().st_size
@@ -303,7 +303,8 @@ class Spool:
             except FileNotFoundError:
                 return
             self.figures.moved(size, file, None)
-        sync_folder(file.parent)
+        if durably:
+            sync_folder(file.parent)
 
     def _written(self, size: int) -> None:
         self._counters.add("spool_files_written")
