@@ -32,7 +32,14 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
 @pytest.fixture(scope="session")
 def network() -> Iterator[str]:
     name = f"visant-pi-{RUN}"
-    docker("network", "create", f"--label={LABEL}={RUN}", name)
+    # A site's network, in a range that the Engine gives to nobody: it could be the one that a host's own Engine keeps
+    # for its containers, in an image that was made in another network (visantctl address-pools).
+    for number in range(256):
+        create = ("network", "create", f"--label={LABEL}={RUN}", f"--subnet=10.64.{number}.0/24", name)
+        if docker(*create, check=False):
+            break
+    else:
+        pytest.fail("no network of 10.64.0.0/16 is free")
     yield name
     docker("network", "rm", name, check=False)
 
