@@ -101,8 +101,12 @@ def test_a_stalled_camera_stays_stalled_until_a_frame_proves_otherwise(
 
 
 def test_a_camera_that_stalls_for_long_does_not_fill_the_log(
-    rig: Rig, driver: ScriptedDriver, until: Until, capsys: pytest.CaptureFixture[str]
+    make_rig: MakeRig, driver: ScriptedDriver, until: Until, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    driver.patience = 0.3
+    rig = make_rig()
+    rig.until("ok")
+    capsys.readouterr()
     driver.sending = False
     rig.until("camera_stalled")
     opens = driver.opens
