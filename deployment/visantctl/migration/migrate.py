@@ -115,6 +115,7 @@ def go_back(device: Device, reason: str) -> None:
         if not old_units.is_old(place.units / name) and (place.units / name).exists():
             systemctl("disable", "--quiet", "--now", name)
             (place.units / name).unlink()
+    shutil.rmtree(place.units / f"{units.ASKED}.d", ignore_errors=True)  # where the spool is elsewhere
     try:
         device.stack(known.version).down()  # its volumes, with what waits in them, stay
     except Problem as error:

@@ -65,7 +65,7 @@ def is_old(unit: Path) -> bool:
         text = unit.read_text(errors="replace")
     except (FileNotFoundError, IsADirectoryError):
         return False
-    if unit.suffix == ".timer":  # ours differs from the old one by nothing that matters: the service beside it decides
+    if unit.suffix in (".timer", ".path"):  # they say nothing of whose they are: the service beside them decides
         return is_old(unit.with_suffix(".service"))
     return _OURS not in text
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from visantctl.host import env_file
+from visantctl.host import env_file, units
 from visantctl.host.env_file import read_env_file
 from visantctl.host.place import Place
 from visantctl.migration import migrate, old_tree, old_units, record
@@ -78,6 +79,14 @@ def test_our_own_service_is_no_old_one(place: Place) -> None:
     assert old_units.find(place.units) == []
     unit.write_text("ExecStart=/opt/visant/venv/bin/python\n")
     assert [one.name for one in old_units.find(place.units)] == [unit.name]
+
+
+def test_none_of_our_units_is_taken_for_an_old_one(place: Place) -> None:
+    """What is taken for an old one stays when a take-over is undone."""
+    ours = Path(old_units.__file__).parents[2] / "systemd"
+    for name in units.NAMES:
+        shutil.copy(ours / name, place.units / name)
+    assert [name for name in units.NAMES if old_units.is_old(place.units / name)] == []
 
 
 def test_the_old_token_is_carried_over_and_not_again_beside_one_that_was_stored_since(place: Place) -> None:
