@@ -32,7 +32,6 @@ def address(pi: Pi) -> str:
     return docker("inspect", "--format", f'{{{{(index .NetworkSettings.Networks "{pi.network}").IPAddress}}}}', pi.name)
 
 
-@pytest.mark.short
 def test_doctor_sees_the_whole_road_and_fails_nothing(installed: Pi, cloud: Cloud) -> None:
     connected(installed, cloud)
     picture(installed, cloud)
@@ -50,7 +49,6 @@ def test_doctor_sees_the_whole_road_and_fails_nothing(installed: Pi, cloud: Clou
     assert "visant-clock.timer is enabled and active" in texts
 
 
-@pytest.mark.short
 def test_a_neighbour_with_a_route_does_not_reach_the_camera(installed: Pi, cloud: Cloud) -> None:
     """Engines before 28 let it in, although the port is published on 127.0.0.1 only."""
     pi = installed
@@ -83,7 +81,6 @@ def docker_status(*arguments: str) -> int:
     return subprocess.run(["docker", *arguments], capture_output=True, check=False, timeout=60).returncode
 
 
-@pytest.mark.short
 def test_doctor_repairs_what_it_may_and_names_the_rest(installed: Pi) -> None:
     pi = installed
     pi.sh("cp /opt/visant/.env.device /root/kept")
@@ -106,7 +103,6 @@ def test_doctor_repairs_what_it_may_and_names_the_rest(installed: Pi) -> None:
         pi.sh("install -m 600 /root/kept /opt/visant/.env.device; rm /root/kept")
 
 
-@pytest.mark.short
 def test_the_camera_the_logs_the_spool_and_the_bundle(installed: Pi) -> None:
     pi = installed
     done = pi.sh("visantctl camera probe", check=False)
@@ -130,7 +126,6 @@ def test_the_camera_the_logs_the_spool_and_the_bundle(installed: Pi) -> None:
     assert pi.sh("stat -c %a /tmp/bundle.tar.gz").out.strip() == "600"
 
 
-@pytest.mark.short
 def test_the_aiming_page_is_open_for_who_knows_the_pin_and_gone_afterwards(installed: Pi) -> None:
     pi, where = installed, address(installed)
     before = pi.sh("ss -Hltn").out
@@ -161,7 +156,6 @@ def test_the_aiming_page_is_open_for_who_knows_the_pin_and_gone_afterwards(insta
     assert pi.sh("ss -Hltn").out == before
 
 
-@pytest.mark.short
 def test_the_clocks_timer_runs_and_finds_it_right(installed: Pi, cloud: Cloud) -> None:
     pi = installed
     assert pi.sh("systemctl is-active visant-clock.timer").out.strip() == "active"

@@ -26,7 +26,6 @@ def level(pi: Pi, check: str) -> str:
     return str(pi.doctor()[check]["level"])
 
 
-@pytest.mark.short
 def test_without_a_camera_the_installation_ends_well_and_says_so(pi: Pi, cloud: Cloud) -> None:
     pi.write(f"{KIT}/code", cloud.enrol_code(pi.device), mode="600")
     who = f"--device-id {pi.device} --api-url {cloud.url} --enrol-file {KIT}/code"
@@ -38,13 +37,11 @@ def test_without_a_camera_the_installation_ends_well_and_says_so(pi: Pi, cloud: 
     picture(pi, cloud)
 
 
-@pytest.mark.short
 def test_a_device_that_was_just_installed_is_as_it_was_published(pi: Pi) -> None:
     found = pi.doctor()
     assert {found[name]["level"] for name in ("files", "rights", "camera")} == {"PASS"}, found
 
 
-@pytest.mark.short
 def test_a_disabled_device_stays_stopped_after_a_power_cut(pi: Pi, cloud: Cloud) -> None:
     pi.sh("systemctl disable visant-device-v2")
     assert pi.sh(RUNNING).out.split(), "it runs until then"
@@ -59,7 +56,6 @@ def test_a_disabled_device_stays_stopped_after_a_power_cut(pi: Pi, cloud: Cloud)
     picture(pi, cloud)
 
 
-@pytest.mark.short
 def test_the_old_guides_chown_and_chmod_and_rights_in_an_edited_file_are_found_and_mended(pi: Pi, cloud: Cloud) -> None:
     pi.sh("getent passwd pi || useradd --create-home --groups adm --shell /bin/bash pi")
     pi.sh("chown -R pi:pi /opt/visant; chmod -R 755 /opt/visant")
