@@ -35,7 +35,7 @@ step "locks are current" tools/lock.sh --check
 step "test tools of the machine" tools/test_needs.sh
 use_machine_redis
 wait "$collected" || true
-# five workers: the tests wait for processes more than they compute
-tests -n "${TEST_WORKERS:-5}" -rs
+# four workers: the tests wait for processes more than they compute
+tests -n "${TEST_WORKERS:-4}" -rs
 end_types
 printf '%-34s      %3d s\n' "make test" "$SECONDS"
