@@ -65,7 +65,9 @@ def test_it_stops_the_services_with_itself_and_their_logs_can_be_read(host: Host
     host.configure(UPDATE_WINDOW="86400")
     with running(host) as service:
         wait_for(lambda: runs(host), 60, "the services")
-        assert "camera ok runs" in host.docker("logs", host.container("camera"))
+        # made anew, for the settings have changed: the one before is there for a moment longer
+        wait_for(lambda: len(host.containers("camera")) == 1, 60, "the old one to go")
+        wait_for(lambda: "camera ok runs" in host.docker("logs", host.container("camera")), 60, "its first line")
         host.assert_runs(GOOD)
         assert service.end() == 0
     value = host.status()
