@@ -1,7 +1,7 @@
 """The events that a cloud sends beside commands: `connected` and `ping`.
 
 A plain (v2.0) cloud sends only `event` and `device_id`; every other field is an extension and optional. Each is read
-alone (`read_event`): one that cannot be read says nothing, and takes nothing else with it.
+alone (`read`): one that cannot be read says nothing, and takes nothing else with it.
 """
 
 from collections.abc import Mapping

@@ -5,9 +5,10 @@ import json
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import structlog
-from pydantic import StrictBool, StrictInt, TypeAdapter, ValidationError
+from pydantic import StrictInt, TypeAdapter, ValidationError
 
 from visant_camera.drivers.base import Control, ControlRefused, Driver, Opened
 from visant_runtime import durable
@@ -15,7 +16,7 @@ from visant_runtime import durable
 log = structlog.get_logger()
 Values = dict[str, int]
 _FILE = "controls.json"
-_WISH: TypeAdapter[dict[str, StrictInt | StrictBool | None]] = TypeAdapter(dict[str, StrictInt | StrictBool | None])
+_OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 _SAVED: TypeAdapter[dict[str, Values]] = TypeAdapter(dict[str, dict[str, StrictInt]])
 
 
@@ -23,16 +24,25 @@ class NotAllowed(ValueError):
     """A name or value that the camera does not have; the text names what it has."""
 
 
+def read_object(text: bytes) -> dict[str, Any]:
+    """One JSON object of settings. NotAllowed."""
+    try:
+        return _OBJECT.validate_json(text)
+    except ValidationError:
+        raise NotAllowed('the body must be one JSON object, like {"brightness": 10}') from None
+
+
 def read_wish(body: bytes) -> dict[str, int | None]:
     """`{"brightness": 10, "focus_automatic_continuous": false}`; null means back to the default. NotAllowed."""
-    try:
-        found = _WISH.validate_json(body)
-    except ValidationError as error:
-        first = error.errors()[0]
-        if first["loc"]:
-            raise NotAllowed(f"{first['loc'][0]}: it must be a whole number, true, false or null") from None
-        raise NotAllowed('the body must be one JSON object, like {"brightness": 10}') from None
-    return {name: int(value) if isinstance(value, bool) else value for name, value in found.items()}
+    return as_wish(read_object(body))
+
+
+def as_wish(values: Mapping[str, Any]) -> dict[str, int | None]:
+    """The same of values that are read already. NotAllowed."""
+    for name, value in values.items():
+        if not isinstance(value, bool | int | None):
+            raise NotAllowed(f"{name}: it must be a whole number, true, false or null")
+    return {name: int(value) if isinstance(value, bool) else value for name, value in values.items()}
 
 
 def check(wish: Mapping[str, int | None], controls: Iterable[Control]) -> Values:

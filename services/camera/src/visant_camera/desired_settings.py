@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from pydantic import TypeAdapter, ValidationError
 
-from visant_camera.control_values import NotAllowed, check, in_order, read_wish
+from visant_camera.control_values import NotAllowed, Values, as_wish, check, in_order, read_object
 from visant_camera.drivers.base import ControlRefused, Driver
 from visant_runtime import durable
 
@@ -22,7 +21,6 @@ log = structlog.get_logger()
 _FILE = "desired.json"
 _MOST = 100
 """Settings; a camera has about twenty."""
-_VALUES: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 APPLIED, WAITING, UNKNOWN = "applied", "waiting", "unknown"
 """What became of a setting, as `/state` and the telemetry say it; else `refused: ` and why."""
@@ -30,10 +28,7 @@ APPLIED, WAITING, UNKNOWN = "applied", "waiting", "unknown"
 
 def read_desired(body: bytes) -> dict[str, Any]:
     """A JSON object of any settings. Raises NotAllowed."""
-    try:
-        found = _VALUES.validate_json(body)
-    except ValidationError:
-        raise NotAllowed('the body must be one JSON object, like {"brightness": 10}') from None
+    found = read_object(body)
     if len(found) > _MOST:
         raise NotAllowed(f"{len(found)} settings: at most {_MOST} are taken")
     return found
@@ -79,16 +74,13 @@ class DesiredSettings:
         controls = driver.controls()
         known = {one.name for one in controls}
         became = dict.fromkeys(values, UNKNOWN)
-        # json, for the words that a person gets at the camera as well
-        wishes: dict[str, int | None] = {}
+        fitting: Values = {}
         for name in values.keys() & known:
             try:
-                wishes |= read_wish(json.dumps({name: values[name]}).encode())
-                wishes |= check({name: wishes[name]}, controls)
+                fitting |= check(as_wish({name: values[name]}), controls)
             except NotAllowed as error:
-                wishes.pop(name, None)
                 became[name] = f"refused: {error}"
-        for name, value in in_order({name: value for name, value in wishes.items() if value is not None}, controls):
+        for name, value in in_order(fitting, controls):
             try:
                 driver.set_control(name, value)
                 became[name] = APPLIED
@@ -103,12 +95,12 @@ class DesiredSettings:
 
     def _load(self) -> dict[str, Any]:
         try:
-            return _VALUES.validate_json(self._path.read_bytes())
+            return read_object(self._path.read_bytes())
         except FileNotFoundError:
             return {}
         except OSError as error:
             log.warning("the cloud's settings are ignored", file=str(self._path), error=error.strerror)
-        except ValidationError:
+        except NotAllowed:
             kept = self._path.with_suffix(".damaged")
             with contextlib.suppress(OSError):
                 self._path.replace(kept)

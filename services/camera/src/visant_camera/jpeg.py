@@ -16,8 +16,8 @@ CONVERTED = ("UYVY", "NV12", "GREY")
 MAX_PIXELS = 8192 * 8192
 """Of a picture that is decoded: the largest CAMERA_RESOLUTION."""
 SURPLUS = 8
-"""Bytes that may be left over once the whole picture was decoded: the encoders of many webcams leave a few in every
-frame."""
+"""Bytes that may be left over once the whole picture was decoded, the first of them not counted (libjpeg does not):
+the encoders of many webcams leave a few in every frame."""
 HABIT = 10
 """Pictures in a row with more than that behind them, and with no other damage: the camera's way of coding."""
 HABIT_MOST = 512
