@@ -54,6 +54,19 @@ def test_a_node_that_vanished_between_finding_and_opening_is_absent_in_one_line(
         driver.next_frame(0.1, want=True)
 
 
+def refused_at_open(monkeypatch: pytest.MonkeyPatch, number: int) -> V4l2Driver:
+    """A driver whose camera is listed, and whose node cannot be opened for this reason (errno)."""
+    opened = os.open
+
+    def refuse(path: Any, *rest: Any, **more: Any) -> Any:
+        if path == NODE:
+            raise OSError(number, os.strerror(number))
+        return opened(path, *rest, **more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    return V4l2Driver("0", finder=Finder("0", list_devices=lambda: [VideoDevice(NODE, "Webcam", "usb1")]))
+
+
 @pytest.mark.parametrize(
     ("number", "remedy"),
     [
@@ -65,15 +78,7 @@ def test_a_node_that_vanished_between_finding_and_opening_is_absent_in_one_line(
     ],
 )
 def test_a_node_that_cannot_be_opened_says_what_to_do(monkeypatch: pytest.MonkeyPatch, number: Any, remedy: Any) -> Any:
-    opened = os.open
-
-    def refuse(path: Any, *rest: Any, **more: Any) -> Any:
-        if path == NODE:
-            raise OSError(number, os.strerror(number))
-        return opened(path, *rest, **more)
-
-    monkeypatch.setattr(os, "open", refuse)
-    driver = V4l2Driver("0", finder=Finder("0", list_devices=lambda: [VideoDevice(NODE, "Webcam", "usb1")]))
+    driver = refused_at_open(monkeypatch, number)
     with pytest.raises(CameraAbsent) as error:
         driver.open()
     assert error.value.detail.startswith(f"Webcam ({NODE}): ")
@@ -84,15 +89,7 @@ def test_a_node_that_cannot_be_opened_says_what_to_do(monkeypatch: pytest.Monkey
 def test_a_plugged_camera_that_does_not_answer_is_stalled_and_not_absent(
     monkeypatch: pytest.MonkeyPatch, number: Any
 ) -> None:
-    opened = os.open
-
-    def refuse(path: Any, *rest: Any, **more: Any) -> Any:
-        if path == NODE:
-            raise OSError(number, os.strerror(number))
-        return opened(path, *rest, **more)
-
-    monkeypatch.setattr(os, "open", refuse)
-    driver = V4l2Driver("0", finder=Finder("0", list_devices=lambda: [VideoDevice(NODE, "Webcam", "usb1")]))
+    driver = refused_at_open(monkeypatch, number)
     with pytest.raises(CameraStalled, match=r"^Webcam \(/dev/video7\): it is plugged in and does not answer: "):
         driver.open()
 
