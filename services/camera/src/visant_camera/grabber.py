@@ -1,17 +1,16 @@
 """The thread that owns the camera: opens it, drains it, hands frames over, closes and reopens it when it fails."""
 
-import queue
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 
+from visant_camera.device_calls import DeviceCalls
 from visant_camera.drivers.base import (
     BadFrame,
-    CameraAbsent,
     CameraError,
     CameraStalled,
     Driver,
@@ -56,7 +55,7 @@ def reopen_delay(attempt: int) -> float:
 class Grabber:
     """`start`, then `stop`. `on_open` runs after each open, before the first frame unless it takes too long.
 
-    It and every `call` run in a thread beside: what hangs with a camera's control endpoint costs nobody a picture.
+    It and every `call` run beside, in the thread of DeviceCalls.
     """
 
     def __init__(
@@ -80,8 +79,7 @@ class Grabber:
         self._heartbeat = heartbeat
         self._on_open = on_open
         self._stop = threading.Event()
-        self._calls: queue.SimpleQueue[tuple[Callable[[Driver], Any], Future[Any]] | None] = queue.SimpleQueue()
-        self._open = False
+        self._calls = DeviceCalls(driver)
         self.camera_name = ""
         """What the camera that is or was open calls itself."""
         self._failures = self._failed_starts = 0
@@ -91,19 +89,18 @@ class Grabber:
         self._error: BaseException | None = None
         # daemon: a read that the kernel never lets go of must not keep the process alive
         self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
-        self._aside = threading.Thread(target=self._answer_calls, name="controls", daemon=True)
 
     def start(self) -> None:
         """Begins to look for the camera."""
         if self._heartbeat is not None:
             self._heartbeat.expect(LOOP, MAX_SILENCE)
         self._thread.start()
-        self._aside.start()
+        self._calls.start()
 
     def stop(self, timeout: float = 5.0) -> None:
         """Ends the thread and closes the camera; waits for it at most `timeout` seconds."""
         self._stop.set()
-        self._calls.put(None)
+        self._calls.stop()
         self._thread.join(timeout)
 
     def check(self) -> None:
@@ -116,9 +113,7 @@ class Grabber:
 
     def call(self, function: Callable[[Driver], T]) -> Future[T]:
         """Runs `function` beside the frames; its future fails with CameraAbsent while nothing is open."""
-        future: Future[T] = Future()
-        self._calls.put((function, future))
-        return future
+        return self._calls.ask(function)
 
     def _run(self) -> None:
         try:
@@ -134,7 +129,7 @@ class Grabber:
         """From an open to the failure that ends it."""
         try:
             opened = self._driver.open()
-            self._open = True
+            self._calls.is_open = True
             self._announce(opened)
             self._stream(opened)
         except CameraError as error:
@@ -142,7 +137,7 @@ class Grabber:
             self._away = error.reason is Reason.CAMERA_ABSENT
             self._health.failed(error)
         finally:
-            self._open = False
+            self._calls.is_open = False
             self._driver.close()
             self._health.closed()
 
@@ -234,19 +229,6 @@ class Grabber:
         """A camera that hands out the same picture or moment again and again is frozen, however lively it looks."""
         if repeats >= REPEATS_LIMIT and since_advance > self._stall_after:
             raise CameraStalled(what)
-
-    def _answer_calls(self) -> None:
-        while (given := self._calls.get()) is not None:
-            function, future = given
-            if not future.set_running_or_notify_cancel():
-                continue
-            if not self._open:
-                future.set_exception(CameraAbsent("no camera is open"))
-                continue
-            try:
-                future.set_result(function(self._driver))
-            except Exception as error:  # noqa: BLE001  it is the caller's, and gets there through the future
-                future.set_exception(error)
 
     def _beat(self) -> None:
         self._round_at = now = time.monotonic()
