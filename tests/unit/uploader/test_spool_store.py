@@ -16,7 +16,8 @@ from visant_uploader.counters import Counters
 from visant_uploader.spool.figures import Contents, SpoolFull, count
 from visant_uploader.spool.file_format import SpoolHeader, decode, encode
 from visant_uploader.spool.layout import Destination, Folders, outcome_files
-from visant_uploader.spool.store import Spool, SpoolInUse
+from visant_uploader.spool.lock import SpoolInUse
+from visant_uploader.spool.store import Spool
 
 HERE = Destination("cloud-1", "FLOOR1")
 
@@ -136,7 +137,7 @@ def test_a_predecessor_may_take_its_time_to_end(
         if len(waits) == 3:
             spool.close()
 
-    monkeypatch.setattr("visant_uploader.spool.store.time.sleep", sleep)
+    monkeypatch.setattr("visant_uploader.spool.lock.time.sleep", sleep)
     other = make.spool(spool.folders.root)
     other.open(patience=10.0)
     assert len(waits) == 3

@@ -3,8 +3,6 @@
 Blocking calls; the loops call them in threads. One uploader a spool, held by a lock.
 """
 
-import fcntl
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
@@ -21,22 +19,15 @@ from visant_uploader.counters import Counters
 from visant_uploader.spool.figures import Figures, Limits, spool_health
 from visant_uploader.spool.file_format import SpoolHeader, encode
 from visant_uploader.spool.layout import PICTURE, REPORT, UNREADABLE, Destination, Folders, outcome_files
+from visant_uploader.spool.lock import hold
 from visant_uploader.spool.recovery import collect_incoming, settle_pairs, sort_unreleased, sweep_drafts
 from visant_uploader.spool.writing import DISK_FULL, Reserve, move_durably, write_durably
-
-LOCK_AGAIN = 1.0
-"""Seconds between two tries for the lock."""
-
 
 DISK_WITHIN = 60.0
 """Seconds. A worn card holds a flush up for many; what takes longer than this does not come back by itself."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class SpoolInUse(SettingsError):
-    """Another uploader holds the lock."""
 
 
 def _on_disk(step: Callable[Concatenate["Spool", P], T]) -> Callable[Concatenate["Spool", P], T]:
@@ -77,7 +68,7 @@ class Spool:
         """
         try:
             self.folders.make()
-            self._lock_file = self._locked(patience)
+            self._lock_file = hold(self.folders.root, patience)
             sweep_drafts(self.folders)
             settle_pairs(self.folders)
             self.figures.recount(beside_puts=False)
@@ -238,21 +229,6 @@ class Spool:
             self._reserve.take()
 
     # ---- inside
-
-    def _locked(self, patience: float) -> IO[str]:
-        lock_file = (self.folders.root / "lock").open("w")
-        end = time.monotonic() + patience
-        while True:
-            try:
-                fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() >= end:
-                    break
-                time.sleep(LOCK_AGAIN)
-            else:
-                return lock_file
-        lock_file.close()
-        raise SpoolInUse(f"SPOOL_DIR={self.folders.root} is in use by another uploader: run one uploader a spool")
 
     def _write_report(self, pieces: list[bytes], target: Path) -> None:
         """Reports may use the reserve."""
