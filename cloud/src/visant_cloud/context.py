@@ -12,7 +12,9 @@ from visant_cloud.captures.storage import PictureStorage
 from visant_cloud.commands.hub import CommandHub
 from visant_cloud.commands.stream_journal import StreamJournal
 from visant_cloud.settings import CloudSettings
+from visant_cloud.store import organisations
 from visant_cloud.store.database import Database
+from visant_cloud.store.keys import DEFAULT_ORGANISATION
 
 
 @dataclass
@@ -22,6 +24,7 @@ class Cloud:
     settings: CloudSettings
     database: Database
     cloud_id: str
+    """As the devices of the default organisation know it; `id_for` says the others'."""
     hub: CommandHub
     pictures: PictureStorage
     journal: StreamJournal
@@ -33,6 +36,23 @@ class Cloud:
     enrolment_limits: RateLimits = field(default_factory=lambda: RateLimits(1 / 6, 10, time.monotonic))
     delivery_limits: RateLimits | None = None
     """DELIVERY_RATE for pictures that come late, by device."""
+    _cloud_ids: dict[str, str] = field(default_factory=dict)
+
+    async def id_for(self, organisation_id: str) -> str:
+        """The cloud_id that devices of this organisation are told; it never changes."""
+        if organisation_id == DEFAULT_ORGANISATION:
+            return self.cloud_id
+        if organisation_id not in self._cloud_ids:
+            async with self.database.writing() as connection:
+                self._cloud_ids[organisation_id] = await organisations.cloud_id(connection, organisation_id)
+        return self._cloud_ids[organisation_id]
+
+    async def is_called(self, cloud_id: str) -> bool:
+        """Whether devices of some organisation know this cloud by this id."""
+        if cloud_id == self.cloud_id or cloud_id in self._cloud_ids.values():
+            return True
+        async with self.database.reading() as connection:
+            return await organisations.has_cloud_id(connection, cloud_id)
 
 
 def cloud_of(request: Request) -> Cloud:

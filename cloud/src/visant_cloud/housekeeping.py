@@ -82,9 +82,7 @@ async def set_orphans_aside(cloud: Cloud, folder: Path) -> int:
         return 0
     count = await asyncio.to_thread(cloud.pictures.set_aside, orphans, border)
     if count:
-        log.warning(
-            "files without a record set aside", count=count, device_id=folder.parent.name, folder=WITHOUT_RECORD
-        )
+        log.warning("files without a record set aside", count=count, device=folder.parent.name, folder=WITHOUT_RECORD)
     return count
 
 
@@ -99,7 +97,7 @@ async def remove_old(cloud: Cloud) -> int:
         async with cloud.database.writing() as connection:
             old = await captures.delete_older(connection, border)
         for one in old:
-            await asyncio.to_thread(cloud.pictures.remove, one.device_id, one.received_at, one.record_id)
+            await asyncio.to_thread(cloud.pictures.remove, one.device_key, one.received_at, one.record_id)
         removed += len(old)
         if not old:
             break

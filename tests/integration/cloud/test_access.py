@@ -23,7 +23,7 @@ async def closed(start: Any, **chosen: Any) -> tuple[Any, dict[str, str]]:
     cloud = await start(auth="required", **chosen)
     token = credentials.api_token()
     async with cloud.cloud.database.writing() as connection:
-        await access.add_api_token(connection, "test", credentials.digest(token), cloud.time())
+        await access.add_api_token(connection, "default", "test", credentials.digest(token), cloud.time())
     return cloud, {"Authorization": f"Bearer {token}"}
 
 
@@ -306,6 +306,7 @@ async def code(cloud: Any, device_id: str | None = None, replace: bool = False, 
     async with cloud.cloud.database.writing() as connection:
         await access.add_enrol_code(
             connection,
+            "default",
             credentials.digest(credentials.tidy_code(made)),
             device_id=device_id,
             replace=replace,
@@ -389,7 +390,7 @@ class Browser:
 async def browser(start: Any) -> Any:
     cloud, api = await closed(start)
     async with cloud.cloud.database.writing() as connection:
-        await access.set_operator(connection, "Ada", credentials.hash_password(PASSWORD), cloud.time())
+        await access.set_operator(connection, "default", "Ada", credentials.hash_password(PASSWORD), cloud.time())
     await device(cloud, api, "D1")
     one = Browser(cloud)
     yield one
@@ -460,7 +461,9 @@ async def test_a_session_ends_with_its_time_and_with_a_new_password(browser: Any
     await browser.sign_in("Ada", PASSWORD)
     assert (await browser.client.get("/")).status_code == 200
     async with cloud.cloud.database.writing() as connection:
-        await access.set_operator(connection, "Ada", credentials.hash_password("another long one"), cloud.time())
+        await access.set_operator(
+            connection, "default", "Ada", credentials.hash_password("another long one"), cloud.time()
+        )
     assert (await browser.client.get("/")).status_code == 303
 
 

@@ -115,7 +115,9 @@ async def test_one_device_is_found_among_many_and_stays_found_when_the_page_upda
 async def test_a_person_signs_in_and_triggers_and_a_stranger_cannot(start: Any, page: Page) -> None:
     cloud = await start(auth="required")
     async with cloud.cloud.database.writing() as connection:
-        await access.set_operator(connection, "Ada", credentials.hash_password("correct horse battery"), cloud.time())
+        await access.set_operator(
+            connection, "default", "Ada", credentials.hash_password("correct horse battery"), cloud.time()
+        )
     await page.goto(f"{cloud.url}/")
     await page.fill("[name=name]", "Ada")
     await page.fill("[name=password]", "wrong")

@@ -316,7 +316,7 @@ async def test_settings_put_while_a_stream_begins_are_not_lost(start: Any) -> No
     assert opened is not None
     await cloud.client.put("/v1/devices/D1/config", json={"brightness": 1})
     with cloud.cloud.hub.subscribe(opened) as subscription:
-        async with aclosing(events(cloud.cloud, opened, subscription)) as chunks:
+        async with aclosing(events(cloud.cloud, cloud.cloud.cloud_id, opened, subscription)) as chunks:
             assert b'"config":{"brightness":1}' in await anext(chunks)
 
 

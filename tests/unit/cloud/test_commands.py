@@ -17,7 +17,7 @@ from visant_cloud.store.triggers import Kind, Trigger
 from visant_contract.command import CaptureCommand, parse_message
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-D1 = Device(**dict.fromkeys(Device.__dataclass_fields__) | {"device_id": "D1", "active": True})
+D1 = Device(**dict.fromkeys(Device.__dataclass_fields__) | {"device_id": "D1", "device_key": "D1", "active": True})
 
 
 @given(st.floats(1, 2_678_400), st.floats(0, 100_000_000))

@@ -68,7 +68,7 @@ def test_each_example_is_what_the_contract_reads(name: str, text: str) -> None:
         times = {"created_at", "expires_at", "sent_at", "ended_at"}
         fields = {k: v for k, v in given.items() if k in Trigger.__dataclass_fields__}
         values: dict[str, Any] = {k: datetime.fromisoformat(v) if k in times else v for k, v in fields.items()}
-        row = Trigger(config=None, **values)
+        row = Trigger(config=None, device_key=given["device_id"], **values)
         assert set(trigger(row, None)) == set(given)
         stored, made = (datetime.fromisoformat(given[key]) for key in ("stored_at", "created_at"))
         assert given["latency_ms"] == round((stored - made).total_seconds() * 1000, 3)

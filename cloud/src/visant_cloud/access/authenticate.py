@@ -1,19 +1,23 @@
 """Who is calling, and may they: devices by token, operators by session cookie, programs by API token."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from visant_cloud.access import credentials
 from visant_cloud.context import Cloud, cloud_of
-from visant_cloud.problems import Refusal, unknown_device
-from visant_cloud.store import access, devices
+from visant_cloud.problems import Refusal, another_cloud, unknown_device
+from visant_cloud.store import access, devices, organisations
 from visant_cloud.store.devices import Device
+from visant_cloud.store.keys import DEFAULT_ORGANISATION, device_key
+from visant_contract.capture import MEANT_FOR
 from visant_contract.ids import valid_device_id
 
 COOKIE = "visant_session"
 CSRF_HEADER = "X-CSRF-Token"
+ORGANISATION_HEADER = "Visant-Organisation"
+"""With which an operator of several organisations says which one is meant; default: the own one."""
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
@@ -24,6 +28,15 @@ class Caller:
     name: str
     way: Literal["session", "token", "open"]
     csrf: str = ""
+    organisation_id: str = DEFAULT_ORGANISATION
+    """Whose devices it sees and changes in this request; there are no others for it."""
+
+    def key(self, device_id: str) -> str:
+        """The key of the device that this caller means; 404 for what can be no device's id."""
+        try:
+            return device_key(self.organisation_id, device_id)
+        except ValueError:
+            raise unknown_device(device_id) from None
 
 
 def bearer(request: Request) -> str | None:
@@ -57,7 +70,7 @@ async def device(request: Request, device_id: str, *, register: bool = False) ->
     holder = await token_holder(request)
     if holder is not None:
         return await _welcome(cloud, holder, holder, device_id)
-    found = await _find(cloud, device_id)
+    found = await _find(cloud, DEFAULT_ORGANISATION, device_id)
     if cloud.settings.auth == "open":
         if found is None and register and valid_device_id(device_id):
             found = await _registered(cloud, device_id)
@@ -88,10 +101,28 @@ async def named_device(request: Request, holder: Device | None, device_id: str) 
     Who holds the token that came with the request is not read again: it is let in as it was when the request began.
     """
     cloud = cloud_of(request)
-    found = holder if holder is not None and holder.device_id == device_id else await _find(cloud, device_id)
+    if holder is not None and holder.device_id == device_id:
+        found: Device | None = holder
+    else:
+        found = await _find(cloud, DEFAULT_ORGANISATION if holder is None else holder.organisation_id, device_id)
     if found is None:
         raise unknown_device(device_id)
     return await _welcome(cloud, holder, found, device_id)
+
+
+async def meant_for_us(request: Request, caller: Device | None = None) -> None:
+    """412 where an outcome is held for another cloud, whoever sends it: its token is as good as none here.
+
+    With the `caller`, who is known by then: for another organisation of this cloud as well.
+    """
+    cloud, meant = cloud_of(request), request.headers.get(MEANT_FOR)
+    if meant is None:
+        return
+    if caller is None:
+        if not await cloud.is_called(meant):
+            raise another_cloud()
+    elif meant != await cloud.id_for(caller.organisation_id):
+        raise another_cloud()
 
 
 async def _welcome(cloud: Cloud, holder: Device | None, found: Device, device_id: str) -> Device:
@@ -102,10 +133,10 @@ async def _welcome(cloud: Cloud, holder: Device | None, found: Device, device_id
         if holder.token_seen_at is None:
             now = cloud.now()
             async with cloud.database.writing() as connection:
-                if not await devices.mark_token_seen(connection, device_id, holder.token_hash, now):
+                if not await devices.mark_token_seen(connection, holder.device_key, holder.token_hash, now):
                     raise _bad_token()
             found = replace(holder, token_seen_at=now)
-            cloud.hub.disconnect(device_id, by_id_alone=True)  # who has no token is not this device any more
+            cloud.hub.disconnect(holder.device_key, by_id_alone=True)  # who has no token is not this device any more
     elif cloud.settings.auth != "open" and not found.by_id_alone:
         raise _no_token()
     if not found.active:
@@ -113,9 +144,11 @@ async def _welcome(cloud: Cloud, holder: Device | None, found: Device, device_id
     return found
 
 
-async def _find(cloud: Cloud, device_id: str) -> Device | None:
+async def _find(cloud: Cloud, organisation_id: str, device_id: str) -> Device | None:
+    if not valid_device_id(device_id):
+        return None
     async with cloud.database.reading() as connection:
-        return await devices.find(connection, device_id)
+        return await devices.find(connection, device_key(organisation_id, device_id))
 
 
 def _no_token() -> Refusal:
@@ -133,25 +166,42 @@ async def _registered(cloud: Cloud, device_id: str) -> Device | None:
 
 
 async def find_caller(request: Request) -> Caller | None:
-    """The operator or program behind a request, or None; 403 where a page of another site sent it."""
+    """The operator or program behind a request, or None; 403 where a page of another site sent it, and where it names
+    an organisation that it is not of."""
     cloud = cloud_of(request)
     if cloud.settings.auth == "open":
         _same_origin(request)
-        return Caller("open", "open")
+        return Caller("open", "open", organisation_id=_chosen(request, [DEFAULT_ORGANISATION]))
     token = bearer(request)
     if token is not None:
         async with cloud.database.reading() as connection:
-            name = await access.api_token(connection, credentials.digest(token))
-        return None if name is None else Caller(name, "token")
+            program = await access.api_token(connection, credentials.digest(token))
+        if program is None:
+            return None
+        return Caller(program.name, "token", organisation_id=_chosen(request, [program.organisation_id]))
     cookie = request.cookies.get(COOKIE)
     if cookie is None:
         return None
     async with cloud.database.reading() as connection:
         session = await access.session(connection, credentials.digest(cookie), cloud.now())
-    if session is None:
-        return None
+        if session is None:
+            return None
+        mine = await organisations.of_operator(connection, session.operator_id)
     _same_origin(request)
-    return Caller(session.operator, "session", session.csrf)
+    return Caller(session.operator, "session", session.csrf, _chosen(request, mine))
+
+
+def _chosen(request: Request, mine: list[str]) -> str:
+    wanted = request.headers.get(ORGANISATION_HEADER)
+    if wanted is None:
+        return mine[0]
+    if wanted not in mine:
+        raise Refusal(
+            403,
+            f"{ORGANISATION_HEADER}: {wanted[:100]!r} is none of yours; name one of {', '.join(mine)}",
+            "organisation",
+        )
+    return wanted
 
 
 async def operator(request: Request) -> Caller:
@@ -162,6 +212,10 @@ async def operator(request: Request) -> Caller:
     if caller.way == "session" and request.method not in _SAFE and not await _carries(request, caller.csrf):
         raise Refusal(403, "The page is out of date: reload it", "csrf")
     return caller
+
+
+Operator = Annotated[Caller, Depends(operator)]
+"""What an endpoint of operators and programs takes as a parameter."""
 
 
 async def _carries(request: Request, csrf: str) -> bool:

@@ -8,11 +8,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.access import credentials
 from visant_cloud.settings import CloudSettings
-from visant_cloud.store import access, devices
+from visant_cloud.store import access, devices, organisations
 from visant_cloud.store.database import Database, first_line
+from visant_cloud.store.keys import DEFAULT_ORGANISATION, device_key, valid_organisation_id
 from visant_cloud.store.schema import migrate
 from visant_contract.ids import valid_device_id
 from visant_runtime import settings
@@ -45,6 +47,7 @@ async def _with_database(
     database = Database(chosen.engine_url())
     try:
         await migrate(database)
+        await _must_exist(database, getattr(given, "organisation", DEFAULT_ORGANISATION))
         await command(database, given)
     finally:
         await database.close()
@@ -64,10 +67,19 @@ def _parser(command: str) -> argparse.ArgumentParser:
             )
     elif command in ("create-token", "revoke-token"):
         parser.add_argument("name", nargs="?" if command == "create-token" else None, default="api")
+    elif command == "create-organisation":
+        parser.add_argument("organisation_id", metavar="ID", help="lower-case letters, digits, dashes; it stays")
+        parser.add_argument("--name", help="what people read (default: the id)")
+    elif command in ("add-member", "remove-member"):
+        parser.add_argument("name", help="the operator")
     elif command == "enrol-code":
         parser.add_argument("--device-id", metavar="ID", help="the code is for this device only")
         parser.add_argument("--replace", action="store_true", help="it may take over an id that is enrolled already")
         parser.add_argument("--hours", type=float, default=24.0, help="how long it is good for (default 24)")
+    if command not in ("migrate", "create-organisation", "organisations"):
+        parser.add_argument(
+            "--organisation", metavar="ID", default=DEFAULT_ORGANISATION, help="whose it is (default: %(default)s)"
+        )
     return parser
 
 
@@ -84,6 +96,56 @@ def _checked(device_id: str) -> str:
     return device_id
 
 
+async def _must_exist(database: Database, organisation_id: str) -> None:
+    async with database.reading() as connection:
+        if not await organisations.exists(connection, organisation_id):
+            raise _Wrong(
+                f"--organisation {organisation_id!r}: there is none; `visant-cloud organisations` lists them, "
+                "`visant-cloud create-organisation ID` makes one"
+            )
+
+
+async def _create_organisation(database: Database, given: argparse.Namespace) -> None:
+    if not valid_organisation_id(given.organisation_id):
+        raise _Wrong(
+            f"organisation id {given.organisation_id!r}: 1 to 32 lower-case letters, digits or dashes, no dash first"
+        )
+    async with database.writing() as connection:
+        if not await organisations.create(connection, given.organisation_id, given.name or given.organisation_id):
+            raise _Wrong(f"organisation {given.organisation_id} exists already")
+    print(f"organisation {given.organisation_id} created")
+
+
+async def _organisations(database: Database, given: argparse.Namespace) -> None:
+    async with database.reading() as connection:
+        for organisation_id, name in (await organisations.everyone(connection)).items():
+            print(f"{organisation_id}\t{name}")
+
+
+async def _add_member(database: Database, given: argparse.Namespace) -> None:
+    async with database.writing() as connection:
+        new = await organisations.add_member(connection, given.organisation, await _operator(connection, given.name))
+    print(f"operator {given.name} {'may act' if new else 'could act already'} for {given.organisation}")
+
+
+async def _remove_member(database: Database, given: argparse.Namespace) -> None:
+    async with database.writing() as connection:
+        operator_id = await _operator(connection, given.name)
+        if not await organisations.remove_member(connection, given.organisation, operator_id):
+            raise _Wrong(
+                f"operator {given.name} was not added to {given.organisation}; whom an organisation owns, "
+                "it cannot lose"
+            )
+    print(f"operator {given.name} may not act for {given.organisation} any more")
+
+
+async def _operator(connection: AsyncConnection, name: str) -> str:
+    found = await access.operator(connection, name)
+    if found is None:
+        raise _Wrong(f"there is no operator {name!r}; `visant-cloud create-operator` makes one")
+    return found[0]
+
+
 async def _migrate(database: Database, given: argparse.Namespace) -> None:
     print(f"the database is current: {database.engine.url.render_as_string(hide_password=True)}")
 
@@ -98,7 +160,9 @@ async def _create_operator(database: Database, given: argparse.Namespace) -> Non
     if len(password) < credentials.MIN_PASSWORD:
         raise _Wrong(f"the password needs at least {credentials.MIN_PASSWORD} characters")
     async with database.writing() as connection:
-        new = await access.set_operator(connection, given.name, credentials.hash_password(password), _now())
+        new = await access.set_operator(
+            connection, given.organisation, given.name, credentials.hash_password(password), _now()
+        )
     print(f"operator {given.name} {'created' if new else 'has a new password'}")
 
 
@@ -107,7 +171,11 @@ async def _create_device(database: Database, given: argparse.Namespace) -> None:
     token = credentials.device_token()
     async with database.writing() as connection:
         made = await devices.create(
-            connection, device_id, _now(), token_hash=credentials.digest(token), old_client=given.old_client
+            connection,
+            device_key(given.organisation, device_id),
+            _now(),
+            token_hash=credentials.digest(token),
+            old_client=given.old_client,
         )
     if not made:
         raise _Wrong(
@@ -121,7 +189,9 @@ async def _create_device(database: Database, given: argparse.Namespace) -> None:
 async def _create_token(database: Database, given: argparse.Namespace) -> None:
     token = credentials.api_token()
     async with database.writing() as connection:
-        if not await access.add_api_token(connection, given.name, credentials.digest(token), _now()):
+        if not await access.add_api_token(
+            connection, given.organisation, given.name, credentials.digest(token), _now()
+        ):
             raise _Wrong(f"a token named {given.name!r} exists; `visant-cloud revoke-token {given.name}` ends it")
     print(f"API token {given.name!r} created; it is shown only now", file=sys.stderr)
     print(token)
@@ -129,25 +199,26 @@ async def _create_token(database: Database, given: argparse.Namespace) -> None:
 
 async def _revoke_token(database: Database, given: argparse.Namespace) -> None:
     async with database.writing() as connection:
-        if not await access.remove_api_token(connection, given.name):
+        if not await access.remove_api_token(connection, given.organisation, given.name):
             raise _Wrong(f"there is no token named {given.name!r}")
     print(f"API token {given.name!r} is worthless now")
 
 
 async def _revoke_device(database: Database, given: argparse.Namespace) -> None:
-    await _set_revoked(database, given.device_id, True)
+    await _set_revoked(database, given, True)
     print(f"device {given.device_id}: token revoked; an open stream ends within PING_EVERY")
 
 
 async def _restore_device(database: Database, given: argparse.Namespace) -> None:
-    await _set_revoked(database, given.device_id, False)
+    await _set_revoked(database, given, False)
     print(f"device {given.device_id}: its token is good again")
 
 
-async def _set_revoked(database: Database, device_id: str, revoked: bool) -> None:
+async def _set_revoked(database: Database, given: argparse.Namespace, revoked: bool) -> None:
+    key = device_key(given.organisation, _checked(given.device_id))
     async with database.writing() as connection:
-        if not await devices.change(connection, device_id, token_revoked=revoked):
-            raise _Wrong(f"there is no device {device_id!r}")
+        if not await devices.change(connection, key, token_revoked=revoked):
+            raise _Wrong(f"there is no device {given.device_id!r}")
 
 
 async def _enrol_code(database: Database, given: argparse.Namespace) -> None:
@@ -160,6 +231,7 @@ async def _enrol_code(database: Database, given: argparse.Namespace) -> None:
     async with database.writing() as connection:
         await access.add_enrol_code(
             connection,
+            given.organisation,
             credentials.digest(credentials.tidy_code(code)),
             device_id=given.device_id,
             replace=given.replace,
@@ -173,13 +245,17 @@ async def _enrol_code(database: Database, given: argparse.Namespace) -> None:
 
 async def _devices(database: Database, given: argparse.Namespace) -> None:
     async with database.reading() as connection:
-        for row in await devices.everyone(connection):
+        for row in await devices.everyone(connection, given.organisation):
             seen = f"{row.last_seen_at:%Y-%m-%d %H:%M:%S} UTC" if row.last_seen_at else "never"
             print(f"{row.device_id}\tseen {seen}\tversion {row.device_version or '-'}")
 
 
 _COMMANDS: dict[str, Callable[[Database, argparse.Namespace], Awaitable[None]]] = {
     "migrate": _migrate,
+    "create-organisation": _create_organisation,
+    "organisations": _organisations,
+    "add-member": _add_member,
+    "remove-member": _remove_member,
     "create-operator": _create_operator,
     "create-device": _create_device,
     "create-token": _create_token,

@@ -7,12 +7,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from visant_cloud.access import credentials
 from visant_cloud.problems import Refusal
 from visant_cloud.store import access, devices
+from visant_cloud.store.keys import device_key
 
 
 async def enrol(
     connection: AsyncConnection, code: str, device_id: str | None, replace: bool, now: datetime
 ) -> tuple[str, str]:
-    """(device_id, its new token). Raises Refusal; the code is then not spent.
+    """(the device's key, its new token). Raises Refusal; the code is then not spent.
 
     An id whose token was presented before is taken over only on purpose: by a code made with --replace, or by one
     made for this very id together with `replace` of the device.
@@ -32,7 +33,8 @@ async def enrol(
         raise Refusal(422, "device_id: this code names no device, so the request must", "invalid")
     if device_id is not None and device_id != wanted:
         raise Refusal(403, f"This code is for another device than {device_id}", "other_device")
-    existing = await devices.find(connection, wanted)
+    key = device_key(found.organisation_id, wanted)
+    existing = await devices.find(connection, key)
     if existing is not None and existing.token_seen_at is not None:
         meant = found.replace or (replace and found.device_id == wanted)
         if not meant:
@@ -46,7 +48,7 @@ async def enrol(
         raise Refusal(403, "The enrolment code was used already", "used_code")
     token = credentials.device_token()
     if existing is None:
-        await devices.create(connection, wanted, now, token_hash=credentials.digest(token))
+        await devices.create(connection, key, now, token_hash=credentials.digest(token))
     else:
-        await devices.renew_token(connection, wanted, credentials.digest(token))
-    return wanted, token
+        await devices.renew_token(connection, key, credentials.digest(token))
+    return key, token

@@ -54,12 +54,12 @@ async def check_streams(cloud: Cloud) -> None:
     if not streams:
         return
     async with cloud.database.reading() as connection:
-        now = {device.device_id: device for device in await devices.everyone(connection)}
+        now = {device.device_key: device for device in await devices.everyone(connection)}
     for stream in streams:
-        device = now.get(stream.device.device_id)
+        device = now.get(stream.device.device_key)
         if device is None or not still_welcome(stream.device, device, cloud.settings.auth):
-            log.info("stream ended: the device is no longer welcome", device_id=stream.device.device_id)
+            log.info("stream ended: the device is no longer welcome", device=stream.device.device_key)
             stream.close()
         elif stream.config != device.config:
-            log.info("stream ended: it missed settings", device_id=stream.device.device_id)
+            log.info("stream ended: it missed settings", device=stream.device.device_key)
             stream.close()

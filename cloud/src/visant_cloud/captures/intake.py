@@ -17,10 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from visant_cloud.access import authenticate
 from visant_cloud.captures.decode import BrokenPicture, NotAPicture, Picture, decode
 from visant_cloud.context import Cloud, cloud_of
-from visant_cloud.problems import Refusal, another_cloud, validation_line
+from visant_cloud.problems import Refusal, validation_line
 from visant_cloud.store import captures, triggers
 from visant_cloud.store.captures import Capture
-from visant_contract.capture import CAPTURE_HEADER, JPEG, MEANT_FOR, CaptureFields, CaptureTime, CaptureUpload
+from visant_cloud.store.keys import organisation_of
+from visant_contract.capture import CAPTURE_HEADER, JPEG, CaptureFields, CaptureTime, CaptureUpload
 from visant_runtime.kill_point import kill_point
 
 Fields = TypeVar("Fields", bound=CaptureFields)
@@ -42,18 +43,18 @@ async def receive(request: Request) -> tuple[Capture, bool]:
     no room or too fast, no picture.
     """
     cloud = cloud_of(request)
-    if request.headers.get(MEANT_FOR, cloud.cloud_id) != cloud.cloud_id:
-        raise another_cloud()
+    await authenticate.meant_for_us(request)
     holder = await authenticate.possible_device(request)
     upload, picture_of = await _read(request, cloud.settings.max_capture_bytes)
-    await authenticate.named_device(request, holder, upload.device_id)
+    device = await authenticate.named_device(request, holder, upload.device_id)
+    await authenticate.meant_for_us(request, device)
     async with cloud.database.reading() as connection:
-        first = await _stored_before(connection, upload)
+        first = await _stored_before(connection, device.device_key, upload)
     if first is not None:
         return first, False
-    _refuse_when_pressed(cloud, upload)
+    _refuse_when_pressed(cloud, device.device_key, upload)
     picture = await asyncio.to_thread(picture_of)
-    return await _keep(cloud, upload, picture)
+    return await _keep(cloud, device.device_key, upload, picture)
 
 
 async def _read(request: Request, most: int) -> tuple[CaptureFields, Callable[[], Picture]]:
@@ -115,48 +116,53 @@ def _decoded(jpeg: bytes, where: str) -> Picture:
         raise Refusal(422, f"{where}: {error}", "broken_jpeg") from None
 
 
-async def _stored_before(connection: AsyncConnection, upload: CaptureFields) -> Capture | None:
+async def _stored_before(connection: AsyncConnection, device_key: str, upload: CaptureFields) -> Capture | None:
     if upload.trigger_id is None:
         return None
-    return await captures.of_trigger(connection, upload.device_id, upload.trigger_id)
+    return await captures.of_trigger(connection, device_key, upload.trigger_id)
 
 
-def _refuse_when_pressed(cloud: Cloud, upload: CaptureFields) -> None:
+def _refuse_when_pressed(cloud: Cloud, device_key: str, upload: CaptureFields) -> None:
     if cloud.pictures.free_bytes() < cloud.settings.min_free_bytes:
         raise Refusal(
             507, "The cloud's disk is full; keep the picture and try again later", "disk_full", retry_after=_FULL_RETRY
         )
     if cloud.delivery_limits is not None and (cloud.now() - _storable(upload.captured_at)).total_seconds() > _LATE:
-        wait = cloud.delivery_limits.acquire(upload.device_id)
+        wait = cloud.delivery_limits.acquire(device_key)
         if wait is not None:
             raise Refusal(
                 429, f"One picture of the backlog at a time: come again in {wait} s", "delivery_rate", retry_after=wait
             )
 
 
-async def _keep(cloud: Cloud, upload: CaptureFields, picture: Picture) -> tuple[Capture, bool]:
+async def _keep(cloud: Cloud, device_key: str, upload: CaptureFields, picture: Picture) -> tuple[Capture, bool]:
     """File first, row after: a row always has its picture."""
     received_at = cloud.now()
     record_id = secrets.token_hex(16)
-    await asyncio.to_thread(cloud.pictures.store, picture, upload.device_id, received_at, record_id)
+    await asyncio.to_thread(cloud.pictures.store, picture, device_key, received_at, record_id)
     kill_point("picture_stored")
     async with cloud.database.writing() as connection:
-        new = await captures.add(connection, _row(upload, picture, received_at, record_id))
+        new = await captures.add(connection, _row(device_key, upload, picture, received_at, record_id))
         if upload.trigger_id is not None:
             kind = str(upload.metadata.get("trigger_type") or "unknown")
-            await triggers.captured(connection, upload.device_id, upload.trigger_id, received_at, kind)
-        kept = await captures.find(connection, record_id) if new else await _stored_before(connection, upload)
+            await triggers.captured(connection, device_key, upload.trigger_id, received_at, kind)
+        if new:
+            kept = await captures.find(connection, organisation_of(device_key), record_id)
+        else:
+            kept = await _stored_before(connection, device_key, upload)
     kill_point("capture_committed")
     assert kept is not None
     if not new:  # two deliveries of one picture at once
-        await asyncio.to_thread(cloud.pictures.remove, upload.device_id, received_at, record_id)
+        await asyncio.to_thread(cloud.pictures.remove, device_key, received_at, record_id)
     return kept, new
 
 
-def _row(upload: CaptureFields, picture: Picture, received_at: datetime, record_id: str) -> dict[str, Any]:
+def _row(
+    device_key: str, upload: CaptureFields, picture: Picture, received_at: datetime, record_id: str
+) -> dict[str, Any]:
     return {
         "record_id": record_id,
-        "device_id": upload.device_id,
+        "device_key": device_key,
         "trigger_id": upload.trigger_id,
         "trigger_label": upload.trigger_label,
         "captured_at": _storable(upload.captured_at),

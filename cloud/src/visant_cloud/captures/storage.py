@@ -33,28 +33,28 @@ class PictureStorage:
         """What is left on the file system."""
         return shutil.disk_usage(self._root).free
 
-    def path(self, device_id: str, received_at: datetime, record_id: str) -> Path:
+    def path(self, device_key: str, received_at: datetime, record_id: str) -> Path:
         """Where a picture lies."""
-        return self._root / device_id / f"{received_at:%Y-%m}" / f"{record_id}.jpg"
+        return self._root / device_key / f"{received_at:%Y-%m}" / f"{record_id}.jpg"
 
-    def thumbnail_path(self, device_id: str, received_at: datetime, record_id: str) -> Path:
+    def thumbnail_path(self, device_key: str, received_at: datetime, record_id: str) -> Path:
         """Where its thumbnail lies; it may be missing."""
-        return self.path(device_id, received_at, record_id).with_suffix(".thumb.jpg")
+        return self.path(device_key, received_at, record_id).with_suffix(".thumb.jpg")
 
-    def store(self, picture: Picture, device_id: str, received_at: datetime, record_id: str) -> None:
+    def store(self, picture: Picture, device_key: str, received_at: datetime, record_id: str) -> None:
         """Durable when it returns."""
-        path = self.path(device_id, received_at, record_id)
+        path = self.path(device_key, received_at, record_id)
         for folder in (path.parent.parent, path.parent):
             if not folder.exists():
                 folder.mkdir(exist_ok=True)
                 durable.sync_folder(folder.parent)
-        self.thumbnail_path(device_id, received_at, record_id).write_bytes(picture.thumbnail)  # can be made again
+        self.thumbnail_path(device_key, received_at, record_id).write_bytes(picture.thumbnail)  # can be made again
         durable.write(path, [picture.jpeg], step=_kill_point)
 
-    def remove(self, device_id: str, received_at: datetime, record_id: str) -> None:
+    def remove(self, device_key: str, received_at: datetime, record_id: str) -> None:
         """Deletes picture and thumbnail; nothing happens where they are gone."""
-        self.path(device_id, received_at, record_id).unlink(missing_ok=True)
-        self.thumbnail_path(device_id, received_at, record_id).unlink(missing_ok=True)
+        self.path(device_key, received_at, record_id).unlink(missing_ok=True)
+        self.thumbnail_path(device_key, received_at, record_id).unlink(missing_ok=True)
 
     def set_aside(self, paths: Iterable[Path], before: float) -> int:
         """Sets aside those written before then (Unix time), and returns how many they were.

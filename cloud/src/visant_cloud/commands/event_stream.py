@@ -33,28 +33,29 @@ class CommandStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, cloud: Cloud, device: Device) -> None:
+    def __init__(self, cloud: Cloud, cloud_id: str, device: Device) -> None:
         self.status_code = 200
         self.background = None
         self._cloud = cloud
+        self._cloud_id = cloud_id
         self._device = device
         # proxies must neither keep nor gather what is sent
         self.init_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        device_id = self._device.device_id
+        device_key = self._device.device_key
         with self._cloud.hub.subscribe(self._device) as subscription:
-            log.info("stream opened", device_id=device_id, duplicate=subscription.duplicate)
-            self._cloud.journal.mark_seen(device_id)
+            log.info("stream opened", device=device_key, duplicate=subscription.duplicate)
+            self._cloud.journal.mark_seen(device_key)
             try:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._until_gone, receive, tasks.cancel_scope)
                     await self._send(subscription, send)
                     tasks.cancel_scope.cancel()
             finally:
-                log.info("stream closed", device_id=device_id)
-                self._cloud.journal.mark_seen(device_id)
+                log.info("stream closed", device=device_key)
+                self._cloud.journal.mark_seen(device_key)
 
     async def _until_gone(self, receive: Receive, scope: anyio.CancelScope) -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -64,16 +65,16 @@ class CommandStream(Response):
     async def _send(self, subscription: Subscription, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         try:
-            async with aclosing(events(self._cloud, self._device, subscription)) as chunks:
+            async with aclosing(events(self._cloud, self._cloud_id, self._device, subscription)) as chunks:
                 async for chunk in chunks:
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
         except DATABASE_ERRORS as error:
             # ended, not broken: the device comes back and everything that waits is sent again
-            log.warning("stream ended: the database failed", device_id=self._device.device_id, error=str(error)[:200])
+            log.warning("stream ended: the database failed", device=self._device.device_key, error=str(error)[:200])
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def events(cloud: Cloud, device: Device, subscription: Subscription) -> AsyncGenerator[bytes]:
+async def events(cloud: Cloud, cloud_id: str, device: Device, subscription: Subscription) -> AsyncGenerator[bytes]:
     """Every chunk of one stream: `connected`, what waits, then commands as they come and a ping now and then.
 
     The subscription is older than the first read, so nothing falls between the two. Database connections are
@@ -82,7 +83,7 @@ async def events(cloud: Cloud, device: Device, subscription: Subscription) -> As
     # finished even where the device has gone: cut off in the middle, it would leave half a connection in the pool
     with anyio.CancelScope(shield=True):
         async with cloud.database.reading() as connection:
-            now = await devices.find(connection, device.device_id)  # it may have changed since it was let in
+            now = await devices.find(connection, device.device_key)  # it may have changed since it was let in
     if now is None or not still_welcome(device, now, cloud.settings.auth):
         return
     subscription.config = now.config
@@ -90,7 +91,7 @@ async def events(cloud: Cloud, device: Device, subscription: Subscription) -> As
     yield event(
         Connected(
             device_id=device.device_id,
-            cloud_id=cloud.cloud_id,
+            cloud_id=cloud_id,
             server_time=cloud.now(),
             ping_every=ping_every,
             duplicate=subscription.duplicate,
@@ -105,7 +106,7 @@ async def events(cloud: Cloud, device: Device, subscription: Subscription) -> As
     while not subscription.closed:
         with anyio.CancelScope(shield=True):  # as above
             async with cloud.database.reading() as connection:
-                batch = await triggers.waiting(connection, device.device_id, last_seq, cloud.now(), _BATCH)
+                batch = await triggers.waiting(connection, device.device_key, last_seq, cloud.now(), _BATCH)
         sent = []
         for row in batch:
             last_seq = row.seq

@@ -49,14 +49,14 @@ class CommandHub:
         self._streams: dict[str, set[Subscription]] = {}
         self._closed = False
         self.elsewhere: dict[str, int] = {}
-        """device_id -> open streams that other processes on this database hold (peers.py)."""
+        """device_key -> open streams that other processes on this database hold (peers.py)."""
 
     @contextmanager
     def subscribe(self, device: Device) -> Iterator[Subscription]:
         """An open stream of this device, for the length of the block."""
-        device_id = device.device_id
-        streams = self._streams.setdefault(device_id, set())
-        subscription = Subscription(device, duplicate=self.subscribers(device_id) > 0)
+        device_key = device.device_key
+        streams = self._streams.setdefault(device_key, set())
+        subscription = Subscription(device, duplicate=self.subscribers(device_key) > 0)
         if self._closed:
             subscription.close()
         streams.add(subscription)
@@ -64,38 +64,38 @@ class CommandHub:
             yield subscription
         finally:
             streams.discard(subscription)
-            if not streams and self._streams.get(device_id) is streams:
-                del self._streams[device_id]
+            if not streams and self._streams.get(device_key) is streams:
+                del self._streams[device_key]
 
-    def nudge(self, device_id: str) -> None:
+    def nudge(self, device_key: str) -> None:
         """Something was committed for this device."""
-        for subscription in self._streams.get(device_id, ()):
+        for subscription in self._streams.get(device_key, ()):
             subscription.nudge()
 
-    def disconnect(self, device_id: str, *, by_id_alone: bool = False) -> None:
+    def disconnect(self, device_key: str, *, by_id_alone: bool = False) -> None:
         """Ends the streams of this device, or only those that its id alone let in; who may still come reconnects."""
-        for subscription in self._streams.get(device_id, ()):
+        for subscription in self._streams.get(device_key, ()):
             if subscription.device.by_id_alone or not by_id_alone:
                 subscription.close()
 
     def close(self) -> None:
         """Ends every stream, now and from now on."""
         self._closed = True
-        for device_id in self._streams:
-            self.disconnect(device_id)
+        for device_key in self._streams:
+            self.disconnect(device_key)
 
-    def subscribers(self, device_id: str) -> int:
+    def subscribers(self, device_key: str) -> int:
         """Open streams of one device, of every process."""
-        return len(self._streams.get(device_id, ())) + self.elsewhere.get(device_id, 0)
+        return len(self._streams.get(device_key, ())) + self.elsewhere.get(device_key, 0)
 
     def subscriptions(self) -> list[Subscription]:
         """Every open stream of this process."""
         return [one for streams in self._streams.values() for one in streams]
 
     def connected(self) -> dict[str, int]:
-        """device_id -> open streams of every process, for every device that has one."""
-        return {device_id: self.subscribers(device_id) for device_id in sorted({*self._streams, *self.elsewhere})}
+        """device_key -> open streams of every process, for every device that has one."""
+        return {device_key: self.subscribers(device_key) for device_key in sorted({*self._streams, *self.elsewhere})}
 
     def connected_here(self) -> dict[str, int]:
-        """device_id -> open streams of this process alone."""
-        return {device_id: len(streams) for device_id, streams in self._streams.items()}
+        """device_key -> open streams of this process alone."""
+        return {device_key: len(streams) for device_key, streams in self._streams.items()}

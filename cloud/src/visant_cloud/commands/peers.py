@@ -70,8 +70,8 @@ class Peers:
             self._hub.elsewhere = await processes.others(connection, self.process_id, _ALIVE)
             waiting = await triggers.waiting_devices(connection, self._since - _OVERLAP) if ours else []
         self._since = began
-        for device_id in waiting:
-            self._hub.nudge(device_id)
+        for device_key in waiting:
+            self._hub.nudge(device_key)
 
     async def leave(self) -> None:
         """Tells the others that the streams of this process are closed; where it cannot, they notice by _ALIVE."""

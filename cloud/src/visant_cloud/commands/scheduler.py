@@ -21,9 +21,9 @@ TICK = 0.5
 LOOP = "scheduler"
 
 
-def first_firing(device_id: str, interval: float, now: datetime) -> datetime:
-    """The first time of a new schedule: within one interval, at a place that the id's hash chooses."""
-    share = int.from_bytes(hashlib.sha256(device_id.encode()).digest()[:8], "big") / 2**64
+def first_firing(device_key: str, interval: float, now: datetime) -> datetime:
+    """The first time of a new schedule: within one interval, at a place that the key's hash chooses."""
+    share = int.from_bytes(hashlib.sha256(device_key.encode()).digest()[:8], "big") / 2**64
     return now + timedelta(seconds=share * interval)
 
 
@@ -69,16 +69,16 @@ class TriggerScheduler:
         assert device.schedule_interval is not None
         slot, after = catch_up(device.schedule_next_at, device.schedule_interval, now)
         async with self._database.writing() as connection:
-            if not await devices.advance_schedule(connection, device.device_id, device.schedule_next_at, after):
+            if not await devices.advance_schedule(connection, device.device_key, device.schedule_next_at, after):
                 return False
             _, new = await triggers.create(
                 connection,
-                device.device_id,
+                device.device_key,
                 now,
                 min(device.schedule_interval, self._ttl_max),
                 type="scheduled",
                 scheduled_for=slot,
             )
         if new:
-            self._hub.nudge(device.device_id)
+            self._hub.nudge(device.device_key)
         return new

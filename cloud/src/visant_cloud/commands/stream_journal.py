@@ -28,7 +28,7 @@ class StreamJournal:
         self._database = database
         self._now = now
         self._seqs: set[int] = set()
-        self._device_ids: set[str] = set()
+        self._device_keys: set[str] = set()
         self._entries = asyncio.Event()
 
     def mark_sent(self, seqs: Iterable[int]) -> None:
@@ -36,9 +36,9 @@ class StreamJournal:
         self._seqs.update(seqs)
         self._entries.set()
 
-    def mark_seen(self, device_id: str) -> None:
+    def mark_seen(self, device_key: str) -> None:
         """This device opened or left a stream just now."""
-        self._device_ids.add(device_id)
+        self._device_keys.add(device_key)
         self._entries.set()
 
     async def run(self) -> None:
@@ -52,17 +52,17 @@ class StreamJournal:
         """Writes the entries; False where the database refused, and they are kept."""
         self._entries.clear()
         seqs, self._seqs = self._seqs, set()
-        device_ids, self._device_ids = self._device_ids, set()
-        if not seqs and not device_ids:
+        device_keys, self._device_keys = self._device_keys, set()
+        if not seqs and not device_keys:
             return True
         try:
             async with self._database.writing() as connection:
                 await triggers.mark_sent(connection, seqs, self._now())
-                await devices.mark_seen(connection, device_ids, self._now())
+                await devices.mark_seen(connection, device_keys, self._now())
         except DATABASE_ERRORS as error:
             log.warning("what streams did is not noted yet, trying again", error=str(error)[:200])
             self._seqs |= seqs
-            self._device_ids |= device_ids
+            self._device_keys |= device_keys
             self._entries.set()
             return False
         return True

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
-from visant_cloud.access import authenticate
+from visant_cloud.access.authenticate import Caller, Operator
 from visant_cloud.captures import intake
 from visant_cloud.context import cloud_of
 from visant_cloud.problems import Refusal
@@ -16,7 +16,6 @@ from visant_contract.capture import CAPTURE_HEADER, CAPTURE_HEADER_MAX, JPEG, Ca
 
 router = APIRouter()
 _RAW = f"The JPEG; everything else as JSON in the header {CAPTURE_HEADER}, at most {CAPTURE_HEADER_MAX} bytes of ASCII"
-Operator = Depends(authenticate.operator)
 
 
 @router.post(
@@ -52,41 +51,43 @@ def _receipt(capture: Capture, status: int) -> Response:
     return JSONResponse(receipt.model_dump(mode="json"), status)
 
 
-@router.get("/v1/captures", tags=["operator"], dependencies=[Operator])
+@router.get("/v1/captures", tags=["operator"])
 async def listing(
     request: Request,
+    caller: Operator,
     device_id: str | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     before: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
 ) -> dict[str, Any]:
     """Stored pictures, newest received first; `next_before` continues, null at the end."""
+    key = None if device_id is None else caller.key(device_id)
     async with cloud_of(request).database.reading() as connection:
-        rows = await captures.page(connection, device_id=device_id, before=before, limit=limit)
+        rows = await captures.page(connection, caller.organisation_id, device_key=key, before=before, limit=limit)
     return {
         "captures": [as_json.capture(row) for row in rows],
         "next_before": rows[-1].seq if len(rows) == limit else None,
     }
 
 
-async def _found(request: Request, record_id: str) -> Capture:
+async def _found(request: Request, caller: Caller, record_id: str) -> Capture:
     async with cloud_of(request).database.reading() as connection:
-        row = await captures.find(connection, record_id)
+        row = await captures.find(connection, caller.organisation_id, record_id)
     if row is None:
         raise Refusal(404, f"There is no record {record_id[:100]!r}", "unknown_record")
     return row
 
 
-@router.get("/v1/captures/{record_id}", tags=["operator"], dependencies=[Operator])
-async def one(request: Request, record_id: str) -> dict[str, Any]:
+@router.get("/v1/captures/{record_id}", tags=["operator"])
+async def one(request: Request, caller: Operator, record_id: str) -> dict[str, Any]:
     """One stored picture's record."""
-    return as_json.capture(await _found(request, record_id))
+    return as_json.capture(await _found(request, caller, record_id))
 
 
-@router.get("/v1/captures/{record_id}/picture", tags=["operator"], dependencies=[Operator])
-async def picture(request: Request, record_id: str) -> Response:
+@router.get("/v1/captures/{record_id}/picture", tags=["operator"])
+async def picture(request: Request, caller: Operator, record_id: str) -> Response:
     """The JPEG as the device sent it, byte for byte."""
-    row = await _found(request, record_id)
-    path = cloud_of(request).pictures.path(row.device_id, row.received_at, row.record_id)
+    row = await _found(request, caller, record_id)
+    path = cloud_of(request).pictures.path(row.device_key, row.received_at, row.record_id)
     if not path.is_file():
         raise Refusal(404, "The record is there but its file is gone from the disk", "picture_lost")
     headers = {"Cache-Control": "private, max-age=31536000, immutable"}
@@ -96,13 +97,13 @@ async def picture(request: Request, record_id: str) -> Response:
     )
 
 
-@router.get("/v1/captures/{record_id}/thumbnail", tags=["operator"], dependencies=[Operator])
-async def thumbnail(request: Request, record_id: str) -> Response:
+@router.get("/v1/captures/{record_id}/thumbnail", tags=["operator"])
+async def thumbnail(request: Request, caller: Operator, record_id: str) -> Response:
     """A small JPEG, at most 320 pixels a side; the picture itself where it is missing."""
-    row = await _found(request, record_id)
-    path = cloud_of(request).pictures.thumbnail_path(row.device_id, row.received_at, row.record_id)
+    row = await _found(request, caller, record_id)
+    path = cloud_of(request).pictures.thumbnail_path(row.device_key, row.received_at, row.record_id)
     if not path.is_file():
-        return await picture(request, record_id)
+        return await picture(request, caller, record_id)
     return FileResponse(
         path, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=31536000, immutable"}
     )

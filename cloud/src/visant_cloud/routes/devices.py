@@ -6,17 +6,18 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from visant_cloud.access import authenticate, credentials
+from visant_cloud.access.authenticate import Operator
 from visant_cloud.access.body_limits import clean_json
 from visant_cloud.commands.scheduler import first_firing
 from visant_cloud.context import cloud_of
 from visant_cloud.problems import Refusal, unknown_device
 from visant_cloud.store import devices, triggers
+from visant_cloud.store.keys import device_id_of, organisation_of
 from visant_cloud.views import as_json
 from visant_contract.ids import DeviceId
 from visant_contract.telemetry import Telemetry
 
 router = APIRouter(dependencies=[Depends(clean_json)])
-Operator = Depends(authenticate.operator)
 MAX_CONFIG_BYTES = 64 << 10
 
 
@@ -46,91 +47,96 @@ class Schedule(BaseModel):
     """Seconds between pictures; null: no schedule."""
 
 
-@router.get("/v1/devices", tags=["operator"], dependencies=[Operator])
-async def listing(request: Request, state: Annotated[str | None, Query()] = None) -> dict[str, Any]:
+@router.get("/v1/devices", tags=["operator"])
+async def listing(request: Request, caller: Operator, state: Annotated[str | None, Query()] = None) -> dict[str, Any]:
     """Every device, or those in one state."""
     cloud = cloud_of(request)
     if state is not None and state not in as_json.STATES:
         raise Refusal(422, f"state: one of {', '.join(as_json.STATES)}", "invalid")
     async with cloud.database.reading() as connection:
-        rows = await devices.everyone(connection)
-    shown = [as_json.device(row, cloud.hub.subscribers(row.device_id)) for row in rows]
+        rows = await devices.everyone(connection, caller.organisation_id)
+    shown = [as_json.device(row, cloud.hub.subscribers(row.device_key)) for row in rows]
     if state is not None:
         shown = [one for one in shown if one["state"] == state]
     return {"devices": shown, "count": len(shown)}
 
 
-@router.get("/v1/devices/connected", tags=["operator"], dependencies=[Operator])
-async def connected(request: Request) -> dict[str, Any]:
+@router.get("/v1/devices/connected", tags=["operator"])
+async def connected(request: Request, caller: Operator) -> dict[str, Any]:
     """The devices whose stream is open."""
     streams = cloud_of(request).hub.connected()
-    return {"devices": [{"device_id": i, "subscribers": n} for i, n in streams.items()], "count": len(streams)}
+    mine = {device_id_of(key): n for key, n in streams.items() if organisation_of(key) == caller.organisation_id}
+    return {"devices": [{"device_id": i, "subscribers": n} for i, n in mine.items()], "count": len(mine)}
 
 
-@router.post("/v1/devices", tags=["operator"], status_code=201, dependencies=[Operator])
-async def create(request: Request, new: NewDevice) -> dict[str, Any]:
+@router.post("/v1/devices", tags=["operator"], status_code=201)
+async def create(request: Request, caller: Operator, new: NewDevice) -> dict[str, Any]:
     """A new device. Its token is shown in this answer and never again."""
     cloud = cloud_of(request)
     token = credentials.device_token()
     async with cloud.database.writing() as connection:
         made = await devices.create(
-            connection, new.device_id, cloud.now(), token_hash=credentials.digest(token), old_client=new.old_client
+            connection,
+            caller.key(new.device_id),
+            cloud.now(),
+            token_hash=credentials.digest(token),
+            old_client=new.old_client,
         )
     if not made:
         raise Refusal(409, f"Device {new.device_id} exists already", "exists")
     return {"device_id": new.device_id, "token": token}
 
 
-@router.get("/v1/devices/{device_id}", tags=["operator"], dependencies=[Operator])
-async def one(request: Request, device_id: str) -> dict[str, Any]:
+@router.get("/v1/devices/{device_id}", tags=["operator"])
+async def one(request: Request, caller: Operator, device_id: str) -> dict[str, Any]:
     """One device."""
     cloud = cloud_of(request)
     async with cloud.database.reading() as connection:
-        row = await devices.find(connection, device_id)
+        row = await devices.find(connection, caller.key(device_id))
     if row is None:
         raise unknown_device(device_id)
-    return as_json.device(row, cloud.hub.subscribers(device_id))
+    return as_json.device(row, cloud.hub.subscribers(row.device_key))
 
 
-@router.patch("/v1/devices/{device_id}", tags=["operator"], dependencies=[Operator])
-async def change(request: Request, device_id: str, wanted: DeviceChange) -> dict[str, Any]:
+@router.patch("/v1/devices/{device_id}", tags=["operator"])
+async def change(request: Request, caller: Operator, device_id: str, wanted: DeviceChange) -> dict[str, Any]:
     """Bars or admits a device. Its open streams end, and come back where they still may."""
     cloud = cloud_of(request)
     values = wanted.model_dump(exclude_none=True)
     if values:
         async with cloud.database.writing() as connection:
-            await devices.change(connection, device_id, **values)
-        cloud.hub.disconnect(device_id)
-    return await one(request, device_id)
+            await devices.change(connection, caller.key(device_id), **values)
+        cloud.hub.disconnect(caller.key(device_id))
+    return await one(request, caller, device_id)
 
 
-@router.post("/v1/devices/{device_id}/token", tags=["operator"], dependencies=[Operator])
-async def new_token(request: Request, device_id: str) -> dict[str, Any]:
+@router.post("/v1/devices/{device_id}/token", tags=["operator"])
+async def new_token(request: Request, caller: Operator, device_id: str) -> dict[str, Any]:
     """A new token in place of the old one, which is worth nothing from now on."""
     cloud = cloud_of(request)
     token = credentials.device_token()
     async with cloud.database.writing() as connection:
-        if not await devices.renew_token(connection, device_id, credentials.digest(token)):
+        if not await devices.renew_token(connection, caller.key(device_id), credentials.digest(token)):
             raise unknown_device(device_id)
-    cloud.hub.disconnect(device_id)
+    cloud.hub.disconnect(caller.key(device_id))
     return {"device_id": device_id, "token": token}
 
 
-@router.put("/v1/devices/{device_id}/schedule", tags=["operator"], dependencies=[Operator])
-async def schedule(request: Request, device_id: str, wanted: Schedule) -> dict[str, Any]:
+@router.put("/v1/devices/{device_id}/schedule", tags=["operator"])
+async def schedule(request: Request, caller: Operator, device_id: str, wanted: Schedule) -> dict[str, Any]:
     """A picture every so many seconds; the first comes within one interval, spread over the fleet."""
     cloud = cloud_of(request)
-    interval = wanted.interval_seconds
-    first = None if interval is None else first_firing(device_id, interval, cloud.now())
+    key, interval = caller.key(device_id), wanted.interval_seconds
+    first = None if interval is None else first_firing(key, interval, cloud.now())
     async with cloud.database.writing() as connection:
         values = {"schedule_interval": interval, "schedule_next_at": first}
-        if not await devices.change(connection, device_id, **values):
+        if not await devices.change(connection, key, **values):
             raise unknown_device(device_id)
     return {"device_id": device_id, "interval_seconds": interval, "next_scheduled_at": as_json.time(first)}
 
 
-@router.put("/v1/devices/{device_id}/config", tags=["operator"], dependencies=[Operator])
-async def configure(request: Request, device_id: str, config: dict[str, Any]) -> dict[str, Any]:
+@router.put("/v1/devices/{device_id}/config", tags=["operator"])
+async def configure(request: Request, caller: Operator, device_id: str, config: dict[str, Any]) -> dict[str, Any]:
     """Settings for the device: sent at once where it is connected, and at every later connection.
 
     The answer names the trigger under which the device reports whether it could apply them.
@@ -138,16 +144,17 @@ async def configure(request: Request, device_id: str, config: dict[str, Any]) ->
     cloud = cloud_of(request)
     if len(await request.body()) > MAX_CONFIG_BYTES:
         raise Refusal(413, f"The settings have more than {MAX_CONFIG_BYTES} bytes", "too_large")
-    connected_now = cloud.hub.subscribers(device_id) > 0
+    key = caller.key(device_id)
+    connected_now = cloud.hub.subscribers(key) > 0
     trigger_id = None
     async with cloud.database.writing() as connection:
-        if not await devices.change(connection, device_id, config=config):
+        if not await devices.change(connection, key, config=config):
             raise unknown_device(device_id)
-        await triggers.end_settings(connection, device_id, cloud.now())
+        await triggers.end_settings(connection, key, cloud.now())
         if connected_now:  # an absent device gets them with `connected`; there is nothing to time out
             row, _ = await triggers.create(
                 connection,
-                device_id,
+                key,
                 cloud.now(),
                 cloud.settings.manual_ttl,
                 kind="update_config",
@@ -156,9 +163,9 @@ async def configure(request: Request, device_id: str, config: dict[str, Any]) ->
             )
             trigger_id = row.trigger_id
     if connected_now:
-        cloud.hub.nudge(device_id)
+        cloud.hub.nudge(key)
     else:
-        cloud.hub.disconnect(device_id)  # a stream that began meanwhile may have told the old settings
+        cloud.hub.disconnect(key)  # a stream that began meanwhile may have told the old settings
     return {"device_id": device_id, "config": config, "connected": connected_now, "trigger_id": trigger_id}
 
 
@@ -166,11 +173,11 @@ async def configure(request: Request, device_id: str, config: dict[str, Any]) ->
 async def telemetry(request: Request, device_id: str, report: Telemetry) -> None:
     """The device's health; the newest is kept."""
     cloud = cloud_of(request)
-    await authenticate.device(request, device_id)
+    device = await authenticate.device(request, device_id)
     async with cloud.database.writing() as connection:
         await devices.change(
             connection,
-            device_id,
+            device.device_key,
             telemetry=report.model_dump(mode="json", exclude_none=True),
             telemetry_at=cloud.now(),
             last_seen_at=cloud.now(),

@@ -9,6 +9,7 @@ from visant_cloud.access.body_limits import clean_json
 from visant_cloud.access.enrolment import enrol
 from visant_cloud.context import cloud_of
 from visant_cloud.problems import Refusal
+from visant_cloud.store.keys import device_id_of
 from visant_contract.ids import DeviceId
 
 router = APIRouter(dependencies=[Depends(clean_json)])
@@ -32,6 +33,6 @@ async def exchange(request: Request, wanted: EnrolRequest) -> dict[str, Any]:
     if wait is not None:
         raise Refusal(429, f"Too many enrolments from this address: wait {wait} s", "rate", retry_after=wait)
     async with cloud.database.writing() as connection:
-        device_id, token = await enrol(connection, wanted.code, wanted.device_id, wanted.replace, cloud.now())
-    cloud.hub.disconnect(device_id)
-    return {"device_id": device_id, "token": token}
+        key, token = await enrol(connection, wanted.code, wanted.device_id, wanted.replace, cloud.now())
+    cloud.hub.disconnect(key)
+    return {"device_id": device_id_of(key), "token": token}

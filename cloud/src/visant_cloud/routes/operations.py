@@ -2,12 +2,12 @@
 
 from collections import Counter
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 
-from visant_cloud.access import authenticate
+from visant_cloud.access.authenticate import Operator
 from visant_cloud.context import cloud_of
 from visant_cloud.problems import Refusal
 from visant_cloud.store import devices, trigger_history
@@ -28,16 +28,16 @@ async def healthz(request: Request) -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/metrics", dependencies=[Depends(authenticate.operator)], response_class=Response)
-async def metrics(request: Request) -> Response:
+@router.get("/metrics", response_class=Response)
+async def metrics(request: Request, caller: Operator) -> Response:
     """Prometheus text format; needs an API token like other endpoints."""
     cloud = cloud_of(request)
     async with cloud.database.reading() as connection:
-        rows = await devices.everyone(connection)
-        totals = await trigger_history.totals(connection)
+        rows = await devices.everyone(connection, caller.organisation_id)
+        totals = await trigger_history.totals(connection, caller.organisation_id)
     registry = CollectorRegistry()
     by_state = Gauge("visant_devices", "Devices by state", ["state"], registry=registry)
-    states = Counter(as_json.state(row, cloud.hub.subscribers(row.device_id)) for row in rows)
+    states = Counter(as_json.state(row, cloud.hub.subscribers(row.device_key)) for row in rows)
     for name in as_json.STATES:
         by_state.labels(name).set(states[name])
     streams = Gauge("visant_streams", "Open command streams of this process", registry=registry)

@@ -57,19 +57,19 @@ def _part(request: Request, template: str, caller: Caller, **values: Any) -> Res
     return response
 
 
-async def _fleet(cloud: Cloud) -> dict[str, Any]:
-    since = cloud.now() - _DAY
+async def _fleet(cloud: Cloud, caller: Caller) -> dict[str, Any]:
+    since, mine = cloud.now() - _DAY, caller.organisation_id
     async with cloud.database.reading() as connection:
-        rows = await devices.everyone(connection)
-        ended = await trigger_history.counts(connection, since)
-        received = await captures.counts(connection, since)
-        newest = await captures.newest(connection)
-        strips = await trigger_history.latest(connection, since)
-        made = await trigger_history.page(connection, None, before=None, limit=_FLEET_HISTORY)
-        pictures = await captures.of_triggers_anywhere(connection, [(one.device_id, one.trigger_id) for one in made])
+        rows = await devices.everyone(connection, mine)
+        ended = await trigger_history.counts(connection, mine, since)
+        received = await captures.counts(connection, mine, since)
+        newest = await captures.newest(connection, mine)
+        strips = await trigger_history.latest(connection, mine, since)
+        made = await trigger_history.page(connection, mine, None, before=None, limit=_FLEET_HISTORY)
+        pictures = await captures.of_triggers_anywhere(connection, [(one.device_key, one.trigger_id) for one in made])
     return {
         "fleet": pages.fleet(rows, cloud.hub.connected(), ended, received, newest, strips),
-        "history": [pages.line(one, pictures.get((one.device_id, one.trigger_id))) for one in made],
+        "history": [pages.line(one, pictures.get((one.device_key, one.trigger_id))) for one in made],
     }
 
 
@@ -79,35 +79,35 @@ async def fleet(request: Request) -> Response:
     caller = await authenticate.find_caller(request)
     if caller is None:
         return _to_sign_in(request)
-    return _page(request, "fleet.html", caller, **await _fleet(cloud_of(request)))
+    return _page(request, "fleet.html", caller, **await _fleet(cloud_of(request), caller))
 
 
 @router.get("/parts/fleet", response_class=HTMLResponse)
 async def fleet_part(request: Request) -> Response:
     """The changing part of `/`."""
     caller = await authenticate.operator(request)
-    return _part(request, "_fleet.html", caller, **await _fleet(cloud_of(request)))
+    return _part(request, "_fleet.html", caller, **await _fleet(cloud_of(request), caller))
 
 
-async def _device(cloud: Cloud, device_id: str, before: int | None) -> dict[str, Any]:
-    since = cloud.now() - _DAY
+async def _device(cloud: Cloud, caller: Caller, device_id: str, before: int | None) -> dict[str, Any]:
+    since, mine, key = cloud.now() - _DAY, caller.organisation_id, caller.key(device_id)
     async with cloud.database.reading() as connection:
-        row = await devices.find(connection, device_id)
+        row = await devices.find(connection, key)
         if row is None:
             raise unknown_device(device_id)
-        rows = await trigger_history.page(connection, device_id, before=before, limit=_HISTORY)
-        pictures = await captures.of_triggers(connection, device_id, [one.trigger_id for one in rows])
-        gallery = await captures.page(connection, device_id=device_id, limit=_GALLERY)
-        ended = await trigger_history.counts(connection, since, device_id)
-        received = await captures.counts(connection, since, device_id)
-        strips = await trigger_history.latest(connection, since, device_id)
+        rows = await trigger_history.page(connection, mine, key, before=before, limit=_HISTORY)
+        pictures = await captures.of_triggers(connection, key, [one.trigger_id for one in rows])
+        gallery = await captures.page(connection, mine, device_key=key, limit=_GALLERY)
+        ended = await trigger_history.counts(connection, mine, since, key)
+        received = await captures.counts(connection, mine, since, key)
+        strips = await trigger_history.latest(connection, mine, since, key)
     view = pages.device(
         row,
-        cloud.hub.subscribers(device_id),
-        ended.get(device_id, {}),
-        received.get(device_id, 0),
+        cloud.hub.subscribers(key),
+        ended.get(key, {}),
+        received.get(key, 0),
         gallery[0] if gallery else None,
-        strips.get(device_id, []),
+        strips.get(key, []),
     )
     return {
         "device": view,
@@ -127,7 +127,7 @@ async def device(
     if caller is None:
         return _to_sign_in(request)
     try:
-        values = await _device(cloud_of(request), device_id, before)
+        values = await _device(cloud_of(request), caller, device_id, before)
     except Refusal as refusal:
         return _page(request, "refused.html", caller, refusal.status_code, detail=refusal.detail)
     return _page(request, "device.html", caller, **values)
@@ -139,7 +139,7 @@ async def device_part(
 ) -> Response:
     """The changing part of a device's page."""
     caller = await authenticate.operator(request)
-    return _part(request, "_device.html", caller, **await _device(cloud_of(request), device_id, before))
+    return _part(request, "_device.html", caller, **await _device(cloud_of(request), caller, device_id, before))
 
 
 @router.get("/sign-in", response_class=HTMLResponse)

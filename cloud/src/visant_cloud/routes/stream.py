@@ -19,5 +19,5 @@ async def commands(request: Request, device_id: str, device_version: str | None 
     device = await authenticate.device(request, device_id, register=True)
     if device_version and device_version[:100] != device.device_version:
         async with cloud.database.writing() as connection:
-            await devices.change(connection, device_id, device_version=device_version[:100])
-    return CommandStream(cloud, device)
+            await devices.change(connection, device.device_key, device_version=device_version[:100])
+    return CommandStream(cloud, await cloud.id_for(device.organisation_id), device)

@@ -6,17 +6,16 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from pydantic import BaseModel, Field
 
 from visant_cloud.access import authenticate
+from visant_cloud.access.authenticate import Operator
 from visant_cloud.access.body_limits import clean_json
 from visant_cloud.context import Cloud, cloud_of
-from visant_cloud.problems import Refusal, another_cloud, unknown_device
+from visant_cloud.problems import Refusal, unknown_device
 from visant_cloud.store import captures, devices, trigger_history, triggers
 from visant_cloud.views import as_json
-from visant_contract.capture import MEANT_FOR
 from visant_contract.ids import TriggerId
 from visant_contract.outcome import OutcomeReport
 
 router = APIRouter(dependencies=[Depends(clean_json)])
-Operator = Depends(authenticate.operator)
 
 
 class TriggerRequest(BaseModel):
@@ -26,26 +25,27 @@ class TriggerRequest(BaseModel):
     """Seconds that it waits for the device; default MANUAL_TTL."""
 
 
-@router.post("/v1/devices/{device_id}/trigger", tags=["operator"], dependencies=[Operator])
+@router.post("/v1/devices/{device_id}/trigger", tags=["operator"])
 async def trigger(
     request: Request,
+    caller: Operator,
     device_id: str,
     body: TriggerRequest | None = None,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=512)] = None,
 ) -> dict[str, Any]:
     """Take a picture now. The same Idempotency-Key gives the same trigger, however often it is sent."""
-    cloud = cloud_of(request)
+    cloud, key = cloud_of(request), caller.key(device_id)
     lifetime = (body and body.expires_in) or cloud.settings.manual_ttl
     async with cloud.database.writing() as connection:
-        device = await devices.find(connection, device_id)
+        device = await devices.find(connection, key)
         if device is None:
             raise unknown_device(device_id)
         if not device.active:
             raise Refusal(409, f"Device {device_id} is not active: set it active first", "not_active")
-        row, new = await triggers.create(connection, device_id, cloud.now(), lifetime, idempotency_key=idempotency_key)
+        row, new = await triggers.create(connection, key, cloud.now(), lifetime, idempotency_key=idempotency_key)
     if new:
-        cloud.hub.nudge(device_id)  # after the commit: what the nudged stream reads is durable
-    connected = cloud.hub.subscribers(device_id) > 0
+        cloud.hub.nudge(key)  # after the commit: what the nudged stream reads is durable
+    connected = cloud.hub.subscribers(key) > 0
     return {
         "trigger_id": row.trigger_id,
         "device_id": device_id,
@@ -56,36 +56,39 @@ async def trigger(
     }
 
 
-@router.get("/v1/devices/{device_id}/triggers", tags=["operator"], dependencies=[Operator])
+@router.get("/v1/devices/{device_id}/triggers", tags=["operator"])
 async def history(
     request: Request,
+    caller: Operator,
     device_id: str,
     limit: Annotated[int, Query(ge=1, le=5000)] = 100,
     before: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
     status: str | None = None,
 ) -> dict[str, Any]:
     """The ledger, newest first; `next_before` continues it, null at the end."""
-    cloud = cloud_of(request)
+    cloud, key = cloud_of(request), caller.key(device_id)
     async with cloud.database.reading() as connection:
-        if await devices.find(connection, device_id) is None:
+        if await devices.find(connection, key) is None:
             raise unknown_device(device_id)
-        rows = await trigger_history.page(connection, device_id, before=before, limit=limit, status=status)
-        pictures = await captures.of_triggers(connection, device_id, [row.trigger_id for row in rows])
+        rows = await trigger_history.page(
+            connection, caller.organisation_id, key, before=before, limit=limit, status=status
+        )
+        pictures = await captures.of_triggers(connection, key, [row.trigger_id for row in rows])
     return {
         "triggers": [as_json.trigger(row, pictures.get(row.trigger_id)) for row in rows],
         "next_before": rows[-1].seq if len(rows) == limit else None,
     }
 
 
-@router.get("/v1/triggers/{device_id}/{trigger_id:path}", tags=["operator"], dependencies=[Operator])
-async def one(request: Request, device_id: str, trigger_id: str) -> dict[str, Any]:
+@router.get("/v1/triggers/{device_id}/{trigger_id:path}", tags=["operator"])
+async def one(request: Request, caller: Operator, device_id: str, trigger_id: str) -> dict[str, Any]:
     """One trigger of the ledger."""
-    cloud = cloud_of(request)
+    cloud, key = cloud_of(request), caller.key(device_id)
     async with cloud.database.reading() as connection:
-        row = await triggers.find(connection, device_id, trigger_id)
+        row = await triggers.find(connection, key, trigger_id)
         if row is None:
             raise Refusal(404, f"Device {device_id[:100]!r} has no trigger {trigger_id[:100]!r}", "unknown_trigger")
-        picture = await captures.of_trigger(connection, device_id, trigger_id)
+        picture = await captures.of_trigger(connection, key, trigger_id)
     return as_json.trigger(row, picture)
 
 
@@ -93,11 +96,11 @@ async def one(request: Request, device_id: str, trigger_id: str) -> dict[str, An
 async def outcome(request: Request, device_id: str, trigger_id: TriggerId, report: OutcomeReport) -> dict[str, Any]:
     """The device says how a trigger ended without a picture. Saying it again changes nothing."""
     cloud: Cloud = cloud_of(request)
-    if request.headers.get(MEANT_FOR, cloud.cloud_id) != cloud.cloud_id:
-        raise another_cloud()
+    await authenticate.meant_for_us(request)
     if report.status != "executed" and report.reason is None:
         raise Refusal(422, f"reason: an outcome `{report.status}` needs one", "invalid")
-    await authenticate.device(request, device_id)
+    device = await authenticate.device(request, device_id)
+    await authenticate.meant_for_us(request, device)
     async with cloud.database.writing() as connection:
-        row = await triggers.reported(connection, device_id, trigger_id, report, cloud.now())
+        row = await triggers.reported(connection, device.device_key, trigger_id, report, cloud.now())
     return {"device_id": device_id, "trigger_id": trigger_id, "status": row.status, "reason": row.reason}

@@ -15,24 +15,45 @@ from visant_cloud.store.tables import api_tokens, enrol_codes, operators, sessio
 class Session:
     """A signed-in operator. `csrf` must come back with every change."""
 
+    operator_id: str
     operator: str
     csrf: str
     expires_at: datetime
 
 
 @dataclass(frozen=True)
-class EnrolCode:
-    """One use, until it expires."""
+class Program:
+    """Who holds an API token."""
 
+    organisation_id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class EnrolCode:
+    """One use, until it expires, for a device of its organisation."""
+
+    organisation_id: str
     device_id: str | None
     replace: bool
     expires_at: datetime
     used_at: datetime | None
 
 
-async def set_operator(connection: AsyncConnection, name: str, password_hash: str, now: datetime) -> bool:
-    """Creates the operator (True), or gives an existing one a new password and ends its sessions (False)."""
-    row = {"operator_id": secrets.token_hex(16), "name": name, "password_hash": password_hash, "created_at": now}
+async def set_operator(
+    connection: AsyncConnection, organisation_id: str, name: str, password_hash: str, now: datetime
+) -> bool:
+    """Creates the operator (True), or gives an existing one a new password and ends its sessions (False).
+
+    Names are unique over all organisations: they are what a person signs in with.
+    """
+    row = {
+        "organisation_id": organisation_id,
+        "operator_id": secrets.token_hex(16),
+        "name": name,
+        "password_hash": password_hash,
+        "created_at": now,
+    }
     if await insert_new(connection, operators, row):
         return True
     await connection.execute(update(operators).where(operators.c.name == name).values(password_hash=password_hash))
@@ -74,12 +95,12 @@ async def open_session(
 async def session(connection: AsyncConnection, session_hash: str, now: datetime) -> Session | None:
     """The sign-in that this cookie stands for, or None."""
     query = (
-        select(operators.c.name, sessions.c.csrf, sessions.c.expires_at)
+        select(operators.c.operator_id, operators.c.name, sessions.c.csrf, sessions.c.expires_at)
         .join(operators, operators.c.operator_id == sessions.c.operator_id)
         .where(sessions.c.session_hash == session_hash, sessions.c.expires_at > now)
     )
     row = (await connection.execute(query)).one_or_none()
-    return None if row is None else Session(row.name, row.csrf, row.expires_at)
+    return None if row is None else Session(row.operator_id, row.name, row.csrf, row.expires_at)
 
 
 async def close_session(connection: AsyncConnection, session_hash: str) -> None:
@@ -87,25 +108,30 @@ async def close_session(connection: AsyncConnection, session_hash: str) -> None:
     await connection.execute(delete(sessions).where(sessions.c.session_hash == session_hash))
 
 
-async def add_api_token(connection: AsyncConnection, name: str, token_hash: str, now: datetime) -> bool:
-    """Remembers a token's hash; False where the name is taken."""
-    return await insert_new(connection, api_tokens, {"name": name, "token_hash": token_hash, "created_at": now})
+async def add_api_token(
+    connection: AsyncConnection, organisation_id: str, name: str, token_hash: str, now: datetime
+) -> bool:
+    """Remembers a token's hash; False where this organisation has one of that name."""
+    row = {"organisation_id": organisation_id, "name": name, "token_hash": token_hash, "created_at": now}
+    return await insert_new(connection, api_tokens, row)
 
 
-async def remove_api_token(connection: AsyncConnection, name: str) -> bool:
-    """Forgets a token; False where there is none of that name."""
-    return (await connection.execute(delete(api_tokens).where(api_tokens.c.name == name))).rowcount == 1
+async def remove_api_token(connection: AsyncConnection, organisation_id: str, name: str) -> bool:
+    """Forgets a token; False where this organisation has none of that name."""
+    one = delete(api_tokens).where(api_tokens.c.organisation_id == organisation_id, api_tokens.c.name == name)
+    return (await connection.execute(one)).rowcount == 1
 
 
-async def api_token(connection: AsyncConnection, token_hash: str) -> str | None:
-    """The name of the token, or None."""
-    query = select(api_tokens.c.name).where(api_tokens.c.token_hash == token_hash)
-    name: str | None = (await connection.execute(query)).scalar_one_or_none()
-    return name
+async def api_token(connection: AsyncConnection, token_hash: str) -> Program | None:
+    """Who holds this token, or None."""
+    query = select(api_tokens.c.organisation_id, api_tokens.c.name).where(api_tokens.c.token_hash == token_hash)
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else Program(*row)
 
 
 async def add_enrol_code(
     connection: AsyncConnection,
+    organisation_id: str,
     code_hash: str,
     *,
     device_id: str | None,
@@ -119,6 +145,7 @@ async def add_enrol_code(
         connection,
         enrol_codes,
         {
+            "organisation_id": organisation_id,
             "code_hash": code_hash,
             "device_id": device_id,
             "replace": replace,
@@ -131,7 +158,7 @@ async def add_enrol_code(
 async def enrol_code(connection: AsyncConnection, code_hash: str) -> EnrolCode | None:
     """The code, used or not, or None."""
     query = (
-        select(enrol_codes.c.device_id, enrol_codes.c.replace, enrol_codes.c.expires_at, enrol_codes.c.used_at)
+        select(*(enrol_codes.c[name] for name in EnrolCode.__dataclass_fields__))
         .where(enrol_codes.c.code_hash == code_hash)
         .with_for_update()
     )

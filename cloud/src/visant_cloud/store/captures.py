@@ -9,6 +9,7 @@ from sqlalchemy import Row, delete, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.store.database import insert_new, unindexed
+from visant_cloud.store.keys import device_id_of, organisation_of
 from visant_cloud.store.tables import captures, devices
 
 
@@ -18,7 +19,7 @@ class Capture:
 
     seq: int
     record_id: str
-    device_id: str
+    device_key: str
     trigger_id: str | None
     trigger_label: str | None
     captured_at: datetime
@@ -31,6 +32,11 @@ class Capture:
     thumbnail: bool
     metadata: dict[str, Any]
 
+    @property
+    def device_id(self) -> str:
+        """What the device calls itself."""
+        return device_id_of(self.device_key)
+
 
 _COLUMNS = [captures.c[name] for name in Capture.__dataclass_fields__]
 
@@ -41,23 +47,23 @@ def _capture(row: Row[Any]) -> Capture:
 
 async def add(connection: AsyncConnection, values: dict[str, Any]) -> bool:
     """One stored picture; False where this trigger of this device has one."""
-    return await insert_new(connection, captures, values)
+    return await insert_new(connection, captures, {**values, "organisation_id": organisation_of(values["device_key"])})
 
 
-async def of_trigger(connection: AsyncConnection, device_id: str, trigger_id: str) -> Capture | None:
+async def of_trigger(connection: AsyncConnection, device_key: str, trigger_id: str) -> Capture | None:
     """The picture of a trigger, or None."""
-    query = select(*_COLUMNS).where(captures.c.device_id == device_id, captures.c.trigger_id == trigger_id)
+    query = select(*_COLUMNS).where(captures.c.device_key == device_key, captures.c.trigger_id == trigger_id)
     row = (await connection.execute(query)).one_or_none()
     return None if row is None else _capture(row)
 
 
-async def of_triggers(connection: AsyncConnection, device_id: str, trigger_ids: Iterable[str]) -> dict[str, Capture]:
+async def of_triggers(connection: AsyncConnection, device_key: str, trigger_ids: Iterable[str]) -> dict[str, Capture]:
     """trigger_id -> picture, for those that have one."""
     wanted = list(trigger_ids)
     found: dict[str, Capture] = {}
     for start in range(0, len(wanted), 500):
         part = wanted[start : start + 500]
-        query = select(*_COLUMNS).where(captures.c.device_id == device_id, captures.c.trigger_id.in_(part))
+        query = select(*_COLUMNS).where(captures.c.device_key == device_key, captures.c.trigger_id.in_(part))
         for row in await connection.execute(query):
             capture = _capture(row)
             found[str(capture.trigger_id)] = capture
@@ -67,44 +73,57 @@ async def of_triggers(connection: AsyncConnection, device_id: str, trigger_ids: 
 async def of_triggers_anywhere(
     connection: AsyncConnection, pairs: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], Capture]:
-    """(device_id, trigger_id) -> picture, for those of a few pairs that have one."""
-    query = select(*_COLUMNS).where(tuple_(captures.c.device_id, captures.c.trigger_id).in_(pairs))
+    """(device_key, trigger_id) -> picture, for those of a few pairs that have one."""
+    query = select(*_COLUMNS).where(tuple_(captures.c.device_key, captures.c.trigger_id).in_(pairs))
     found = (_capture(row) for row in await connection.execute(query))
-    return {(capture.device_id, str(capture.trigger_id)): capture for capture in found}
+    return {(capture.device_key, str(capture.trigger_id)): capture for capture in found}
 
 
-async def find(connection: AsyncConnection, record_id: str) -> Capture | None:
-    """The record, or None."""
-    row = (await connection.execute(select(*_COLUMNS).where(captures.c.record_id == record_id))).one_or_none()
+async def find(connection: AsyncConnection, organisation_id: str, record_id: str) -> Capture | None:
+    """The record, or None where this organisation has none such."""
+    query = select(*_COLUMNS).where(captures.c.record_id == record_id, captures.c.organisation_id == organisation_id)
+    row = (await connection.execute(query)).one_or_none()
     return None if row is None else _capture(row)
 
 
 async def page(
-    connection: AsyncConnection, *, device_id: str | None = None, before: int | None = None, limit: int = 50
+    connection: AsyncConnection,
+    organisation_id: str,
+    *,
+    device_key: str | None = None,
+    before: int | None = None,
+    limit: int = 50,
 ) -> list[Capture]:
-    """Newest received first; `before` is the seq to go on from."""
-    query = select(*_COLUMNS)
-    if device_id is not None:
-        query = query.where(captures.c.device_id == device_id)
+    """Newest received first, of one device or (None) of all; `before` is the seq to go on from."""
+    query = select(*_COLUMNS).where(captures.c.organisation_id == organisation_id)
+    if device_key is not None:
+        query = query.where(captures.c.device_key == device_key)
     if before is not None:
         query = query.where(captures.c.seq < before)
     rows = await connection.execute(query.order_by(captures.c.seq.desc()).limit(limit))
     return [_capture(row) for row in rows]
 
 
-async def newest(connection: AsyncConnection) -> dict[str, Capture]:
-    """device_id -> its picture received last."""
-    last = select(func.max(captures.c.seq)).where(captures.c.device_id == devices.c.device_id).scalar_subquery()
-    rows = await connection.execute(select(*_COLUMNS).where(captures.c.seq.in_(select(last).select_from(devices))))
-    return {row.device_id: _capture(row) for row in rows}
+async def newest(connection: AsyncConnection, organisation_id: str) -> dict[str, Capture]:
+    """device_key -> its picture received last."""
+    last = select(func.max(captures.c.seq)).where(captures.c.device_key == devices.c.device_key).scalar_subquery()
+    lasts = select(last).select_from(devices).where(devices.c.organisation_id == organisation_id)
+    rows = await connection.execute(select(*_COLUMNS).where(captures.c.seq.in_(lasts)))
+    return {row.device_key: _capture(row) for row in rows}
 
 
-async def counts(connection: AsyncConnection, since: datetime, device_id: str | None = None) -> dict[str, int]:
-    """device_id -> pictures received since then."""
-    device = unindexed(captures.c.device_id)
-    query = select(device, func.count()).where(captures.c.received_at >= since).group_by(device)
-    if device_id is not None:
-        query = query.where(device == device_id)
+async def counts(
+    connection: AsyncConnection, organisation_id: str, since: datetime, device_key: str | None = None
+) -> dict[str, int]:
+    """device_key -> pictures received since then."""
+    device = unindexed(captures.c.device_key)
+    query = (
+        select(device, func.count())
+        .where(captures.c.received_at >= since, unindexed(captures.c.organisation_id) == organisation_id)
+        .group_by(device)
+    )
+    if device_key is not None:
+        query = query.where(device == device_key)
     return {name: number for name, number in await connection.execute(query)}
 
 

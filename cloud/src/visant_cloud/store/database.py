@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Column, Connection, Row, Table, event, literal_column
@@ -21,13 +22,17 @@ MAX_DEPTH = 32
 
 
 class Database:
-    """One engine. `reading` and `writing` give a connection in a transaction; hold it briefly, never in a stream."""
+    """One engine. `reading` and `writing` give a connection in a transaction; hold it briefly, never in a stream.
 
-    def __init__(self, url: str) -> None:
+    `foreign_keys`: False for what makes SQLite's tables anew (migrations); PostgreSQL always heeds them.
+    """
+
+    def __init__(self, url: str, *, foreign_keys: bool = True) -> None:
+        self.url = url
         self.sqlite = url.startswith("sqlite")
         if self.sqlite:
             self.engine = create_async_engine(url, json_serializer=to_json, json_deserializer=from_json)
-            event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(self.engine.sync_engine, "connect", partial(_prepare_sqlite, foreign_keys))
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
         else:
             self.engine = create_async_engine(
@@ -92,10 +97,10 @@ def clean(value: Any, depth: int = MAX_DEPTH) -> Any:
     return value
 
 
-def _prepare_sqlite(connection: Any, record: Any) -> None:
+def _prepare_sqlite(foreign_keys: bool, connection: Any, record: Any) -> None:
     connection.isolation_level = None  # the driver begins nothing by itself; _begin_sqlite does
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", f"foreign_keys={int(foreign_keys)}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

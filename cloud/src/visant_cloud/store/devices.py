@@ -9,6 +9,7 @@ from sqlalchemy import Row, and_, not_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.store.database import insert_new
+from visant_cloud.store.keys import DEFAULT_ORGANISATION, device_id_of, organisation_of
 from visant_cloud.store.tables import devices
 
 
@@ -16,6 +17,8 @@ from visant_cloud.store.tables import devices
 class Device:
     """One row of `devices`."""
 
+    organisation_id: str
+    device_key: str
     device_id: str
     created_at: datetime
     active: bool
@@ -44,9 +47,9 @@ def _device(row: Row[Any]) -> Device:
     return Device(**row._asdict())
 
 
-async def find(connection: AsyncConnection, device_id: str) -> Device | None:
+async def find(connection: AsyncConnection, device_key: str) -> Device | None:
     """The device, or None."""
-    row = (await connection.execute(select(*_COLUMNS).where(devices.c.device_id == device_id))).one_or_none()
+    row = (await connection.execute(select(*_COLUMNS).where(devices.c.device_key == device_key))).one_or_none()
     return None if row is None else _device(row)
 
 
@@ -56,26 +59,30 @@ async def find_by_token(connection: AsyncConnection, token_hash: str) -> Device 
     return None if row is None else _device(row)
 
 
-async def everyone(connection: AsyncConnection) -> list[Device]:
-    """All devices by id."""
-    rows = await connection.execute(select(*_COLUMNS).order_by(devices.c.device_id))
-    return [_device(row) for row in rows]
+async def everyone(connection: AsyncConnection, organisation_id: str | None = None) -> list[Device]:
+    """All devices of an organisation, or (None) of all, by id."""
+    query = select(*_COLUMNS).order_by(devices.c.device_key)
+    if organisation_id is not None:
+        query = query.where(devices.c.organisation_id == organisation_id)
+    return [_device(row) for row in await connection.execute(query)]
 
 
 async def create(
     connection: AsyncConnection,
-    device_id: str,
+    device_key: str,
     now: datetime,
     *,
     token_hash: str | None = None,
     old_client: bool = False,
 ) -> bool:
-    """A new device; False where the id is taken."""
+    """A new device; False where the key is taken."""
     return await insert_new(
         connection,
         devices,
         {
-            "device_id": device_id,
+            "organisation_id": organisation_of(device_key),
+            "device_key": device_key,
+            "device_id": device_id_of(device_key),
             "created_at": now,
             "active": True,
             "old_client": old_client,
@@ -85,46 +92,49 @@ async def create(
     )
 
 
-async def change(connection: AsyncConnection, device_id: str, **values: Any) -> bool:
+async def change(connection: AsyncConnection, device_key: str, **values: Any) -> bool:
     """Sets columns; False where there is no such device."""
-    result = await connection.execute(update(devices).where(devices.c.device_id == device_id).values(**values))
+    result = await connection.execute(update(devices).where(devices.c.device_key == device_key).values(**values))
     return result.rowcount == 1
 
 
-async def mark_token_seen(connection: AsyncConnection, device_id: str, token_hash: str | None, now: datetime) -> bool:
+async def mark_token_seen(connection: AsyncConnection, device_key: str, token_hash: str | None, now: datetime) -> bool:
     """The device presented its token for the first time; False where it has another token by now."""
     result = await connection.execute(
         update(devices)
-        .where(devices.c.device_id == device_id, devices.c.token_hash == token_hash)
+        .where(devices.c.device_key == device_key, devices.c.token_hash == token_hash)
         .values(token_seen_at=now)
     )
     return result.rowcount == 1
 
 
-async def renew_token(connection: AsyncConnection, device_id: str, token_hash: str) -> bool:
+async def renew_token(connection: AsyncConnection, device_key: str, token_hash: str) -> bool:
     """A new token in place of the old one; False where there is no such device.
 
     An old client that has presented a token, or was revoked, needs one for good: its id alone lets nobody in again.
     """
     by_id_still = and_(devices.c.old_client, devices.c.token_seen_at.is_(None), not_(devices.c.token_revoked))
     fresh = {"token_hash": token_hash, "token_revoked": False, "token_seen_at": None}
-    return await change(connection, device_id, **fresh, old_client=by_id_still)
+    return await change(connection, device_key, **fresh, old_client=by_id_still)
 
 
 async def any_by_id_alone(connection: AsyncConnection) -> bool:
-    """Whether some device may come without a token."""
-    query = select(devices.c.device_id).where(
-        devices.c.old_client, devices.c.token_seen_at.is_(None), not_(devices.c.token_revoked)
+    """Whether some device may come without a token (in the default organisation alone, where ids are known)."""
+    query = select(devices.c.device_key).where(
+        devices.c.organisation_id == DEFAULT_ORGANISATION,
+        devices.c.old_client,
+        devices.c.token_seen_at.is_(None),
+        not_(devices.c.token_revoked),
     )
     return (await connection.execute(query.limit(1))).first() is not None
 
 
-async def mark_seen(connection: AsyncConnection, device_ids: Iterable[str], now: datetime) -> None:
+async def mark_seen(connection: AsyncConnection, device_keys: Iterable[str], now: datetime) -> None:
     """These devices were heard of just now."""
-    wanted = list(device_ids)
+    wanted = list(device_keys)
     for start in range(0, len(wanted), 500):  # databases limit the parameters of one statement
         part = wanted[start : start + 500]
-        await connection.execute(update(devices).where(devices.c.device_id.in_(part)).values(last_seen_at=now))
+        await connection.execute(update(devices).where(devices.c.device_key.in_(part)).values(last_seen_at=now))
 
 
 async def due(connection: AsyncConnection, now: datetime, limit: int = 500) -> list[Device]:
@@ -138,11 +148,11 @@ async def due(connection: AsyncConnection, now: datetime, limit: int = 500) -> l
     return [_device(row) for row in await connection.execute(query)]
 
 
-async def advance_schedule(connection: AsyncConnection, device_id: str, before: datetime, after: datetime) -> bool:
+async def advance_schedule(connection: AsyncConnection, device_key: str, before: datetime, after: datetime) -> bool:
     """Moves the next firing from `before` to `after`; False where another process, or a new schedule, was first."""
     result = await connection.execute(
         update(devices)
-        .where(devices.c.device_id == device_id, devices.c.schedule_next_at == before)
+        .where(devices.c.device_key == device_key, devices.c.schedule_next_at == before)
         .values(schedule_next_at=after)
     )
     return result.rowcount == 1

@@ -2,25 +2,25 @@
 
 import asyncio
 import fcntl
-import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from visant_cloud.store import tables
-from visant_cloud.store.database import DATABASE_ERRORS, Database, first_line, insert_new
+from visant_cloud.store import organisations
+from visant_cloud.store.database import DATABASE_ERRORS, Database, first_line
+from visant_cloud.store.keys import DEFAULT_ORGANISATION
 from visant_runtime.settings import SettingsError
 
 log = structlog.get_logger()
 
 _ADVISORY_LOCK = 0x7669_7361_6E74  # "visant"; any number that nobody else takes
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
-HEAD = "0003"
+HEAD = "0004"
 """The newest of `migrations/versions`: where the database is there already, Alembic need not be loaded."""
 
 _PATIENCE = 60.0
@@ -62,12 +62,22 @@ async def migrate_when_there(url: str) -> str:
 async def migrate(database: Database) -> str:
     """Upgrades to the newest schema and returns this database's cloud_id, born here where it is not there yet."""
     if not await _current(database):
-        async with _alone(database), database.writing() as connection:
-            await connection.run_sync(_upgrade)
+        async with _alone(database):
+            await _upgrade_alone(database)
     async with database.writing() as connection:
-        await insert_new(connection, tables.meta, {"key": "cloud_id", "value": secrets.token_hex(16)})
-        query = select(tables.meta.c.value).where(tables.meta.c.key == "cloud_id")
-        return str((await connection.execute(query)).scalar_one())
+        return await organisations.cloud_id(connection, DEFAULT_ORGANISATION)
+
+
+async def _upgrade_alone(database: Database) -> None:
+    # a table that SQLite makes anew would take what refers to it along; www.sqlite.org/lang_altertable.html, 7
+    changing = Database(database.url, foreign_keys=False)
+    try:
+        async with changing.writing() as connection:
+            await connection.run_sync(_upgrade)
+            if changing.sqlite and (await connection.execute(text("PRAGMA foreign_key_check"))).first() is not None:
+                raise RuntimeError("the upgrade would leave rows whose device is gone; nothing was changed")
+    finally:
+        await changing.close()
 
 
 async def _current(database: Database) -> bool:

@@ -1,4 +1,4 @@
-"""Every table. Times are UTC; each table names its organisation, so that one database can serve several later."""
+"""Every table. Times are UTC; each row names its organisation, a device's by its key as well (keys.py)."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
-DEFAULT_ORGANISATION = "default"
+from visant_cloud.store.keys import DEFAULT_ORGANISATION
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -67,14 +67,19 @@ _OPEN = text("status IN ('pending', 'sent')")
 _BIG = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only on INTEGER
 
 
-def _organisation() -> Column[Any]:
+def _organisation(**more: Any) -> Column[Any]:
     return Column(
         "organisation_id",
         String(64),
         ForeignKey("organisations.organisation_id"),
         nullable=False,
         server_default=DEFAULT_ORGANISATION,
+        **more,
     )
+
+
+def _device() -> Column[Any]:
+    return Column("device_key", Clean(128), ForeignKey("devices.device_key"), nullable=False)
 
 
 organisations = Table(
@@ -87,7 +92,7 @@ organisations = Table(
 meta = Table(
     "meta",
     metadata,
-    _organisation(),
+    _organisation(primary_key=True),
     Column("key", String(64), primary_key=True),
     Column("value", Text, nullable=False),
 )
@@ -113,20 +118,30 @@ sessions = Table(
     Column("expires_at", UtcTime, nullable=False),
 )
 
+memberships = Table(
+    "memberships",
+    metadata,
+    _organisation(primary_key=True),
+    Column("operator_id", String(32), ForeignKey("operators.operator_id", ondelete="CASCADE"), primary_key=True),
+)
+"""Organisations that an operator may act for beside the own one."""
+
 api_tokens = Table(
     "api_tokens",
     metadata,
     _organisation(),
     Column("token_hash", String(64), primary_key=True),
-    Column("name", Clean(200), nullable=False, unique=True),
+    Column("name", Clean(200), nullable=False),
     Column("created_at", UtcTime, nullable=False),
+    UniqueConstraint("organisation_id", "name"),
 )
 
 devices = Table(
     "devices",
     metadata,
     _organisation(),
-    Column("device_id", Clean(64), primary_key=True),
+    Column("device_key", Clean(128), primary_key=True),
+    Column("device_id", Clean(64), nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("active", Boolean, nullable=False, default=True),
     Column("old_client", Boolean, nullable=False, default=False),
@@ -140,6 +155,7 @@ devices = Table(
     Column("schedule_next_at", UtcTime, index=True),
     Column("telemetry", JSON(none_as_null=True)),
     Column("telemetry_at", UtcTime),
+    UniqueConstraint("organisation_id", "device_id"),
 )
 
 processes = Table(
@@ -169,7 +185,7 @@ triggers = Table(
     metadata,
     _organisation(),
     Column("seq", _BIG, primary_key=True, autoincrement=True),
-    Column("device_id", Clean(64), ForeignKey("devices.device_id"), nullable=False),
+    _device(),
     Column("trigger_id", Clean(512), nullable=False),
     Column("kind", String(20), nullable=False, default="capture"),
     Column("type", Clean(50), nullable=False, default="manual"),
@@ -185,14 +201,15 @@ triggers = Table(
     Column("history", JSON, nullable=False),
     Column("idempotency_key", Clean(512)),
     Column("scheduled_for", UtcTime),
-    UniqueConstraint("device_id", "trigger_id"),
-    UniqueConstraint("device_id", "idempotency_key"),
-    UniqueConstraint("device_id", "scheduled_for"),
-    Index("ix_triggers_device_id_seq", "device_id", "seq"),
-    Index("ix_triggers_open", "device_id", "seq", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    UniqueConstraint("device_key", "trigger_id"),
+    UniqueConstraint("device_key", "idempotency_key"),
+    UniqueConstraint("device_key", "scheduled_for"),
+    Index("ix_triggers_device_key_seq", "device_key", "seq"),
+    Index("ix_triggers_open", "device_key", "seq", sqlite_where=_OPEN, postgresql_where=_OPEN),
     Index("ix_triggers_status_reason", "status", "reason"),
     Index("ix_triggers_status_expires_at", "status", "expires_at"),
     Index("ix_triggers_created_at", "created_at"),
+    Index("ix_triggers_organisation_id_seq", "organisation_id", "seq"),
     sqlite_autoincrement=True,
 )
 
@@ -202,7 +219,7 @@ captures = Table(
     _organisation(),
     Column("seq", _BIG, primary_key=True, autoincrement=True),
     Column("record_id", String(32), nullable=False, unique=True),
-    Column("device_id", Clean(64), ForeignKey("devices.device_id"), nullable=False),
+    _device(),
     Column("trigger_id", Clean(512)),
     Column("trigger_label", Clean),
     Column("captured_at", UtcTime, nullable=False),
@@ -214,8 +231,9 @@ captures = Table(
     Column("sha256", String(64), nullable=False),
     Column("thumbnail", Boolean, nullable=False, default=False),
     Column("metadata", JSON, nullable=False),
-    UniqueConstraint("device_id", "trigger_id"),
-    Index("ix_captures_device_id_seq", "device_id", "seq"),
+    UniqueConstraint("device_key", "trigger_id"),
+    Index("ix_captures_device_key_seq", "device_key", "seq"),
+    Index("ix_captures_organisation_id_seq", "organisation_id", "seq"),
     Index("ix_captures_received_at", "received_at"),
     sqlite_autoincrement=True,
 )

@@ -10,6 +10,7 @@ from sqlalchemy import BindParameter, Row, Select, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.store.database import insert_new, insert_returning
+from visant_cloud.store.keys import device_id_of, organisation_of
 from visant_cloud.store.tables import devices, triggers
 from visant_contract.outcome import OutcomeReport, Reason
 
@@ -25,7 +26,7 @@ class Trigger:
     """One row of `triggers`. `seq` rises with each and is the SSE id."""
 
     seq: int
-    device_id: str
+    device_key: str
     trigger_id: str
     kind: Kind
     """As the row says: a newer release, or one that was taken back, may have written a word that is not in Kind."""
@@ -41,6 +42,11 @@ class Trigger:
     ended_at: datetime | None
     history: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def device_id(self) -> str:
+        """What the device calls itself."""
+        return device_id_of(self.device_key)
+
 
 COLUMNS = [triggers.c[name] for name in Trigger.__dataclass_fields__]
 
@@ -55,18 +61,18 @@ async def _first(connection: AsyncConnection, query: Select[Any]) -> Trigger | N
     return None if row is None else from_row(row)
 
 
-async def find(connection: AsyncConnection, device_id: str, trigger_id: str) -> Trigger | None:
+async def find(connection: AsyncConnection, device_key: str, trigger_id: str) -> Trigger | None:
     """The trigger, or None."""
-    return await _first(connection, _one(device_id, trigger_id))
+    return await _first(connection, _one(device_key, trigger_id))
 
 
-def _one(device_id: str, trigger_id: str) -> Select[Any]:
-    return select(*COLUMNS).where(triggers.c.device_id == device_id, triggers.c.trigger_id == trigger_id)
+def _one(device_key: str, trigger_id: str) -> Select[Any]:
+    return select(*COLUMNS).where(triggers.c.device_key == device_key, triggers.c.trigger_id == trigger_id)
 
 
 async def create(
     connection: AsyncConnection,
-    device_id: str,
+    device_key: str,
     now: datetime,
     lifetime: float,
     *,
@@ -80,13 +86,16 @@ async def create(
     # one insert at a time per device: a stream reads on from the last seq it has sent, so seq must rise as rows appear
     # (SQLite has one writer anyway)
     if connection.dialect.name != "sqlite":
-        await connection.execute(select(devices.c.device_id).where(devices.c.device_id == device_id).with_for_update())
+        await connection.execute(
+            select(devices.c.device_key).where(devices.c.device_key == device_key).with_for_update()
+        )
     trigger_id = f"{type}_{now:%Y%m%dT%H%M%S}_{secrets.token_hex(6)}"
     row = await insert_returning(
         connection,
         triggers,
         {
-            "device_id": device_id,
+            "organisation_id": organisation_of(device_key),
+            "device_key": device_key,
             "trigger_id": trigger_id,
             "kind": kind,
             "type": type,
@@ -103,7 +112,7 @@ async def create(
     )
     if row is not None:
         return from_row(row), True
-    same = select(*COLUMNS).where(triggers.c.device_id == device_id)
+    same = select(*COLUMNS).where(triggers.c.device_key == device_key)
     if idempotency_key is not None:
         same = same.where(triggers.c.idempotency_key == idempotency_key)
     else:
@@ -114,13 +123,13 @@ async def create(
 
 
 async def waiting(
-    connection: AsyncConnection, device_id: str, after_seq: int, now: datetime, limit: int
+    connection: AsyncConnection, device_key: str, after_seq: int, now: datetime, limit: int
 ) -> list[Trigger]:
     """Commands with neither outcome nor passed deadline, in order: what a stream sends."""
     query = (
         select(*COLUMNS)
         .where(
-            triggers.c.device_id == device_id,
+            triggers.c.device_key == device_key,
             triggers.c.seq > after_seq,
             triggers.c.status.in_(_OPEN_IN_FULL),
             triggers.c.expires_at > now,
@@ -133,7 +142,7 @@ async def waiting(
 
 async def waiting_devices(connection: AsyncConnection, since: datetime) -> list[str]:
     """Devices with a trigger made since then that no stream has written yet."""
-    query = select(triggers.c.device_id).where(triggers.c.status == "pending", triggers.c.created_at >= since)
+    query = select(triggers.c.device_key).where(triggers.c.status == "pending", triggers.c.created_at >= since)
     return list((await connection.execute(query.distinct())).scalars())
 
 
@@ -148,12 +157,12 @@ async def mark_sent(connection: AsyncConnection, seqs: Iterable[int], now: datet
         )
 
 
-async def end_settings(connection: AsyncConnection, device_id: str, now: datetime) -> None:
+async def end_settings(connection: AsyncConnection, device_key: str, now: datetime) -> None:
     """Newer settings are there: older ones that wait are sent no more. The device's word on them still counts."""
     await connection.execute(
         update(triggers)
         .where(
-            triggers.c.device_id == device_id,
+            triggers.c.device_key == device_key,
             triggers.c.kind == "update_config",
             triggers.c.status.in_(_OPEN_IN_FULL),
             triggers.c.expires_at > now,
@@ -177,14 +186,15 @@ def _said(trigger: Trigger) -> list[dict[str, Any]]:
 
 
 async def _locked(
-    connection: AsyncConnection, device_id: str, trigger_id: str, now: datetime, type: str, kind: Kind
+    connection: AsyncConnection, device_key: str, trigger_id: str, now: datetime, type: str, kind: Kind
 ) -> Trigger:
     """The row, locked, made where the trigger is unknown here (another database, a plain cloud's)."""
     await insert_new(
         connection,
         triggers,
         {
-            "device_id": device_id,
+            "organisation_id": organisation_of(device_key),
+            "device_key": device_key,
             "trigger_id": trigger_id,
             "kind": kind,
             "type": type[:50],
@@ -194,14 +204,14 @@ async def _locked(
             "history": [],
         },
     )
-    found = await _first(connection, _one(device_id, trigger_id).with_for_update())
+    found = await _first(connection, _one(device_key, trigger_id).with_for_update())
     assert found is not None
     return found
 
 
-async def captured(connection: AsyncConnection, device_id: str, trigger_id: str, now: datetime, type: str) -> None:
+async def captured(connection: AsyncConnection, device_key: str, trigger_id: str, now: datetime, type: str) -> None:
     """A picture is stored: it wins over every other status."""
-    before = await _locked(connection, device_id, trigger_id, now, type, "capture")
+    before = await _locked(connection, device_key, trigger_id, now, type, "capture")
     if before.status == "executed":
         return
     await connection.execute(
@@ -212,14 +222,14 @@ async def captured(connection: AsyncConnection, device_id: str, trigger_id: str,
 
 
 async def reported(
-    connection: AsyncConnection, device_id: str, trigger_id: str, report: OutcomeReport, now: datetime
+    connection: AsyncConnection, device_key: str, trigger_id: str, report: OutcomeReport, now: datetime
 ) -> Trigger:
     """The device's word: final over nothing and over the cloud's provisional one; never over a picture.
 
     Said again, or said after another final word, it changes nothing. Returns the row as it stands then.
     """
     kind: Kind = "update_config" if report.status == "executed" else "capture"
-    before = await _locked(connection, device_id, trigger_id, now, str(report.metadata.get("trigger_type", "?")), kind)
+    before = await _locked(connection, device_key, trigger_id, now, str(report.metadata.get("trigger_type", "?")), kind)
     if before.status in OPEN or before.provisional:
         await connection.execute(
             update(triggers)
@@ -233,7 +243,7 @@ async def reported(
                 history=_said(before),
             )
         )
-    after = await find(connection, device_id, trigger_id)
+    after = await find(connection, device_key, trigger_id)
     assert after is not None
     return after
 

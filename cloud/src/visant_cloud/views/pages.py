@@ -111,11 +111,11 @@ def fleet(
     found = [
         device(
             row,
-            streams.get(row.device_id, 0),
-            ended.get(row.device_id, {}),
-            received.get(row.device_id, 0),
-            newest.get(row.device_id),
-            strips.get(row.device_id, []),
+            streams.get(row.device_key, 0),
+            ended.get(row.device_key, {}),
+            received.get(row.device_key, 0),
+            newest.get(row.device_key),
+            strips.get(row.device_key, []),
         )
         for row in rows
     ]
