@@ -4,11 +4,13 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
 
 from visant_cloud.settings import database_url as engine_url
 from visant_cloud.store.database import Database
@@ -16,6 +18,11 @@ from visant_cloud.store.schema import HEAD, MIGRATIONS, migrate
 from visant_cloud.store.tables import metadata
 
 FIRST_ROWS = {
+    "meta (key, value)": "'cloud_id', 'born-before'",
+    "operators (operator_id, name, password_hash, created_at)": "'o', 'Ada', 'x', '2026-11-22 12:00'",
+    "sessions (session_hash, operator_id, csrf, created_at, expires_at)": "'s', 'o', 'c', '2026-11-22 12:00', "
+    "'2036-11-22 12:00'",
+    "api_tokens (token_hash, name, created_at)": "'h', 'ci', '2026-11-22 12:00'",
     "devices (device_id, created_at, active, old_client, token_revoked)": "'D1', '2026-11-22 12:00', true, true, false",
     "triggers (device_id, trigger_id, kind, type, status, provisional, created_at, history)": "'D1', 't', 'capture', "
     "'manual', 'executed', false, '2026-11-22 12:00', '[]'",
@@ -61,10 +68,15 @@ async def test_an_old_database_with_rows_is_brought_to_the_newest_schema(tmp_pat
         await connection.run_sync(first_schema)
         for table, values in FIRST_ROWS.items():
             await connection.execute(text(f"INSERT INTO {table} VALUES ({values})"))
-    await migrate(database)
+    assert await migrate(database) == "born-before", "devices know it by this id"
     async with database.reading() as connection:
-        for name in ("devices", "triggers", "captures"):
+        for name in ("devices", "triggers", "captures", "operators", "sessions", "api_tokens", "meta"):
             assert (await connection.execute(text(f"SELECT count(*) FROM {name}"))).scalar() == 1, name
+        keys = await connection.execute(text("SELECT device_key, device_id, organisation_id FROM devices"))
+        assert keys.one() == ("D1", "D1", "default")
+    async with database.writing() as connection:
+        with pytest.raises(IntegrityError):  # what refers to a device is held to it again
+            await connection.execute(text("UPDATE triggers SET device_key = 'nobody'"))
     await database.close()
 
 

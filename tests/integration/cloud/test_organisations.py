@@ -1,0 +1,242 @@
+"""Organisations: nobody sees, changes or receives what is another's, not even of a device that has the same id."""
+
+from typing import Any
+
+import pytest
+
+from visant_cloud.access import cli, credentials
+from visant_cloud.store import access, devices, organisations
+from visant_cloud.store.keys import device_id_of, device_key, organisation_of
+
+PASSWORD = "correct horse battery"
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def program(cloud: Any, organisation_id: str) -> dict[str, str]:
+    """The headers of an API token of an organisation, made with it."""
+    token = credentials.api_token()
+    async with cloud.cloud.database.writing() as connection:
+        await organisations.create(connection, organisation_id, organisation_id.title())
+        await access.add_api_token(connection, organisation_id, "test", credentials.digest(token), cloud.time())
+    return bearer(token)
+
+
+async def made(cloud: Any, api: dict[str, str], device_id: str) -> dict[str, str]:
+    """The headers of a new device."""
+    answer = await cloud.client.post("/v1/devices", json={"device_id": device_id}, headers=api)
+    assert answer.status_code == 201, answer.text
+    return bearer(answer.json()["token"])
+
+
+async def told(cloud: Any, device: dict[str, str], device_id: str = "D1") -> dict[str, Any]:
+    """What `connected` says to the device."""
+    async with cloud.stream(device_id, device["Authorization"].removeprefix("Bearer ")) as stream:
+        return dict(await stream.next())
+
+
+async def everything(cloud: Any, api: dict[str, str]) -> list[Any]:
+    """All that an organisation has of device D1, times of the moment apart."""
+    found = []
+    for path in ("/v1/devices/D1", "/v1/devices/D1/triggers", "/v1/captures", "/v1/devices"):
+        answer = await cloud.client.get(path, headers=api)
+        assert answer.status_code == 200, path
+        found.append(answer.json())
+    return found
+
+
+@pytest.fixture
+async def two(start: Any) -> tuple[Any, dict[str, str], dict[str, str], dict[str, str]]:
+    """A cloud, the programs of two organisations, and the first one's device D1 with a trigger `t` and its picture."""
+    cloud = await start(auth="required")
+    mine, theirs = await program(cloud, "default"), await program(cloud, "acme")
+    device = await made(cloud, mine, "D1")
+    assert (await cloud.capture("D1", "t", headers=device)).status_code == 201
+    return cloud, mine, theirs, device
+
+
+async def test_no_endpoint_shows_or_changes_what_another_organisation_has(two: Any) -> None:
+    cloud, mine, theirs, _ = two
+    record_id = (await cloud.client.get("/v1/captures", headers=mine)).json()["captures"][0]["record_id"]
+    own = await made(cloud, theirs, "OWN")
+    before = await everything(cloud, mine)
+    bodies: dict[str, Any] = {
+        "/v1/devices/{device_id}": {"active": False},
+        "/v1/devices/{device_id}/schedule": {"interval_seconds": 60},
+        "/v1/devices/{device_id}/config": {"brightness": 1},
+        "/v1/devices/{device_id}/telemetry": {"device_version": "2"},
+        "/v1/devices/{device_id}/triggers/{trigger_id}/outcome": {"status": "failed", "reason": "camera_absent"},
+    }
+    described = (await cloud.client.get("/openapi.json")).json()["paths"]
+    tried = 0
+    for path, methods in described.items():
+        if path in ("/v1/enrol", "/v1/captures"):
+            continue  # a code and a body say whose device it is: below
+        for name in ("D1", "default~D1", "acme~D1"):
+            url = path.replace("{device_id}", name).replace("{record_id}", record_id).replace("{trigger_id}", "t")
+            if url == path and name != "D1":
+                continue
+            for method, operation in methods.items():
+                if method == "post" and path == "/v1/devices":
+                    continue
+                headers = theirs if "device" not in operation["tags"] else own
+                answer = await cloud.client.request(method, url, headers=headers, json=bodies.get(path, {}))
+                named = "{" in path
+                assert answer.status_code in ((403, 404) if named else (200,)), (method, url, answer.text)
+                if answer.status_code == 200:
+                    assert record_id not in answer.text and '"D1"' not in answer.text, (method, url)
+                tried += 1
+    assert tried >= 30, "the walk went past the routes"
+    for page in ("/devices/D1", "/devices/default~D1", "/parts/devices/D1", f"/v1/captures/{record_id}/picture"):
+        assert (await cloud.client.get(page, headers=theirs)).status_code == 404, page
+    for page in ("/", "/parts/fleet", "/metrics"):
+        answer = await cloud.client.get(page, headers=theirs)
+        assert answer.status_code == 200 and "D1" not in answer.text and "executed" not in answer.text, page
+    for device_id in ("D1", "default~D1"):
+        assert (await cloud.capture(device_id, "x", headers=own)).status_code in (403, 404)
+    assert (await cloud.client.get("/v1/captures", params={"device_id": "D1"}, headers=theirs)).json()["captures"] == []
+    assert await everything(cloud, mine) == before
+
+
+async def test_two_organisations_may_call_their_devices_alike(two: Any) -> None:
+    cloud, mine, theirs, _ = two
+    other = await made(cloud, theirs, "D1")
+    async with cloud.stream("D1", other["Authorization"].removeprefix("Bearer ")) as stream:
+        assert (await stream.next())["duplicate"] is False
+        for api, connected in ((mine, []), (theirs, [{"device_id": "D1", "subscribers": 1}])):
+            assert (await cloud.client.get("/v1/devices/connected", headers=api)).json()["devices"] == connected
+        answer = await cloud.client.post("/v1/devices/D1/trigger", headers=mine)
+        assert answer.json()["connected"] is False, "that is not the one of ours"
+        trigger_id = (await cloud.client.post("/v1/devices/D1/trigger", headers=theirs)).json()["trigger_id"]
+        command = await stream.command()
+    assert command["trigger_id"] == trigger_id
+    receipt = await cloud.capture("D1", "t", headers=other)
+    assert receipt.status_code == 201, "the same trigger id of another device is no second delivery"
+    assert receipt.json()["device_id"] == "D1"
+    for api, count in ((mine, 1), (theirs, 1)):
+        records = (await cloud.client.get("/v1/captures", headers=api)).json()["captures"]
+        assert len(records) == count and {one["device_id"] for one in records} == {"D1"}
+        assert (await cloud.client.get(records[0]["picture"], headers=api)).status_code == 200
+
+
+async def test_each_organisation_has_its_own_cloud_id_and_a_device_that_moves_takes_nothing_along(two: Any) -> None:
+    cloud, _, theirs, device = two
+    moved = await made(cloud, theirs, "D1")
+    first, second = await told(cloud, device), await told(cloud, moved)
+    assert first["cloud_id"] == cloud.cloud.cloud_id != second["cloud_id"]
+    assert (await told(cloud, moved))["cloud_id"] == second["cloud_id"]
+    held = {"X-Visant-Cloud": first["cloud_id"]}  # a picture that it took for the first one
+    answer = await cloud.capture("D1", "held", headers=moved | held)
+    assert (answer.status_code, answer.json()["reason"]) == (412, "another_cloud")
+    outcome = {"status": "failed", "reason": "camera_absent"}
+    answer = await cloud.client.post("/v1/devices/D1/triggers/held/outcome", json=outcome, headers=moved | held)
+    assert (answer.status_code, answer.json()["reason"]) == (412, "another_cloud")
+    assert (await cloud.capture("D1", "new", headers=moved | {"X-Visant-Cloud": second["cloud_id"]})).status_code == 201
+
+
+async def test_an_enrolment_code_makes_a_device_of_its_organisation(two: Any) -> None:
+    cloud, _, _, _ = two
+    code = credentials.enrol_code()
+    async with cloud.cloud.database.writing() as connection:
+        await access.add_enrol_code(
+            connection,
+            "acme",
+            credentials.digest(credentials.tidy_code(code)),
+            device_id=None,
+            replace=False,
+            now=cloud.time(),
+            expires_at=cloud.time().replace(year=2999),
+        )
+    answer = await cloud.client.post("/v1/enrol", json={"code": code, "device_id": "D1"})
+    assert answer.status_code == 201 and answer.json()["device_id"] == "D1", (
+        "the other D1 is none of this one's business"
+    )
+    assert (await told(cloud, bearer(answer.json()["token"])))["device_id"] == "D1"
+    async with cloud.cloud.database.reading() as connection:
+        assert [row.device_key for row in await devices.everyone(connection, "acme")] == ["acme~D1"]
+
+
+async def test_an_operator_of_several_organisations_says_which_one(two: Any) -> None:
+    cloud, _, theirs, _ = two
+    await made(cloud, theirs, "OWN")
+    async with cloud.cloud.database.writing() as connection:
+        await access.set_operator(connection, "acme", "Ada", credentials.hash_password(PASSWORD), cloud.time())
+        found = await access.operator(connection, "Ada")
+        assert found is not None
+    await cloud.client.post("/sign-in", data={"name": "Ada", "password": PASSWORD})
+
+    async def seen(**headers: str) -> list[str]:
+        answer = await cloud.client.get("/v1/devices", headers=headers)
+        assert answer.status_code == 200, answer.text
+        return [one["device_id"] for one in answer.json()["devices"]]
+
+    assert await seen() == ["OWN"]
+    answer = await cloud.client.get("/v1/devices", headers={"Visant-Organisation": "default"})
+    assert (answer.status_code, answer.json()["reason"]) == (403, "organisation")
+    async with cloud.cloud.database.writing() as connection:
+        await organisations.add_member(connection, "default", found[0])
+    assert await seen(**{"Visant-Organisation": "default"}) == ["D1"]
+    assert await seen() == ["OWN"], "the own one where none is named"
+    async with cloud.cloud.database.writing() as connection:
+        assert await organisations.remove_member(connection, "default", found[0])
+    answer = await cloud.client.get("/v1/devices", headers={"Visant-Organisation": "default"})
+    assert answer.status_code == 403
+    for nonsense in ("nobody", "", "default, acme", "ACME"):
+        answer = await cloud.client.get("/v1/devices", headers={"Visant-Organisation": nonsense})
+        assert answer.status_code == 403 and "acme" in answer.json()["detail"], nonsense
+
+
+async def test_old_clients_and_an_open_cloud_live_in_the_default_organisation(start: Any) -> None:
+    cloud = await start()
+    await cloud.register("D1")
+    async with cloud.cloud.database.writing() as connection:
+        await organisations.create(connection, "acme", "Acme")
+        await devices.create(connection, "acme~OLD", cloud.time(), old_client=True)
+    for device_id in ("OLD", "acme~OLD"):
+        answer = await cloud.client.get(f"/v1/devices/{device_id}")
+        assert answer.status_code == 404
+    assert [one["device_id"] for one in (await cloud.client.get("/v1/devices")).json()["devices"]] == ["D1"]
+
+
+def test_the_commands_act_for_the_organisation_that_they_name(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        status = cli.main(words[0], words[1:])
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    assert run("create-organisation", "acme", "--name", "Acme GmbH")[:2] == (0, "organisation acme created\n")
+    for wrong, line in (
+        (("create-organisation", "acme"), "organisation acme exists already"),
+        (("create-organisation", "Acme~1"), "1 to 32 lower-case letters"),
+        (("create-device", "D1", "--organisation", "acm"), "--organisation 'acm': there is none"),
+        (("create-device", "acme~D1"), "device id 'acme~D1'"),
+        (("add-member", "nobody", "--organisation", "acme"), "there is no operator 'nobody'"),
+        (("revoke-device", "D1", "--organisation", "acme"), "there is no device 'D1'"),
+    ):
+        status, out, err = run(*wrong)
+        assert status == 1 and out == "" and line in err and err.count("\n") == 1, (wrong, err)
+    assert run("organisations")[1] == "acme\tAcme GmbH\ndefault\tDefault\n"
+    for organisation in ("acme", "default"):
+        assert run("create-device", "D1", "--organisation", organisation)[0] == 0
+        assert run("create-token", "ci", "--organisation", organisation)[1].startswith("va_")
+        assert run("devices", "--organisation", organisation)[1].startswith("D1\t")
+    assert run("revoke-token", "ci", "--organisation", "acme")[0] == 0
+    assert run("revoke-token", "ci", "--organisation", "acme")[0] == 1
+    assert run("revoke-token", "ci")[0] == 0, "the other one's of the same name"
+
+
+def test_a_key_is_read_back_and_no_id_reaches_into_another_organisation() -> None:
+    for organisation_id, device_id in (("default", "D1"), ("acme", "D1"), ("a-1", "a.b_c-d")):
+        key = device_key(organisation_id, device_id)
+        assert (organisation_of(key), device_id_of(key)) == (organisation_id, device_id)
+    assert device_key("default", "D1") == "D1", "rows and folders of before stay as they are"
+    for wrong in ("acme~D1", "", "a/b", "../x", "D1\n", "~D1"):
+        with pytest.raises(ValueError, match="no device id"):
+            device_key("default", wrong)
