@@ -2,24 +2,22 @@
 
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from visant_cloud.store import connection_url
 from visant_runtime.settings import Settings
 
 
 def database_url(value: str) -> str:
-    """A URL that SQLAlchemy's async engine understands, from what people and hosting platforms write.
+    """A URL that `Database` understands, from what people and hosting platforms write.
 
-    `postgres://`, `postgresql://` and `sqlite:///path` are accepted; libpq's `sslmode` becomes asyncpg's `ssl`.
-    Raises ValueError for anything else.
+    `postgres://`, `postgresql://` (store/connection_url.py) and `sqlite:///path` are accepted. Raises ValueError for
+    anything else.
     """
-    parts = urlsplit(value)
-    scheme = parts.scheme.partition("+")[0]
+    scheme = value.partition("://")[0].partition("+")[0]
     if scheme in ("postgres", "postgresql"):
-        query = [("ssl" if key == "sslmode" else key, word) for key, word in parse_qsl(parts.query)]
-        return urlunsplit(("postgresql+asyncpg", parts.netloc, parts.path, urlencode(query), ""))
+        return connection_url.normal(value)
     if scheme == "sqlite" and value.partition("://")[2].startswith("/"):
         return "sqlite+aiosqlite://" + value.partition("://")[2]
     raise ValueError("it must begin with postgresql://, postgres:// or sqlite:///")

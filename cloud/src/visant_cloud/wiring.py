@@ -21,6 +21,7 @@ from visant_cloud.commands.stream_journal import StreamJournal
 from visant_cloud.context import Cloud
 from visant_cloud.housekeeping import Housekeeping
 from visant_cloud.settings import CloudSettings
+from visant_cloud.store import connection_url
 from visant_cloud.store.database import Database
 from visant_cloud.store.schema import migrate_when_there
 from visant_runtime import lifecycle, logs, settings
@@ -47,19 +48,23 @@ def run(chosen: CloudSettings) -> int:
         settings.fail(
             f"DATA_DIR={chosen.data_dir} cannot be used ({error.strerror}): name a folder this user may write"
         )
+    for line in connection_url.warnings(chosen.engine_url()):
+        log.warning(line)
     heartbeat = start_heartbeat("cloud")
     server.raise_file_limit()
     try:
-        cloud_id = asyncio.run(migrate_when_there(chosen.engine_url()))
+        cloud_id, url = asyncio.run(migrate_when_there(chosen.engine_url()))
     except settings.SettingsError as error:
         settings.fail(str(error))
     return lifecycle.run(
-        lambda stop: _main(chosen, cloud_id, pictures, listener, heartbeat, stop), loop_factory=uvloop.new_event_loop
+        lambda stop: _main(chosen, url, cloud_id, pictures, listener, heartbeat, stop),
+        loop_factory=uvloop.new_event_loop,
     )
 
 
 async def _main(
     chosen: CloudSettings,
+    url: str,
     cloud_id: str,
     pictures: PictureStorage,
     listener: socket.socket,
@@ -67,7 +72,7 @@ async def _main(
     stop: Stop,
 ) -> None:
     now = Clock().wall
-    database = Database(chosen.engine_url())
+    database = Database(url)
     hub = CommandHub()
     journal = StreamJournal(database, now)
     peers = Peers(database, hub, now)

@@ -8,9 +8,13 @@ from visant_cloud.settings import database_url
 @pytest.mark.parametrize(
     ("given_url", "engine"),
     [
-        ("postgres://u:p@h:5433/d", "postgresql+asyncpg://u:p@h:5433/d"),
-        ("postgresql://u@h/d?sslmode=require", "postgresql+asyncpg://u@h/d?ssl=require"),
-        ("postgresql+asyncpg://u@h/d", "postgresql+asyncpg://u@h/d"),
+        ("postgres://u:p@h:5433/d", "postgresql://u:p@h:5433/d"),
+        ("postgresql://u@h/d?sslmode=require", "postgresql://u@h/d?sslmode=require"),
+        ("postgresql+asyncpg://u@h/d?ssl=require", "postgresql://u@h/d?sslmode=require"),
+        ("postgres://u:p@ss@h/d", "postgresql://u:p%40ss@h/d"),
+        ("postgres://u:p%40ss@h/d", "postgresql://u:p%40ss@h/d"),
+        ("postgres://u@h1:5432,h2:5433/d", "postgresql://u@h1:5432,h2:5433/d"),
+        ("postgres:///d?host=/run/postgresql&user=u", "postgresql:///d?host=%2Frun%2Fpostgresql&user=u"),
         ("sqlite:////data/c.db", "sqlite+aiosqlite:////data/c.db"),
     ],
 )

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.access import credentials
 from visant_cloud.settings import CloudSettings
-from visant_cloud.store import access, devices, organisations
+from visant_cloud.store import access, connection_url, devices, organisations, pooler
 from visant_cloud.store.database import Database, first_line
 from visant_cloud.store.keys import DEFAULT_ORGANISATION, device_key, valid_organisation_id
 from visant_cloud.store.schema import migrate
@@ -44,7 +44,7 @@ def main(command: str, arguments: Sequence[str]) -> int:
 async def _with_database(
     chosen: CloudSettings, command: Callable[[Database, argparse.Namespace], Awaitable[None]], given: argparse.Namespace
 ) -> int:
-    database = Database(chosen.engine_url())
+    database = Database(await pooler.settled(chosen.engine_url()))
     try:
         await migrate(database)
         await _must_exist(database, getattr(given, "organisation", DEFAULT_ORGANISATION))
@@ -147,7 +147,7 @@ async def _operator(connection: AsyncConnection, name: str) -> str:
 
 
 async def _migrate(database: Database, given: argparse.Namespace) -> None:
-    print(f"the database is current: {database.engine.url.render_as_string(hide_password=True)}")
+    print(f"the database is current: {connection_url.shown(database.url)}")
 
 
 async def _create_operator(database: Database, given: argparse.Namespace) -> None:

@@ -13,12 +13,22 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.sql.elements import ColumnElement
 
+from visant_cloud.store import connection_url
+
 DATABASE_ERRORS = (SQLAlchemyError, OSError, TimeoutError)
 """What reads and writes raise where the database refuses, is away or does not answer in time."""
 _WRITE = "visant_write"
 
 MAX_DEPTH = 32
 """Lists and objects inside each other that JSON values may have; libraries and peers give up at some hundreds."""
+
+
+_NO_STATEMENT_IS_KEPT = {
+    "statement_cache_size": 0,
+    "prepared_statement_cache_size": 0,
+    "prepared_statement_name_func": str,  # the unnamed one
+}
+"""For a pooler in transaction mode: a prepared statement is at one server, the next transaction at another."""
 
 
 class Database:
@@ -35,13 +45,15 @@ class Database:
             event.listen(self.engine.sync_engine, "connect", partial(_prepare_sqlite, foreign_keys))
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
         else:
+            pooled = connection_url.pooled(url)
             self.engine = create_async_engine(
-                url,
+                "postgresql+asyncpg://",
+                connect_args=connection_url.connect_args(url) | (_NO_STATEMENT_IS_KEPT if pooled else {}),
                 json_serializer=to_json,
                 json_deserializer=from_json,
                 pool_size=10,
                 max_overflow=10,
-                pool_pre_ping=True,
+                pool_pre_ping=not pooled,  # it asks outside a transaction, where each step may reach another server
                 pool_timeout=10,
             )
         # SQLite's own wait for its writer is a sleep loop without order; a lock is a queue

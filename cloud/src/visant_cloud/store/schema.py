@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from visant_cloud.store import organisations
+from visant_cloud.store import organisations, pooler
 from visant_cloud.store.database import DATABASE_ERRORS, Database, first_line
 from visant_cloud.store.keys import DEFAULT_ORGANISATION
 from visant_runtime.settings import SettingsError
@@ -39,24 +39,28 @@ def _upgrade(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
-async def migrate_when_there(url: str) -> str:
-    """Waits for the database, migrates it and returns its cloud_id. Raises SettingsError where it never comes."""
-    database = Database(url)
+async def migrate_when_there(url: str) -> tuple[str, str]:
+    """Waits for the database, migrates it, and returns its cloud_id and the URL as pooler.py knows it by then.
+
+    Raises SettingsError where it never comes.
+    """
     give_up = time.monotonic() + _PATIENCE
-    try:
-        while True:
-            try:
-                return await migrate(database)
-            except DATABASE_ERRORS as error:
-                reason = first_line(error)[:300]
-                if time.monotonic() > give_up or database.sqlite:
-                    raise SettingsError(
-                        f"the database cannot be used ({reason}): check DATABASE_URL and DATA_DIR"
-                    ) from None
-                log.warning("waiting for the database", reason=reason)
-                await asyncio.sleep(_PAUSE)
-    finally:
-        await database.close()
+    while True:
+        database = None
+        try:
+            database = Database(await pooler.settled(url))
+            return await migrate(database), database.url
+        except DATABASE_ERRORS as error:
+            reason = first_line(error)[:300]
+            if time.monotonic() > give_up or (database is not None and database.sqlite):
+                raise SettingsError(
+                    f"the database cannot be used ({reason}): check DATABASE_URL and DATA_DIR"
+                ) from None
+            log.warning("waiting for the database", reason=reason)
+            await asyncio.sleep(_PAUSE)
+        finally:
+            if database is not None:
+                await database.close()
 
 
 async def migrate(database: Database) -> str:
