@@ -12,6 +12,7 @@ command -v openssl >/dev/null || wanted+=(openssl)
 command -v faketime >/dev/null || wanted+=(faketime)
 command -v qrencode >/dev/null || wanted+=(qrencode)
 command -v pgbouncer >/dev/null || wanted+=(pgbouncer)
+PATH=$PATH:/usr/sbin:/sbin command -v nginx >/dev/null || wanted+=(nginx-light)
 rtsp=tests/integration/camera/rtsp_source.py
 # Debian's own interpreter: its GStreamer binding is no PyPI package
 /usr/bin/python3 "$rtsp" --check 2>/dev/null || mapfile -t -O "${#wanted[@]}" wanted < <(.venv/bin/python "$rtsp" --packages | xargs -n 1)

@@ -13,6 +13,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from visant_cloud.access.forwarded import Forwarded, trusted
 from visant_cloud.commands.hub import CommandHub
 from visant_cloud.settings import CloudSettings
 from visant_runtime.lifecycle import Stop
@@ -73,15 +74,14 @@ class Server(uvicorn.Server):
 async def serve(app: FastAPI, hub: CommandHub, listener: socket.socket, settings: CloudSettings, stop: Stop) -> None:
     """Serves until `stop`, then closes the streams and lets requests in progress finish."""
     config = uvicorn.Config(
-        app,
+        Forwarded(app, trusted(settings.forwarded_allow_ips)),
         log_config=None,
         access_log=False,
         server_header=False,
         lifespan="off",
         timeout_graceful_shutdown=_FINISH,
         timeout_keep_alive=75,
-        proxy_headers=True,
-        forwarded_allow_ips=settings.forwarded_allow_ips,
+        proxy_headers=False,  # uvicorn's own believes the first address of the list where `*` is trusted
     )
     server = Server(config)
 

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from visant_cloud.access.forwarded import trusted
+from visant_cloud.access.same_origin import origin
 from visant_cloud.store import connection_url
 from visant_runtime.settings import Settings
 
@@ -27,6 +29,15 @@ def _checked(value: SecretStr | None) -> SecretStr | None:
     return None if value is None else SecretStr(database_url(value.get_secret_value()))
 
 
+def _proxies(value: str) -> str:
+    trusted(value)
+    return value
+
+
+def _origin(value: str | None) -> str | None:
+    return None if value is None else origin(value)
+
+
 class CloudSettings(Settings):
     """One object per process. Times in seconds, sizes in bytes."""
 
@@ -43,8 +54,10 @@ class CloudSettings(Settings):
         "required"
     )
     session_hours: Annotated[float, Field(gt=0, le=8760, description="hours that a sign-in lasts")] = 168.0
-    forwarded_allow_ips: str = "127.0.0.1"
-    """Peers whose X-Forwarded-For and -Proto are believed: the reverse proxy's address, or `*`."""
+    forwarded_allow_ips: Annotated[str, AfterValidator(_proxies)] = "127.0.0.1"
+    """Peers whose X-Forwarded-For, -Proto and -Host are believed: addresses or networks of reverse proxies, or `*`."""
+    public_url: Annotated[str | None, AfterValidator(_origin), Field(description="e.g. https://cams.example")] = None
+    """What browsers show in their address bar, where a reverse proxy does not hand on the header Host."""
 
     manual_ttl: Annotated[float, Field(gt=0, le=86400, description="seconds, at most 86400")] = 120.0
     """How long a manual trigger waits for its device."""

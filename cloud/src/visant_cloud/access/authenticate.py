@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from fastapi import Depends, Request
 
 from visant_cloud.access import credentials
+from visant_cloud.access import same_origin as same_origin_rule
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.problems import Refusal, another_cloud, unknown_device
 from visant_cloud.store import access, devices, organisations
@@ -228,11 +229,22 @@ async def _carries(request: Request, csrf: str) -> bool:
 
 def _same_origin(request: Request) -> None:
     """Browsers name the site whose page sends a change; another site's has no business here."""
-    origin = request.headers.get("origin")
-    if request.method in _SAFE or origin is None:
+    if request.method in _SAFE:
         return
-    if origin.partition("://")[2] != request.headers.get("host"):
-        raise Refusal(403, "This request came from a page of another site", "cross_site")
+    ours = same_origin_rule.from_here(
+        request.headers,
+        public=cloud_of(request).settings.public_url,
+        forwarded_host=request.scope.get("forwarded_host"),
+        behind_proxy=request.scope.get("behind_proxy", False),
+    )
+    if not ours:
+        sent_by, host = (request.headers.get(name, "?")[:100] for name in ("origin", "host"))
+        raise Refusal(
+            403,
+            f"This request came from a page of another site: of {sent_by!r}, and this is {host!r}. Where both are this "
+            "cloud, behind a reverse proxy: let the proxy hand on the header Host, or set PUBLIC_URL",
+            "cross_site",
+        )
 
 
 def same_origin(request: Request) -> None:
