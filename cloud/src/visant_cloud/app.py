@@ -1,6 +1,8 @@
 """The web application: routes and the form of errors, around one Cloud."""
 
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
@@ -36,9 +38,20 @@ class HeadAsGet:
         await self._app(scope, receive, send)
 
 
-def create_app(cloud: Cloud) -> FastAPI:
+class CloudApp(FastAPI):
+    """FastAPI for everything but the devices' streams, which are answered before its stacks."""
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        """ASGI. No coroutine of its own: there would be one more for each open stream."""
+        if not stream.is_stream(scope):
+            return super().__call__(scope, receive, send)
+        scope["app"] = self
+        return stream.serve(scope, receive, send)
+
+
+def create_app(cloud: Cloud) -> CloudApp:
     """The application that serves `cloud`."""
-    app = FastAPI(
+    app = CloudApp(
         title="Visant Edge cloud",
         version=release_version("visant-cloud"),
         openapi_tags=_TAGS,

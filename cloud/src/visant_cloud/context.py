@@ -7,9 +7,12 @@ from datetime import datetime
 
 from fastapi import Request
 
+from visant_cloud.access.lookups import DeviceLookups
 from visant_cloud.access.rate_limits import RateLimits
 from visant_cloud.captures.storage import PictureStorage
 from visant_cloud.commands.hub import CommandHub
+from visant_cloud.commands.loader import TriggerLoader
+from visant_cloud.commands.pings import PingClock
 from visant_cloud.commands.stream_journal import StreamJournal
 from visant_cloud.settings import CloudSettings
 from visant_cloud.store import organisations
@@ -36,7 +39,15 @@ class Cloud:
     enrolment_limits: RateLimits = field(default_factory=lambda: RateLimits(1 / 6, 10, time.monotonic))
     delivery_limits: RateLimits | None = None
     """DELIVERY_RATE for pictures that come late, by device."""
+    loader: TriggerLoader = field(init=False)
+    pings: PingClock = field(init=False)
+    lookups: DeviceLookups = field(init=False)
     _cloud_ids: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.loader = TriggerLoader(self.database, self.hub, self.now)
+        self.pings = PingClock(self.now)
+        self.lookups = DeviceLookups(self.database)
 
     async def id_for(self, organisation_id: str) -> str:
         """The cloud_id that devices of this organisation are told; it never changes."""

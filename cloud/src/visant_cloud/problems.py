@@ -1,5 +1,7 @@
 """Errors as RFC 9457 problem details; plain peers read `detail`."""
 
+import random
+import time
 from http import HTTPStatus
 from typing import Any
 
@@ -19,7 +21,28 @@ _AWAY = (exc.TimeoutError, exc.OperationalError, exc.InterfaceError, ConnectionE
 """No connection to be had: the pool is exhausted, the server restarts, refuses or broke off."""
 _AWAY_STATES = ("57P", "53", "08", "40P01", "40001")
 """SQLSTATEs of a PostgreSQL that starts, stops, is full, broke off, or asks to try again (docs, appendix A)."""
-_DATABASE_RETRY = 5
+_DATABASE_RETRY = 3, 10
+"""Seconds until it is worth asking again: another number for each, so that not all come at one instant."""
+
+
+class _Complaint:
+    """One line for all requests of a while that meet a database that is away: a whole fleet may ask."""
+
+    EVERY = 5.0
+
+    def __init__(self) -> None:
+        self._next = 0.0
+        self._requests = 0
+
+    def log(self, path: str, error: Exception) -> None:
+        self._requests += 1
+        if time.monotonic() < self._next:
+            return
+        log.warning("the database does not answer", path=path, requests=self._requests, error=first_line(error)[:200])
+        self._next, self._requests = time.monotonic() + self.EVERY, 0
+
+
+_complaint = _Complaint()
 
 
 class Refusal(HTTPException):
@@ -54,31 +77,38 @@ def problem(status: int, detail: str, reason: str | None = None, headers: Any = 
 def install(app: FastAPI) -> None:
     """Every error of the application takes this form."""
 
-    @app.exception_handler(HTTPException)
-    async def refused(request: Request, error: HTTPException) -> Response:
-        return problem(error.status_code, str(error.detail), getattr(error, "reason", None), error.headers)
-
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> Response:
         return problem(422, validation_line(error.errors()), "invalid")
 
-    async def database_away(request: Request, error: Exception) -> Response:
-        log.warning("the database does not answer", path=request.url.path, error=first_line(error)[:200])
-        headers = {"Retry-After": str(_DATABASE_RETRY)}
-        return problem(503, "The database does not answer; nothing was stored, try again", "database", headers)
+    async def known(request: Request, error: Exception) -> Response:
+        found = answer(error, request.url.path)
+        if found is None:
+            raise error
+        return found
 
-    async def database_error(request: Request, error: Exception) -> Response:
-        if isinstance(error, exc.DBAPIError) and _is_away(error):
-            return await database_away(request, error)
-        raise error
-
-    for kind in _AWAY:
-        app.add_exception_handler(kind, database_away)
-    app.add_exception_handler(exc.DBAPIError, database_error)
+    for kind in (HTTPException, *_AWAY, exc.DBAPIError):
+        app.add_exception_handler(kind, known)
 
     @app.exception_handler(Exception)
-    async def broken(request: Request, error: Exception) -> Response:
-        return problem(500, "The cloud has a fault; its log says more", "internal")
+    async def fault(request: Request, error: Exception) -> Response:
+        return broken()
+
+
+def broken() -> Response:
+    """What is answered where the fault is ours."""
+    return problem(500, "The cloud has a fault; its log says more", "internal")
+
+
+def answer(error: Exception, path: str) -> Response | None:
+    """What a refusal, or a database that is away, is answered with; None for any other error."""
+    if isinstance(error, HTTPException):
+        return problem(error.status_code, str(error.detail), getattr(error, "reason", None), error.headers)
+    if isinstance(error, _AWAY) or (isinstance(error, exc.DBAPIError) and _is_away(error)):
+        _complaint.log(path, error)
+        headers = {"Retry-After": str(random.randint(*_DATABASE_RETRY))}
+        return problem(503, "The database does not answer; nothing was stored, try again", "database", headers)
+    return None
 
 
 def _is_away(error: exc.DBAPIError) -> bool:

@@ -14,7 +14,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from visant_cloud.access.forwarded import Forwarded, trusted
-from visant_cloud.commands.hub import CommandHub
+from visant_cloud.connections import Connection
+from visant_cloud.context import Cloud
 from visant_cloud.settings import CloudSettings
 from visant_runtime.lifecycle import Stop
 from visant_runtime.settings import SettingsError
@@ -71,10 +72,12 @@ class Server(uvicorn.Server):
         yield
 
 
-async def serve(app: FastAPI, hub: CommandHub, listener: socket.socket, settings: CloudSettings, stop: Stop) -> None:
+async def serve(app: FastAPI, cloud: Cloud, listener: socket.socket, stop: Stop) -> None:
     """Serves until `stop`, then closes the streams and lets requests in progress finish."""
     config = uvicorn.Config(
-        Forwarded(app, trusted(settings.forwarded_allow_ips)),
+        Forwarded(app, trusted(cloud.settings.forwarded_allow_ips)),
+        http=Connection,
+        interface="asgi3",
         log_config=None,
         access_log=False,
         server_header=False,
@@ -87,10 +90,11 @@ async def serve(app: FastAPI, hub: CommandHub, listener: socket.socket, settings
 
     async def end() -> None:
         await stop.wait()
-        hub.close()
+        cloud.hub.close()
         server.should_exit = True
 
     async with asyncio.TaskGroup() as tasks:
-        ending = tasks.create_task(end())
+        helpers = [tasks.create_task(work) for work in (end(), cloud.loader.run(), cloud.pings.run())]
         await server.serve(sockets=[listener])
-        ending.cancel()
+        for helper in helpers:
+            helper.cancel()

@@ -100,7 +100,7 @@ async def _main(
             tasks.create_task(Housekeeping(cloud).run(stop, heartbeat))
             tasks.create_task(peers.run(stop, heartbeat))
             tasks.create_task(revocation.run(cloud, stop, heartbeat))
-            await server.serve(create_app(cloud), hub, listener, chosen, stop)
+            await server.serve(create_app(cloud), cloud, listener, stop)
             if not stop.is_set():
                 raise RuntimeError("the web server ended by itself")
             journalling.cancel()

@@ -256,7 +256,7 @@ async def start(tmp_path: Path, migrated_url: str | None, monkeypatch: pytest.Mo
         one = Running(cloud, f"http://127.0.0.1:{listener.getsockname()[1]}", time)
         stop = Stop()
         journalling = asyncio.create_task(journal.run())
-        serving = asyncio.create_task(server.serve(app, cloud.hub, listener, settings, stop))
+        serving = asyncio.create_task(server.serve(app, cloud, listener, stop))
 
         async def end() -> None:
             await one.client.aclose()

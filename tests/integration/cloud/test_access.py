@@ -212,12 +212,14 @@ def reads_of_devices(cloud: Any) -> Iterator[list[str]]:
         if statement.startswith("SELECT") and "FROM devices" in " ".join(statement.split()):
             asked.append(statement)
 
-    engine = cloud.cloud.database.engine.sync_engine
-    event.listen(engine, "after_cursor_execute", note)
+    engines = [one.sync_engine for one in (cloud.cloud.database.engine, cloud.cloud.database.single)]
+    for engine in engines:
+        event.listen(engine, "after_cursor_execute", note)
     try:
         yield asked
     finally:
-        event.remove(engine, "after_cursor_execute", note)
+        for engine in engines:
+            event.remove(engine, "after_cursor_execute", note)
 
 
 async def test_an_upload_authenticates_with_one_read_of_the_database(start: Any) -> None:

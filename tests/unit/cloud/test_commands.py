@@ -1,6 +1,7 @@
 """Commands on their way out: when a schedule fires, who hears a nudge, what an event looks like."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
@@ -62,12 +63,28 @@ def test_a_trigger_of_a_kind_that_nobody_wrote_down_is_an_error_and_no_capture()
         command(row)
 
 
-async def test_a_nudge_between_two_waits_is_not_lost() -> None:
+def test_a_nudge_while_its_stream_is_read_for_is_not_lost() -> None:
     hub = CommandHub()
     with hub.subscribe(D1) as stream:
         hub.nudge("D1")
-        assert await stream.wait(5) is True
-        assert await stream.wait(0.01) is False
+        with hub.asking(10) as reading:
+            assert reading == [stream]
+            hub.nudge("D1")
+        stream.deliver((), more=False)
+        assert stream.more, "it asks again"
+
+
+def test_streams_that_could_not_be_read_for_ask_on_in_their_order() -> None:
+    hub = CommandHub()
+    with hub.subscribe(D1) as one, hub.subscribe(replace(D1, device_key="D2")) as two:
+        hub.nudge("D1")
+        hub.nudge("D2")
+        with suppress(OSError), hub.asking(1) as reading:
+            assert reading == [one]
+            raise OSError
+        with hub.asking(10) as reading:
+            assert reading == [one, two]
+        assert not hub.wanted.is_set()
 
 
 def test_streams_of_other_processes_count_and_are_not_ours_to_tell() -> None:
@@ -92,10 +109,36 @@ def test_streams_by_id_alone_can_be_ended_apart() -> None:
 async def test_closing_the_hub_ends_streams_open_now_and_later() -> None:
     hub = CommandHub()
     with hub.subscribe(D1) as one:
-        waiting = asyncio.create_task(one.wait(30))
+        waiting = asyncio.create_task(one.wait())
         await asyncio.sleep(0)
         hub.close()
-        assert await waiting is True and one.closed
+        assert await waiting is False and one.closed
         with hub.subscribe(D1) as two:
             assert two.closed and two.duplicate
     assert hub.connected() == {}
+
+
+async def test_streams_are_closed_one_after_the_other_and_all_in_time() -> None:
+    hub = CommandHub()
+    streams = [hub.open(replace(D1, device_key=f"D{number}")) for number in range(100)]
+    closing = asyncio.create_task(hub.close_within(1.0, rate=100.0))
+    await asyncio.sleep(0)
+    assert 0 < sum(one.closed for one in streams) < 50
+    assert hub.open(D1).closed
+    await closing
+    assert all(one.closed for one in streams)
+
+
+def test_a_third_stream_of_a_device_ends_its_oldest() -> None:
+    hub = CommandHub()
+    first, second, third, fourth = (hub.open(D1) for _ in range(4))
+    assert first.closed and second.closed and not third.closed and not fourth.closed
+
+
+def test_two_newer_streams_in_other_processes_end_the_one_here() -> None:
+    hub = CommandHub()
+    here = hub.open(D1)
+    hub.opened_elsewhere("D1")
+    assert not here.closed
+    hub.opened_elsewhere("D1")
+    assert here.closed

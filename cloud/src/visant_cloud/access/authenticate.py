@@ -55,8 +55,7 @@ async def token_holder(request: Request) -> Device | None:
     token = bearer(request)
     if token is None or cloud.settings.auth == "open":
         return None
-    async with cloud.database.reading() as connection:
-        found = await devices.find_by_token(connection, credentials.digest(token))
+    found = await cloud.lookups.by_token(credentials.digest(token))
     if found is None or found.token_revoked:
         raise _bad_token()
     return found
@@ -148,8 +147,7 @@ async def _welcome(cloud: Cloud, holder: Device | None, found: Device, device_id
 async def _find(cloud: Cloud, organisation_id: str, device_id: str) -> Device | None:
     if not valid_device_id(device_id):
         return None
-    async with cloud.database.reading() as connection:
-        return await devices.find(connection, device_key(organisation_id, device_id))
+    return await cloud.lookups.by_key(device_key(organisation_id, device_id))
 
 
 def _no_token() -> Refusal:

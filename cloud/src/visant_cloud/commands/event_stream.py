@@ -1,138 +1,118 @@
-"""The stream on which a device gets its commands: what is said on it, in which order, and when it ends."""
+"""The stream on which a device gets its commands: what is said on it, in which order, and when it ends.
 
-import time
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+A plain ASGI function with one task a stream, which is the request's own, and without the framework's stacks and
+groups: ten thousand of them are open at once. Waiting costs one future, which the loader, the hub or the end of the
+connection resolves; pings come from one task for all (pings.py).
+"""
+
+import random
 from typing import assert_never
 
-import anyio
 import structlog
-from fastapi import Response
 from pydantic import BaseModel
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope, Send
 
-from visant_cloud.access.revocation import still_welcome
 from visant_cloud.commands.hub import Subscription
 from visant_cloud.context import Cloud
-from visant_cloud.store import devices, triggers
-from visant_cloud.store.database import DATABASE_ERRORS
+from visant_cloud.store import triggers
 from visant_cloud.store.devices import Device
-from visant_cloud.store.triggers import Trigger
+from visant_cloud.store.stream_reads import Waiting
+from visant_cloud.store.triggers import Kind, Trigger
 from visant_contract.capture import JPEG
 from visant_contract.command import CaptureCommand, UpdateConfigCommand
-from visant_contract.sse import Connected, Ping
+from visant_contract.sse import Connected
 
 log = structlog.get_logger()
 
-_BATCH = 100
-"""Commands read at once; more are read when these are written."""
+CONNECTION = "visant.connection"
+"""Key of the scope: the connection (connections.py) that a request came by."""
+_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    # proxies must neither keep nor gather what is sent
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+]
+_RETRY = 2_000, 10_000
+"""Milliseconds within which a client that honours `retry:` comes back; each stream tells another number."""
 
 
-class CommandStream(Response):
-    """Sends events until the device goes, the hub closes the stream, or the server stops."""
+async def stream(cloud: Cloud, cloud_id: str, device: Device, ping_every: float, scope: Scope, send: Send) -> None:
+    """Sends events until the device goes, the hub closes the stream, or the server stops.
 
-    media_type = "text/event-stream"
-
-    def __init__(self, cloud: Cloud, cloud_id: str, device: Device) -> None:
-        self.status_code = 200
-        self.background = None
-        self._cloud = cloud
-        self._cloud_id = cloud_id
-        self._device = device
-        # proxies must neither keep nor gather what is sent
-        self.init_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
-        device_key = self._device.device_key
-        with self._cloud.hub.subscribe(self._device) as subscription:
-            log.info("stream opened", device=device_key, duplicate=subscription.duplicate)
-            self._cloud.journal.mark_seen(device_key)
-            try:
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._until_gone, receive, tasks.cancel_scope)
-                    await self._send(subscription, send)
-                    tasks.cancel_scope.cancel()
-            finally:
-                log.info("stream closed", device=device_key)
-                self._cloud.journal.mark_seen(device_key)
-
-    async def _until_gone(self, receive: Receive, scope: anyio.CancelScope) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        scope.cancel()
-
-    async def _send(self, subscription: Subscription, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        try:
-            async with aclosing(events(self._cloud, self._cloud_id, self._device, subscription)) as chunks:
-                async for chunk in chunks:
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        except DATABASE_ERRORS as error:
-            # ended, not broken: the device comes back and everything that waits is sent again
-            log.warning("stream ended: the database failed", device=self._device.device_key, error=str(error)[:200])
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def events(cloud: Cloud, cloud_id: str, device: Device, subscription: Subscription) -> AsyncGenerator[bytes]:
-    """Every chunk of one stream: `connected`, what waits, then commands as they come and a ping now and then.
-
-    The subscription is older than the first read, so nothing falls between the two. Database connections are
-    held for the reads only.
+    The subscription is older than the first read, so nothing falls between the two. `device` is as it was when it
+    was let in.
     """
-    # finished even where the device has gone: cut off in the middle, it would leave half a connection in the pool
-    with anyio.CancelScope(shield=True):
-        async with cloud.database.reading() as connection:
-            now = await devices.find(connection, device.device_key)  # it may have changed since it was let in
-    if now is None or not still_welcome(device, now, cloud.settings.auth):
-        return
-    subscription.config = now.config
-    ping_every = cloud.settings.ping_every
-    yield event(
-        Connected(
-            device_id=device.device_id,
-            cloud_id=cloud_id,
-            server_time=cloud.now(),
-            ping_every=ping_every,
-            duplicate=subscription.duplicate,
-            config=now.config,
-            accepts=(JPEG,),
-            succeeds=cloud.settings.succeeds,
-        )
+    subscription = cloud.hub.open(device)
+    subscription.ping_every = ping_every
+    subscription.send = send
+    scope[CONNECTION].watch(subscription)
+    log.info("stream opened", device=subscription.device_key, duplicate=subscription.duplicate)
+    cloud.journal.mark_seen(subscription.device_key)
+    try:
+        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        await _send(subscription, connected(cloud, cloud_id, device, subscription))
+        del device
+        cloud.pings.add(subscription)
+        cloud.hub.ask(subscription)
+        while await subscription.wait():
+            await _send_rows(cloud, subscription)
+        if not subscription.gone:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+    finally:
+        scope[CONNECTION].watch(None)
+        cloud.hub.leave(subscription)
+        cloud.journal.mark_seen(subscription.device_key)
+        log.info("stream closed", device=subscription.device_key)
+
+
+async def _send(subscription: Subscription, chunk: bytes) -> None:
+    await subscription.send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+
+async def _send_rows(cloud: Cloud, subscription: Subscription) -> None:
+    """What the loader has read for this stream; then it asks for more where there may be more."""
+    sent = []
+    for row in subscription.rows:
+        if row.kind not in triggers.KINDS:  # left as it is: sent by a release that knows it, or expired
+            log.error("a kind this release does not know, not sent", trigger_id=row.trigger_id, kind=row.kind)
+            continue
+        if row.kind == "update_config":
+            subscription.config = row.config
+        await _send(subscription, command(row))
+        if subscription.gone:
+            break
+        subscription.last_id = row.seq
+        subscription.commands += 1
+        sent.append(row.seq)
+        if subscription.closed:
+            break
+    if sent:
+        cloud.journal.mark_sent(sent)
+    subscription.rows = ()
+    if subscription.more:
+        subscription.more = False
+        cloud.hub.ask(subscription)
+
+
+def connected(cloud: Cloud, cloud_id: str, device: Device, subscription: Subscription) -> bytes:
+    """The first event. Its first line is the `data:` line: old clients read no other."""
+    told = Connected(
+        device_id=device.device_id,
+        cloud_id=cloud_id,
+        server_time=cloud.now(),
+        ping_every=subscription.ping_every,
+        duplicate=subscription.duplicate,
+        config=device.config,
+        accepts=(JPEG,),
+        succeeds=cloud.settings.succeeds,
     )
-    last_seq = 0
-    commands = 0
-    next_ping = time.monotonic() + ping_every
-    while not subscription.closed:
-        with anyio.CancelScope(shield=True):  # as above
-            async with cloud.database.reading() as connection:
-                batch = await triggers.waiting(connection, device.device_key, last_seq, cloud.now(), _BATCH)
-        sent = []
-        for row in batch:
-            last_seq = row.seq
-            if row.kind not in triggers.KINDS:  # left as it is: sent by a release that knows it, or expired
-                log.error("a kind this release does not know, not sent", trigger_id=row.trigger_id, kind=row.kind)
-                continue
-            if row.kind == "update_config":
-                subscription.config = row.config
-            yield command(row)
-            sent.append(row.seq)
-            commands += 1
-            if subscription.closed:
-                break
-        if sent:
-            cloud.journal.mark_sent(sent)
-        if len(batch) == _BATCH:
-            continue
-        if await subscription.wait(next_ping - time.monotonic()) or subscription.closed:
-            continue
-        yield event(Ping(server_time=cloud.now(), last_id=str(last_seq) if last_seq else None, sent=commands))
-        next_ping = time.monotonic() + ping_every
+    return b"%bretry: %d\n\n" % (event(told).removesuffix(b"\n"), random.randint(*_RETRY))
 
 
-def command(row: Trigger) -> bytes:
+def command(row: Trigger | Waiting) -> bytes:
     """A trigger as the device reads it."""
-    match row.kind:
+    kind: Kind = row.kind  # type: ignore[assignment]
+    match kind:
         case "update_config":
             return event(UpdateConfigCommand(trigger_id=row.trigger_id, config=row.config or {}), row.seq)
         case "capture":

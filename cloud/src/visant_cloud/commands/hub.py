@@ -1,88 +1,290 @@
 """CommandHub: which streams are open, and a nudge for each when there is something to send.
 
-It holds no commands. A stream that is nudged reads what waits in the ledger, so a burst of any size costs no
-memory, a slow reader holds up nobody, and a nudge that comes between a read and the next is never lost.
+It holds no commands. A nudged stream is put down as one that wants to read; the loader (loader.py) reads for all of
+them at once. So a burst of any size costs no memory, a slow reader holds up nobody, and a nudge that comes between a
+read and the next is never lost.
 """
 
 import asyncio
-from collections.abc import Iterator
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, Protocol
 
 from visant_cloud.store.devices import Device
+from visant_cloud.store.stream_reads import Waiting
+
+STREAMS_OF_ONE = 2
+"""Open streams that one device may have; one more ends its oldest. A device that lost its network comes back while
+its last connection is still half open here, so one is not enough; it must get in however many it left behind."""
+
+
+class Bell(Protocol):
+    """How other processes are told (bell.py)."""
+
+    def nudge(self, device_key: str) -> None:
+        """Something was committed for this device."""
+
+    def disconnect(self, device_key: str, *, by_id_alone: bool) -> None:
+        """Its streams are to end."""
+
+    def opened(self, device_key: str) -> None:
+        """This process holds one stream more of it."""
+
+    def left(self, device_key: str) -> None:
+        """This process holds one stream less of it."""
 
 
 class Subscription:
-    """One open stream of a device, as the device was when it came in (`by_id_alone`: without a token)."""
+    """One open stream of a device, as the device was when it came in. Few fields: there are ten thousand of them."""
+
+    __slots__ = (
+        "_waiter",
+        "by_id_alone",
+        "closed",
+        "commands",
+        "config",
+        "device_key",
+        "duplicate",
+        "gone",
+        "last_id",
+        "last_seq",
+        "more",
+        "newer_elsewhere",
+        "next_ping",
+        "ping_every",
+        "rows",
+        "send",
+        "stalled",
+        "token_hash",
+    )
 
     def __init__(self, device: Device, duplicate: bool) -> None:
-        self.device = device
-        self.duplicate = duplicate
+        self.device_key = device.device_key
+        self.token_hash = device.token_hash
+        """Hash of the token that the device had when it came in."""
+        self.by_id_alone = device.by_id_alone
+        """It came without a token."""
         self.config = device.config
         """The settings that this stream told last."""
+        self.duplicate = duplicate
+        self.ping_every = 0.0
+        self.next_ping = 0
+        self.send: Any = None
+        """ASGI's `send`, from the first event on."""
+        self.stalled: Callable[[], bool] = _never
+        """Whether the peer reads too slowly to be sent a ping now."""
+        self.last_seq = 0
+        """Of the last trigger that was read for this stream."""
+        self.last_id: int | None = None
+        """Of the last command that was sent on this stream."""
+        self.commands = 0
+        """Sent on this stream so far."""
+        self.rows: Sequence[Waiting] = ()
+        """Read by the loader, not yet sent."""
+        self.more = False
+        """More may wait than `rows` holds."""
+        self.newer_elsewhere = 0
+        """Streams of this device that other processes opened since."""
         self.closed = False
-        self._nudge = asyncio.Event()
+        self.gone = False
+        self._waiter: asyncio.Future[None] | None = None
 
-    def nudge(self) -> None:
-        """There may be something to send."""
-        self._nudge.set()
+    def deliver(self, rows: Sequence[Waiting], more: bool) -> None:
+        """The loader has read for this stream."""
+        self.rows = rows
+        self.more |= more
+        if rows:
+            self.last_seq = rows[-1].seq
+        self._wake()
 
     def close(self) -> None:
         """End the stream."""
         self.closed = True
-        self._nudge.set()
+        self._wake()
 
-    async def wait(self, seconds: float) -> bool:
-        """Until a nudge (True) or for `seconds` (False)."""
-        try:
-            async with asyncio.timeout(max(0.0, seconds)):
-                await self._nudge.wait()
-        except TimeoutError:
-            return False
-        self._nudge.clear()
-        return True
+    def lost(self) -> None:
+        """The connection is gone."""
+        self.gone = self.closed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def wait(self) -> bool:
+        """Until there are rows (True) or the stream is to end (False)."""
+        while not self.closed:
+            if self.rows or self.more:
+                return True
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        return False
+
+
+def _never() -> bool:
+    return False
 
 
 class CommandHub:
     """One per process; used from its event loop only."""
 
     def __init__(self) -> None:
-        self._streams: dict[str, set[Subscription]] = {}
+        self._streams: dict[str, dict[Subscription, None]] = {}
         self._closed = False
+        self._reading: dict[Subscription, None] = {}
+        self._asked: dict[Subscription, None] = {}
+        self.wanted = asyncio.Event()
+        """Some stream wants to read."""
         self.elsewhere: dict[str, int] = {}
-        """device_key -> open streams that other processes on this database hold (peers.py)."""
+        """device_key -> open streams that other processes on this database hold (peers.py, bell.py)."""
+        self.bell: Bell | None = None
+        self._count = itertools.count(1)
+        self._changes = 0
+        self._changed: dict[str, int] = {}
 
     @contextmanager
     def subscribe(self, device: Device) -> Iterator[Subscription]:
         """An open stream of this device, for the length of the block."""
-        device_key = device.device_key
-        streams = self._streams.setdefault(device_key, set())
-        subscription = Subscription(device, duplicate=self.subscribers(device_key) > 0)
-        if self._closed:
-            subscription.close()
-        streams.add(subscription)
+        subscription = self.open(device)
         try:
             yield subscription
         finally:
-            streams.discard(subscription)
-            if not streams and self._streams.get(device_key) is streams:
-                del self._streams[device_key]
+            self.leave(subscription)
+
+    def open(self, device: Device) -> Subscription:
+        """An open stream of this device, until `leave`."""
+        key = device.device_key
+        streams = self._streams.setdefault(key, {})
+        subscription = Subscription(device, duplicate=self.subscribers(key) > 0)
+        if self._closed:
+            subscription.close()
+        streams[subscription] = None
+        if len(streams) > STREAMS_OF_ONE:
+            next(one for one in streams if not one.closed).close()
+        if self.bell is not None:
+            self.bell.opened(key)
+        return subscription
+
+    def leave(self, subscription: Subscription) -> None:
+        """It is over."""
+        key = subscription.device_key
+        subscription.closed = True
+        self._asked.pop(subscription, None)
+        streams = self._streams.get(key)
+        if streams is not None and streams.pop(subscription, subscription) is None:
+            if not streams:
+                del self._streams[key]
+            if self.bell is not None:
+                self.bell.left(key)
+
+    def ask(self, subscription: Subscription) -> None:
+        """This stream wants to read what waits after the last that it read."""
+        if subscription.closed:
+            return
+        if subscription.rows or subscription in self._reading:
+            subscription.more = True  # it asks again when those are sent
+        else:
+            self._asked[subscription] = None
+            self.wanted.set()
+
+    def is_reading(self, subscription: Subscription) -> bool:
+        """Whether something is on its way to this stream."""
+        return subscription in self._asked or subscription in self._reading or bool(subscription.rows)
+
+    @contextmanager
+    def asking(self, limit: int) -> Iterator[list[Subscription]]:
+        """At most `limit` streams that want to read, the longest waiting first; where the block raises, they still do.
+
+        Who is nudged meanwhile reads once more.
+        """
+        chosen = list(itertools.islice(self._asked, limit))
+        for one in chosen:
+            del self._asked[one]
+        self._reading = dict.fromkeys(chosen)
+        try:
+            yield chosen
+        except BaseException:
+            self._asked = dict.fromkeys(one for one in (*chosen, *self._asked) if not one.closed)
+            raise
+        finally:
+            self._reading = {}
+            if self._asked:
+                self.wanted.set()
+            else:
+                self.wanted.clear()
 
     def nudge(self, device_key: str) -> None:
         """Something was committed for this device."""
+        self.nudge_here(device_key)
+        if self.bell is not None and device_key in self.elsewhere:
+            self.bell.nudge(device_key)
+
+    def nudge_here(self, device_key: str) -> None:
+        """The same, for the streams of this process alone."""
         for subscription in self._streams.get(device_key, ()):
-            subscription.nudge()
+            self.ask(subscription)
 
     def disconnect(self, device_key: str, *, by_id_alone: bool = False) -> None:
         """Ends the streams of this device, or only those that its id alone let in; who may still come reconnects."""
+        self.disconnect_here(device_key, by_id_alone=by_id_alone)
+        if self.bell is not None:
+            self.bell.disconnect(device_key, by_id_alone=by_id_alone)
+
+    def disconnect_here(self, device_key: str, *, by_id_alone: bool = False) -> None:
+        """The same, for the streams of this process alone."""
+        self._changes = self._changed[device_key] = next(self._count)
         for subscription in self._streams.get(device_key, ()):
-            if subscription.device.by_id_alone or not by_id_alone:
+            if subscription.by_id_alone or not by_id_alone:
+                subscription.close()
+
+    def mark(self) -> int:
+        """Now, for `changed_since`."""
+        return self._changes
+
+    def changed_since(self, mark: int, device_key: str) -> bool:
+        """Whether `disconnect` was said of this device since: what was read of it before that may be out of date."""
+        return self._changed.get(device_key, 0) > mark
+
+    def opened_elsewhere(self, device_key: str) -> None:
+        """Another process holds a newer stream of this device: of too many, the oldest ends."""
+        streams = [one for one in self._streams.get(device_key, ()) if not one.closed]
+        for newer, subscription in enumerate(reversed(streams)):
+            subscription.newer_elsewhere += 1
+            if newer + subscription.newer_elsewhere >= STREAMS_OF_ONE:
                 subscription.close()
 
     def close(self) -> None:
         """Ends every stream, now and from now on."""
+        self.refuse()
+        for subscription in self.subscriptions():
+            subscription.close()
+
+    async def close_within(self, seconds: float, rate: float) -> None:
+        """The same, one after the other, `rate` a second where `seconds` allow it: not all come back at one instant."""
+        self.refuse()
+        waiting = deque(self.subscriptions())
+        if not waiting:
+            return
+        pause = 0.05
+        each = max(1, round(max(rate, len(waiting) / seconds) * pause))
+        while waiting:
+            for _ in range(min(each, len(waiting))):
+                waiting.popleft().close()
+            await asyncio.sleep(pause)
+
+    def refuse(self) -> None:
+        """Streams that open from now on end at once."""
         self._closed = True
-        for device_key in self._streams:
-            self.disconnect(device_key)
+
+    @property
+    def closing(self) -> bool:
+        """Whether the process is about to end."""
+        return self._closed
 
     def subscribers(self, device_key: str) -> int:
         """Open streams of one device, of every process."""
@@ -94,8 +296,12 @@ class CommandHub:
 
     def connected(self) -> dict[str, int]:
         """device_key -> open streams of every process, for every device that has one."""
-        return {device_key: self.subscribers(device_key) for device_key in sorted({*self._streams, *self.elsewhere})}
+        return {key: self.subscribers(key) for key in sorted({*self._streams, *self.elsewhere})}
 
     def connected_here(self) -> dict[str, int]:
         """device_key -> open streams of this process alone."""
-        return {device_key: len(streams) for device_key, streams in self._streams.items()}
+        return {key: len(streams) for key, streams in self._streams.items()}
+
+    def holds(self, device_key: str) -> bool:
+        """Whether this process has a stream of this device."""
+        return device_key in self._streams

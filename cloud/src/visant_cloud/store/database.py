@@ -7,9 +7,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, Table, event, literal_column
+from sqlalchemy import Column, Connection, Executable, Row, Table, event, literal_column
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -31,6 +31,17 @@ _NO_STATEMENT_IS_KEPT = {
 """For a pooler in transaction mode: a prepared statement is at one server, the next transaction at another."""
 
 
+_SINGLE: dict[str, Any] = {
+    "isolation_level": "AUTOCOMMIT",
+    "skip_autocommit_rollback": True,
+    "pool_reset_on_return": None,
+    "pool_size": 4,
+    "max_overflow": 0,
+    "pool_timeout": 10,
+}
+"""An engine for single statements: without the round trips of BEGIN, ROLLBACK and the ping before."""
+
+
 class Database:
     """One engine. `reading` and `writing` give a connection in a transaction; hold it briefly, never in a stream.
 
@@ -40,21 +51,28 @@ class Database:
     def __init__(self, url: str, *, foreign_keys: bool = True) -> None:
         self.url = url
         self.sqlite = url.startswith("sqlite")
+        json = {"json_serializer": to_json, "json_deserializer": from_json}
         if self.sqlite:
-            self.engine = create_async_engine(url, json_serializer=to_json, json_deserializer=from_json)
-            event.listen(self.engine.sync_engine, "connect", partial(_prepare_sqlite, foreign_keys))
+            self.engine = create_async_engine(url, **json)
+            self.single = create_async_engine(url, **json, **_SINGLE)
+            for engine in (self.engine, self.single):
+                event.listen(engine.sync_engine, "connect", partial(_prepare_sqlite, foreign_keys))
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
         else:
+            address, given = "postgresql+asyncpg://", connection_url.connect_args(url)
             pooled = connection_url.pooled(url)
             self.engine = create_async_engine(
-                "postgresql+asyncpg://",
-                connect_args=connection_url.connect_args(url) | (_NO_STATEMENT_IS_KEPT if pooled else {}),
-                json_serializer=to_json,
-                json_deserializer=from_json,
+                address,
+                connect_args=given | (_NO_STATEMENT_IS_KEPT if pooled else {}),
+                **json,
                 pool_size=10,
                 max_overflow=10,
                 pool_pre_ping=not pooled,  # it asks outside a transaction, where each step may reach another server
                 pool_timeout=10,
+            )
+            bounds = {"timeout": 5, "command_timeout": 10}
+            self.single = (  # behind a pooler a statement needs its transaction, for the same reason
+                self.engine if pooled else create_async_engine(address, connect_args=bounds | given, **json, **_SINGLE)
             )
         # SQLite's own wait for its writer is a sleep loop without order; a lock is a queue
         self._writer: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.sqlite else nullcontext()
@@ -64,6 +82,22 @@ class Database:
         """A transaction that only reads."""
         async with self.engine.connect() as connection:
             yield connection
+
+    async def read(self, statement: Executable, given: dict[str, Any] | None = None) -> Sequence[Row[Any]]:
+        """The rows of one statement that reads, outside any transaction: half the cost of `reading`.
+
+        Asked again, once, on a new connection where the one from the pool has gone: the server may have restarted.
+        """
+        try:
+            return await self._read(statement, given)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        return await self._read(statement, given)
+
+    async def _read(self, statement: Executable, given: dict[str, Any] | None) -> Sequence[Row[Any]]:
+        async with self.single.connect() as connection:
+            return (await connection.execute(statement, given)).all()
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
@@ -76,6 +110,7 @@ class Database:
     async def close(self) -> None:
         """Gives every connection back."""
         await self.engine.dispose()
+        await self.single.dispose()
 
 
 def first_line(error: Exception) -> str:

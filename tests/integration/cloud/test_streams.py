@@ -1,0 +1,216 @@
+"""Many streams on one process: what they read, what they outlive, what they may ask for."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.engine import Engine
+
+from tests.support.postgres import PostgresServer
+from visant_cloud.commands import loader
+from visant_cloud.store.database import Database
+
+on_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+"""For a test that needs one database, or brings its own server."""
+
+
+class Raw:
+    """A stream without an HTTP client: a hundred of those would cost more than what they test."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        self.status = 0
+        self.headers: dict[str, str] = {}
+
+    async def begin(self) -> None:
+        self.status = int((await self._reader.readline()).split()[1])
+        while line := (await self._reader.readline()).strip():
+            name, _, value = line.decode().partition(": ")
+            self.headers[name.lower()] = value
+
+    async def next(self, timeout: float = 60.0) -> dict[str, Any]:
+        """The next message; EOFError at the end."""
+        async with asyncio.timeout(timeout):
+            while line := await self._reader.readline():
+                if line.startswith(b"data:"):
+                    return dict(json.loads(line[5:]))
+                if line == b"0\r\n":
+                    break
+        raise EOFError
+
+    async def until(self, key: str) -> Any:
+        while key not in (message := await self.next()):
+            pass
+        return message[key]
+
+    async def pings(self, count: int) -> None:
+        while count:
+            count -= (await self.next()).get("event") == "ping"
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+async def connect(url: str, device_id: str, query: str = "") -> Raw:
+    host, port = url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"GET /v1/devices/{device_id}/commands{query} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
+    one = Raw(reader, writer)
+    await one.begin()
+    return one
+
+
+@asynccontextmanager
+async def connected(url: str, count: int) -> AsyncIterator[list[Raw]]:
+    """Devices D0, D1, ... each with a stream that has begun."""
+    streams = await asyncio.gather(*(connect(url, f"D{number}") for number in range(count)))
+    try:
+        for one in streams:
+            assert one.status == 200
+            assert (await one.next())["event"] == "connected"
+        yield list(streams)
+    finally:
+        for one in streams:
+            one.close()
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """What is asked of databases meanwhile."""
+    seen: list[str] = []
+
+    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        seen.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+def reads(seen: list[str], table: str) -> int:
+    return sum(one.startswith("SELECT") and f" {table}" in one and "FOR UPDATE" not in one for one in seen)
+
+
+async def test_a_hundred_streams_that_are_nudged_at_once_read_together(start: Any) -> None:
+    cloud = await start()
+    async with connected(cloud.url, 100) as streams:
+        wanted = [(await cloud.triggers(f"D{number}", 1))[0] for number in range(100)]
+        assert [await one.until("trigger_id") for one in streams] == wanted
+        with statements() as seen:
+            for number in range(100):
+                cloud.cloud.hub.nudge(f"D{number}")
+            await asyncio.gather(*(one.pings(0) for one in streams))
+            trigger_id = await cloud.trigger("D99")
+            assert await streams[99].until("trigger_id") == trigger_id
+        assert 1 <= reads(seen, "triggers") <= 4, seen
+
+
+async def test_a_stream_costs_one_read_of_its_device_and_one_of_its_commands_and_pings_none(start: Any) -> None:
+    cloud = await start(ping_every=0.2)
+    await cloud.register()
+    with statements() as seen:
+        stream = await connect(cloud.url, "D1")
+        assert (await stream.next())["event"] == "connected"
+        await stream.pings(5)
+        stream.close()
+    assert (reads(seen, "devices"), reads(seen, "triggers")) == (1, 1), seen
+
+
+async def test_devices_that_come_at_the_same_time_are_looked_up_together(start: Any) -> None:
+    cloud = await start()
+    async with connected(cloud.url, 50):
+        pass
+    with statements() as seen:
+        async with connected(cloud.url, 50):
+            pass
+    assert reads(seen, "devices") < 25, seen
+
+
+async def test_backlogs_of_many_devices_come_whole_and_in_order_though_they_are_read_in_pieces(
+    start: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loader, "_EACH", 7)
+    monkeypatch.setattr(loader, "_TOTAL", 20)
+    cloud = await start()
+    async with connected(cloud.url, 6):
+        pass
+    wanted = [await cloud.triggers(f"D{number}", 30) for number in range(6)]
+    async with connected(cloud.url, 6) as streams:
+        for one, expected in zip(streams, wanted, strict=True):
+            assert [await one.until("trigger_id") for _ in expected] == expected
+
+
+@on_sqlite
+async def test_a_database_that_is_away_ends_no_stream_and_stops_no_ping(start: Any) -> None:
+    with PostgresServer() as server:
+        cloud = await start(database_url=server.url("away"), ping_every=0.5)
+        async with connected(cloud.url, 100) as streams:
+            server.stop()
+            for number in range(100):  # each wants to read now
+                cloud.cloud.hub.nudge(f"D{number}")
+            await asyncio.gather(*(one.pings(6) for one in streams))
+            turned_away = [await connect(cloud.url, "D1") for _ in range(12)]
+            assert {one.status for one in turned_away} == {503}
+            assert len({one.headers["retry-after"] for one in turned_away}) > 1, "not all come back at one instant"
+            for one in turned_away:
+                one.close()
+            server.start()
+            wanted = [(await cloud.triggers(f"D{number}", 1))[0] for number in range(100)]
+            assert [await one.until("trigger_id") for one in streams] == wanted
+
+
+@on_sqlite
+async def test_a_database_that_hangs_delays_commands_and_ends_no_stream(start: Any, postgres: PostgresServer) -> None:
+    url = postgres.url("hangs")
+    cloud = await start(database_url=url, ping_every=0.5)
+    other = Database(cloud.cloud.settings.engine_url())
+    async with connected(cloud.url, 3) as streams:
+        wanted = [(await cloud.triggers(f"D{number}", 1))[0] for number in range(3)]
+        assert [await one.until("trigger_id") for one in streams] == wanted
+        async with other.engine.connect() as holding:
+            await holding.execute(text("LOCK TABLE triggers IN ACCESS EXCLUSIVE MODE"))
+            for number in range(3):
+                cloud.cloud.hub.nudge(f"D{number}")
+            await asyncio.gather(*(one.pings(4) for one in streams))
+        wanted = [(await cloud.triggers(f"D{number}", 1))[0] for number in range(3)]
+        assert [await one.until("trigger_id") for one in streams] == wanted
+    await other.close()
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [("180", 180.0), ("5", 5.0), ("4", 20.0), ("601", 20.0), ("nan", 20.0), ("", 20.0), ("soon", 20.0), ("inf", 20.0)],
+)
+async def test_a_device_may_ask_for_fewer_pings(start: Any, asked: str, told: float) -> None:
+    cloud = await start()
+    stream = await connect(cloud.url, "D1", f"?device_version=2.0.0&ping_every={asked}")
+    assert (await stream.next())["ping_every"] == told
+    stream.close()
+
+
+async def test_the_version_that_a_device_names_is_noted(start: Any, eventually: Any) -> None:
+    cloud = await start()
+    stream = await connect(cloud.url, "D1", "?device_version=2.0.7%20beta")
+
+    async def noted() -> bool:
+        return bool((await cloud.client.get("/v1/devices/D1")).json()["device_version"] == "2.0.7 beta")
+
+    await eventually(noted)
+    stream.close()
+
+
+@on_sqlite
+async def test_head_and_other_methods_open_no_stream(start: Any) -> None:
+    cloud = await start()
+    for method in ("HEAD", "POST", "DELETE"):
+        assert (await cloud.client.request(method, "/v1/devices/D1/commands")).status_code == 405
+    assert cloud.cloud.hub.connected() == {}
+    described = (await cloud.client.get("/openapi.json")).json()["paths"]["/v1/devices/{device_id}/commands"]["get"]
+    assert [one["name"] for one in described["parameters"]] == ["device_id", "device_version", "ping_every"]
