@@ -97,6 +97,8 @@ async def test_a_schedule_ends_when_it_is_taken_away_and_rests_while_a_device_is
     cloud.time.pass_(60)
     assert await scheduler(cloud).fire_due() == 0
     await cloud.client.patch("/v1/devices/D1", json={"active": True})
+    assert await scheduler(cloud).fire_due() == 0, "what passed while it was barred is not made up for"
+    cloud.time.pass_(5)
     assert await scheduler(cloud).fire_due() == 1
     assert await schedule(cloud, None) is None
     cloud.time.pass_(60)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from visant_cloud.commands.event_stream import command, event
 from visant_cloud.commands.hub import CommandHub
-from visant_cloud.commands.scheduler import catch_up, first_firing
+from visant_cloud.commands.scheduler import catch_up, first_firing, missed_run
 from visant_cloud.store.devices import Device
+from visant_cloud.store.schedules import Due
 from visant_cloud.store.triggers import Kind, Trigger
 from visant_contract.command import CaptureCommand, parse_message
 
@@ -23,12 +24,58 @@ D1 = Device(**dict.fromkeys(Device.__dataclass_fields__) | {"device_id": "D1", "
 
 @given(st.floats(1, 2_678_400), st.floats(0, 100_000_000))
 def test_catching_up_fires_for_the_last_missed_time_and_stays_on_the_grid(interval: float, late: float) -> None:
-    scheduled = NOW - timedelta(seconds=late)
-    slot, after = catch_up(scheduled, interval, NOW)
-    assert scheduled <= slot
-    assert slot <= NOW + timedelta(milliseconds=1) and after >= NOW - timedelta(milliseconds=1)
-    steps = (slot - scheduled).total_seconds() / interval
-    assert abs(steps - round(steps)) < 1e-3
+    scheduled, step = NOW - timedelta(seconds=late), timedelta(seconds=interval)
+    slot, after, missed = catch_up(scheduled, interval, NOW)
+    assert scheduled <= slot <= NOW < after == slot + step
+    assert slot == scheduled + missed * step
+
+
+def test_a_schedule_that_a_clock_ahead_has_moved_is_fired_for_its_own_time() -> None:
+    ahead = NOW + timedelta(days=1)
+    assert catch_up(ahead, 60, NOW) == (ahead, ahead + timedelta(seconds=60), 0)
+
+
+@given(
+    st.floats(1, 100_000),
+    st.lists(st.tuples(st.floats(0, 1_000_000), st.booleans()), min_size=1, max_size=40),
+)
+def test_every_time_of_a_schedule_is_fired_for_or_in_one_run_of_missed_ones(
+    interval: float, rounds: list[tuple[float, bool]]
+) -> None:
+    """Rounds of any distance, the device barred or not: as the tables keep it."""
+    step, next_at, now = timedelta(seconds=interval), NOW, NOW
+    fired: list[datetime] = []
+    runs: dict[tuple[str, datetime], tuple[datetime, int]] = {}  # (reason, last) -> (first, count)
+    for later, active in rounds:
+        now += timedelta(seconds=later)
+        if next_at > now:
+            continue
+        overdue = catch_up(next_at, interval, now)
+        due = Due(1, "D1", interval, next_at, active)
+        if active:
+            fired.append(overdue.slot)
+        if (found := missed_run(due, overdue)) is not None:
+            run, ended = found
+            first, count = runs.pop((run.reason, ended), (run.first_at, 0))
+            assert (run.reason, run.last_at) not in runs
+            runs[run.reason, run.last_at] = first, count + run.count
+        next_at = overdue.after
+    passed = (now - NOW) // step + 1
+    assert len(fired) + sum(count for _, count in runs.values()) == passed
+    assert len(set(fired)) == len(fired) and all((slot - NOW) % step == timedelta() for slot in fired)
+    for (reason, last), (first, count) in runs.items():
+        between = [slot for slot in fired if first <= slot <= last]
+        assert not between or reason == "late"
+        assert (last - first) // step + 1 == count + len(between)
+
+
+def test_a_cloud_that_is_late_again_and_again_makes_one_run_of_it() -> None:
+    due = Due(1, "D1", 60, NOW, active=True)
+    overdue = catch_up(NOW, 60, NOW + timedelta(seconds=190))
+    found = missed_run(due, overdue)
+    assert found is not None and (found[0].first_at, found[0].count) == (NOW, 3)
+    again = missed_run(replace(due, next_at=overdue.after), catch_up(overdue.after, 60, NOW + timedelta(seconds=400)))
+    assert again is not None and again[1] == found[0].last_at
 
 
 @given(st.text(min_size=1, max_size=64), st.floats(1, 2_678_400))

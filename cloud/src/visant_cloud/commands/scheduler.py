@@ -1,24 +1,55 @@
 """TriggerScheduler: fires the devices' schedules. "Due" is counted from the last scheduled time, so nothing drifts.
 
-Several processes may run it on one database: whoever moves a device's next time on is the one that fires.
+Several processes may run it on one database: each takes what no other holds, and moves it on before it lets go.
 """
 
 import hashlib
-import math
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.commands.hub import CommandHub
-from visant_cloud.store import devices, triggers
+from visant_cloud.store import schedules, triggers
 from visant_cloud.store.database import DATABASE_ERRORS, Database
-from visant_cloud.store.devices import Device
+from visant_cloud.store.schedules import Due, MissedRun
+from visant_cloud.store.triggers import Slot
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
 from visant_runtime.periodic import every
 
+log = structlog.get_logger()
+
 TICK = 0.5
 """Seconds between rounds."""
+BATCH = 500
+"""Schedules that one transaction moves: it holds their devices, and everything inserted for these waits for its end."""
+CLOCK_PLAY = 60.0
+"""Seconds by which clocks of several machines, or one that is put right, may differ before a schedule begins anew."""
 LOOP = "scheduler"
+
+
+class Overdue(NamedTuple):
+    """What has become of a schedule whose time has come."""
+
+    slot: datetime
+    """The time to fire for: the last one that has passed."""
+    after: datetime
+    """The next one."""
+    missed: int
+    """How many times before `slot` have passed as well."""
+
+
+class Round(NamedTuple):
+    """What one transaction did."""
+
+    found: int
+    """Schedules that were due and that nobody held."""
+    fired: list[str]
+    """Keys of the devices that have a trigger from it."""
 
 
 def first_firing(device_key: str, interval: float, now: datetime) -> datetime:
@@ -27,11 +58,30 @@ def first_firing(device_key: str, interval: float, now: datetime) -> datetime:
     return now + timedelta(seconds=share * interval)
 
 
-def catch_up(scheduled: datetime, interval: float, now: datetime) -> tuple[datetime, datetime]:
-    """(the time to fire for, the next one): of times missed meanwhile only the last is made up for."""
-    missed = max(0, math.floor((now - scheduled).total_seconds() / interval))
-    latest = scheduled + timedelta(seconds=missed * interval)
-    return latest, latest + timedelta(seconds=interval)
+def catch_up(scheduled: datetime, interval: float, now: datetime) -> Overdue:
+    """Of times missed meanwhile only the last is made up for. The grid is one of whole microseconds."""
+    step = timedelta(seconds=interval)
+    missed = max(0, (now - scheduled) // step)
+    slot = scheduled + missed * step
+    return Overdue(slot, slot + step, missed)
+
+
+def missed_run(due: Due, overdue: Overdue) -> tuple[MissedRun, datetime] | None:
+    """The slots that nobody is asked for, as one run, and when the run ended that it would continue.
+
+    A barred device misses them all. Of an active one the last is made up for, so that a cloud which is late again and
+    again makes one run of it.
+    """
+    step = timedelta(seconds=due.interval_seconds)
+    if not due.active:
+        run = MissedRun(
+            due.schedule_id, due.device_key, due.next_at, overdue.slot, overdue.missed + 1, reason="not_active"
+        )
+        return run, due.next_at - step
+    if not overdue.missed:
+        return None
+    run = MissedRun(due.schedule_id, due.device_key, due.next_at, overdue.slot - step, overdue.missed, reason="late")
+    return run, due.next_at - 2 * step
 
 
 class TriggerScheduler:
@@ -42,12 +92,24 @@ class TriggerScheduler:
         self._hub = hub
         self._now = now
         self._ttl_max = ttl_max
+        self._next_look = 0.0
 
     async def run(self, stop: Stop, heartbeat: Heartbeat) -> None:
         """Until the end."""
+
+        def go_on() -> bool:
+            heartbeat.beat(LOOP)
+            return not stop.is_set()
+
+        async def work() -> None:
+            if time.monotonic() >= self._next_look:
+                await self.begin_anew()
+                self._next_look = time.monotonic() + CLOCK_PLAY
+            await self.fire_due(go_on)
+
         await every(
             TICK,
-            self.fire_due,
+            work,
             stop,
             heartbeat,
             loop=LOOP,
@@ -57,28 +119,48 @@ class TriggerScheduler:
             degrades="database",
         )
 
-    async def fire_due(self) -> int:
-        """Fires all that is due now; returns how many."""
-        now = self._now()
-        async with self._database.reading() as connection:
-            due = await devices.due(connection, now)
-        return sum([await self._fire(device, now) for device in due])
+    async def fire_due(self, go_on: Callable[[], bool] = lambda: True) -> int:
+        """Fires all that is due, batch after batch while `go_on()`; returns how many triggers that made."""
+        fired = 0
+        while True:
+            async with self._database.writing() as connection:
+                done = await self.fire_batch(connection)
+            for device_key in done.fired:  # after the commit: what a nudged stream reads is there
+                self._hub.nudge(device_key)
+            fired += len(done.fired)
+            if done.found < BATCH or not go_on():
+                return fired
 
-    async def _fire(self, device: Device, now: datetime) -> bool:
-        assert device.schedule_next_at is not None
-        assert device.schedule_interval is not None
-        slot, after = catch_up(device.schedule_next_at, device.schedule_interval, now)
-        async with self._database.writing() as connection:
-            if not await devices.advance_schedule(connection, device.device_key, device.schedule_next_at, after):
-                return False
-            _, new = await triggers.create(
-                connection,
-                device.device_key,
-                now,
-                min(device.schedule_interval, self._ttl_max),
-                type="scheduled",
-                scheduled_for=slot,
-            )
-        if new:
-            self._hub.nudge(device.device_key)
-        return new
+    async def fire_batch(self, connection: AsyncConnection) -> Round:
+        """In one transaction, which the caller commits: moves what is due, with its triggers and missed slots."""
+        now = self._now()
+        found = await schedules.due(connection, now, BATCH)
+        overdue = [(one, catch_up(one.next_at, one.interval_seconds, now)) for one in found]
+        await schedules.move(connection, {one.schedule_id: its.after for one, its in overdue})
+        slots = [
+            Slot(one.schedule_id, one.device_key, its.slot, min(one.interval_seconds, self._ttl_max))
+            for one, its in overdue
+            if one.active
+        ]
+        await triggers.create_scheduled(connection, slots, now)
+        await schedules.note_missed(connection, [run for pair in overdue if (run := missed_run(*pair)) is not None])
+        return Round(len(found), [slot.device_key for slot in slots])
+
+    async def begin_anew(self) -> int:
+        """Schedules that a clock ahead of this one has moved begin again as new ones do; returns how many.
+
+        Not on their old grid: its times of the hours to come may be used up.
+        """
+        begun = 0
+        while True:
+            now = self._now()
+            async with self._database.writing() as connection:
+                found = await schedules.beyond(connection, now, CLOCK_PLAY, BATCH)
+                first = {one.schedule_id: first_firing(one.device_key, one.interval_seconds, now) for one in found}
+                await schedules.move(connection, first)
+            begun += len(found)
+            if len(found) < BATCH:
+                break
+        if begun:
+            log.warning("schedules of a clock that was ahead begin anew: was the clock put back?", count=begun)
+        return begun

@@ -11,7 +11,7 @@ from visant_cloud.access.body_limits import clean_json
 from visant_cloud.commands.scheduler import first_firing
 from visant_cloud.context import cloud_of
 from visant_cloud.problems import Refusal, unknown_device
-from visant_cloud.store import devices, triggers
+from visant_cloud.store import devices, schedules, triggers
 from visant_cloud.store.keys import device_id_of, organisation_of
 from visant_cloud.views import as_json
 from visant_contract.ids import DeviceId
@@ -55,7 +55,8 @@ async def listing(request: Request, caller: Operator, state: Annotated[str | Non
         raise Refusal(422, f"state: one of {', '.join(as_json.STATES)}", "invalid")
     async with cloud.database.reading() as connection:
         rows = await devices.everyone(connection, caller.organisation_id)
-    shown = [as_json.device(row, cloud.hub.subscribers(row.device_key)) for row in rows]
+        scheduled = await schedules.everyone(connection, caller.organisation_id)
+    shown = [as_json.device(row, cloud.hub.subscribers(row.device_key), scheduled.get(row.device_key)) for row in rows]
     if state is not None:
         shown = [one for one in shown if one["state"] == state]
     return {"devices": shown, "count": len(shown)}
@@ -93,9 +94,10 @@ async def one(request: Request, caller: Operator, device_id: str) -> dict[str, A
     cloud = cloud_of(request)
     async with cloud.database.reading() as connection:
         row = await devices.find(connection, caller.key(device_id))
+        scheduled = await schedules.find(connection, caller.key(device_id))
     if row is None:
         raise unknown_device(device_id)
-    return as_json.device(row, cloud.hub.subscribers(row.device_key))
+    return as_json.device(row, cloud.hub.subscribers(row.device_key), scheduled)
 
 
 @router.patch("/v1/devices/{device_id}", tags=["operator"])
@@ -127,12 +129,34 @@ async def schedule(request: Request, caller: Operator, device_id: str, wanted: S
     """A picture every so many seconds; the first comes within one interval, spread over the fleet."""
     cloud = cloud_of(request)
     key, interval = caller.key(device_id), wanted.interval_seconds
-    first = None if interval is None else first_firing(key, interval, cloud.now())
+    first = None
     async with cloud.database.writing() as connection:
-        values = {"schedule_interval": interval, "schedule_next_at": first}
-        if not await devices.change(connection, key, **values):
+        if await devices.find(connection, key) is None:
             raise unknown_device(device_id)
+        if interval is None:
+            await schedules.remove(connection, key)
+        else:
+            now = cloud.now()
+            first = first_firing(key, interval, now)
+            await schedules.put(connection, key, interval, first, now)
     return {"device_id": device_id, "interval_seconds": interval, "next_scheduled_at": as_json.time(first)}
+
+
+@router.get("/v1/devices/{device_id}/missed", tags=["operator"])
+async def missed(
+    request: Request, caller: Operator, device_id: str, limit: Annotated[int, Query(ge=1, le=5000)] = 100
+) -> dict[str, Any]:
+    """Scheduled times that passed without a trigger, as runs, the newest first.
+
+    `late`: the cloud or its database was away or too busy; the last time of such a stretch was made up for.
+    `not_active`: the device was barred.
+    """
+    cloud, key = cloud_of(request), caller.key(device_id)
+    async with cloud.database.reading() as connection:
+        if await devices.find(connection, key) is None:
+            raise unknown_device(device_id)
+        runs = await schedules.missed(connection, key, limit)
+    return {"device_id": device_id, "missed": [as_json.missed_run(run) for run in runs]}
 
 
 @router.put("/v1/devices/{device_id}/config", tags=["operator"])

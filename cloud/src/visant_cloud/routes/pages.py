@@ -14,7 +14,7 @@ from visant_cloud.access import authenticate, sign_in
 from visant_cloud.access.authenticate import COOKIE, Caller
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.problems import Refusal, unknown_device
-from visant_cloud.store import access, captures, devices, trigger_history
+from visant_cloud.store import access, captures, devices, schedules, trigger_history
 from visant_cloud.views import pages
 
 router = APIRouter(include_in_schema=False)
@@ -65,10 +65,11 @@ async def _fleet(cloud: Cloud, caller: Caller) -> dict[str, Any]:
         received = await captures.counts(connection, mine, since)
         newest = await captures.newest(connection, mine)
         strips = await trigger_history.latest(connection, mine, since)
+        scheduled = await schedules.everyone(connection, mine)
         made = await trigger_history.page(connection, mine, None, before=None, limit=_FLEET_HISTORY)
         pictures = await captures.of_triggers_anywhere(connection, [(one.device_key, one.trigger_id) for one in made])
     return {
-        "fleet": pages.fleet(rows, cloud.hub.connected(), ended, received, newest, strips),
+        "fleet": pages.fleet(rows, cloud.hub.connected(), ended, received, newest, strips, scheduled),
         "history": [pages.line(one, pictures.get((one.device_key, one.trigger_id))) for one in made],
     }
 
@@ -101,6 +102,7 @@ async def _device(cloud: Cloud, caller: Caller, device_id: str, before: int | No
         ended = await trigger_history.counts(connection, mine, since, key)
         received = await captures.counts(connection, mine, since, key)
         strips = await trigger_history.latest(connection, mine, since, key)
+        scheduled = await schedules.find(connection, key)
     view = pages.device(
         row,
         cloud.hub.subscribers(key),
@@ -108,6 +110,7 @@ async def _device(cloud: Cloud, caller: Caller, device_id: str, before: int | No
         received.get(key, 0),
         gallery[0] if gallery else None,
         strips.get(key, []),
+        scheduled,
     )
     return {
         "device": view,

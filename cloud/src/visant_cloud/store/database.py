@@ -178,6 +178,13 @@ async def insert_new(connection: AsyncConnection, table: Table, values: dict[str
     return bool(result.rowcount == 1)
 
 
+async def insert_many(connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Inserts these rows in their order, one message to the server; those that are there already are left out."""
+    make: Any = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    if rows:
+        await connection.execute(make(table).on_conflict_do_nothing(), rows)
+
+
 async def insert_returning(
     connection: AsyncConnection, table: Table, values: dict[str, Any], columns: Sequence[ColumnElement[Any]]
 ) -> Row[Any] | None:

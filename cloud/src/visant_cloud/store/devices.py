@@ -29,8 +29,6 @@ class Device:
     last_seen_at: datetime | None
     device_version: str | None
     config: dict[str, Any] | None
-    schedule_interval: float | None
-    schedule_next_at: datetime | None
     telemetry: dict[str, Any] | None
     telemetry_at: datetime | None
 
@@ -135,24 +133,3 @@ async def mark_seen(connection: AsyncConnection, device_keys: Iterable[str], now
     for start in range(0, len(wanted), 500):  # databases limit the parameters of one statement
         part = wanted[start : start + 500]
         await connection.execute(update(devices).where(devices.c.device_key.in_(part)).values(last_seen_at=now))
-
-
-async def due(connection: AsyncConnection, now: datetime, limit: int = 500) -> list[Device]:
-    """Active devices whose schedule has come, the longest overdue first."""
-    query = (
-        select(*_COLUMNS)
-        .where(devices.c.schedule_next_at <= now, devices.c.active)
-        .order_by(devices.c.schedule_next_at)
-        .limit(limit)
-    )
-    return [_device(row) for row in await connection.execute(query)]
-
-
-async def advance_schedule(connection: AsyncConnection, device_key: str, before: datetime, after: datetime) -> bool:
-    """Moves the next firing from `before` to `after`; False where another process, or a new schedule, was first."""
-    result = await connection.execute(
-        update(devices)
-        .where(devices.c.device_key == device_key, devices.c.schedule_next_at == before)
-        .values(schedule_next_at=after)
-    )
-    return result.rowcount == 1

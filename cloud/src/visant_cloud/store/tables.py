@@ -151,8 +151,6 @@ devices = Table(
     Column("last_seen_at", UtcTime),
     Column("device_version", Clean(100)),
     Column("config", JSON(none_as_null=True)),
-    Column("schedule_interval", Float),
-    Column("schedule_next_at", UtcTime, index=True),
     Column("telemetry", JSON(none_as_null=True)),
     Column("telemetry_at", UtcTime),
     UniqueConstraint("organisation_id", "device_id"),
@@ -180,6 +178,34 @@ enrol_codes = Table(
     Column("used_by", String(64)),
 )
 
+schedules = Table(
+    "schedules",
+    metadata,
+    _organisation(),
+    Column("schedule_id", _BIG, primary_key=True, autoincrement=True),
+    _device(),
+    Column("interval_seconds", Float, nullable=False),
+    Column("next_at", UtcTime, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    UniqueConstraint("organisation_id", "device_key"),  # schedules.find, everyone: one a device
+    Index("ix_schedules_next_at_schedule_id", "next_at", "schedule_id"),  # schedules.due: every round
+    sqlite_autoincrement=True,
+)
+
+missed_slots = Table(
+    "missed_slots",
+    metadata,
+    _organisation(),
+    # the key serves schedules.missed (a device's newest) and note_missed (the run that ended then)
+    Column("device_key", Clean(128), ForeignKey("devices.device_key"), primary_key=True),
+    Column("last_at", UtcTime, primary_key=True),
+    Column("schedule_id", _BIG, primary_key=True, autoincrement=False),
+    Column("first_at", UtcTime, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("reason", String(20), nullable=False),
+)
+"""Runs of slots without a trigger. They outlive their schedule, as triggers do: its id is never given again."""
+
 triggers = Table(
     "triggers",
     metadata,
@@ -200,10 +226,11 @@ triggers = Table(
     Column("ended_at", UtcTime),
     Column("history", JSON, nullable=False),
     Column("idempotency_key", Clean(512)),
+    Column("schedule_id", _BIG),
     Column("scheduled_for", UtcTime),
     UniqueConstraint("device_key", "trigger_id"),
     UniqueConstraint("device_key", "idempotency_key"),
-    UniqueConstraint("device_key", "scheduled_for"),
+    UniqueConstraint("schedule_id", "device_key", "scheduled_for"),  # triggers.create_scheduled: a slot fires once
     Index("ix_triggers_device_key_seq", "device_key", "seq"),
     Index("ix_triggers_open", "device_key", "seq", sqlite_where=_OPEN, postgresql_where=_OPEN),
     Index("ix_triggers_status_reason", "status", "reason"),

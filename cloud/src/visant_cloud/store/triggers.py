@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from sqlalchemy import BindParameter, Row, Select, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from visant_cloud.store.database import insert_new, insert_returning
+from visant_cloud.store.database import insert_many, insert_new, insert_returning
 from visant_cloud.store.keys import device_id_of, organisation_of
 from visant_cloud.store.tables import devices, triggers
 from visant_contract.outcome import OutcomeReport, Reason
@@ -79,47 +79,61 @@ async def create(
     kind: Kind = "capture",
     type: str = "manual",
     idempotency_key: str | None = None,
-    scheduled_for: datetime | None = None,
     config: dict[str, Any] | None = None,
 ) -> tuple[Trigger, bool]:
-    """A new trigger that lives `lifetime` seconds, and True; or the one this key or slot already made, and False."""
+    """A new trigger that lives `lifetime` seconds, and True; or the one this key already made, and False."""
     # one insert at a time per device: a stream reads on from the last seq it has sent, so seq must rise as rows appear
-    # (SQLite has one writer anyway)
+    # (SQLite has one writer anyway). Not FOR UPDATE: that would hold up whoever inserts a row that refers to the device
     if connection.dialect.name != "sqlite":
         await connection.execute(
-            select(devices.c.device_key).where(devices.c.device_key == device_key).with_for_update()
+            select(devices.c.device_key).where(devices.c.device_key == device_key).with_for_update(key_share=True)
         )
-    trigger_id = f"{type}_{now:%Y%m%dT%H%M%S}_{secrets.token_hex(6)}"
-    row = await insert_returning(
-        connection,
-        triggers,
-        {
-            "organisation_id": organisation_of(device_key),
-            "device_key": device_key,
-            "trigger_id": trigger_id,
-            "kind": kind,
-            "type": type,
-            "status": "pending",
-            "provisional": False,
-            "created_at": now,
-            "expires_at": now + timedelta(seconds=lifetime),
-            "idempotency_key": idempotency_key,
-            "scheduled_for": scheduled_for,
-            "config": config,
-            "history": [],
-        },
-        COLUMNS,
-    )
+    values = {**_new(device_key, now, lifetime, kind, type), "idempotency_key": idempotency_key, "config": config}
+    row = await insert_returning(connection, triggers, values, COLUMNS)
     if row is not None:
         return from_row(row), True
-    same = select(*COLUMNS).where(triggers.c.device_key == device_key)
-    if idempotency_key is not None:
-        same = same.where(triggers.c.idempotency_key == idempotency_key)
-    else:
-        same = same.where(triggers.c.scheduled_for == scheduled_for)
+    same = select(*COLUMNS).where(triggers.c.device_key == device_key, triggers.c.idempotency_key == idempotency_key)
     found = await _first(connection, same)
     assert found is not None
     return found, False
+
+
+def _new(device_key: str, now: datetime, lifetime: float, kind: Kind, type: str) -> dict[str, Any]:
+    return {
+        "organisation_id": organisation_of(device_key),
+        "device_key": device_key,
+        "trigger_id": f"{type}_{now:%Y%m%dT%H%M%S}_{secrets.token_hex(6)}",
+        "kind": kind,
+        "type": type,
+        "status": "pending",
+        "provisional": False,
+        "created_at": now,
+        "expires_at": now + timedelta(seconds=lifetime),
+        "history": [],
+    }
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A time at which a schedule wants a picture of a device; `lifetime`: seconds that its trigger waits."""
+
+    schedule_id: int
+    device_key: str
+    scheduled_for: datetime
+    lifetime: float
+
+
+async def create_scheduled(connection: AsyncConnection, slots: Iterable[Slot], now: datetime) -> None:
+    """A trigger for each slot that has none yet. The caller holds the devices (schedules.due), as `create` does."""
+    rows = [
+        {
+            **_new(slot.device_key, now, slot.lifetime, "capture", "scheduled"),
+            "schedule_id": slot.schedule_id,
+            "scheduled_for": slot.scheduled_for,
+        }
+        for slot in slots
+    ]
+    await insert_many(connection, triggers, rows)
 
 
 async def waiting(

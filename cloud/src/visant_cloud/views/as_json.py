@@ -5,6 +5,7 @@ from typing import Any
 
 from visant_cloud.store.captures import Capture
 from visant_cloud.store.devices import Device
+from visant_cloud.store.schedules import MissedRun, Schedule
 from visant_cloud.store.triggers import Trigger
 from visant_contract.outcome import REMEDY, Reason
 
@@ -75,8 +76,8 @@ def capture(row: Capture) -> dict[str, Any]:
     }
 
 
-def device(row: Device, subscribers: int) -> dict[str, Any]:
-    """One device and how many streams it holds, over all processes."""
+def device(row: Device, subscribers: int, schedule: Schedule | None) -> dict[str, Any]:
+    """One device, how many streams it holds, over all processes, and when it takes pictures by itself."""
     return {
         "device_id": row.device_id,
         "state": state(row, subscribers),
@@ -87,11 +88,16 @@ def device(row: Device, subscribers: int) -> dict[str, Any]:
         "last_seen_at": time(row.last_seen_at),
         "device_version": row.device_version,
         "config": row.config,
-        "interval_seconds": row.schedule_interval,
-        "next_scheduled_at": time(row.schedule_next_at),
+        "interval_seconds": None if schedule is None else schedule.interval_seconds,
+        "next_scheduled_at": None if schedule is None else time(schedule.next_at),
         "telemetry": row.telemetry,
         "telemetry_at": time(row.telemetry_at),
     }
+
+
+def missed_run(row: MissedRun) -> dict[str, Any]:
+    """One run of scheduled times without a trigger."""
+    return {"first": time(row.first_at), "last": time(row.last_at), "count": row.count, "reason": row.reason}
 
 
 STATES = ("connected", "degraded", "offline", "never_seen", "inactive")

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from visant_cloud.store.captures import Capture
 from visant_cloud.store.devices import Device
+from visant_cloud.store.schedules import Schedule
 from visant_cloud.store.triggers import Trigger
 from visant_cloud.views import as_json
 from visant_contract.telemetry import Telemetry
@@ -42,6 +43,7 @@ class DeviceView:
     captures: int
     newest: Capture | None
     strip: list[tuple[str, str | None]]
+    schedule: Schedule | None
 
     @property
     def word(self) -> str:
@@ -82,6 +84,7 @@ def device(
     received: int,
     newest: Capture | None,
     strip: list[tuple[str, str | None]],
+    schedule: Schedule | None,
 ) -> DeviceView:
     """Everything known of a device in one place."""
     return DeviceView(
@@ -96,6 +99,7 @@ def device(
         captures=received,
         newest=newest,
         strip=strip,
+        schedule=schedule,
     )
 
 
@@ -106,6 +110,7 @@ def fleet(
     received: dict[str, int],
     newest: dict[str, Capture],
     strips: dict[str, list[tuple[str, str | None]]],
+    schedules: dict[str, Schedule],
 ) -> list[DeviceView]:
     """All devices, trouble first."""
     found = [
@@ -116,6 +121,7 @@ def fleet(
             received.get(row.device_key, 0),
             newest.get(row.device_key),
             strips.get(row.device_key, []),
+            schedules.get(row.device_key),
         )
         for row in rows
     ]
