@@ -1,6 +1,7 @@
 """The schema: migrations and tables agree, and several processes that start at once agree on one cloud."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
 from visant_cloud.settings import database_url as engine_url
+from visant_cloud.store import schedules
 from visant_cloud.store.database import Database
 from visant_cloud.store.schema import HEAD, MIGRATIONS, migrate
 from visant_cloud.store.tables import metadata
@@ -23,9 +25,10 @@ FIRST_ROWS = {
     "sessions (session_hash, operator_id, csrf, created_at, expires_at)": "'s', 'o', 'c', '2026-11-22 12:00', "
     "'2036-11-22 12:00'",
     "api_tokens (token_hash, name, created_at)": "'h', 'ci', '2026-11-22 12:00'",
-    "devices (device_id, created_at, active, old_client, token_revoked)": "'D1', '2026-11-22 12:00', true, true, false",
-    "triggers (device_id, trigger_id, kind, type, status, provisional, created_at, history)": "'D1', 't', 'capture', "
-    "'manual', 'executed', false, '2026-11-22 12:00', '[]'",
+    "devices (device_id, created_at, active, old_client, token_revoked, schedule_interval, schedule_next_at)": "'D1', "
+    "'2026-11-22 12:00', true, true, false, 60, '2026-11-22 12:01:00.000007'",
+    "triggers (device_id, trigger_id, kind, type, status, provisional, created_at, history, scheduled_for)": "'D1', "
+    "'t', 'capture', 'scheduled', 'executed', false, '2026-11-22 12:00', '[]', '2026-11-22 12:00'",
     "captures (record_id, device_id, trigger_id, captured_at, received_at, bytes, width, height, sha256, thumbnail, "
     "metadata)": "'r', 'D1', 't', '2026-11-22 12:00', '2026-11-22 12:00', 1, 1, 1, 'x', false, '{}'",
 }
@@ -74,9 +77,15 @@ async def test_an_old_database_with_rows_is_brought_to_the_newest_schema(tmp_pat
             assert (await connection.execute(text(f"SELECT count(*) FROM {name}"))).scalar() == 1, name
         keys = await connection.execute(text("SELECT device_key, device_id, organisation_id FROM devices"))
         assert keys.one() == ("D1", "D1", "default")
+        schedule = await schedules.find(connection, "D1")
+        assert schedule is not None and schedule.interval_seconds == 60
+        assert schedule.next_at.replace(tzinfo=None) == datetime(2026, 11, 22, 12, 1, 0, 7)
+        assert abs(datetime.now(UTC) - schedule.created_at) < timedelta(hours=1)
     async with database.writing() as connection:
         with pytest.raises(IntegrityError):  # what refers to a device is held to it again
             await connection.execute(text("UPDATE triggers SET device_key = 'nobody'"))
+    async with database.writing() as connection:
+        assert [one.schedule_id for one in await schedules.due(connection, datetime.now(UTC), 10)] == [1]
     await database.close()
 
 

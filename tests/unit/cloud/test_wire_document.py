@@ -40,6 +40,7 @@ ANSWERS = {
     "enrol_answer": {"device_id", "token"},
     "trigger_answer": {"trigger_id", "device_id", "status", "connected", "created_at", "expires_at"},
     "connected_devices": {"devices", "count"},
+    "missed_slots": {"device_id", "missed"},
 }
 
 
