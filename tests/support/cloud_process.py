@@ -25,12 +25,16 @@ class Process:
             **environment,
         }
         self.log = folder / "log"
+        self.program = PROGRAM
+        """What is started; e.g. with `prlimit` before it."""
         self.url = ""
 
     def start(self, **more: str) -> "Process":
         self.log.write_text("")
         with open(self.log, "wb") as log:
-            self.popen = subprocess.Popen([*PROGRAM, "run"], env={**self.environment, **more}, stdout=log, stderr=log)
+            self.popen = subprocess.Popen(
+                [*self.program, "run"], env={**self.environment, **more}, stdout=log, stderr=log
+            )
         self.url = self.find(r"cloud ready url=(\S+)")
         return self
 

@@ -10,6 +10,7 @@ from fastapi import Request
 from visant_cloud.access.lookups import DeviceLookups
 from visant_cloud.access.rate_limits import RateLimits
 from visant_cloud.captures.storage import PictureStorage
+from visant_cloud.commands.arrivals import Arrivals
 from visant_cloud.commands.hub import CommandHub
 from visant_cloud.commands.loader import TriggerLoader
 from visant_cloud.commands.pings import PingClock
@@ -41,6 +42,7 @@ class Cloud:
     """DELIVERY_RATE for pictures that come late, by device."""
     loader: TriggerLoader = field(init=False)
     pings: PingClock = field(init=False)
+    arrivals: Arrivals = field(default_factory=Arrivals)
     lookups: DeviceLookups = field(init=False)
     _cloud_ids: dict[str, str] = field(default_factory=dict)
 

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy import exc
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from visant_cloud.store.database import first_line
 from visant_contract.errors import PROBLEM_JSON, Problem
@@ -23,6 +24,9 @@ _AWAY_STATES = ("57P", "53", "08", "40P01", "40001")
 """SQLSTATEs of a PostgreSQL that starts, stops, is full, broke off, or asks to try again (docs, appendix A)."""
 _DATABASE_RETRY = 3, 10
 """Seconds until it is worth asking again: another number for each, so that not all come at one instant."""
+
+
+_BUSY_RETRY = 5, 20
 
 
 class _Complaint:
@@ -56,6 +60,17 @@ class Refusal(HTTPException):
         self.reason = reason
 
 
+def too_many(seconds: float) -> Refusal:
+    """503: more streams begin than the process can take at once; there is room after so many seconds."""
+    detail = "Many devices connect at this moment; come back when Retry-After has passed"
+    return Refusal(503, detail, "busy", retry_after=max(1, round(seconds)))
+
+
+def ending() -> Refusal:
+    """503: this process is about to end."""
+    return Refusal(503, "The cloud restarts; come back", "ending", retry_after=random.randint(1, 5))
+
+
 def another_cloud() -> Refusal:
     """412: the outcome is meant for another cloud; the device will hear of ours when its stream is back."""
     return Refusal(412, "This is another cloud than the one that sent the trigger", "another_cloud")
@@ -74,6 +89,12 @@ def problem(status: int, detail: str, reason: str | None = None, headers: Any = 
     return JSONResponse(body.model_dump(exclude_none=True), status, headers, media_type=PROBLEM_JSON)
 
 
+def busy(detail: str) -> Response:
+    """503, after which the connection ends: somebody else needs it."""
+    headers = {"Connection": "close", "Retry-After": str(random.randint(*_BUSY_RETRY))}
+    return problem(503, detail, "busy", headers)
+
+
 def install(app: FastAPI) -> None:
     """Every error of the application takes this form."""
 
@@ -89,6 +110,10 @@ def install(app: FastAPI) -> None:
 
     for kind in (HTTPException, *_AWAY, exc.DBAPIError):
         app.add_exception_handler(kind, known)
+
+    @app.exception_handler(ClientDisconnect)
+    async def nobody_there(request: Request, error: ClientDisconnect) -> Response:
+        return Response(status_code=408)  # the peer went, or was given up, in the middle of its body
 
     @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> Response:

@@ -1,6 +1,6 @@
 """The web server: where it listens, how many files it may hold, and how it ends.
 
-uvicorn is told to end: the streams are closed first, then everything else finishes.
+uvicorn is told to end: it lets nobody in any more, the streams are closed one after the other, all else finishes.
 """
 
 import asyncio
@@ -8,13 +8,14 @@ import resource
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
 
 from visant_cloud.access.forwarded import Forwarded, trusted
-from visant_cloud.connections import Connection
+from visant_cloud.connections import RESERVE, Connection, Connections
 from visant_cloud.context import Cloud
 from visant_cloud.settings import CloudSettings
 from visant_runtime.lifecycle import Stop
@@ -26,6 +27,11 @@ _BACKLOG = 2048
 """Connections that the kernel holds while the process is busy: a whole fleet returns at once after a restart."""
 _FINISH = 5
 """Seconds that uploads in progress have after the signal."""
+_CLOSE_WITHIN = 3.0
+_CLOSE_RATE = 100.0
+"""Streams closed a second after the signal, or as many more as it takes to be through within _CLOSE_WITHIN seconds:
+the devices come back at once, and not all at one instant."""
+_SWEEP = 1.0
 
 
 def listen(settings: CloudSettings) -> socket.socket:
@@ -63,6 +69,12 @@ def raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
+def connections_limit() -> int:
+    """How many connections this process may hold."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return most - RESERVE
+
+
 class Server(uvicorn.Server):
     """Leaves the signals to the lifecycle of this process."""
 
@@ -74,9 +86,10 @@ class Server(uvicorn.Server):
 
 async def serve(app: FastAPI, cloud: Cloud, listener: socket.socket, stop: Stop) -> None:
     """Serves until `stop`, then closes the streams and lets requests in progress finish."""
+    connections = Connections(connections_limit())
     config = uvicorn.Config(
         Forwarded(app, trusted(cloud.settings.forwarded_allow_ips)),
-        http=Connection,
+        http=partial(Connection, connections),  # type: ignore[arg-type] # what is called to make one
         interface="asgi3",
         log_config=None,
         access_log=False,
@@ -90,11 +103,16 @@ async def serve(app: FastAPI, cloud: Cloud, listener: socket.socket, stop: Stop)
 
     async def end() -> None:
         await stop.wait()
-        cloud.hub.close()
-        server.should_exit = True
+        server.should_exit = True  # from now on nobody is let in
+        await cloud.hub.close_within(_CLOSE_WITHIN, _CLOSE_RATE)
+
+    async def sweep() -> None:
+        while True:
+            await asyncio.sleep(_SWEEP)
+            connections.sweep()
 
     async with asyncio.TaskGroup() as tasks:
-        helpers = [tasks.create_task(work) for work in (end(), cloud.loader.run(), cloud.pings.run())]
+        helpers = [tasks.create_task(work) for work in (end(), sweep(), cloud.loader.run(), cloud.pings.run())]
         await server.serve(sockets=[listener])
         for helper in helpers:
             helper.cancel()

@@ -1,9 +1,10 @@
 """Many streams on one process: what they read, what they outlive, what they may ask for."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import gc
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -11,71 +12,13 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import Engine
 
 from tests.support.postgres import PostgresServer
-from visant_cloud.commands import loader
+from tests.support.raw_stream import connect, connected
+from visant_cloud.commands import arrivals, loader
+from visant_cloud.connections import Connection
 from visant_cloud.store.database import Database
 
 on_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 """For a test that needs one database, or brings its own server."""
-
-
-class Raw:
-    """A stream without an HTTP client: a hundred of those would cost more than what they test."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-        self.status = 0
-        self.headers: dict[str, str] = {}
-
-    async def begin(self) -> None:
-        self.status = int((await self._reader.readline()).split()[1])
-        while line := (await self._reader.readline()).strip():
-            name, _, value = line.decode().partition(": ")
-            self.headers[name.lower()] = value
-
-    async def next(self, timeout: float = 60.0) -> dict[str, Any]:
-        """The next message; EOFError at the end."""
-        async with asyncio.timeout(timeout):
-            while line := await self._reader.readline():
-                if line.startswith(b"data:"):
-                    return dict(json.loads(line[5:]))
-                if line == b"0\r\n":
-                    break
-        raise EOFError
-
-    async def until(self, key: str) -> Any:
-        while key not in (message := await self.next()):
-            pass
-        return message[key]
-
-    async def pings(self, count: int) -> None:
-        while count:
-            count -= (await self.next()).get("event") == "ping"
-
-    def close(self) -> None:
-        self._writer.close()
-
-
-async def connect(url: str, device_id: str, query: str = "") -> Raw:
-    host, port = url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(f"GET /v1/devices/{device_id}/commands{query} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
-    one = Raw(reader, writer)
-    await one.begin()
-    return one
-
-
-@asynccontextmanager
-async def connected(url: str, count: int) -> AsyncIterator[list[Raw]]:
-    """Devices D0, D1, ... each with a stream that has begun."""
-    streams = await asyncio.gather(*(connect(url, f"D{number}") for number in range(count)))
-    try:
-        for one in streams:
-            assert one.status == 200
-            assert (await one.next())["event"] == "connected"
-        yield list(streams)
-    finally:
-        for one in streams:
-            one.close()
 
 
 @contextmanager
@@ -124,12 +67,12 @@ async def test_a_stream_costs_one_read_of_its_device_and_one_of_its_commands_and
 
 async def test_devices_that_come_at_the_same_time_are_looked_up_together(start: Any) -> None:
     cloud = await start()
-    async with connected(cloud.url, 50):
+    async with connected(cloud.url, 5):
         pass
     with statements() as seen:
-        async with connected(cloud.url, 50):
-            pass
-    assert reads(seen, "devices") < 25, seen
+        found = await asyncio.gather(*(cloud.cloud.lookups.by_key(f"D{number}") for number in range(50)))
+    assert [one and one.device_id for one in found] == [f"D{number}" if number < 5 else None for number in range(50)]
+    assert reads(seen, "devices") == 1, seen
 
 
 async def test_backlogs_of_many_devices_come_whole_and_in_order_though_they_are_read_in_pieces(
@@ -214,3 +157,48 @@ async def test_head_and_other_methods_open_no_stream(start: Any) -> None:
     assert cloud.cloud.hub.connected() == {}
     described = (await cloud.client.get("/openapi.json")).json()["paths"]["/v1/devices/{device_id}/commands"]["get"]
     assert [one["name"] for one in described["parameters"]] == ["device_id", "device_version", "ping_every"]
+
+
+async def test_a_third_stream_of_a_device_ends_its_oldest(start: Any) -> None:
+    cloud = await start()
+    first, second, third = [await connect(cloud.url, "D1") for _ in range(3)]
+    assert await first.ended()
+    trigger_id = await cloud.trigger("D1")
+    assert [await one.until("trigger_id") for one in (second, third)] == [trigger_id] * 2
+    for one in (first, second, third):
+        one.close()
+
+
+@on_sqlite
+async def test_a_stream_that_asks_for_few_pings_may_be_slow_to_acknowledge_them(start: Any) -> None:
+    cloud = await start()
+    for query, seconds in (("", 40), ("?ping_every=180", 360)):
+        stream = await connect(cloud.url, "D1", query)
+        (ours,) = [one for one in gc.get_objects() if type(one) is Connection and one.watched]
+        option = ours.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+        assert option == seconds * 1000
+        stream.close()
+        while cloud.cloud.hub.connected():
+            await asyncio.sleep(0.01)
+        del ours
+        gc.collect()
+
+
+@on_sqlite
+async def test_more_devices_than_can_be_let_in_at_once_are_told_when_to_come_back(
+    start: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrivals, "PER_SECOND", 10.0)
+    monkeypatch.setattr(arrivals, "_AT_ONCE", 5)
+    monkeypatch.setattr(arrivals, "_WAIT", 0.5)
+    cloud = await start()
+    streams = await asyncio.gather(*(connect(cloud.url, f"D{number}") for number in range(60)))
+    let_in = [one for one in streams if one.status == 200]
+    refused = [one for one in streams if one.status == 503]
+    assert len(let_in) + len(refused) == 60 and len(let_in) >= 5 and refused
+    assert {one.headers["content-type"] for one in refused} == {"application/problem+json"}
+    assert len({one.headers["retry-after"] for one in refused}) > 2, "not all come back at one instant"
+    for one in let_in:
+        assert (await one.next())["event"] == "connected"
+    for one in streams:
+        one.close()

@@ -25,3 +25,8 @@ class RateLimits:
         if len(self._buckets) > self._keys:
             self._buckets.popitem(last=False)
         return wait
+
+    def spent(self, key: str) -> bool:
+        """Whether `acquire` would say no; nothing is taken."""
+        left, at = self._buckets.get(key, (self._burst, self._clock()))
+        return left + (self._clock() - at) * self._per_second < 1

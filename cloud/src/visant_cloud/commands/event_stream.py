@@ -45,7 +45,9 @@ async def stream(cloud: Cloud, cloud_id: str, device: Device, ping_every: float,
     subscription = cloud.hub.open(device)
     subscription.ping_every = ping_every
     subscription.send = send
-    scope[CONNECTION].watch(subscription)
+    # a device that asks for few pings may be slow to acknowledge one: the limit is two pings, as for all others
+    own = None if ping_every == cloud.settings.ping_every else 2 * ping_every
+    scope[CONNECTION].watch(subscription, user_timeout=own)
     log.info("stream opened", device=subscription.device_key, duplicate=subscription.duplicate)
     cloud.journal.mark_seen(subscription.device_key)
     try:

@@ -47,11 +47,20 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _let_in(request: Request, cloud: Cloud) -> tuple[Device, float]:
+    if cloud.hub.closing:
+        raise problems.ending()
+    client = request.client
+    address = "" if client is None else client.host
+    await cloud.arrivals.wait(address)
     device_id = request.scope["path"].split("/")[3]
     asked = dict(parse_qsl(request.scope["query_string"].decode("latin-1"))) if request.scope["query_string"] else {}
     while True:
         mark = cloud.hub.mark()
-        device = await authenticate.device(request, device_id, register=True)
+        try:
+            device = await authenticate.device(request, device_id, register=True)
+        except problems.Refusal:
+            cloud.arrivals.unknown(address)
+            raise
         if not cloud.hub.changed_since(mark, device.device_key):  # else it is read again: `connected` tells what is
             break
     version = asked.get("device_version", "")[:100]

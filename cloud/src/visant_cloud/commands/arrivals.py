@@ -1,0 +1,63 @@
+"""How many streams may begin in a second, so that a fleet that returns at once leaves the process its breath.
+
+Who comes while there is room goes in, the next wait a moment, and whoever finds that too long is told when to come
+back: each another time, spread over what those before it will take.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+
+from visant_cloud import problems
+from visant_cloud.access.rate_limits import RateLimits
+
+PER_SECOND = 500.0
+"""A connection costs 1 to 1.5 ms of a core, so this leaves a third of it to the streams that are open already; and
+10,000 devices are back after 20 s."""
+STRANGERS_PER_SECOND = 50.0
+"""For addresses from which many came that nobody knows. Sites sit behind one address: who shows a valid token from
+there comes in as well, at this pace, and one stranger keeps out no fleet."""
+_AT_ONCE = 100
+"""As many need not wait."""
+_WAIT = 2.0
+"""Seconds that one waits at most."""
+
+
+class Turnstile:
+    """Lets in `per_second`. Pure but for the clock and the dice."""
+
+    def __init__(self, per_second: float, clock: Callable[[], float]) -> None:
+        self._each = 1 / per_second
+        self._clock = clock
+        self._next = 0.0
+        self._promised = 0.0
+
+    def arrive(self) -> float:
+        """Seconds until this one may go in. Raises Refusal (503, with Retry-After) where that is too long."""
+        now = self._clock()
+        at = max(self._next, now - _AT_ONCE * self._each)
+        if at - now > _WAIT:
+            self._promised = max(self._promised, at) + self._each
+            raise problems.too_many(self._promised - now + random.uniform(0.0, 2.0))
+        self._next = at + self._each
+        return max(0.0, at - now)
+
+
+class Arrivals:
+    """One per process."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._all = Turnstile(PER_SECOND, clock)
+        self._strangers = Turnstile(STRANGERS_PER_SECOND, clock)
+        self._unknown = RateLimits(1.0, 20.0, clock)
+
+    async def wait(self, address: str) -> None:
+        """Until a stream from this address may begin. Raises Refusal."""
+        pause = (self._strangers if self._unknown.spent(address) else self._all).arrive()
+        if pause > 0:
+            await asyncio.sleep(pause)
+
+    def unknown(self, address: str) -> None:
+        """Somebody came from this address whom the cloud does not know."""
+        self._unknown.acquire(address)
