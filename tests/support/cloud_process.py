@@ -29,11 +29,11 @@ class Process:
         """What is started; e.g. with `prlimit` before it."""
         self.url = ""
 
-    def start(self, **more: str) -> "Process":
+    def start(self, *words: str, **more: str) -> "Process":
         self.log.write_text("")
         with open(self.log, "wb") as log:
             self.popen = subprocess.Popen(
-                [*self.program, "run"], env={**self.environment, **more}, stdout=log, stderr=log
+                [*self.program, "run", *words], env={**self.environment, **more}, stdout=log, stderr=log
             )
         self.url = self.find(r"cloud ready url=(\S+)")
         return self

@@ -11,9 +11,13 @@ def _run(arguments: Sequence[str]) -> int:
     from visant_runtime import settings
 
     chosen = settings.load(CloudSettings)  # before the rest is loaded: a mistake is said at once
+    from visant_cloud import workers
+
+    count = workers.wanted(list(arguments))
+    workers.check(count, chosen)
     from visant_cloud.wiring import run
 
-    return run(chosen)
+    return run(chosen, count)
 
 
 def _health(arguments: Sequence[str]) -> int:
@@ -39,7 +43,7 @@ def _administer(name: str) -> Callable[[Sequence[str]], int]:
 
 
 COMMANDS: dict[str, tuple[str, Command]] = {
-    "run": ("serve until told to stop", _run),
+    "run": ("serve until told to stop; --workers N: in N processes", _run),
     "health": ("exit 0 while the running cloud makes progress", _health),
     "config": ("print the settings in force", _config),
     "migrate": ("bring the database to the current schema", _administer("migrate")),

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, RedisDsn, SecretStr, TypeAdapter
 
 from visant_cloud.access.forwarded import trusted
 from visant_cloud.access.same_origin import origin
@@ -38,6 +38,15 @@ def _origin(value: str | None) -> str | None:
     return None if value is None else origin(value)
 
 
+_REDIS_URL = TypeAdapter(RedisDsn)
+
+
+def _redis_address(value: str | None) -> str | None:
+    if value is not None and not value.startswith("unix://"):
+        _REDIS_URL.validate_python(value)
+    return value
+
+
 class CloudSettings(Settings):
     """One object per process. Times in seconds, sizes in bytes."""
 
@@ -49,6 +58,11 @@ class CloudSettings(Settings):
         SecretStr | None,
         AfterValidator(_checked),
         Field(description="e.g. postgresql://user:password@host/name or sqlite:////data/cloud.db"),
+    ] = None
+    redis_url: Annotated[
+        str | None,
+        AfterValidator(_redis_address),
+        Field(description="e.g. redis://:password@host:6379/0, or unset: processes then hear each other after 5 s"),
     ] = None
     auth: Annotated[Literal["required", "open"], Field(description="`required`, or `open` for emulation only")] = (
         "required"

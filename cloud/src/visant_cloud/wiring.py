@@ -8,11 +8,12 @@ import time
 import structlog
 import uvloop
 
-from visant_cloud import server
+from visant_cloud import server, workers
 from visant_cloud.access import revocation
 from visant_cloud.access.rate_limits import RateLimits
 from visant_cloud.app import create_app
 from visant_cloud.captures.storage import PictureStorage, lost_with_the_container
+from visant_cloud.commands.bell import RedisBell
 from visant_cloud.commands.expiry import Expiry
 from visant_cloud.commands.hub import CommandHub
 from visant_cloud.commands.peers import Peers
@@ -26,15 +27,15 @@ from visant_cloud.store.database import Database
 from visant_cloud.store.schema import migrate_when_there
 from visant_runtime import lifecycle, logs, settings
 from visant_runtime.clock import Clock
-from visant_runtime.heartbeat import Heartbeat
+from visant_runtime.heartbeat import Heartbeat, default_path
 from visant_runtime.heartbeat_start import start_heartbeat
 from visant_runtime.lifecycle import Stop
 
 log = structlog.get_logger()
 
 
-def run(chosen: CloudSettings) -> int:
-    """Until SIGTERM. Returns the exit status."""
+def run(chosen: CloudSettings, count: int = 1) -> int:
+    """Until SIGTERM, in `count` processes. Returns the exit status."""
     logs.configure(format=chosen.log_format, level=chosen.log_level, secrets=chosen.secrets())
     for chatty in ("alembic", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -56,10 +57,23 @@ def run(chosen: CloudSettings) -> int:
         cloud_id, url = asyncio.run(migrate_when_there(chosen.engine_url()))
     except settings.SettingsError as error:
         settings.fail(str(error))
-    return lifecycle.run(
-        lambda stop: _main(chosen, url, cloud_id, pictures, listener, heartbeat, stop),
-        loop_factory=uvloop.new_event_loop,
-    )
+
+    def work(heartbeat: Heartbeat, supervisor: int | None = None) -> int:
+        return lifecycle.run(
+            lambda stop: _main(chosen, url, cloud_id, pictures, listener, heartbeat, stop, supervisor),
+            loop_factory=uvloop.new_event_loop,
+        )
+
+    if count == 1:
+        return work(heartbeat)
+    beats = default_path("cloud")
+
+    def one_of_many(number: int, supervisor: int) -> int:
+        structlog.contextvars.bind_contextvars(worker=number)
+        return work(Heartbeat(workers.heartbeat_of(beats, number)), supervisor)
+
+    heartbeat.fact("port", listener.getsockname()[1])
+    return workers.Supervisor(count, one_of_many, heartbeat, beats).run()
 
 
 async def _main(
@@ -70,12 +84,21 @@ async def _main(
     listener: socket.socket,
     heartbeat: Heartbeat,
     stop: Stop,
+    supervisor: int | None,
 ) -> None:
+    if supervisor is not None:
+        workers.watch(supervisor, stop)
     now = Clock().wall
     database = Database(url)
     hub = CommandHub()
     journal = StreamJournal(database, now)
     peers = Peers(database, hub, now)
+    bell = None
+    if chosen.redis_url is not None and database.sqlite:
+        log.warning("REDIS_URL is set and rings for nobody: SQLite serves one process")
+    elif chosen.redis_url is not None:
+        bell = RedisBell(chosen.redis_url, cloud_id, peers.process_id, hub, heartbeat)
+        hub.bell = peers.bell = bell
     cloud = Cloud(chosen, database, cloud_id, hub, pictures, journal, now)
     if chosen.auth != "open":
         cloud.warning = lost_with_the_container(chosen.data_dir)
@@ -94,7 +117,9 @@ async def _main(
     )
     try:
         async with asyncio.TaskGroup() as tasks:
-            journalling = tasks.create_task(journal.run())
+            endless = [tasks.create_task(journal.run())]
+            if bell is not None:
+                endless.append(tasks.create_task(bell.run()))
             tasks.create_task(TriggerScheduler(database, hub, now, chosen.scheduled_ttl_max).run(stop, heartbeat))
             tasks.create_task(Expiry(database, now, chosen.silence_grace).run(stop, heartbeat))
             tasks.create_task(Housekeeping(cloud).run(stop, heartbeat))
@@ -103,8 +128,11 @@ async def _main(
             await server.serve(create_app(cloud), cloud, listener, stop)
             if not stop.is_set():
                 raise RuntimeError("the web server ended by itself")
-            journalling.cancel()
+            for task in endless:
+                task.cancel()
         await journal.flush()
         await peers.leave()
+        if bell is not None:
+            await bell.leave()
     finally:
         await database.close()

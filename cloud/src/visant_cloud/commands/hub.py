@@ -35,6 +35,9 @@ class Bell(Protocol):
     def left(self, device_key: str) -> None:
         """This process holds one stream less of it."""
 
+    async def confirm(self, device_key: str) -> None:
+        """Makes `elsewhere` true of this device."""
+
 
 class Subscription:
     """One open stream of a device, as the device was when it came in. Few fields: there are ten thousand of them."""
@@ -302,6 +305,18 @@ class CommandHub:
         """device_key -> open streams of this process alone."""
         return {key: len(streams) for key, streams in self._streams.items()}
 
-    def holds(self, device_key: str) -> bool:
-        """Whether this process has a stream of this device."""
-        return device_key in self._streams
+    def count_here(self, device_key: str) -> int:
+        """Open streams of one device, of this process alone."""
+        return len(self._streams.get(device_key, ()))
+
+    async def settle(self, device_key: str) -> None:
+        """Before a stream of this device opens: what is said of other processes is made sure of, or not counted.
+
+        A device that moved, or whose process was killed, is no duplicate of itself.
+        """
+        if device_key not in self.elsewhere:
+            return
+        if self.bell is None:
+            del self.elsewhere[device_key]  # seconds old; the next look counts it again, should it be true
+        else:
+            await self.bell.confirm(device_key)

@@ -61,6 +61,7 @@ async def _let_in(request: Request, cloud: Cloud) -> tuple[Device, float]:
         except problems.Refusal:
             cloud.arrivals.unknown(address)
             raise
+        await cloud.hub.settle(device.device_key)
         if not cloud.hub.changed_since(mark, device.device_key):  # else it is read again: `connected` tells what is
             break
     version = asked.get("device_version", "")[:100]
