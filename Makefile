@@ -14,7 +14,7 @@ export ONLY SHORT PLATFORM
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup emulate smoke check test lock lock-check lab up down smoke-containers test-containers images release-archive release release-key \
-	camera-rig bench-camera bench bench-cloud faults test-updates pi-host mutants full
+	camera-rig bench-camera bench bench-cloud faults faults-workers test-updates pi-host mutants full
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, t, ":"); printf "  make %-18s %s\n", t[1], $$2}'
@@ -72,6 +72,8 @@ bench-cloud: setup ## a thousand devices on one cloud, SQLite and PostgreSQL, be
 
 faults: setup ## break everything, account for every trigger (ONLY=name, SHORT=1)
 	@.venv/bin/python -m tests.faults
+faults-workers: setup ## the same against a cloud of two workers on one PostgreSQL
+	@WORKERS=2 .venv/bin/python -m tests.faults
 
 mutants: setup ## small changes to the pure parts: do their unit tests notice? (SAMPLE=80 SEED=1 ONLY=reconnect)
 	@SAMPLE=$(SAMPLE) .venv/bin/python -m tests.mutants
@@ -82,4 +84,4 @@ pi-host: setup ## a device from installer to uninstaller on hosts with systemd (
 	@tests/pi_host/run.sh
 
 full: SAMPLE = 120
-full: test mutants smoke lab smoke-containers test-containers camera-rig faults test-updates pi-host ## every suite in full
+full: test mutants smoke lab smoke-containers test-containers camera-rig faults faults-workers test-updates pi-host ## every suite in full

@@ -1,5 +1,7 @@
 """`make faults`: every scenario, a table, and the sums as one line of JSON. ONLY=name[,name], SHORT=1, PARALLEL=n.
 
+WORKERS=2: against a cloud of two workers on one PostgreSQL.
+
 Exit status 1 unless every trigger is accounted for once, and nothing failed that the design does not allow.
 """
 
@@ -13,7 +15,19 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.faults import backlog, bursts, camera, clocks, clouds, kills, network, power, storage, uplink  # noqa: F401 - each adds its own
+from tests.faults import (  # noqa: F401 - each adds its own
+    backlog,
+    bursts,
+    camera,
+    clocks,
+    cloud_processes,
+    clouds,
+    kills,
+    network,
+    power,
+    storage,
+    uplink,
+)
 from tests.faults.runner import Places, Row, run_scenario
 from tests.faults.scenario import SCENARIOS, Scenario
 

@@ -20,6 +20,7 @@ from emulation.stack import Cloud, Device
 from emulation.wait import until
 from tests.faults.fault_proxy import FaultProxy
 from tests.faults.scenario import NotStruck, Scenario
+from tests.faults.workers import Workers
 
 DEVICE = "FAULTY-1"
 _POSTS_AT_ONCE = 60
@@ -46,6 +47,7 @@ class Arena:
         """Undo what the scenario did to the machine; called in reverse."""
         self.namespace = ""
         """The device's network namespace, where the scenario made one."""
+        self.workers: Workers | None = None
         self.cloud = Cloud(folder / "cloud", self.logs, scenario.cloud, port=hold_port())
         self.proxy = FaultProxy(hold_port(), self.cloud.port)
         api_url = self.proxy.url if scenario.proxied else self.cloud.url
@@ -121,6 +123,9 @@ class Arena:
 
     async def start(self) -> None:
         """Everything healthy and the stream confirmed."""
+        if self.scenario.workers or os.environ.get("WORKERS") == "2":
+            self.workers = Workers(self)
+            await self.workers.prepare()
         if self.scenario.prepare is not None:
             await self.scenario.prepare(self)
         await self.proxy.start()

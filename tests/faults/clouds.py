@@ -124,7 +124,7 @@ async def _say(arena: Arena, *arguments: str) -> str:
     """Runs `visant-cloud ARGUMENTS` beside the running cloud; the last word of its output."""
     child = arena.cloud.child
     process = await asyncio.create_subprocess_exec(
-        *child.argv[:-1],
+        *child.argv[: child.argv.index("run")],
         *arguments,
         env=child.env,
         stdout=asyncio.subprocess.PIPE,

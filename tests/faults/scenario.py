@@ -38,6 +38,8 @@ class Scenario:
     """When the outcomes are in; raises AssertionError or NotStruck."""
     proxied: bool = True
     """The device reaches its cloud through the fault proxy."""
+    workers: bool = False
+    """The cloud is two workers on one PostgreSQL."""
     triggers: int = 30
     short: bool = True
     """Part of the short form."""
