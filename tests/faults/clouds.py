@@ -40,6 +40,8 @@ async def _reset_database(arena: Arena) -> None:
     await arena.cloud.stop()
     shutil.rmtree(arena.cloud.folder)
     arena.cloud.folder.mkdir()
+    if arena.workers is not None:
+        await arena.workers.forget()
     await arena.cloud.start()
     arena.proxy.faults.uploads = None
     await arena.device.healthy()

@@ -31,6 +31,10 @@ class Workers:
         url = await asyncio.to_thread(self.postgres.url, "cloud")
         child.env |= {"DATABASE_URL": url, "REDIS_URL": self.redis.url}
 
+    async def forget(self) -> None:
+        """An empty database from the next start on."""
+        self._arena.cloud.child.env["DATABASE_URL"] = await asyncio.to_thread(self.postgres.url, "empty")
+
     def pids(self) -> list[int]:
         """Of those that run."""
         pid = self._arena.cloud.child.pid
