@@ -33,7 +33,7 @@ def docker(*arguments: str, stdin: str | None = None, check: bool = True, env: M
     return done.stdout
 
 
-def wait_for(what: str, probe: Callable[[], T], *, seconds: float = 30.0) -> T:
+def wait_for(what: str, probe: Callable[[], T | None], *, seconds: float = 30.0) -> T:
     """The first true value of `probe`; AssertionError when there is none in time."""
     end = time.monotonic() + seconds
     while True:

@@ -10,6 +10,7 @@ from tests.faults.arena import Arena
 from tests.faults.fault_proxy import Answer
 from tests.faults.memory import note_peaks
 from tests.faults.scenario import Scenario, add
+from tests.support.not_none import not_none
 
 COMMANDS = int(os.environ.get("BURST") or 10_000)
 PICTURES = int(os.environ.get("BACKLOG") or 3_000)
@@ -100,7 +101,7 @@ async def _interleaved_and_new_ones_first(arena: Arena) -> None:
     assert abs(newest - len(half) / 2) <= len(half) * 0.05, f"{newest} of the first {len(half)} are from the newer half"
     middle = [number for number in half if PICTURES * 0.3 < number < PICTURES * 0.7]
     assert not middle, f"{len(middle)} pictures of the middle were among the first half"
-    ends = sorted(rows[trigger].stored_at.timestamp() for trigger in old)
+    ends = sorted(not_none(rows[trigger].stored_at).timestamp() for trigger in old)
     seconds = ends[-1] - ends[0]
     rate = (len(ends) - 1) / seconds
     arena.note(f"{PICTURES} pictures drained in {seconds:.0f} s, {rate:.1f} a second; the cloud allows {RATE}")

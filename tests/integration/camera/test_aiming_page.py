@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from playwright.async_api import Page, async_playwright
 
 from tests.integration.camera.conftest import Service, Start, Until
+from tests.support.not_none import not_none
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine (Debian's package `chromium`)")
@@ -87,7 +88,8 @@ async def test_the_sharpness_is_the_variance_of_the_laplacian_and_falls_when_blu
         await phone.goto(service.url)
         await phone.wait_for_function("document.getElementById('sharp').textContent !== '–'")
         figures[name] = float(await phone.inner_text("#sharp"))
-        grey = cv2.cvtColor(cv2.imdecode(np.frombuffer(file.getvalue(), np.uint8), 1), cv2.COLOR_BGR2GRAY)
+        decoded = not_none(cv2.imdecode(np.frombuffer(file.getvalue(), np.uint8), 1))
+        grey = cv2.cvtColor(decoded, cv2.COLOR_BGR2GRAY)
         middle = grey[(600 - 480) // 2 : (600 + 480) // 2, (800 - 640) // 2 : (800 + 640) // 2]
         expected = cv2.Laplacian(middle, cv2.CV_64F)[1:-1, 1:-1].var()
         assert figures[name] == pytest.approx(expected, rel=0.05)

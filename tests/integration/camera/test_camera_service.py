@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.integration.camera.conftest import Service, Start, Until, wait_until
+from tests.support.not_none import not_none
 from tests.support.pictures import pixel
 
 
@@ -25,7 +26,7 @@ def test_a_picture_is_newer_than_its_request_by_its_own_word(start: Start) -> No
         answer = service.http.get("/snapshot")
         image = Image.open(io.BytesIO(answer.content))
         image.load()
-        found = re.match(rb"seq=(\d+);t=(\d+);wall=", image.info["comment"])
+        found = not_none(re.match(rb"seq=(\d+);t=(\d+);wall=", image.info["comment"]))
         assert int(found[2]) >= asked
         assert found[1].decode() == answer.headers["x-sequence"]
 
@@ -219,7 +220,7 @@ def test_jpeg_sources_need_no_opencv_and_little_memory(start: Start) -> None:
     proc = Path(f"/proc/{service.process.pid}")
     maps = (proc / "maps").read_text()
     assert "cv2" not in maps
-    resident = int(re.search(r"VmRSS:\s+(\d+) kB", (proc / "status").read_text())[1])
+    resident = int(not_none(re.search(r"VmRSS:\s+(\d+) kB", (proc / "status").read_text()))[1])
     # 11 MB of it are NumPy's, which simplejpeg brings
     assert resident < 70_000, f"{resident} kB"
 

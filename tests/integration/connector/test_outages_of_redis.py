@@ -23,6 +23,11 @@ class Streaming:
         await stream.hold()
         self.closed += 1
 
+    async def capture(self, trigger_id: str) -> None:
+        """Sends the command on the newest stream."""
+        assert self.stream is not None, "no stream was opened yet"
+        await self.stream.capture(trigger_id)
+
 
 async def test_without_redis_the_cloud_is_not_even_asked(
     device: Any, until: Any, redis_process: RedisServer, logged: list[Any]
@@ -47,11 +52,11 @@ async def test_a_redis_killed_in_the_middle_gets_every_command_when_it_is_back(
     async with FakeScriptedCloud(script) as cloud:
         one = await device(cloud.url)
         await until(lambda: script.stream is not None and one.cloud() is not None)
-        await script.stream.capture("before")
+        await script.capture("before")
         await until(one.triggers)
         redis_process.kill()
         for n in range(300):
-            await script.stream.capture(f"t{n}")
+            await script.capture(f"t{n}")
         await until(lambda: "redis" in one.degraded())
         assert one.heart._loops["stream"][0] > one.clock.boottime() - 30
         redis_process.start()
@@ -67,7 +72,7 @@ async def test_a_full_redis_holds_commands_back_until_there_is_room(device: Any,
         one = await device(cloud.url)
         await until(lambda: script.stream is not None and one.cloud() is not None)
         one.redis.config_set("maxmemory", "1")
-        await script.stream.capture("a")
+        await script.capture("a")
         await until(lambda: "full" in one.degraded().get("redis", ""))
         one.redis.config_set("maxmemory", "0")
         await until(lambda: one.triggers() == ["a"])
@@ -82,7 +87,7 @@ async def test_a_redis_that_accepts_and_does_not_answer_holds_commands_back(
         await until(lambda: script.stream is not None and one.cloud() is not None)
         redis_process.pause()
         try:
-            await script.stream.capture("a")
+            await script.capture("a")
             await until(lambda: "redis" in one.degraded())
         finally:
             redis_process.resume()
@@ -97,7 +102,7 @@ async def test_a_long_stall_closes_the_stream_of_a_cloud_that_replays(
         one = await device(cloud.url, stream_timeout=1.0)
         await until(lambda: script.stream is not None and one.cloud() is not None)
         redis_process.kill()
-        await script.stream.capture("held")
+        await script.capture("held")
         await until(lambda: script.closed == 1)
         assert len(cloud.streams) == 1
         redis_process.start()
@@ -114,7 +119,7 @@ async def test_a_long_stall_keeps_the_stream_of_a_plain_cloud_which_would_not_sa
         await until(lambda: script.stream is not None and one.cloud() is not None)
         redis_process.kill()
         for n in range(200):
-            await script.stream.capture(f"t{n}")
+            await script.capture(f"t{n}")
         began = one.clock.boottime()
         await until(lambda: one.clock.boottime() - began > 2)
         redis_process.start()
@@ -164,7 +169,7 @@ async def test_the_stop_does_not_wait_for_redis(device: Any, until: Any, redis_p
         one = await device(cloud.url)
         await until(lambda: script.stream is not None and one.cloud() is not None)
         redis_process.pause()
-        await script.stream.capture("a")
+        await script.capture("a")
         await until(lambda: "redis" in one.degraded())
         began = one.clock.boottime()
         await one.end()

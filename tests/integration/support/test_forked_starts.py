@@ -12,6 +12,7 @@ import pytest
 
 from emulation.processes import DiesWith
 from tests.support.forked_starts import real_starts
+from tests.support.not_none import not_none
 
 CAMERA = str(Path(sys.executable).with_name("visant-camera"))
 
@@ -45,7 +46,7 @@ def test_it_is_a_child_in_a_group_of_its_own_that_ends_by_a_signal(
     way: str, tmp_path: Path, number: signal.Signals
 ) -> None:
     with run(tmp_path, start_new_session=True, preexec_fn=DiesWith(os.getpid())) as started:
-        assert any("camera ready" in line for line in started.stdout)
+        assert any("camera ready" in line for line in not_none(started.stdout))
         parent, group, session = (int(field) for field in stat(started.pid)[1:4])
         assert (parent, group, session) == (os.getpid(), started.pid, started.pid)
         os.killpg(started.pid, number)
@@ -55,7 +56,7 @@ def test_it_is_a_child_in_a_group_of_its_own_that_ends_by_a_signal(
 
 def test_without_a_session_of_its_own_it_is_in_the_group_of_who_started_it(way: str, tmp_path: Path) -> None:
     with run(tmp_path) as started:
-        assert any("camera ready" in line for line in started.stdout)
+        assert any("camera ready" in line for line in not_none(started.stdout))
         assert os.getpgid(started.pid) == os.getpgrp()
         started.kill()
 

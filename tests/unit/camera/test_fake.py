@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.support.not_none import not_none
 from tests.support.pictures import pixel
 from visant_camera.drivers.base import BadFrame, CameraAbsent, CameraGone, CameraStalled
 from visant_camera.drivers.fake.driver import FakeDriver
@@ -32,20 +33,20 @@ def fake(faults: Faults) -> FakeDriver:
 
 
 def test_a_frame_is_a_jpeg_that_carries_sequence_and_time(fake: FakeDriver) -> None:
-    frame = fake.next_frame(1, want=True)
+    frame = not_none(fake.next_frame(1, want=True))
     jpeg = encode(frame, 90)
     image = Image.open(io.BytesIO(jpeg))
     image.load()
     assert image.size == (320, 240)
     assert read(jpeg) == Jpeg(320, 240, len(jpeg))
     check(jpeg, 320, 240, Leftovers())
-    found = re.fullmatch(rb"seq=(\d+);t=(\d+);wall=(20\d\d-.*\+00:00)", image.info["comment"])
+    found = not_none(re.fullmatch(rb"seq=(\d+);t=(\d+);wall=(20\d\d-.*\+00:00)", image.info["comment"]))
     assert int(found[1]) == frame.sequence
     assert int(found[2]) / 1e9 == pytest.approx(frame.exposed_at, abs=1e-6)
 
 
 def test_the_picture_moves_and_the_sequence_counts(fake: FakeDriver) -> None:
-    frames = [fake.next_frame(1, want=True) for _ in range(5)]
+    frames = [not_none(fake.next_frame(1, want=True)) for _ in range(5)]
     assert all(after.sequence > before.sequence for before, after in pairwise(frames))
     assert len({encode(frame, 90) for frame in frames}) == 5
 
@@ -61,12 +62,12 @@ def test_frames_come_at_their_rate(fake: Any) -> None:
 def test_nothing_is_drawn_before_somebody_asks(fake: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Scene, "draw", lambda *given: pytest.fail("it was drawn"))
     assert fake.next_frame(1, want=False) is None
-    assert callable(fake.next_frame(1, want=True).data)
+    assert callable(not_none(fake.next_frame(1, want=True)).data)
 
 
 def test_frames_nobody_fetched_in_time_are_lost_not_old(fake: FakeDriver) -> None:
     time.sleep(0.2)
-    frame = fake.next_frame(1, want=True)
+    frame = not_none(fake.next_frame(1, want=True))
     assert time.monotonic() - frame.exposed_at < 0.1
 
 
@@ -88,7 +89,7 @@ def test_stalled_takes_the_whole_timeout(fake: FakeDriver, faults: Faults) -> No
 
 def test_frozen_repeats_one_moment(fake: FakeDriver, faults: Faults) -> None:
     faults.set(Fault(fault="frozen"))
-    stamps = {fake.next_frame(1, want=True).exposed_at for _ in range(5)}
+    stamps = {not_none(fake.next_frame(1, want=True)).exposed_at for _ in range(5)}
     assert len(stamps) == 1
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.not_none import not_none
 from tests.unit.camera.conftest import MakeRig, Rig, ScriptedDriver, Until
 from visant_camera.drivers.base import CameraAbsent
 from visant_camera.grabber import PATIENT_STARTS, REOPEN_MAX, reopen_delay
@@ -73,7 +74,7 @@ def test_an_unplugged_camera_is_closed_at_once_and_said(rig: Rig, driver: Script
     driver.present = False
     gone = datetime.now(UTC)
     rig.until("camera_absent")
-    assert (rig.health.state().last_error_at - gone).total_seconds() < 2
+    assert (not_none(rig.health.state().last_error_at) - gone).total_seconds() < 2
     until(lambda: driver.closes >= driver.opens)
     assert rig.health.state().detail in ("it was unplugged", "it is unplugged")
     assert rig.health.state().width is None
@@ -85,7 +86,7 @@ def test_a_stall_is_said_within_two_seconds_with_the_default_setting(make_rig: M
     driver.sending = False
     stopped = datetime.now(UTC)
     rig.until("camera_stalled")
-    assert (rig.health.state().last_error_at - stopped).total_seconds() < 2
+    assert (not_none(rig.health.state().last_error_at) - stopped).total_seconds() < 2
 
 
 def test_a_stalled_camera_stays_stalled_until_a_frame_proves_otherwise(
@@ -213,7 +214,7 @@ def test_the_same_picture_again_and_again_is_a_stall_also_while_nobody_asks(
     driver.repeating = True
     rig.until("camera_stalled")
     until(lambda: driver.opens > opens)
-    assert "again and again" in rig.health.state().detail
+    assert "again and again" in not_none(rig.health.state().detail)
     driver.repeating = False
     rig.until("ok")
 
@@ -290,7 +291,7 @@ def test_the_heartbeat_says_degraded_but_healthy_while_the_camera_is_away(
 
 def test_the_frame_rate_is_measured(rig: Rig, until: Any) -> None:
     until(lambda: rig.health.state().fps is not None)
-    assert 1 < rig.health.state().fps <= 101
+    assert 1 < not_none(rig.health.state().fps) <= 101
 
 
 def test_refused_wishes_are_shown(rig: Rig) -> None:

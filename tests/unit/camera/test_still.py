@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.support.not_none import not_none
 from tests.support.pictures import pixel
 from visant_camera.drivers.base import BadFrame, CameraAbsent, CameraGone
 from visant_camera.drivers.still import StillDriver
@@ -20,7 +21,7 @@ def test_a_jpeg_file_is_handed_through_untouched(tmp_path: Path, picture: Any) -
     path.write_bytes(picture("red"))
     driver = StillDriver(str(path))
     opened = driver.open()
-    frame = driver.next_frame(1, want=True)
+    frame = not_none(driver.next_frame(1, want=True))
     assert encode(frame, 90) == path.read_bytes()
     assert (opened.width, opened.height) == (frame.width, frame.height) == (32, 16)
 
@@ -32,7 +33,7 @@ def test_each_picture_is_the_file_as_it_is_then(tmp_path: Path, picture: Any) ->
     driver.open()
     path.write_bytes(picture("blue"))
     asked = time.monotonic()
-    frame = driver.next_frame(1, want=True)
+    frame = not_none(driver.next_frame(1, want=True))
     assert encode(frame, 90) == picture("blue")
     assert frame.exposed_at >= asked
 
@@ -62,7 +63,7 @@ def test_other_formats_are_encoded(tmp_path: Path, picture: Any) -> None:
     path.write_bytes(picture("lime", "PNG"))
     driver = StillDriver(str(path))
     driver.open()
-    image = Image.open(io.BytesIO(encode(driver.next_frame(1, want=True), 90)))
+    image = Image.open(io.BytesIO(encode(not_none(driver.next_frame(1, want=True)), 90)))
     assert image.size == (32, 16)
     assert pixel(image, 5, 5)[1] > 240
 

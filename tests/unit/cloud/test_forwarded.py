@@ -70,9 +70,12 @@ async def scope_of(allow: str, peer: str, *headers: tuple[str, str]) -> dict[str
     async def app(scope: Any, receive: Any, send: Any) -> None:
         seen.append(scope)
 
+    async def unused(*_: Any) -> Any:
+        pytest.fail("the middleware reads and sends nothing itself")
+
     raw = [(name.lower().encode(), value.encode()) for name, value in headers]
     given = {"type": "http", "client": (peer, 5), "scheme": "http", "headers": raw}
-    await Forwarded(app, trusted(allow))(given, None, None)
+    await Forwarded(app, trusted(allow))(given, unused, unused)
     return dict(seen[0])
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.support.not_none import not_none
 from visant_contract.jpeg import Jpeg, NotAJpeg, NotWhole, read
 
 NOISE = np.random.default_rng(1).integers(0, 256, (93, 131, 3), np.uint8)
@@ -86,9 +87,9 @@ def test_what_is_cut_off_anywhere_is_not_whole(jpeg: bytes, data: st.DataObject)
 
 def coded_part(jpeg: bytes) -> tuple[int, int]:
     """From the first byte of the first scan to its last."""
-    found = re.search(rb"\xff\xda\0[\x08\x0a\x0c]", jpeg)
+    found = not_none(re.search(rb"\xff\xda\0[\x08\x0a\x0c]", jpeg))
     begin = found.start() + 2 + int.from_bytes(jpeg[found.start() + 2 : found.start() + 4], "big")
-    return begin, re.compile(rb"\xff[^\0\xd0-\xd7]").search(jpeg, begin).start()
+    return begin, not_none(re.compile(rb"\xff[^\0\xd0-\xd7]").search(jpeg, begin)).start()
 
 
 MARKERS_IN_WORDS = {"a thumbnail in EXIF", "a comment with an end marker"}

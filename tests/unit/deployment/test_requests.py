@@ -90,11 +90,11 @@ def test_a_host_whose_unit_is_gone_or_masked_is_left_alone(device: Any, said: li
     ],
 )
 def test_a_unit_that_somebody_disabled_is_said_and_one_that_ended_is_mended(
-    monkeypatch: pytest.MonkeyPatch, enabled: str, active: str, level: str, fix: tuple[str, ...]
+    monkeypatch: pytest.MonkeyPatch, device: Any, enabled: str, active: str, level: str, fix: tuple[str, ...]
 ) -> None:
     words = {"is-enabled": enabled, "is-active": active}
     monkeypatch.setattr(units_check, "ask", lambda _program, what, _name: words[what])
-    found = {one.text.split()[0]: one for one in units_check.check(None)}
+    found = {one.text.split()[0]: one for one in units_check.check(device)}
     assert (found[units.TIMER].level, found[units.TIMER].fix) == (level, fix)
     assert found[units.DEVICE].level == ("PASS" if level == "PASS" else "FAIL")
     assert units.ASKED in found

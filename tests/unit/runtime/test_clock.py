@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.support.not_none import not_none
 from visant_runtime.clock import Clock
 
 
@@ -27,5 +28,6 @@ def test_synchronised_agrees_with_the_kernels_own_tool() -> None:
     if tool is None:
         assert Clock().synchronised() in (True, False)
         return
-    status = int(re.search(r"status: (\d+)", subprocess.check_output([tool, "-p"], text=True))[1])
+    said = subprocess.check_output([tool, "-p"], text=True)
+    status = int(not_none(re.search(r"status: (\d+)", said))[1])
     assert Clock().synchronised() == (not status & 0x40)

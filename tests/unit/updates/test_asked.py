@@ -19,6 +19,8 @@ from visantctl.updates import asked
 from visantctl.updates.asked import Request, Wish, heed
 from visantctl.updates.ledger import Ledger
 
+from tests.support.not_none import not_none
+
 ME = os.getuid()
 
 
@@ -168,8 +170,8 @@ def test_the_telemetry_says_what_the_cloud_asked_for(place: Place, file: Path) -
     ledger.write("updated", to="2.0.0")
     ask(place, file, id="1", word="hold")
     ledger.tell_again()
-    told = durable.read_json(place.shared / "update.json")
+    told = not_none(durable.read_json(place.shared / "update.json"))
     assert (told["result"], told["updates"]) == ("updated", "on hold")
     ask(place, file, id="2", word="resume")
     ledger.tell_again()
-    assert "updates" not in durable.read_json(place.shared / "update.json")
+    assert "updates" not in not_none(durable.read_json(place.shared / "update.json"))

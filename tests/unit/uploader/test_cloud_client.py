@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.not_none import not_none
 from tests.unit.uploader.conftest import Make
 from visant_contract.capture import CAPTURE_HEADER
 from visant_contract.errors import Problem, Retryable
@@ -108,9 +109,10 @@ async def test_everything_but_a_receipt_is_a_verdict(
 )
 async def test_a_captive_portals_yes_is_no_receipt_of_a_report(make: type[Make], answer: bytes) -> None:
     report = make.report()
+    said = not_none(report.report)
     with pytest.raises(Retryable, match="no receipt"):
-        await cloud(lambda _: httpx.Response(200, content=answer)).send_report(report, report.report)
-    await cloud(lambda _: httpx.Response(200, json={"status": "failed", "more": 1})).send_report(report, report.report)
+        await cloud(lambda _: httpx.Response(200, content=answer)).send_report(report, said)
+    await cloud(lambda _: httpx.Response(200, json={"status": "failed", "more": 1})).send_report(report, said)
 
 
 @pytest.mark.parametrize("location", ["http:portal", "mailto:me", "http://xn--/", "http://[", "//x:port", "\x00"])
@@ -135,7 +137,7 @@ async def test_any_trigger_id_fits_into_header_and_path(make: type[Make], trigge
 
     await send(make, handler, trigger_id)
     report = make.report(trigger_id)
-    await cloud(handler).send_report(report, report.report)
+    await cloud(handler).send_report(report, not_none(report.report))
     assert seen[1].url.raw_path.count(b"/") == b"/base/v1/devices/FLOOR1/triggers/x/outcome".count(b"/")
     assert seen[1].url.path.endswith("/outcome")
 
@@ -151,7 +153,7 @@ async def test_outcomes_name_the_cloud_that_they_are_meant_for_and_a_plain_one_i
 
     for plain in (False, True):
         report = make.report(plain=plain)
-        await cloud(handler).send_report(report, report.report)
+        await cloud(handler).send_report(report, not_none(report.report))
     assert seen[0].headers["x-visant-cloud"] == report.cloud_id
     assert "x-visant-cloud" not in seen[1].headers
 

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from tests.support.not_none import not_none
 from tests.unit.uploader.conftest import Make
 from visant_uploader.spool.file_format import PEEK, CorruptFile, SpoolHeader, decode, encode, peek, read_header
 
@@ -39,8 +40,7 @@ def test_one_flipped_bit_is_noticed_and_the_trigger_keeps_its_name(
     data[int(at * len(data))] ^= 1 << bit
     with pytest.raises(CorruptFile) as caught:
         decode(bytes(data))
-    assert caught.value.header is not None
-    assert caught.value.header.trigger_id == "t-77"
+    assert not_none(caught.value.header).trigger_id == "t-77"
 
 
 @relaxed
@@ -55,14 +55,14 @@ def test_a_file_cut_after_the_header_still_names_its_trigger(make: type[Make]) -
     data = written(make.picture("t-9"), b"x" * 5000)
     with pytest.raises(CorruptFile) as caught:
         decode(data[:4096])
-    assert caught.value.header.trigger_id == "t-9"
+    assert not_none(caught.value.header).trigger_id == "t-9"
 
 
 def test_a_file_whose_first_block_is_zeros_still_names_its_trigger(make: type[Make]) -> None:
     data = written(make.picture("t-9"), b"x" * 8000)
     with pytest.raises(CorruptFile) as caught:
         decode(bytes(4096) + data[4096:])
-    assert caught.value.header.trigger_id == "t-9"
+    assert not_none(caught.value.header).trigger_id == "t-9"
 
 
 @relaxed
@@ -83,9 +83,9 @@ def test_bytes_too_many_are_noticed(make: type[Make], extra: bytes) -> None:
 
 def test_the_header_is_read_from_the_two_ends_of_a_large_file(make: type[Make]) -> None:
     data = written(make.picture("t-9"), b"x" * 500_000)
-    assert peek(data[:PEEK], data[-PEEK:]).trigger_id == "t-9"
-    assert peek(b"", data[-PEEK:]).trigger_id == "t-9"
-    assert peek(data[:PEEK], b"").trigger_id == "t-9"
+    assert not_none(peek(data[:PEEK], data[-PEEK:])).trigger_id == "t-9"
+    assert not_none(peek(b"", data[-PEEK:])).trigger_id == "t-9"
+    assert not_none(peek(data[:PEEK], b"")).trigger_id == "t-9"
     assert peek(b"", b"") is None
 
 
@@ -173,8 +173,8 @@ def of_length(make: type[Make], length: int) -> SpoolHeader:
 def test_a_header_of_64_kib_fits_and_is_found_from_both_ends_and_a_longer_one_is_not_written(make: type[Make]) -> None:
     data = written(of_length(make, 65536), b"JPEG")
     assert decode(data).header.trigger_id == "t-9"
-    assert peek(data[:PEEK], b"").trigger_id == "t-9"
-    assert peek(b"", data[-PEEK:]).trigger_id == "t-9"
+    assert not_none(peek(data[:PEEK], b"")).trigger_id == "t-9"
+    assert not_none(peek(b"", data[-PEEK:])).trigger_id == "t-9"
     assert PEEK <= 65536 + 256, "a look at a file stays cheap"
     with pytest.raises(ValueError, match="65537 bytes does not fit into 65536"):
         encode(of_length(make, 65537), b"JPEG")
@@ -192,7 +192,7 @@ def test_the_header_alone_is_read_from_a_file_of_any_size(make: type[Make], tmp_
     file, (front, body, back) = tmp_path / "one.picture", encode(make.picture("t-9"), b"x" * size)[1]
     for content in (front + body + back, bytes(len(front)) + body + back, front + body, back[1:]):
         file.write_bytes(content)
-        assert read_header(file).trigger_id == "t-9"
+        assert not_none(read_header(file)).trigger_id == "t-9"
     file.write_bytes(bytes(len(front)) + body)
     assert read_header(file) is None
     assert read_header(tmp_path / "gone.picture") is None

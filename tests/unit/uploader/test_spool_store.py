@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.not_none import not_none
 from tests.unit.uploader.conftest import Make
 from visant_contract.outcome import Reason
 from visant_runtime import durable
@@ -277,7 +278,7 @@ def test_a_damaged_report_is_replaced_by_a_report(make: type[Make], spool: Spool
     name = released(spool, make.report(), b"")
     assert spool.quarantine(HERE, name, make.report(reason=Reason.SPOOL_CORRUPT)) == name
     assert [n for _, n in spool.outbox(HERE)] == [name]
-    assert decode(spool.read(HERE, name)).header.report.reason == Reason.SPOOL_CORRUPT
+    assert not_none(decode(spool.read(HERE, name)).header.report).reason == Reason.SPOOL_CORRUPT
 
 
 def test_a_file_that_names_nobody_counts_as_no_outcome(make: type[Make], spool: Spool) -> None:
