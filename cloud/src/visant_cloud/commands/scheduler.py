@@ -25,8 +25,10 @@ log = structlog.get_logger()
 
 TICK = 0.5
 """Seconds between rounds."""
-BATCH = 500
-"""Schedules that one transaction moves: it holds their devices, and everything inserted for these waits for its end."""
+BATCH = 200
+"""Schedules that one transaction moves. A trigger by hand waits for the one that has its device, on SQLite every write
+does; with 500 a round costs a third less CPU, and they wait more than twice as long.
+"""
 CLOCK_PLAY = 60.0
 """Seconds by which clocks of several machines, or one that is put right, may differ before a schedule begins anew."""
 LOOP = "scheduler"
