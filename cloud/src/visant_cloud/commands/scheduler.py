@@ -27,7 +27,7 @@ TICK = 0.5
 """Seconds between rounds."""
 BATCH = 200
 """Schedules that one transaction moves. A trigger by hand waits for the one that has its device, on SQLite every write
-does; with 500 a round costs a third less CPU, and they wait more than twice as long.
+does; with 500 a fire costs up to a third less CPU, and they wait twice as long.
 """
 CLOCK_PLAY = 60.0
 """Seconds by which clocks of several machines, or one that is put right, may differ before a schedule begins anew."""
