@@ -34,8 +34,6 @@ D1 = Device(
     last_seen_at=NOW,
     device_version="2.0.0",
     config=None,
-    schedule_interval=None,
-    schedule_next_at=None,
     telemetry=None,
     telemetry_at=None,
 )
