@@ -1,14 +1,14 @@
 """What a long-running cloud does beside its work: marks connected devices as seen, removes what is too old or left."""
 
-import asyncio
 import time
-from datetime import timedelta
+from collections.abc import AsyncGenerator, Collection
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 
 import structlog
 
-from visant_cloud.captures.storage import WITHOUT_RECORD, by_record
+from visant_cloud.captures.storage import WITHOUT_RECORD, PictureName, StorageAway
 from visant_cloud.context import Cloud
 from visant_cloud.store import captures, devices
 from visant_cloud.store.database import DATABASE_ERRORS
@@ -22,8 +22,11 @@ SEEN_EVERY = 60.0
 """Seconds between rounds."""
 RETENTION_EVERY = 3600.0
 """Seconds between removals of old pictures; one that failed is tried again in the next round."""
+ORPHANS_EVERY = 86400.0
+"""Seconds between searches for pictures without a record, beside the one at the start. A database that leaves between
+picture and row makes one without any crash."""
 _ORPHAN_AGE = 3600.0
-"""Seconds; a younger file may be on its way into the database."""
+"""Seconds; a younger picture may be on its way into the database."""
 LOOP = "housekeeping"
 
 
@@ -32,8 +35,9 @@ class Housekeeping:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._orphans_set_aside = False
+        self._next_orphans = 0.0
         self._next_retention = 0.0
+        self._left: list[PictureName] = []
 
     async def run(self, stop: Stop, heartbeat: Heartbeat) -> None:
         """Until the end. The first round comes at once."""
@@ -44,22 +48,22 @@ class Housekeeping:
             heartbeat,
             loop=LOOP,
             max_age=3 * SEEN_EVERY,
-            survives=DATABASE_ERRORS,
+            survives=(*DATABASE_ERRORS, StorageAway),
             complaint="housekeeping put off",
             at_once=True,
         )
 
     async def _round(self, stop: Stop, heartbeat: Heartbeat) -> None:
         await mark_connected_seen(self._cloud)
-        if not self._orphans_set_aside:
-            for folder in await asyncio.to_thread(self._cloud.pictures.folders):
-                await set_orphans_aside(self._cloud, folder)
-                heartbeat.beat(LOOP)  # there may be many, and each may be large
-                if stop.is_set():
-                    return
-            self._orphans_set_aside = True
+        if time.monotonic() >= self._next_orphans:
+            async with aclosing(set_orphans_aside(self._cloud)) as pieces:
+                async for _ in pieces:
+                    heartbeat.beat(LOOP)  # there may be many, and each may be large
+                    if stop.is_set():
+                        return
+            self._next_orphans = time.monotonic() + ORPHANS_EVERY
         if time.monotonic() >= self._next_retention:
-            await remove_old(self._cloud)
+            await remove_old(self._cloud, self._left)
             self._next_retention = time.monotonic() + RETENTION_EVERY
 
 
@@ -71,36 +75,41 @@ async def mark_connected_seen(cloud: Cloud) -> None:
             await devices.mark_seen(connection, connected, cloud.now())
 
 
-async def set_orphans_aside(cloud: Cloud, folder: Path) -> int:
-    """Files of one folder without a row: drafts go, whole pictures are kept elsewhere. Returns how many."""
-    border = time.time() - _ORPHAN_AGE
-    files = await asyncio.to_thread(by_record, folder)
-    async with cloud.database.reading() as connection:
-        known = await captures.known(connection, files)
-    orphans = [folder / name for record_id in files.keys() - known for name in files[record_id]]
-    if not orphans:
-        return 0
-    count = await asyncio.to_thread(cloud.pictures.set_aside, orphans, border)
-    if count:
-        log.warning("files without a record set aside", count=count, device=folder.parent.name, folder=WITHOUT_RECORD)
-    return count
+async def set_orphans_aside(cloud: Cloud) -> AsyncGenerator[int, None]:
+    """Looks through all that is stored; yields for each piece how many without a record it set aside."""
+
+    async def known(record_ids: Collection[str]) -> set[str]:
+        async with cloud.database.reading() as connection:
+            return await captures.known(connection, record_ids)
+
+    before = datetime.fromtimestamp(time.time() - _ORPHAN_AGE, UTC)
+    async with aclosing(cloud.pictures.set_orphans_aside(known, before)) as pieces:
+        async for aside in pieces:
+            if aside:
+                log.warning("pictures without a record set aside", count=len(aside), one=aside[0], into=WITHOUT_RECORD)
+            yield len(aside)
 
 
-async def remove_old(cloud: Cloud) -> int:
-    """Deletes pictures received more than RETENTION_DAYS ago; their triggers stay in the ledger. Returns how many."""
+async def remove_old(cloud: Cloud, left: list[PictureName]) -> int:
+    """Deletes pictures received more than RETENTION_DAYS ago; their triggers stay in the ledger. Returns how many.
+
+    `left`: what the storage did not remove after its rows were gone. It is tried first, and one batch is the most that
+    is ever in it.
+    """
     days = cloud.settings.retention_days
     if days is None:
         return 0
     removed = 0
     border = cloud.now() - timedelta(days=days)
     while True:
+        await cloud.pictures.remove(left)
+        left.clear()
         async with cloud.database.writing() as connection:
             old = await captures.delete_older(connection, border)
-        for one in old:
-            await asyncio.to_thread(cloud.pictures.remove, one.device_key, one.received_at, one.record_id)
-        removed += len(old)
         if not old:
             break
+        left.extend(PictureName(one.device_key, one.received_at, one.record_id) for one in old)
+        removed += len(old)
     if removed:
         log.info("old pictures removed", count=removed, retention_days=days)
     return removed

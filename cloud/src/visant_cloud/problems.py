@@ -13,6 +13,7 @@ from sqlalchemy import exc
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from visant_cloud.captures.storage import StorageAway
 from visant_cloud.store.database import first_line
 from visant_contract.errors import PROBLEM_JSON, Problem
 
@@ -24,6 +25,8 @@ _AWAY_STATES = ("57P", "53", "08", "40P01", "40001")
 """SQLSTATEs of a PostgreSQL that starts, stops, is full, broke off, or asks to try again (docs, appendix A)."""
 _DATABASE_RETRY = 3, 10
 """Seconds until it is worth asking again: another number for each, so that not all come at one instant."""
+_STORAGE_RETRY = 10, 20
+"""The same for a picture storage."""
 
 
 _BUSY_RETRY = 5, 20
@@ -108,7 +111,7 @@ def install(app: FastAPI) -> None:
             raise error
         return found
 
-    for kind in (HTTPException, *_AWAY, exc.DBAPIError):
+    for kind in (HTTPException, StorageAway, *_AWAY, exc.DBAPIError):
         app.add_exception_handler(kind, known)
 
     @app.exception_handler(ClientDisconnect)
@@ -126,13 +129,16 @@ def broken() -> Response:
 
 
 def answer(error: Exception, path: str) -> Response | None:
-    """What a refusal, or a database that is away, is answered with; None for any other error."""
+    """What a refusal, or a database or storage that is away, is answered with; None for any other error."""
     if isinstance(error, HTTPException):
         return problem(error.status_code, str(error.detail), getattr(error, "reason", None), error.headers)
     if isinstance(error, _AWAY) or (isinstance(error, exc.DBAPIError) and _is_away(error)):
         _complaint.log(path, error)
         headers = {"Retry-After": str(random.randint(*_DATABASE_RETRY))}
         return problem(503, "The database does not answer; nothing was stored, try again", "database", headers)
+    if isinstance(error, StorageAway):  # which has written its line
+        headers = {"Retry-After": str(random.randint(*_STORAGE_RETRY))}
+        return problem(503, "The picture storage does not answer; try again", "storage", headers)
     return None
 
 

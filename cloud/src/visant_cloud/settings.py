@@ -1,14 +1,16 @@
 """What the environment may set, parsed once."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, RedisDsn, SecretStr, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, Field, RedisDsn, SecretStr, TypeAdapter, model_validator
+from pydantic_settings import NoDecode
 
 from visant_cloud.access.forwarded import trusted
 from visant_cloud.access.same_origin import origin
+from visant_cloud.captures.s3_url import S3Url, s3_url
 from visant_cloud.store import connection_url
-from visant_runtime.settings import Settings
+from visant_runtime.settings import Settings, SettingsError, read_secret_file
 
 
 def database_url(value: str) -> str:
@@ -53,7 +55,7 @@ class CloudSettings(Settings):
     port: Annotated[int, Field(ge=0, le=65535, description="a port number; 0 takes a free one")] = 8000
     http_host: str = "0.0.0.0"  # noqa: S104 - a server that devices reach; loopback is one setting away
     data_dir: Annotated[Path, Field(description="a folder that this user may write")] = Path("visant-cloud-data")
-    """Pictures, and the SQLite file where DATABASE_URL is not set."""
+    """Pictures where STORAGE_URL is not set, and the SQLite file where DATABASE_URL is not set."""
     database_url: Annotated[
         SecretStr | None,
         AfterValidator(_checked),
@@ -64,6 +66,21 @@ class CloudSettings(Settings):
         AfterValidator(_redis_address),
         Field(description="e.g. redis://:password@host:6379/0, or unset: processes then hear each other after 5 s"),
     ] = None
+    storage_url: Annotated[
+        S3Url | None,
+        NoDecode,
+        BeforeValidator(s3_url),
+        Field(description="e.g. s3://bucket/prefix?endpoint=https://s3.example&region=eu-central-1"),
+    ] = None
+    """Pictures lie in DATA_DIR where it is not set."""
+    aws_access_key_id: Annotated[
+        str | None, Field(description="the name of the key for STORAGE_URL; or set AWS_ACCESS_KEY_ID_FILE")
+    ] = None
+    aws_access_key_id_file: Annotated[Path | None, Field(description="a file that holds it alone")] = None
+    aws_secret_access_key: Annotated[
+        SecretStr | None, Field(description="the key itself; or set AWS_SECRET_ACCESS_KEY_FILE")
+    ] = None
+    aws_secret_access_key_file: Annotated[Path | None, Field(description="a file that holds it alone")] = None
     auth: Annotated[Literal["required", "open"], Field(description="`required`, or `open` for emulation only")] = (
         "required"
     )
@@ -89,6 +106,33 @@ class CloudSettings(Settings):
     delivery_rate: Annotated[
         float | None, Field(gt=0, description="captures a second that one device may catch up with, or unset")
     ] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_from_files(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Two keys are one too many, also where they agree: one of them would be forgotten when the secret changes.
+
+        Without STORAGE_URL nobody reads them: they may be another program's.
+        """
+        if values.get("storage_url") is None:
+            return values
+        found = dict(values)
+        for name in ("aws_access_key_id", "aws_secret_access_key"):
+            named = values.get(f"{name}_file")
+            if named is None:
+                if not values.get(name):
+                    raise SettingsError(f"{name.upper()} is not set: STORAGE_URL needs it, or {name.upper()}_FILE")
+                continue
+            if values.get(name):
+                raise SettingsError(f"{name.upper()} and {name.upper()}_FILE={named} are both set: remove one")
+            secret = read_secret_file(f"{name.upper()}_FILE", Path(named))
+            found[name] = secret if name == "aws_secret_access_key" else secret.get_secret_value()
+        return found
+
+    @property
+    def uses_data_dir(self) -> bool:
+        """Whether anything lies there."""
+        return self.storage_url is None or self.database_url is None
 
     def engine_url(self) -> str:
         """What the database engine connects to."""

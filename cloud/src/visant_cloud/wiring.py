@@ -12,7 +12,8 @@ from visant_cloud import server, workers
 from visant_cloud.access import revocation
 from visant_cloud.access.rate_limits import RateLimits
 from visant_cloud.app import create_app
-from visant_cloud.captures.storage import PictureStorage, lost_with_the_container
+from visant_cloud.captures.local_folder import LocalFolder, lost_with_the_container
+from visant_cloud.captures.storage import PictureStorage, StorageAway, StorageRefused
 from visant_cloud.commands.bell import RedisBell
 from visant_cloud.commands.expiry import Expiry
 from visant_cloud.commands.hub import CommandHub
@@ -39,9 +40,9 @@ def run(chosen: CloudSettings, count: int = 1) -> int:
     logs.configure(format=chosen.log_format, level=chosen.log_level, secrets=chosen.secrets())
     for chatty in ("alembic", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    pictures = PictureStorage(chosen.data_dir / "pictures")
     try:
-        pictures.prepare()
+        if chosen.uses_data_dir:
+            chosen.data_dir.mkdir(parents=True, exist_ok=True)
         listener = server.listen(chosen)
     except settings.SettingsError as error:
         settings.fail(str(error))
@@ -55,6 +56,7 @@ def run(chosen: CloudSettings, count: int = 1) -> int:
     server.raise_file_limit()
     try:
         cloud_id, url = asyncio.run(migrate_when_there(chosen.engine_url()))
+        pictures = asyncio.run(open_storage(chosen, cloud_id))
     except settings.SettingsError as error:
         settings.fail(str(error))
 
@@ -74,6 +76,40 @@ def run(chosen: CloudSettings, count: int = 1) -> int:
 
     heartbeat.fact("port", listener.getsockname()[1])
     return workers.Supervisor(count, one_of_many, heartbeat, beats).run()
+
+
+async def open_storage(chosen: CloudSettings, cloud_id: str) -> PictureStorage:
+    """Where pictures lie. Raises SettingsError where a setting is wrong; one that is away is waited for, picture by
+    picture: devices get their triggers meanwhile, and keep what they take.
+    """
+    if chosen.storage_url is None:
+        folder = LocalFolder(chosen.data_dir / "pictures")
+        try:
+            await folder.prepare()
+        except OSError as error:
+            raise settings.SettingsError(
+                f"DATA_DIR={chosen.data_dir} cannot be used ({error.strerror}): name a folder this user may write"
+            ) from None
+        return folder
+    from visant_cloud.captures.s3 import S3Bucket  # its client is 15 MB, which a folder need not load
+
+    assert chosen.aws_access_key_id is not None
+    assert chosen.aws_secret_access_key is not None
+    secret = chosen.aws_secret_access_key.get_secret_value()
+    bucket = S3Bucket(chosen.storage_url, chosen.aws_access_key_id, secret, cloud_id)
+    try:
+        await bucket.prepare()
+    except StorageRefused as error:
+        raise settings.SettingsError(f"STORAGE_URL={chosen.storage_url} cannot be used: {error}") from None
+    except StorageAway as error:
+        log.warning(f"STORAGE_URL={chosen.storage_url}: {error}; devices keep their pictures until it does")
+    return bucket
+
+
+def _lost_with_the_container(chosen: CloudSettings) -> str | None:
+    if not chosen.uses_data_dir:
+        return None
+    return lost_with_the_container(chosen.data_dir, "pictures are" if chosen.storage_url is None else "the database is")
 
 
 async def _main(
@@ -101,7 +137,7 @@ async def _main(
         hub.bell = peers.bell = bell
     cloud = Cloud(chosen, database, cloud_id, hub, pictures, journal, now)
     if chosen.auth != "open":
-        cloud.warning = lost_with_the_container(chosen.data_dir)
+        cloud.warning = _lost_with_the_container(chosen)
     if chosen.delivery_rate is not None:
         cloud.delivery_limits = RateLimits(chosen.delivery_rate, max(1.0, chosen.delivery_rate), time.monotonic)
     heartbeat.fact("port", listener.getsockname()[1])
@@ -114,6 +150,7 @@ async def _main(
         url=server.url(listener),
         cloud_id=cloud_id,
         database="sqlite" if database.sqlite else "postgresql",
+        pictures="folder" if chosen.storage_url is None else "s3",
     )
     try:
         async with asyncio.TaskGroup() as tasks:

@@ -6,6 +6,7 @@ import binascii
 import hashlib
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.access import authenticate
 from visant_cloud.captures.decode import BrokenPicture, NotAPicture, Picture, decode
+from visant_cloud.captures.storage import PictureName, StorageAway
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.problems import Refusal, validation_line
 from visant_cloud.store import captures, triggers
@@ -52,6 +54,7 @@ async def receive(request: Request) -> tuple[Capture, bool]:
         first = await _stored_before(connection, device.device_key, upload)
     if first is not None:
         return first, False
+    await cloud.pictures.ready()
     _refuse_when_pressed(cloud, device.device_key, upload)
     picture = await asyncio.to_thread(picture_of)
     return await _keep(cloud, device.device_key, upload, picture)
@@ -123,7 +126,8 @@ async def _stored_before(connection: AsyncConnection, device_key: str, upload: C
 
 
 def _refuse_when_pressed(cloud: Cloud, device_key: str, upload: CaptureFields) -> None:
-    if cloud.pictures.free_bytes() < cloud.settings.min_free_bytes:
+    left = cloud.pictures.free_bytes()
+    if left is not None and left < cloud.settings.min_free_bytes:
         raise Refusal(
             507, "The cloud's disk is full; keep the picture and try again later", "disk_full", retry_after=_FULL_RETRY
         )
@@ -136,10 +140,11 @@ def _refuse_when_pressed(cloud: Cloud, device_key: str, upload: CaptureFields) -
 
 
 async def _keep(cloud: Cloud, device_key: str, upload: CaptureFields, picture: Picture) -> tuple[Capture, bool]:
-    """File first, row after: a row always has its picture."""
+    """Picture first, row after: a row always has its picture."""
     received_at = cloud.now()
     record_id = secrets.token_hex(16)
-    await asyncio.to_thread(cloud.pictures.store, picture, device_key, received_at, record_id)
+    name = PictureName(device_key, received_at, record_id)
+    await cloud.pictures.store(picture, name)
     kill_point("picture_stored")
     async with cloud.database.writing() as connection:
         new = await captures.add(connection, _row(device_key, upload, picture, received_at, record_id))
@@ -153,7 +158,8 @@ async def _keep(cloud: Cloud, device_key: str, upload: CaptureFields, picture: P
     kill_point("capture_committed")
     assert kept is not None
     if not new:  # two deliveries of one picture at once
-        await asyncio.to_thread(cloud.pictures.remove, device_key, received_at, record_id)
+        with suppress(StorageAway):  # the receipt stands; what is left has no record, and housekeeping finds it
+            await cloud.pictures.remove([name])
     return kept, new
 
 

@@ -1,107 +1,90 @@
-"""Pictures as files: `<root>/<device>/<year-month>/<record>.jpg`, and a thumbnail beside each.
+"""Where pictures lie: one interface, with a folder (local_folder.py) or an S3-compatible bucket (s3.py) behind it.
 
-A file is on the disk (fsync of file and folder) before its database row is written, so a row always has its
-picture. A picture without a row, left by a crash in between or by a database that came back from an older backup, is
-set aside into `<root>/.without-record`.
+Both give a picture the name `<device>/<year-month>/<record>.jpg` and put its thumbnail beside it. A picture is durable
+before its database row is written, so a row always has its picture. A picture without a row, left by a crash in between
+or by a database that came back from an older backup, is set aside into `.without-record`.
 """
 
-import os
-import shutil
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from typing import Protocol
 
 from visant_cloud.captures.decode import Picture
-from visant_runtime import durable
-from visant_runtime.kill_point import kill_point
 
 WITHOUT_RECORD = ".without-record"
+THUMBNAIL_SUFFIX = ".thumb.jpg"
+
+Known = Callable[[Collection[str]], Awaitable[set[str]]]
+"""Which of these records exist."""
 
 
-class PictureStorage:
-    """The folder."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def prepare(self) -> None:
-        """Makes the folder; raises OSError where that cannot be."""
-        self._root.mkdir(parents=True, exist_ok=True)
-
-    def free_bytes(self) -> int:
-        """What is left on the file system."""
-        return shutil.disk_usage(self._root).free
-
-    def path(self, device_key: str, received_at: datetime, record_id: str) -> Path:
-        """Where a picture lies."""
-        return self._root / device_key / f"{received_at:%Y-%m}" / f"{record_id}.jpg"
-
-    def thumbnail_path(self, device_key: str, received_at: datetime, record_id: str) -> Path:
-        """Where its thumbnail lies; it may be missing."""
-        return self.path(device_key, received_at, record_id).with_suffix(".thumb.jpg")
-
-    def store(self, picture: Picture, device_key: str, received_at: datetime, record_id: str) -> None:
-        """Durable when it returns."""
-        path = self.path(device_key, received_at, record_id)
-        for folder in (path.parent.parent, path.parent):
-            if not folder.exists():
-                folder.mkdir(exist_ok=True)
-                durable.sync_folder(folder.parent)
-        self.thumbnail_path(device_key, received_at, record_id).write_bytes(picture.thumbnail)  # can be made again
-        durable.write(path, [picture.jpeg], step=_kill_point)
-
-    def remove(self, device_key: str, received_at: datetime, record_id: str) -> None:
-        """Deletes picture and thumbnail; nothing happens where they are gone."""
-        self.path(device_key, received_at, record_id).unlink(missing_ok=True)
-        self.thumbnail_path(device_key, received_at, record_id).unlink(missing_ok=True)
-
-    def set_aside(self, paths: Iterable[Path], before: float) -> int:
-        """Sets aside those written before then (Unix time), and returns how many they were.
-
-        A whole picture goes where a person can look at it; a draft or a thumbnail can be made again and goes.
-        """
-        count = 0
-        folder = self._root / WITHOUT_RECORD
-        for path in paths:
-            with suppress(FileNotFoundError):  # another process was faster
-                if path.stat().st_mtime >= before:
-                    continue
-                if path.name.endswith((".new", ".thumb.jpg")):
-                    path.unlink()
-                else:
-                    folder.mkdir(exist_ok=True)
-                    path.replace(folder / path.name)
-                count += 1
-        return count
-
-    def folders(self) -> list[Path]:
-        """One for each device and month."""
-        devices = (path for path in self._root.iterdir() if path.is_dir() and path.name != WITHOUT_RECORD)
-        return [month for device in devices for month in device.iterdir() if month.is_dir()]
+class StorageAway(Exception):
+    """The storage does not answer, or not as it should; one line says why. Nothing was promised, try again later."""
 
 
-def lost_with_the_container(data_dir: Path) -> str | None:
-    """One line of warning where this runs in a container and the folder lies in no volume."""
-    contained = os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv") or "DYNO" in os.environ
-    if contained and os.stat(data_dir).st_dev == os.stat("/").st_dev:
-        return f"DATA_DIR={data_dir} lies in the container, not in a volume: pictures are lost with the container"
-    return None
+class StorageRefused(StorageAway):
+    """The storage answers, and no later try will help: its settings are wrong."""
 
 
-def by_record(folder: Path) -> dict[str, list[str]]:
-    """record_id -> names of its picture, thumbnail and draft, as far as they lie in the folder of a device and month.
+@dataclass(frozen=True)
+class PictureName:
+    """Where a picture and its thumbnail lie, below the root."""
 
-    Names: a Path for each costs ten times as much, and holds up the event loop from a thread as well.
+    device_key: str
+    received_at: datetime
+    record_id: str
+
+    @property
+    def picture(self) -> str:
+        """`<device>/<year-month>/<record>.jpg`."""
+        return f"{self._stem}.jpg"
+
+    @property
+    def thumbnail(self) -> str:
+        """The thumbnail's; it may be missing."""
+        return f"{self._stem}{THUMBNAIL_SUFFIX}"
+
+    @property
+    def _stem(self) -> str:
+        return f"{self.device_key}/{self.received_at:%Y-%m}/{self.record_id}"
+
+
+@dataclass(frozen=True)
+class Download:
+    """A stored object on its way out: its size in bytes, and its bytes a piece at a time.
+
+    `chunks` raises StorageAway where the storage leaves in the middle.
     """
-    found: dict[str, list[str]] = {}
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_file():
-                found.setdefault(entry.name.partition(".")[0], []).append(entry.name)
-    return found
+
+    size: int
+    chunks: AsyncIterator[bytes]
 
 
-def _kill_point(step: durable.Step) -> None:
-    if step == "synced":
-        kill_point("picture_written")
+class PictureStorage(Protocol):
+    """One per process. Every method may raise StorageAway."""
+
+    async def prepare(self) -> None:
+        """Looks whether it can be used. Raises StorageRefused where it never will be."""
+
+    async def ready(self) -> None:
+        """Raises StorageAway where the storage was away a moment ago: nobody need decode a picture for it."""
+
+    def free_bytes(self) -> int | None:
+        """What is left; None: it has no bound that we know of. Asks nobody who may be far away."""
+
+    async def store(self, picture: Picture, name: PictureName) -> None:
+        """Picture and thumbnail; durable when it returns."""
+
+    async def open(self, path: str) -> Download | None:
+        """The object of `PictureName.picture` or `.thumbnail`; None where it is gone."""
+
+    async def remove(self, names: Sequence[PictureName]) -> None:
+        """Deletes pictures and thumbnails; nothing happens where they are gone."""
+
+    def set_orphans_aside(self, known: Known, before: datetime) -> AsyncGenerator[list[str], None]:
+        """Sets aside what was written before then and has no record.
+
+        Yields for each piece that was looked through which objects it set aside. A whole picture goes where a person
+        can look at it; a draft or a thumbnail can be made again and goes.
+        """

@@ -1,12 +1,15 @@
 """Captures: a device delivers them (captures/intake.py), operators and programs are shown them."""
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.types import Send
 
 from visant_cloud.access.authenticate import Caller, Operator
 from visant_cloud.captures import intake
+from visant_cloud.captures.storage import Download, PictureName, StorageAway
 from visant_cloud.context import cloud_of
 from visant_cloud.problems import Refusal
 from visant_cloud.store import captures
@@ -86,24 +89,37 @@ async def one(request: Request, caller: Operator, record_id: str) -> dict[str, A
 @router.get("/v1/captures/{record_id}/picture", tags=["operator"])
 async def picture(request: Request, caller: Operator, record_id: str) -> Response:
     """The JPEG as the device sent it, byte for byte."""
-    row = await _found(request, caller, record_id)
-    path = cloud_of(request).pictures.path(row.device_key, row.received_at, row.record_id)
-    if not path.is_file():
-        raise Refusal(404, "The record is there but its file is gone from the disk", "picture_lost")
-    headers = {"Cache-Control": "private, max-age=31536000, immutable"}
+    return await _picture(request, await _found(request, caller, record_id))
+
+
+async def _picture(request: Request, row: Capture) -> Response:
+    found = await cloud_of(request).pictures.open(_name(row).picture)
+    if found is None:
+        raise Refusal(404, "The record is there but its picture is gone from the storage", "picture_lost")
     name = f"{row.device_id}_{row.captured_at:%Y%m%dT%H%M%SZ}.jpg"
-    return FileResponse(
-        path, media_type="image/jpeg", headers=headers, filename=name, content_disposition_type="inline"
-    )
+    return _Jpeg(found, {"Content-Disposition": f'inline; filename="{name}"'})
 
 
 @router.get("/v1/captures/{record_id}/thumbnail", tags=["operator"])
 async def thumbnail(request: Request, caller: Operator, record_id: str) -> Response:
     """A small JPEG, at most 320 pixels a side; the picture itself where it is missing."""
     row = await _found(request, caller, record_id)
-    path = cloud_of(request).pictures.thumbnail_path(row.device_key, row.received_at, row.record_id)
-    if not path.is_file():
-        return await picture(request, caller, record_id)
-    return FileResponse(
-        path, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=31536000, immutable"}
-    )
+    found = await cloud_of(request).pictures.open(_name(row).thumbnail)
+    return await _picture(request, row) if found is None else _Jpeg(found, {})
+
+
+def _name(row: Capture) -> PictureName:
+    return PictureName(row.device_key, row.received_at, row.record_id)
+
+
+class _Jpeg(StreamingResponse):
+    """A stored JPEG, a piece at a time."""
+
+    def __init__(self, found: Download, headers: dict[str, str]) -> None:
+        more = {"Content-Length": str(found.size), "Cache-Control": "private, max-age=31536000, immutable"}
+        super().__init__(found.chunks, media_type="image/jpeg", headers={**headers, **more})
+
+    async def stream_response(self, send: Send) -> None:
+        """A storage that leaves in the middle has written its line; the connection ends, which the reader sees."""
+        with suppress(StorageAway):
+            await super().stream_response(send)

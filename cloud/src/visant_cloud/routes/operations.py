@@ -47,6 +47,8 @@ async def metrics(request: Request, caller: Operator) -> Response:
     )
     for (status, reason), count in totals.items():
         ended.labels(status, reason).set(count)
-    free = Gauge("visant_pictures_free_bytes", "Free bytes of the pictures' file system", registry=registry)
-    free.set(cloud.pictures.free_bytes())
+    left = cloud.pictures.free_bytes()
+    if left is not None:
+        free = Gauge("visant_pictures_free_bytes", "Free bytes of the pictures' file system", registry=registry)
+        free.set(left)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
