@@ -16,6 +16,8 @@ PATH=$PATH:/usr/sbin:/sbin command -v nginx >/dev/null || wanted+=(nginx-light)
 rtsp=tests/integration/camera/rtsp_source.py
 # Debian's own interpreter: its GStreamer binding is no PyPI package
 /usr/bin/python3 "$rtsp" --check 2>/dev/null || mapfile -t -O "${#wanted[@]}" wanted < <(.venv/bin/python "$rtsp" --packages | xargs -n 1)
+# an S3 server: Swift is Debian's package, too
+/usr/bin/python3 tests/support/swift_servers.py --check 2>/dev/null || wanted+=("$(.venv/bin/python tests/support/swift_servers.py --packages)")
 [ ${#wanted[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
   echo "missing: ${wanted[*]} (as root, this script installs them)"

@@ -30,7 +30,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tests.support.cloud_process import Process
 from tests.support.postgres import PostgresServer
 from visant_cloud.captures.decode import decode
-from visant_cloud.captures.storage import PictureStorage
+from visant_cloud.captures.local_folder import LocalFolder
+from visant_cloud.captures.storage import PictureName
 
 DEVICES = int(os.environ.get("BENCH_DEVICES") or 1000)
 _AT_ONCE = 64
@@ -173,14 +174,14 @@ def _rss_mib(pid: int) -> float:
 
 def bare(image: str, folder: Path) -> dict[str, float]:
     """The same pictures without HTTP, devices or triggers."""
-    pictures = PictureStorage(folder / "pictures")
-    pictures.prepare()
+    pictures = LocalFolder(folder / "pictures")
+    (folder / "pictures").mkdir(parents=True, exist_ok=True)
     database = sqlite3.connect(folder / "bare.sqlite", isolation_level=None)
     database.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE c (id TEXT PRIMARY KEY)")
     began, cpu, now = time.monotonic(), time.process_time(), datetime.now(UTC)
     for number in range(DEVICES):
         found = decode(base64.b64decode(image, validate=True))
-        pictures.store(found, f"BENCH-{number}", now, str(number))
+        pictures.write(found, PictureName(f"BENCH-{number}", now, str(number)))
         database.execute("INSERT INTO c VALUES (?)", (str(number),))
     took, cpu = time.monotonic() - began, time.process_time() - cpu
     return {"pictures_per_s": DEVICES / took, "cpu_ms_a_picture": cpu / DEVICES * 1000}

@@ -16,11 +16,15 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 PACKAGES = "python3-swift"
 KEY_ID, SECRET = "visant:cloud", "only-for-tests"
 STRANGER_ID, STRANGER_SECRET = "others:cloud", "only-for-tests-too"
 PARTITION_POWER = 2
+LISTED_AT_ONCE = 10
+"""Objects in one answer; 1,000 elsewhere, which no test would fill."""
 
 _SERVER = """[DEFAULT]
 devices = {folder}/devices
@@ -65,12 +69,13 @@ user_others_cloud = {stranger_secret} .admin
 
 [filter:s3api]
 use = egg:swift#s3api
+max_bucket_listing = {listed}
 """
 
 _PLAIN = ("catch_errors", "gatekeeper", "healthcheck", "bulk", "copy", "slo", "dlo")
 
 
-def check():
+def check() -> str:
     """What is missing, in words; empty where nothing is."""
     try:
         import swift.common.middleware.s3api.s3api
@@ -83,32 +88,29 @@ def check():
 class _Cache:
     """What Swift wants of memcached, in the proxy's own memory."""
 
-    def __init__(self):
-        self._kept = {}
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[Any, float]] = {}
 
-    def get(self, key, **_):
+    def get(self, key: str, **_: Any) -> Any:
         """None where it is not there, or no longer."""
         value, ends = self._kept.get(key, (None, 0.0))
         return value if time.time() < ends else None
 
-    def set(self, key, value, time=0, **_):
-        """`time`: seconds, 0: for ever."""
-        self._kept[key] = (value, _now() + (time or 1e9))
+    def set(self, key: str, value: Any, **more: Any) -> None:
+        """`time` in `more`: seconds, 0 or missing: for ever."""
+        self._kept[key] = (value, time.time() + (more.get("time") or 1e9))
 
-    def delete(self, key, **_):
+    def delete(self, key: str, **_: Any) -> None:
         """Nothing happens where it is gone."""
         self._kept.pop(key, None)
 
 
-_now = time.time
-
-
-def cache(global_conf, **_):
+def cache(global_conf: dict[str, str], **_: str) -> Callable[[Any], Any]:
     """A filter factory of paste.deploy: each request sees the one cache."""
     kept = _Cache()
 
-    def wrapped(app):
-        def call(environ, start_response):
+    def wrapped(app: Any) -> Any:
+        def call(environ: dict[str, Any], start_response: Any) -> Any:
             environ["swift.cache"] = kept
             return app(environ, start_response)
 
@@ -117,7 +119,7 @@ def cache(global_conf, **_):
     return wrapped
 
 
-def _free_ports(count):
+def _free_ports(count: int) -> list[int]:
     probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [probe.getsockname()[1] for probe in probes]
     for probe in probes:
@@ -125,7 +127,7 @@ def _free_ports(count):
     return ports
 
 
-def _configure(folder, ports):
+def _configure(folder: str, ports: dict[str, int]) -> None:
     from swift.common.ring import RingBuilder
 
     user = pwd.getpwuid(os.getuid()).pw_name
@@ -146,10 +148,10 @@ def _configure(folder, ports):
         )
 
 
-def _serve(folder, kind):
+def _serve(folder: str, kind: str) -> NoReturn:
     from swift.common.wsgi import run_wsgi
 
-    more = {}
+    more: dict[str, Any] = {}
     if kind == "object":
         from swift.obj import server
 
@@ -157,7 +159,7 @@ def _serve(folder, kind):
     sys.exit(run_wsgi(f"{folder}/{kind}.conf", f"{kind}-server", verbose=True, **more))
 
 
-def _answers(port):
+def _answers(port: int) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
             connection.sendall(b"GET /healthcheck HTTP/1.0\r\n\r\n")
@@ -166,13 +168,12 @@ def _answers(port):
         return False
 
 
-def main(folder):
+def main(folder: str) -> None:
     """Until standard input ends."""
     import swift.common.middleware.s3api.s3api
     import swift.obj.server  # noqa: F401 - imported once, before the four go apart
     from swift.common import utils
 
-    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     kinds = ("account", "container", "object", "proxy")
     ports = dict(zip(kinds, _free_ports(len(kinds)), strict=True))
     _configure(folder, ports)
@@ -198,9 +199,11 @@ def main(folder):
 
 
 if __name__ == "__main__":
+    del sys.path[0]  # a file beside this one is called swift as well
+    sys.modules["swift_servers"] = sys.modules["__main__"]  # for the proxy's configuration
     if sys.argv[1:] == ["--packages"]:
         print(PACKAGES)
     elif sys.argv[1:] == ["--check"]:
-        sys.exit(check())
+        sys.exit(check() or None)
     else:
         main(sys.argv[1])

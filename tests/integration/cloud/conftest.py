@@ -20,10 +20,12 @@ from PIL import Image
 from sqlalchemy import delete
 
 from tests.support.postgres import PostgresServer
+from tests.support.swift import SwiftServer
+from tests.support.swift import missing as missing_swift
 from visant_cloud import server
 from visant_cloud.access import credentials
 from visant_cloud.app import create_app
-from visant_cloud.captures.storage import PictureStorage
+from visant_cloud.captures.local_folder import LocalFolder
 from visant_cloud.commands.hub import CommandHub
 from visant_cloud.commands.stream_journal import StreamJournal
 from visant_cloud.context import Cloud
@@ -33,6 +35,7 @@ from visant_cloud.store import triggers
 from visant_cloud.store.database import Database
 from visant_cloud.store.schema import migrate
 from visant_cloud.store.tables import meta
+from visant_cloud.wiring import open_storage
 from visant_runtime.lifecycle import Stop
 
 
@@ -125,7 +128,8 @@ class Running:
 
     def files(self) -> list[Path]:
         """Every picture, thumbnail and draft on the disk."""
-        return [path for folder in self.cloud.pictures.folders() for path in folder.iterdir() if path.is_file()]
+        folders = LocalFolder(self.cloud.settings.data_dir / "pictures").folders()
+        return [path for folder in folders for path in folder.iterdir() if path.is_file()]
 
     async def row(self, device_id: str, trigger_id: str) -> dict[str, Any]:
         answer = await self.client.get(f"/v1/triggers/{device_id}/{trigger_id}")
@@ -157,6 +161,24 @@ def upload(device_id: str, trigger_id: str | None, **more: Any) -> dict[str, Any
 def postgres() -> Iterator[PostgresServer]:
     with PostgresServer() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def swift() -> Iterator[SwiftServer]:
+    """An S3 server. Tests that use it are of the group `swift`: one process of pytest starts one."""
+    why_not = missing_swift()
+    if why_not is not None:
+        pytest.skip(why_not)
+    with SwiftServer() as running:
+        yield running
+
+
+@pytest.fixture
+def bucket(swift: SwiftServer) -> str:
+    """A new, empty one."""
+    name = f"pictures-{secrets.token_hex(8)}"
+    swift.make_bucket(name)
+    return name
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -244,10 +266,9 @@ async def start(tmp_path: Path, migrated_url: str | None, monkeypatch: pytest.Mo
         await end_all()
         given = {"auth": "open", "data_dir": tmp_path / "cloud", "database_url": migrated_url}
         settings = CloudSettings(**{**given, "port": 0, "http_host": "127.0.0.1", "min_free_bytes": 0, **chosen})
-        pictures = PictureStorage(settings.data_dir / "pictures")
-        pictures.prepare()
         database = Database(settings.engine_url())
         cloud_id = await migrate(database)
+        pictures = await open_storage(settings, cloud_id)
         time = Time()
         journal = StreamJournal(database, time)
         cloud = Cloud(settings, database, cloud_id, CommandHub(), pictures, journal, time)
