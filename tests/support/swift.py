@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 import hmac
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -55,7 +56,9 @@ class SwiftServer:
         assert self._process.stdout is not None
         port = self._process.stdout.readline()
         if not port:
-            raise RuntimeError(f"Swift did not start: {(self._folder / 'log').read_text()[-2000:]}")
+            told = (self._folder / "log").read_text()[-2000:]
+            self.__exit__(None, None, None)
+            raise RuntimeError(f"Swift did not start: {told}")
         self.endpoint = f"http://127.0.0.1:{int(port)}"
         return self
 
@@ -112,7 +115,13 @@ class SwiftServer:
         assert answer.status_code == 200, answer.text
 
     def keys(self, bucket: str) -> list[str]:
-        """All of a small bucket."""
-        answer = self.request("GET", f"/{bucket}", query={"list-type": "2"})
-        assert answer.status_code == 200, answer.text
-        return [part.partition("</Key>")[0] for part in answer.text.split("<Key>")[1:]]
+        """All of a bucket."""
+        found: list[str] = []
+        while True:
+            after = {"start-after": found[-1]} if found else {}
+            answer = self.request("GET", f"/{bucket}", query={"list-type": "2", **after})
+            assert answer.status_code == 200, answer.text
+            some = re.findall(r"<Key>(.*?)</Key>", answer.text)
+            if not some:
+                return found
+            found += some

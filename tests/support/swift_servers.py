@@ -23,6 +23,8 @@ PACKAGES = "python3-swift"
 KEY_ID, SECRET = "visant:cloud", "only-for-tests"
 STRANGER_ID, STRANGER_SECRET = "others:cloud", "only-for-tests-too"
 PARTITION_POWER = 2
+PATIENCE = 60
+"""Seconds; the half second that the servers give each other is too short on a machine that is busy."""
 LISTED_AT_ONCE = 10
 """Objects in one answer; 1,000 elsewhere, which no test would fill."""
 
@@ -42,6 +44,9 @@ pipeline = {kind}-server
 
 [app:{kind}-server]
 use = egg:swift#{kind}
+conn_timeout = {patience}
+node_timeout = {patience}
+container_update_timeout = {patience}
 """
 
 _PROXY = """[DEFAULT]
@@ -58,6 +63,10 @@ pipeline = catch_errors gatekeeper healthcheck cache bulk s3api tempauth copy sl
 [app:proxy-server]
 use = egg:swift#proxy
 account_autocreate = true
+conn_timeout = {patience}
+node_timeout = {patience}
+recoverable_node_timeout = {patience}
+error_suppression_limit = 1000000
 
 [filter:cache]
 paste.filter_factory = swift_servers:cache
@@ -136,14 +145,22 @@ def _configure(folder: str, ports: dict[str, int]) -> None:
     os.makedirs(f"{folder}/devices/d1", exist_ok=True)
     for kind in ("account", "container", "object"):
         with open(f"{folder}/{kind}.conf", "w") as file:
-            file.write(_SERVER.format(folder=folder, user=user, kind=kind, port=ports[kind]))
+            file.write(_SERVER.format(folder=folder, user=user, kind=kind, port=ports[kind], patience=PATIENCE))
         ring = RingBuilder(PARTITION_POWER, 1, 0)
         ring.add_dev({"region": 1, "zone": 1, "ip": "127.0.0.1", "port": ports[kind], "device": "d1", "weight": 1.0})
         ring.rebalance()
         ring.get_ring().save(f"{folder}/{kind}.ring.gz")
     with open(f"{folder}/proxy.conf", "w") as file:
         file.write(
-            _PROXY.format(folder=folder, user=user, port=ports["proxy"], secret=SECRET, stranger_secret=STRANGER_SECRET)
+            _PROXY.format(
+                folder=folder,
+                user=user,
+                port=ports["proxy"],
+                secret=SECRET,
+                stranger_secret=STRANGER_SECRET,
+                listed=LISTED_AT_ONCE,
+                patience=PATIENCE,
+            )
             + "".join(f"\n[filter:{name}]\nuse = egg:swift#{name}\n" for name in _PLAIN)
         )
 

@@ -10,9 +10,9 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import structlog
-from obstore import GetResult
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
@@ -28,6 +28,9 @@ from visant_cloud.captures.storage import (
     StorageRefused,
 )
 from visant_runtime.log_throttle import LogThrottle
+
+if TYPE_CHECKING:  # the client has it in its stubs alone
+    from obstore import GetResult
 
 log = structlog.get_logger()
 
@@ -194,7 +197,7 @@ class S3Bucket:
                 return
             yield [one["path"] for one in piece if before is None or one["last_modified"] < before]
 
-    async def _chunks(self, found: GetResult) -> AsyncIterator[bytes]:
+    async def _chunks(self, found: "GetResult") -> AsyncIterator[bytes]:
         chunks = found.stream(min_chunk_size=_CHUNK)
         while True:
             try:
