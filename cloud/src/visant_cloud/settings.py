@@ -117,16 +117,17 @@ class CloudSettings(Settings):
         if values.get("storage_url") is None:
             return values
         found = dict(values)
-        for name in ("aws_access_key_id", "aws_secret_access_key"):
-            named = values.get(f"{name}_file")
-            if named is None:
-                if not values.get(name):
-                    raise SettingsError(f"{name.upper()} is not set: STORAGE_URL needs it, or {name.upper()}_FILE")
-                continue
-            if values.get(name):
-                raise SettingsError(f"{name.upper()} and {name.upper()}_FILE={named} are both set: remove one")
-            secret = read_secret_file(f"{name.upper()}_FILE", Path(named))
-            found[name] = secret if name == "aws_secret_access_key" else secret.get_secret_value()
+        for name, file in (
+            ("aws_access_key_id", "aws_access_key_id_file"),
+            ("aws_secret_access_key", "aws_secret_access_key_file"),
+        ):
+            given, named = values.get(name), values.get(file)
+            if named is None and not given:
+                raise SettingsError(f"{name.upper()} is not set: STORAGE_URL needs it, or {file.upper()}")
+            if named is not None and given:
+                raise SettingsError(f"{name.upper()} and {file.upper()}={named} are both set: remove one")
+            if named is not None:
+                found[name] = read_secret_file(file.upper(), Path(named)).get_secret_value()
         return found
 
     @property
