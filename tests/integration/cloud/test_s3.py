@@ -14,6 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.support.cloud_process import Process
+from tests.support.hard_network import Authority, TlsFront
 from tests.support.postgres import PostgresServer
 from tests.support.s3_relay import Mode, S3Relay
 from tests.support.swift import SwiftServer
@@ -21,6 +22,8 @@ from tests.support.swift_servers import STRANGER_ID, STRANGER_SECRET
 from visant_cloud import housekeeping
 from visant_cloud.captures import s3
 from visant_cloud.captures.storage import StorageAway
+from visant_cloud.settings import CloudSettings
+from visant_cloud.wiring import open_storage
 from visant_runtime.settings import SettingsError
 
 pytestmark = pytest.mark.xdist_group("swift")
@@ -230,11 +233,9 @@ async def test_a_picture_that_came_but_was_not_answered_for_is_found(
         assert set(swift.keys(bucket)) == kept
 
 
-async def test_a_start_says_what_is_wrong_in_one_line(
-    start: Any, swift: SwiftServer, bucket: str, impatient: None
-) -> None:
+async def test_a_start_says_what_is_wrong_in_one_line(swift: SwiftServer, bucket: str, impatient: None) -> None:
     good = settings(swift, bucket)
-    await start(**good)
+    await open_storage(CloudSettings(**good), "the-cloud")  # type: ignore[arg-type]
     wrong: list[tuple[dict[str, str], list[str]]] = [
         ({"aws_secret_access_key": "mistyped"}, ["403 SignatureDoesNotMatch", f"AWS_ACCESS_KEY_ID={swift.key_id}"]),
         ({"aws_access_key_id": "nobody"}, ["403", "AWS_ACCESS_KEY_ID=nobody", "AWS_SECRET_ACCESS_KEY"]),
@@ -244,7 +245,7 @@ async def test_a_start_says_what_is_wrong_in_one_line(
     ]
     for given, words in wrong:
         with pytest.raises(SettingsError) as error:
-            await start(**{**good, **given})
+            await open_storage(CloudSettings(**{**good, **given}), "the-cloud")  # type: ignore[arg-type]
         line = str(error.value)
         assert line.startswith("STORAGE_URL=s3://") and "\n" not in line and len(line) < 400, line
         assert all(word in line for word in words), line
@@ -285,6 +286,21 @@ async def test_a_cloud_starts_while_its_bucket_is_away(
         assert (await cloud.capture("D1", "t")).status_code == 503
         await relay.set("pass")
         await asyncio.sleep(0.6)
+        assert (await cloud.capture("D1", "t")).status_code == 201
+
+
+async def test_a_bucket_behind_the_sites_own_authority_is_used_with_ssl_cert_file(
+    start: Any, swift: SwiftServer, bucket: str, impatient: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path / "ca")
+    port = int(swift.endpoint.rpartition(":")[2])
+    with TlsFront(authority.certificate("s3"), port) as server:
+        with capture_logs() as logs:
+            cloud = await start(**settings(swift, bucket, server.url))
+        assert any("InvalidCertificate UnknownIssuer" in one["event"] for one in logs)
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+        cloud = await start(**settings(swift, bucket, server.url))
+        await cloud.register()
         assert (await cloud.capture("D1", "t")).status_code == 201
 
 

@@ -263,7 +263,8 @@ def explained(error: Exception) -> tuple[str, int]:
     status = re.search(r"status code: (\d{3})", text)
     if status:
         return f"it answers {status[1]}" + (f" {code[1]}" if code else ""), int(status[1])
-    told = re.findall(r'(?:message|error): "([^"\\]{1,100})"', text)
     kind = re.search(r"HttpError \{\s*kind: (\w+)", text)
-    words = [*([kind[1]] if kind else []), *told[-1:]]
+    system = re.findall(r'(?:message|error): "([^"\\]{1,100})"', text)
+    tls = re.search(r"error: (\w+)\(\s*(\w+)", text)
+    words = [*([kind[1]] if kind else []), *system[-1:], *([f"{tls[1]} {tls[2]}"] if tls else [])]
     return f"no answer ({', '.join(words) or text.partition(chr(10))[0][:100]})", 0
