@@ -16,8 +16,8 @@ from visant_cloud.captures import s3
 from visant_cloud.captures.decode import Picture
 from visant_cloud.captures.local_folder import LocalFolder
 from visant_cloud.captures.s3 import S3Bucket
+from visant_cloud.captures.s3_url import s3_url
 from visant_cloud.captures.storage import Download, PictureName, PictureStorage
-from visant_cloud.settings import s3_url
 
 pytestmark = pytest.mark.xdist_group("swift")
 

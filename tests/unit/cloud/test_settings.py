@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from visant_cloud.settings import CloudSettings, database_url, s3_url
+from visant_cloud.captures.s3_url import s3_url
+from visant_cloud.settings import CloudSettings, database_url
 from visant_runtime.settings import SettingsError, config_command, load
 
 KEYS = {"AWS_ACCESS_KEY_ID": "the-id", "AWS_SECRET_ACCESS_KEY": "the-secret"}
