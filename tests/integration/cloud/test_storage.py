@@ -1,6 +1,7 @@
 """Pictures on the disk: full, late, old, left over."""
 
 import asyncio
+import errno
 import os
 import threading
 import time as wall
@@ -9,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from visant_cloud import housekeeping
 from visant_cloud.access.rate_limits import RateLimits
 from visant_cloud.store import captures
+from visant_runtime import durable
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
 
@@ -125,6 +128,23 @@ async def test_a_start_looks_through_one_folder_at_a_time_and_never_on_the_event
     assert sorted(map(sorted, looked_up)) == sorted(map(sorted, orphans))
     aside = {path.stem for path in (root / ".without-record").iterdir()}
     assert aside == set.union(*orphans) and cloud.files() == []
+
+
+async def test_a_disk_that_fails_leaves_the_picture_with_the_device_and_makes_no_record(
+    start: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud = await registered(start)
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched, capture_logs() as logs:
+        patched.setattr(durable, "write", broken)
+        answer = await cloud.capture("D1", "t")
+    assert answer.status_code == 503 and int(answer.headers["retry-after"]) > 0
+    assert [one["reason"] for one in logs if one["log_level"] == "warning"] == ["the disk: Input/output error"]
+    assert (await cloud.client.get("/v1/captures")).json()["captures"] == []
+    assert (await cloud.capture("D1", "t")).status_code == 201
 
 
 async def test_a_record_whose_file_is_gone_says_so(start: Any) -> None:

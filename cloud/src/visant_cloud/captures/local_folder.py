@@ -12,6 +12,7 @@ from datetime import datetime
 from io import FileIO
 from pathlib import Path
 
+import structlog
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 
 from visant_cloud.captures.decode import Picture
@@ -25,6 +26,8 @@ from visant_cloud.captures.storage import (
 )
 from visant_runtime import durable
 from visant_runtime.kill_point import kill_point
+
+log = structlog.get_logger()
 
 _CHUNK = 256 << 10
 
@@ -51,7 +54,7 @@ class LocalFolder:
         try:
             await asyncio.to_thread(self.write, picture, name)
         except OSError as error:
-            raise StorageAway(f"the disk: {error.strerror or error}") from error
+            raise _failed(error) from error
 
     def write(self, picture: Picture, name: PictureName) -> None:
         """The same, where blocking is no harm. Raises OSError."""
@@ -70,7 +73,7 @@ class LocalFolder:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise StorageAway(f"the disk: {error.strerror or error}") from error
+            raise _failed(error) from error
         size = os.fstat(file.fileno()).st_size
         return Download(size, aiter(iterate_in_threadpool(_chunks(file))))
 
@@ -79,7 +82,7 @@ class LocalFolder:
         try:
             await asyncio.to_thread(self._unlink, names)
         except OSError as error:
-            raise StorageAway(f"the disk: {error.strerror or error}") from error
+            raise _failed(error) from error
 
     def _unlink(self, names: Sequence[PictureName]) -> None:
         for name in names:
@@ -134,6 +137,12 @@ def by_record(folder: Path) -> dict[str, list[str]]:
             if entry.is_file():
                 found.setdefault(entry.name.partition(".")[0], []).append(entry.name)
     return found
+
+
+def _failed(error: OSError) -> StorageAway:
+    reason = f"the disk: {error.strerror or error}"
+    log.warning("the picture storage fails", reason=reason)
+    return StorageAway(reason)
 
 
 def _chunks(file: FileIO) -> Iterator[bytes]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import structlog
@@ -62,19 +63,29 @@ _COPIES = 8
 
 
 class S3Bucket:
-    """PictureStorage in `url`. Made in the process that uses it: the client's threads survive no fork."""
+    """PictureStorage in `url`. Before a process forks it may be made, but not used."""
 
     def __init__(self, url: S3Url, key_id: str, secret: str, cloud_id: str) -> None:
         self._url = url
         self._key_id = key_id
         self._cloud_id = cloud_id
-        self._client = S3Store(
+        self._secret = secret
+        self._storing = 0
+        self._failures = 0
+        self._rests_until = 0.0
+        self._complaints = LogThrottle()
+
+    @cached_property
+    def _client(self) -> S3Store:
+        """Made at its first use, which may be behind a fork; its threads would not survive one."""
+        url = self._url
+        return S3Store(
             url.bucket,
             prefix=url.prefix or None,
             endpoint=url.endpoint,
             region=url.region,
-            access_key_id=key_id,
-            secret_access_key=secret,
+            access_key_id=self._key_id,
+            secret_access_key=self._secret,
             client_options={
                 "allow_http": True,
                 "connect_timeout": _CONNECT,
@@ -91,10 +102,6 @@ class S3Bucket:
                 },
             },
         )
-        self._storing = 0
-        self._failures = 0
-        self._rests_until = 0.0
-        self._complaints = LogThrottle()
 
     async def prepare(self) -> None:
         """Reads, writes and lists there, so that a wrong setting is said at the start."""
@@ -114,7 +121,7 @@ class S3Bucket:
         """The thumbnail first: it can be made again, the picture makes the record whole."""
         await self.ready()
         if self._storing >= _AT_ONCE:
-            raise StorageAway(f"{_AT_ONCE} pictures are on their way into the bucket already")
+            raise self._complained(StorageAway(f"{_AT_ONCE} pictures are on their way into the bucket already"))
         self._storing += 1
         try:
             async with self._asking():
@@ -231,11 +238,15 @@ class S3Bucket:
         self._failures += 1
         self._rests_until = time.monotonic() + _REST
         reason, status = explained(error)
-        times = self._complaints.again(reason)
-        if times is not None:
-            log.warning("the picture storage fails", reason=reason, **({} if times == 1 else {"times": times}))
         remedy = self._remedy(status, reason)
-        return StorageAway(reason) if remedy is None else StorageRefused(f"{reason}: {remedy}")
+        return self._complained(StorageAway(reason) if remedy is None else StorageRefused(f"{reason}: {remedy}"))
+
+    def _complained(self, away: StorageAway) -> StorageAway:
+        """Ever less often while it stays the same."""
+        times = self._complaints.again(str(away))
+        if times is not None:
+            log.warning("the picture storage fails", reason=str(away), **({} if times == 1 else {"times": times}))
+        return away
 
     def _remedy(self, status: int, reason: str) -> str | None:
         """None where trying again later is the remedy."""
