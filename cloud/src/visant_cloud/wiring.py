@@ -2,8 +2,11 @@
 
 import asyncio
 import logging
+import os
 import socket
+import sys
 import time
+from collections.abc import Callable
 
 import structlog
 import uvloop
@@ -56,7 +59,11 @@ def run(chosen: CloudSettings, count: int = 1) -> int:
     server.raise_file_limit()
     try:
         cloud_id, url = asyncio.run(migrate_when_there(chosen.engine_url()))
-        pictures = asyncio.run(open_storage(chosen, cloud_id))
+        pictures = storage_of(chosen, cloud_id)
+        if count == 1:
+            asyncio.run(prepare_storage(chosen, pictures))
+        else:
+            _apart(lambda: asyncio.run(prepare_storage(chosen, pictures)))
     except settings.SettingsError as error:
         settings.fail(str(error))
 
@@ -78,32 +85,55 @@ def run(chosen: CloudSettings, count: int = 1) -> int:
     return workers.Supervisor(count, one_of_many, heartbeat, beats).run()
 
 
-async def open_storage(chosen: CloudSettings, cloud_id: str) -> PictureStorage:
-    """Where pictures lie. Raises SettingsError where a setting is wrong; one that is away is waited for, picture by
-    picture: devices get their triggers meanwhile, and keep what they take.
-    """
+def storage_of(chosen: CloudSettings, cloud_id: str) -> PictureStorage:
+    """Where pictures lie."""
     if chosen.storage_url is None:
-        folder = LocalFolder(chosen.data_dir / "pictures")
-        try:
-            await folder.prepare()
-        except OSError as error:
-            raise settings.SettingsError(
-                f"DATA_DIR={chosen.data_dir} cannot be used ({error.strerror}): name a folder this user may write"
-            ) from None
-        return folder
+        return LocalFolder(chosen.data_dir / "pictures")
     from visant_cloud.captures.s3 import S3Bucket  # its client is 15 MB, which a folder need not load
 
     assert chosen.aws_access_key_id is not None
     assert chosen.aws_secret_access_key is not None
     secret = chosen.aws_secret_access_key.get_secret_value()
-    bucket = S3Bucket(chosen.storage_url, chosen.aws_access_key_id, secret, cloud_id)
+    return S3Bucket(chosen.storage_url, chosen.aws_access_key_id, secret, cloud_id)
+
+
+async def prepare_storage(chosen: CloudSettings, pictures: PictureStorage) -> None:
+    """Raises SettingsError where a setting is wrong. A storage that is away is waited for, picture by picture: devices
+    get their triggers meanwhile, and keep what they take.
+    """
     try:
-        await bucket.prepare()
+        await pictures.prepare()
+    except OSError as error:
+        raise settings.SettingsError(
+            f"DATA_DIR={chosen.data_dir} cannot be used ({error.strerror}): name a folder this user may write"
+        ) from None
     except StorageRefused as error:
         raise settings.SettingsError(f"STORAGE_URL={chosen.storage_url} cannot be used: {error}") from None
     except StorageAway as error:
         log.warning(f"STORAGE_URL={chosen.storage_url}: {error}; devices keep their pictures until it does")
-    return bucket
+
+
+def _apart(work: Callable[[], None]) -> None:
+    """In a child, whose failure is ours: the threads of a client that is used here would be missing in the workers."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child:
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if status:
+            raise SystemExit(status)
+        return
+    status = 1
+    try:
+        work()
+        status = 0
+    except settings.SettingsError as error:
+        print(f"[ERROR] {error}", file=sys.stderr)
+        status = settings.EX_CONFIG
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
 
 
 def _lost_with_the_container(chosen: CloudSettings) -> str | None:

@@ -35,7 +35,7 @@ from visant_cloud.store import triggers
 from visant_cloud.store.database import Database
 from visant_cloud.store.schema import migrate
 from visant_cloud.store.tables import meta
-from visant_cloud.wiring import open_storage
+from visant_cloud.wiring import prepare_storage, storage_of
 from visant_runtime.lifecycle import Stop
 
 
@@ -268,7 +268,8 @@ async def start(tmp_path: Path, migrated_url: str | None, monkeypatch: pytest.Mo
         settings = CloudSettings(**{**given, "port": 0, "http_host": "127.0.0.1", "min_free_bytes": 0, **chosen})
         database = Database(settings.engine_url())
         cloud_id = await migrate(database)
-        pictures = await open_storage(settings, cloud_id)
+        pictures = storage_of(settings, cloud_id)
+        await prepare_storage(settings, pictures)
         time = Time()
         journal = StreamJournal(database, time)
         cloud = Cloud(settings, database, cloud_id, CommandHub(), pictures, journal, time)

@@ -23,7 +23,7 @@ from visant_cloud import housekeeping
 from visant_cloud.captures import s3
 from visant_cloud.captures.storage import StorageAway
 from visant_cloud.settings import CloudSettings
-from visant_cloud.wiring import open_storage
+from visant_cloud.wiring import prepare_storage, storage_of
 from visant_runtime.settings import SettingsError
 
 pytestmark = pytest.mark.xdist_group("swift")
@@ -235,7 +235,12 @@ async def test_a_picture_that_came_but_was_not_answered_for_is_found(
 
 async def test_a_start_says_what_is_wrong_in_one_line(swift: SwiftServer, bucket: str, impatient: None) -> None:
     good = settings(swift, bucket)
-    await open_storage(CloudSettings(**good), "the-cloud")  # type: ignore[arg-type]
+
+    async def prepare(**given: Any) -> None:
+        chosen = CloudSettings(**given)
+        await prepare_storage(chosen, storage_of(chosen, "the-cloud"))
+
+    await prepare(**good)
     wrong: list[tuple[dict[str, str], list[str]]] = [
         ({"aws_secret_access_key": "mistyped"}, ["403 SignatureDoesNotMatch", f"AWS_ACCESS_KEY_ID={swift.key_id}"]),
         ({"aws_access_key_id": "nobody"}, ["403", "AWS_ACCESS_KEY_ID=nobody", "AWS_SECRET_ACCESS_KEY"]),
@@ -245,7 +250,7 @@ async def test_a_start_says_what_is_wrong_in_one_line(swift: SwiftServer, bucket
     ]
     for given, words in wrong:
         with pytest.raises(SettingsError) as error:
-            await open_storage(CloudSettings(**{**good, **given}), "the-cloud")  # type: ignore[arg-type]
+            await prepare(**{**good, **given})
         line = str(error.value)
         assert line.startswith("STORAGE_URL=s3://") and "\n" not in line and len(line) < 400, line
         assert all(word in line for word in words), line
@@ -366,3 +371,45 @@ async def test_two_processes_serve_each_others_pictures_and_share_no_folder(
         for one in both:
             one.end()
     assert not any((tmp_path / name / "data").exists() for name in ("a", "b")), "nothing needs DATA_DIR"
+
+
+async def test_workers_share_a_bucket_and_a_wrong_key_ends_them_all_with_one_line(
+    swift: SwiftServer, bucket: str, postgres: PostgresServer, upload_body: Any, tmp_path: Path
+) -> None:
+    """The client's threads survive no fork; whoever used it before one would wait for ever behind it."""
+    shared = {**swift.settings(bucket), "DATABASE_URL": postgres.url(f"s3_{time.monotonic_ns()}")}
+    several = Process(tmp_path, **shared)
+    try:
+        with pytest.raises(AssertionError):
+            several.start("--workers", "2", AWS_SECRET_ACCESS_KEY="mistyped")
+        assert several.popen.returncode == 78
+        (line,) = [line for line in several.log.read_text().splitlines() if "[ERROR]" in line]
+        assert line.startswith("[ERROR] STORAGE_URL=s3://") and "mistyped" not in line
+        several.start("--workers", "2")
+        for number in range(6):  # a new connection each: either worker takes it
+            async with httpx.AsyncClient(base_url=several.url, timeout=60) as client:
+                async with client.stream("GET", "/v1/devices/D0/commands") as stream:
+                    await anext(stream.aiter_lines())
+                sent = await client.post("/v1/captures", json=upload_body("D0", f"t{number}"))
+                assert sent.status_code == 201
+            async with httpx.AsyncClient(base_url=several.url, timeout=60) as client:
+                found = await client.get(f"/v1/captures/{sent.json()['record_id']}/picture")
+                assert found.content.endswith(b"\xff\xd9")
+    finally:
+        several.end()
+
+
+async def test_pictures_of_a_folder_are_served_from_the_bucket_that_they_were_copied_to(
+    start: Any, swift: SwiftServer, bucket: str, picture: Any
+) -> None:
+    cloud = await start()
+    await cloud.register()
+    assert (await cloud.capture("D1", "t")).status_code == 201
+    (record,) = await records(cloud)
+    for path in cloud.files():
+        name = "/".join(path.parts[-3:])
+        assert swift.request("PUT", f"/{bucket}/site/{name}", path.read_bytes()).status_code == 200
+        path.unlink()
+    cloud = await start(**settings(swift, bucket))
+    assert (await cloud.client.get(record["picture"])).content == picture()
+    assert (await cloud.client.get(record["thumbnail"])).status_code == 200
