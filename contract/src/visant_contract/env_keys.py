@@ -36,6 +36,7 @@ KNOWN = frozenset(
         "RECONNECT_DELAY",
         "COMMAND_TTL",
         "TELEMETRY_INTERVAL",
+        "METERED",
         "HTTPS_PROXY",
         "HTTP_PROXY",
         "ALL_PROXY",

@@ -5,6 +5,7 @@ visant:admitted            sorted set; member trigger_key, score a running numbe
 visant:admitted:entry      hash; trigger_key -> stream entry id, same members as visant:admitted
 visant:deadlines           hash; stream entry id -> Deadline JSON: what a replay renewed
 visant:cloud               string; CloudSeen JSON: the cloud whose stream was confirmed last
+visant:network             string; NetworkUse JSON of the connector; in no append-only file: it costs the card nothing
 """
 
 from typing import Any, Literal
@@ -17,6 +18,7 @@ ADMITTED = "visant:admitted"
 ADMITTED_ENTRY = "visant:admitted:entry"
 DEADLINES = "visant:deadlines"
 CLOUD = "visant:cloud"
+NETWORK = "visant:network"
 ENTRY_FIELD = "entry"
 """The one field of a stream entry; its value is CommandEntry JSON."""
 

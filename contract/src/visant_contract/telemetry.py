@@ -68,6 +68,17 @@ class ClockHealth(_Part):
     """Seconds that the device's wall clock is ahead of the cloud's."""
 
 
+class NetworkUse(_Part):
+    """What one service sent and received since it started: the bytes of its container's interfaces but loopback, as the
+    kernel counts them, headers of Ethernet, IP, TCP and TLS included. Of a process without a container: the machine's.
+    """
+
+    seconds: Number = None
+    """Since it started."""
+    received_bytes: Count = None
+    sent_bytes: Count = None
+
+
 class Telemetry(BaseModel):
     """Every part is optional: a device says what it knows."""
 
@@ -88,4 +99,8 @@ class Telemetry(BaseModel):
     versions: dict[str, str] = Field(default_factory=dict)
     update: dict[str, Any] | None = None
     """Result of the last update, as the updater wrote it."""
+    metered: bool | None = None
+    """METERED, as it is set there."""
+    network: dict[str, NetworkUse] = Field(default_factory=dict)
+    """By service, of those that speak to the cloud; the connector's is as old as its last look (20 s)."""
     counters: Annotated[dict[str, float], BeforeValidator(_usable_only)] = Field(default_factory=dict)

@@ -19,6 +19,8 @@ from visant_runtime.redact import MASK, secrets_in, shown
 
 EX_CONFIG = 78
 """sysexits.h: a configuration error."""
+_FOLLOWS = "default_factory_not_called"
+"""pydantic's word for a default that hangs on a value that is wrong, which has a line of its own."""
 _SECRETS = Path("/run/secrets")
 """Where containers see the folder `secrets`."""
 
@@ -63,7 +65,8 @@ def load(kind: type[S], notes: Sequence[str] = ()) -> S:
     except ValidationError as error:
         for note in notes:
             print(f"[WARNING] {note}", file=sys.stderr, flush=True)
-        fail(*(_line(kind, problem) for problem in error.errors()))
+        wrong = [problem for problem in error.errors() if problem["type"] != _FOLLOWS]
+        fail(*(_line(kind, problem) for problem in wrong))
     except SettingsError as error:
         fail(str(error))
 

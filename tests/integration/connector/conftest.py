@@ -19,6 +19,7 @@ from visant_connector.relay import Relay
 from visant_connector.settings import ConnectorSettings
 from visant_contract.stream import CLOUD, STREAM, CloudSeen, CommandEntry
 from visant_runtime.clock import Clock
+from visant_runtime.device.network_use import NetworkMeter
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
 
@@ -65,7 +66,10 @@ class Device:
         self.task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        relay = Relay(self.settings, self._stream, self._admission, self.metrics, self.heart, self.clock, self.rng)
+        meter = NetworkMeter(self.clock)
+        relay = Relay(
+            self.settings, self._stream, self._admission, self.metrics, self.heart, self.clock, self.rng, meter
+        )
         self.task = asyncio.create_task(relay.run(self.stop))
 
     async def end(self) -> None:

@@ -22,11 +22,13 @@ from visant_contract.stream import (
     ADMITTED_ENTRY,
     DEADLINES,
     GROUP,
+    NETWORK,
     STREAM,
     CloudSeen,
     CommandEntry,
     Deadline,
 )
+from visant_contract.telemetry import NetworkUse
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -261,6 +263,23 @@ def test_twenty_thousand_triggers_are_remembered_and_no_more(door: Door) -> None
     assert 20_000 <= door.redis.zcard(ADMITTED) == door.redis.hlen(ADMITTED_ENTRY) <= 20_100
     assert door.admit(capture("t400")) == ["duplicate"]
     assert door.admit(capture("t0")) == ["admitted"]
+
+
+def test_what_the_network_cost_is_told_without_a_write_to_the_card(tmp_path: Path) -> None:
+    with RedisServer(tmp_path / "redis") as server:
+        door = Door(server.url)
+        door.prepare()
+
+        def written() -> int:
+            return sum(path.stat().st_size for path in (tmp_path / "redis").rglob("*.aof"))
+
+        before = written()
+        assert before, "else nothing is shown"
+        for sent in range(3):
+            door.runner.run(door.admission.network_used(NetworkUse(seconds=1, received_bytes=2, sent_bytes=sent)))
+        assert '"sent_bytes":2' in door.redis.get(NETWORK)
+        assert written() == before
+        door.close()
 
 
 def test_settings_of_redis_that_would_lose_commands_are_named(tmp_path: Path, door: Door) -> None:

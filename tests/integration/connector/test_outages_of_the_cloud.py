@@ -105,6 +105,24 @@ async def test_a_cloud_that_pings_more_slowly_than_stream_timeout_is_believed_wh
     async with FakeScriptedCloud(slow) as cloud:
         one = await device(cloud.url, stream_timeout=1.0)
         await until(lambda: one.triggers() == ["a"])
+        assert len(cloud.streams) == 1, "the first one, too"
+
+
+async def test_only_a_metered_device_asks_for_rarer_pings_and_what_the_cloud_grants_counts(
+    device: Any, until: Any
+) -> None:
+    async def grants_less(stream: Stream) -> None:
+        await stream.connected(ping_every=0.2)
+        await stream.hold()
+
+    async with FakeScriptedCloud(good) as cloud:
+        one = await device(cloud.url)
+        await until(one.triggers)
+        assert "ping_every" not in cloud.streams[0].line
+    async with FakeScriptedCloud(grants_less) as cloud:
+        await device(cloud.url, metered=True)
+        await until(lambda: len(cloud.streams) == 2)
+        assert all("&ping_every=180 " in stream.line for stream in cloud.streams)
 
 
 async def test_a_connection_that_is_accepted_and_never_answered_is_given_up(

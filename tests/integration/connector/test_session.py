@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
+import redis
 
 from tests.fakes.fake_scripted_cloud import FakeScriptedCloud, Stream
 from tests.support.redis import RedisServer
@@ -17,11 +18,14 @@ from visant_connector.cloud_stream import CloudStream
 from visant_connector.metrics import BEAT_WITHIN, LOOP, Metrics
 from visant_connector.reconnect import STEADY
 from visant_connector.redis_retry import RedisRetry
-from visant_connector.session import Session
+from visant_connector.session import LOOK_EVERY, Session
 from visant_connector.session_state import SessionEnd
 from visant_connector.settings import ConnectorSettings
 from visant_contract.errors import Misconfigured, Retryable
+from visant_contract.stream import CLOUD, NETWORK
+from visant_contract.telemetry import NetworkUse
 from visant_runtime.clock import Clock
+from visant_runtime.device.network_use import NetworkMeter
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
 
@@ -56,7 +60,17 @@ class Rig:
         admission = Admission(client)
         await admission.prepare()
         retry = RedisRetry(self.stop, self.heart, LOOP, self.clock, Random(1))
-        session = Session(settings, stream, admission, retry, self.metrics, self.heart, self.clock, CloudMemory())
+        session = Session(
+            settings,
+            stream,
+            admission,
+            retry,
+            self.metrics,
+            self.heart,
+            self.clock,
+            CloudMemory(),
+            NetworkMeter(self.clock),
+        )
         async with asyncio.timeout(30):
             return await session.run(self.stop)
 
@@ -123,6 +137,40 @@ async def test_a_refusal_is_the_end_of_a_session_that_never_opened(rig: Rig) -> 
         end = await rig.run(cloud.url)
     assert isinstance(end.error, Misconfigured)
     assert not end.steady
+
+
+async def test_a_redis_that_lost_its_memory_is_noticed_on_a_stream_that_is_never_pinged(rig: Rig, until: Any) -> None:
+    async def script(stream: Stream) -> None:
+        await stream.connected(ping_every=600)
+        await until(rig.confirmed)
+        with redis.Redis.from_url(rig.redis_url) as device:
+            await until(lambda: device.exists(CLOUD))
+            device.flushall()
+        rig.clock.ahead = LOOK_EVERY + 1
+        await stream.hold()
+
+    async with FakeScriptedCloud(script) as cloud:
+        end = await rig.run(cloud.url)
+    assert isinstance(end.error, Retryable)
+    assert "Redis has lost its memory" in end.error.reason
+
+
+async def test_what_the_connector_used_of_its_network_is_there_for_the_uploader(rig: Rig, until: Any) -> None:
+    async def script(stream: Stream) -> None:
+        await stream.connected(ping_every=600)
+        await stream.ping()
+        await stream.hold()
+
+    async def look() -> None:
+        with redis.Redis.from_url(rig.redis_url) as device:
+            await until(lambda: device.exists(NETWORK))
+            used = NetworkUse.model_validate_json(str(device.get(NETWORK), "ascii"))
+        assert used.seconds is not None and used.received_bytes is not None and used.sent_bytes is not None
+        rig.stop.set()
+
+    async with FakeScriptedCloud(script) as cloud, asyncio.TaskGroup() as tasks:
+        tasks.create_task(look())
+        await rig.run(cloud.url)
 
 
 async def test_the_stop_ends_a_session_without_an_error(rig: Rig, until: Any) -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.fakes.fake_camera import FakeCamera, boottime
 from tests.fakes.fake_cloud import FakeCloud
 from tests.support.uploader_process import BOOT_ID, Device, until
-from visant_contract.stream import CLOUD, DEADLINES, ENTRY_FIELD, STREAM
+from visant_contract.stream import CLOUD, DEADLINES, ENTRY_FIELD, NETWORK, STREAM
 
 
 @pytest.mark.usefixtures("real_start")
@@ -187,7 +187,19 @@ def test_health_goes_to_the_cloud_soon_after_the_start(device: Device, cloud: Fa
     assert told["camera"]["state"] == "ok"
     assert told["spool"]["limit_bytes"] == 8 << 30
     assert told["state"] == "ok"
+    assert told["metered"] is False and told["network"].keys() == {"uploader"}
     json.dumps(told)
+
+
+def test_a_metered_device_says_what_both_services_used(device: Device, cloud: FakeCloud) -> None:
+    used = {"seconds": 60.5, "received_bytes": 9000, "sent_bytes": 800}
+    with device.redis as connection:
+        connection.set(NETWORK, json.dumps(used))
+    device.confirm_stream()
+    device.start(METERED="1", TELEMETRY_INTERVAL="")
+    told = until(lambda: cloud.telemetry)[0]
+    assert told["metered"] is True and told["network"]["connector"] == used
+    assert told["network"]["uploader"]["seconds"] >= 0 and told["network"]["uploader"]["sent_bytes"] >= 0
 
 
 def test_what_is_counted_is_told_to_the_cloud_and_to_whoever_reads_the_heartbeat(

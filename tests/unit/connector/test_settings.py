@@ -34,6 +34,14 @@ def test_the_defaults_are_those_of_the_fleet() -> None:
     assert settings.device_version == VERSION
 
 
+@pytest.mark.parametrize(("metered", "asked"), [("", None), ("0", None), ("1", 180.0)])
+def test_a_metered_device_asks_for_pings_each_three_minutes(
+    metered: str, asked: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("METERED", metered)
+    assert load(ConnectorSettings).ping_every == asked
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -49,6 +57,7 @@ def test_the_defaults_are_those_of_the_fleet() -> None:
         ("STREAM_TIMEOUT", "soon"),
         ("STREAM_TIMEOUT", "0"),
         ("RECONNECT_DELAY", "-1"),
+        ("METERED", "often"),
         ("DEVICE_TOKEN", "two words"),
         ("DEVICE_TOKEN", "tök"),
     ],

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from visant_runtime.settings import load
+from visant_runtime.settings import load, show
 from visant_uploader.settings import UploaderSettings
 
 GOOD = {"DEVICE_ID": "FLOOR1", "API_URL": "https://cloud.example/"}
@@ -30,6 +30,25 @@ def test_two_settings_are_enough(environment: Callable[..., None]) -> None:
     assert settings.api_url == "https://cloud.example" and settings.spool_max_bytes == 8 << 30
 
 
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ({}, 300),
+        ({"METERED": "0"}, 300),
+        ({"METERED": "1"}, 7200),
+        ({"METERED": "1", "TELEMETRY_INTERVAL": ""}, 7200),
+        ({"METERED": "1", "TELEMETRY_INTERVAL": "60"}, 60),
+    ],
+)
+def test_a_metered_device_reports_its_health_each_two_hours_unless_it_is_told_otherwise(
+    environment: Callable[..., None], given: dict[str, str], seconds: float
+) -> None:
+    environment(**given)
+    settings = load(UploaderSettings)
+    assert settings.telemetry_interval == seconds
+    assert f"TELEMETRY_INTERVAL={float(seconds)}" in show(settings)
+
+
 @pytest.mark.parametrize("port", ["9100", "not even a port"])
 def test_an_address_for_the_metrics_of_an_older_release_harms_nothing(environment: Any, port: str) -> None:
     environment(HTTP_HOST="0.0.0.0", HTTP_PORT=port)
@@ -50,6 +69,7 @@ def test_an_address_for_the_metrics_of_an_older_release_harms_nothing(environmen
         ("CAPTURE_PATIENCE", "0"),
         ("UPLOAD_TIMEOUT", "soon"),
         ("TELEMETRY_INTERVAL", "1"),
+        ("METERED", "often"),
         ("DEVICE_TOKEN_FILE", "/nowhere/token"),
     ],
 )
@@ -75,8 +95,6 @@ def test_a_token_that_fits_no_header_is_named_and_not_shown(
 
 
 def test_a_token_in_a_file_is_read_and_never_shown(environment: Callable[..., None], tmp_path: Path) -> None:
-    from visant_runtime.settings import show
-
     (tmp_path / "token").write_text("very-secret\n")
     environment(DEVICE_TOKEN_FILE=str(tmp_path / "token"))
     settings = load(UploaderSettings)

@@ -33,6 +33,7 @@ class DeviceSettings(Settings):
         Path | None, Field(description="a file that holds the token alone; leave DEVICE_TOKEN empty then")
     ] = None
     redis_url: Annotated[str, Field(description="e.g. REDIS_URL=redis://127.0.0.1:6379/0")] = "redis://127.0.0.1:6379/0"
+    metered: Annotated[bool, Field(description="1 where each megabyte costs, or 0")] = False
     command_ttl: Annotated[
         float,
         Field(ge=1, le=86_400, description="seconds, 1 to 86400, that a command of a cloud without expires_at is good"),

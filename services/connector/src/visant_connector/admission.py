@@ -31,15 +31,19 @@ from visant_contract.stream import (
     DEADLINES,
     ENTRY_FIELD,
     GROUP,
+    NETWORK,
     STREAM,
     CloudSeen,
 )
+from visant_contract.telemetry import NetworkUse
 from visant_runtime.device.consumer_group import FROM_THE_FIRST, make_group
 from visant_runtime.settings import SettingsError
 
 _ANSWER_WITHIN = 3.0
 """Seconds; a slow card flushes in tenths of one. A late answer is asked for again, which the script allows."""
 
+_SET_UNWRITTEN = "redis.set_repl(redis.REPL_NONE) redis.call('SET', KEYS[1], ARGV[1])"
+"""Into memory alone, not into the append-only file (Redis Lua API, redis.set_repl): no write to the card."""
 _KEYS = [STREAM, ADMITTED, ADMITTED_ENTRY, DEADLINES]
 
 
@@ -132,6 +136,13 @@ class Admission:
         """Tells the uploader which cloud is there."""
         try:
             await self._redis.set(CLOUD, seen.model_dump_json())
+        except (RedisError, OSError) as error:
+            raise RedisRefused(why(error)) from None
+
+    async def network_used(self, used: NetworkUse) -> None:
+        """Tells the uploader, which tells it to the cloud; costs the card nothing."""
+        try:
+            await self._redis.eval(_SET_UNWRITTEN, 1, NETWORK, used.model_dump_json())
         except (RedisError, OSError) as error:
             raise RedisRefused(why(error)) from None
 

@@ -56,7 +56,6 @@ class CloudStream:
         # no compression: a proxy that compresses also collects, and a ping is 100 bytes
         headers = {"Accept": _EVENT_STREAM, "Cache-Control": "no-store", "Accept-Encoding": "identity"}
         self._client = open_client(settings, silence=settings.stream_timeout, headers=headers)
-        self._ping_every: float | None = None
 
     async def aclose(self) -> None:
         """Ends the client."""
@@ -75,21 +74,22 @@ class CloudStream:
             await response.aclose()
 
     async def _ask(self) -> httpx.Response:
-        # bytes, comments included, may pause as long as events may: the ping interval is known from the last stream
-        silence = max(self._settings.stream_timeout, silence_limit(self._settings.stream_timeout, self._ping_every))
+        silence = self._settings.stream_timeout
+        query = {"device_version": self._settings.device_version}
+        if self._settings.ping_every is not None:
+            query["ping_every"] = f"{self._settings.ping_every:.0f}"
         request = self._client.build_request(
             "GET",
             f"/v1/devices/{quote(self._settings.device_id, safe='')}/commands",
-            params={"device_version": self._settings.device_version},
-            timeout=httpx.Timeout(CONNECT_TIMEOUT, read=silence),
+            params=query,
+            timeout=httpx.Timeout(CONNECT_TIMEOUT, read=None),  # how long events may stay away, `connected` says
         )
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT + self._settings.stream_timeout):
+            async with asyncio.timeout(silence):
                 return await self._client.send(request, stream=True)
-        except TimeoutError:
-            raise Retryable(f"no answer within {self._settings.stream_timeout:.0f} s") from None
         except FAILURES as error:
-            text = why(error, self._settings.api_url, silence=silence, wall=self._clock.wall())
+            found = httpx.ReadTimeout("") if isinstance(error, TimeoutError) else error
+            text = why(found, self._settings.api_url, silence=silence, wall=self._clock.wall())
             raise Retryable(text) from None
 
     async def _check(self, response: httpx.Response) -> None:
@@ -128,7 +128,7 @@ class CloudStream:
                 try:
                     async with asyncio.timeout_at(due):
                         event = await anext(source, None)
-                except (TimeoutError, httpx.ReadTimeout):
+                except TimeoutError:
                     raise Retryable(f"the stream is silent: no event for {limit:.0f} s") from None
                 except (httpx.RequestError, OSError) as error:
                     raise Retryable(f"the stream broke ({type(error).__name__}: {error})") from None
@@ -141,7 +141,6 @@ class CloudStream:
                 if message is None:  # no sign of life: a proxy may make empty events up
                     continue
                 if isinstance(message, Connected):
-                    self._ping_every = message.ping_every
                     limit = silence_limit(self._settings.stream_timeout, message.ping_every)
                 yield Received(message, self._clock.boottime(), asked, last_id, len(event.data), commands)
                 due = loop.time() + limit  # counted from when somebody listens again

@@ -15,6 +15,7 @@ from visant_connector.session import Session
 from visant_connector.settings import ConnectorSettings
 from visant_contract.errors import Misconfigured, Retryable
 from visant_runtime.clock import Clock
+from visant_runtime.device.network_use import NetworkMeter
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
 from visant_runtime.log_throttle import LogThrottle
@@ -34,7 +35,9 @@ class Relay:
         heart: Heartbeat,
         clock: Clock,
         rng: Random,
+        meter: NetworkMeter,
     ) -> None:
+        self._meter = meter
         self._settings = settings
         self._stream = stream
         self._admission = admission
@@ -82,6 +85,7 @@ class Relay:
             self._heart,
             self._clock,
             self._memory,
+            self._meter,
         )
 
     async def _wait(self, error: Retryable | Misconfigured, steady: bool, stop: Stop) -> bool:

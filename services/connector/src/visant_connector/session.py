@@ -23,6 +23,7 @@ from visant_contract.errors import BrokenMessage, Misconfigured, Retryable
 from visant_contract.sse import Connected, Ping
 from visant_contract.stream import REPLAY_WITHIN, CloudSeen
 from visant_runtime.clock import Clock, Moment
+from visant_runtime.device.network_use import NetworkMeter
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.kill_point import kill_point
 from visant_runtime.lifecycle import Stop
@@ -31,6 +32,8 @@ log = structlog.get_logger()
 
 OFFSET_MOVED = 0.25
 """Seconds by which the cloud's clock must turn out different to be written down again: each write wears the card."""
+LOOK_EVERY = 20.0
+"""Seconds at most between two looks after Redis while a stream is confirmed, however seldom its cloud pings."""
 
 
 class Session:
@@ -46,7 +49,9 @@ class Session:
         heart: Heartbeat,
         clock: Clock,
         memory: CloudMemory,
+        meter: NetworkMeter,
     ) -> None:
+        self._meter = meter
         self._settings = settings
         self._admission = admission
         self._redis_retry = redis_retry
@@ -63,6 +68,8 @@ class Session:
         """Who speaks; None: the stream has not said so yet, and nothing of it may be admitted."""
         self._opened = 0.0
         self._seen: CloudSeen | None = None
+        self._looked = 0.0
+        """CLOCK_BOOTTIME of the last look after Redis."""
 
     async def run(self, stop: Stop) -> SessionEnd:
         """Until the stream ends, is left, or the stop; Redis has what was drained, or refuses it at the stop."""
@@ -89,6 +96,8 @@ class Session:
             self._heart.beat(LOOP)
             self._metrics.tick(self._clock.boottime())
             closed = await self._carry(items)
+            if self._seen is not None and self._clock.boottime() - self._looked > LOOK_EVERY:
+                await self._look_after_redis()
             if self._is_nameless_too_long():
                 self._leave(SessionEvent.UNFIT, "the cloud does not say `connected`: it is asked again")
             if stop.is_set():
@@ -231,8 +240,12 @@ class Session:
 
     async def _look_after_redis(self) -> None:
         """A Redis that is away or has lost its memory is noticed while nothing happens."""
+        self._looked = self._clock.boottime()
         try:
             remembers = await self._admission.prepare()
+            used = self._meter.used()
+            if used is not None:
+                await self._admission.network_used(used)
         except RedisRefused as refusal:
             self._redis_retry.refused(refusal)
             return

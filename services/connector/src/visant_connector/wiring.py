@@ -14,6 +14,7 @@ from visant_connector.settings import ConnectorSettings
 from visant_contract.env_keys import misspelt
 from visant_runtime import lifecycle, logs
 from visant_runtime.clock import Clock
+from visant_runtime.device.network_use import NetworkMeter
 from visant_runtime.heartbeat_start import start_heartbeat
 from visant_runtime.lifecycle import Stop
 from visant_runtime.settings import SettingsError, fail, load
@@ -35,7 +36,7 @@ def run() -> int:
         stream = CloudStream(settings, clock, metrics.left_out)
     except SettingsError as error:
         fail(str(error))
-    relay = Relay(settings, stream, Admission(redis), metrics, heart, clock, Random())
+    relay = Relay(settings, stream, Admission(redis), metrics, heart, clock, Random(), NetworkMeter(clock))
     _greet(settings, notes)
 
     async def work(stop: Stop) -> None:

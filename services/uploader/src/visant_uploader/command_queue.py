@@ -18,7 +18,18 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
-from visant_contract.stream import CLOUD, DEADLINES, ENTRY_FIELD, GROUP, STREAM, CloudSeen, CommandEntry, Deadline
+from visant_contract.stream import (
+    CLOUD,
+    DEADLINES,
+    ENTRY_FIELD,
+    GROUP,
+    NETWORK,
+    STREAM,
+    CloudSeen,
+    CommandEntry,
+    Deadline,
+)
+from visant_contract.telemetry import NetworkUse
 from visant_runtime.device.consumer_group import make_group
 
 CONSUMER = "uploader"
@@ -120,6 +131,14 @@ class CommandQueue:
         text = await self._redis.get(CLOUD)
         try:
             return None if text is None else CloudSeen.model_validate_json(text)
+        except ValidationError:
+            return None
+
+    async def network_of_the_connector(self) -> NetworkUse | None:
+        """As the connector wrote it."""
+        text = await self._redis.get(NETWORK)
+        try:
+            return None if text is None else NetworkUse.model_validate_json(text)
         except ValidationError:
             return None
 

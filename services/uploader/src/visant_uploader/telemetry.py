@@ -7,13 +7,16 @@ from typing import Any
 
 import structlog
 from pydantic import ValidationError
+from redis.exceptions import RedisError
 
 from visant_contract.errors import Retryable
-from visant_contract.telemetry import CameraHealth, ClockHealth, SpoolHealth, Telemetry
+from visant_contract.telemetry import CameraHealth, ClockHealth, NetworkUse, SpoolHealth, Telemetry
+from visant_runtime.device.network_use import NetworkMeter
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
 from visant_uploader.capture.camera_client import CameraClient, CameraTrouble, ConfigRefused
 from visant_uploader.cloud_watch import CloudWatch
+from visant_uploader.command_queue import CommandQueue
 from visant_uploader.counters import Counters
 from visant_uploader.delivery.cloud_client import CloudClient
 from visant_uploader.delivery.refusals import Refusals
@@ -42,7 +45,10 @@ class TelemetryLoop:
         watch: CloudWatch,
         device: Device,
         refusals: Refusals,
+        queue: CommandQueue,
+        meter: NetworkMeter,
         *,
+        metered: bool,
         interval: float,
         update_status_file: Path | None,
         counters: Counters,
@@ -54,6 +60,9 @@ class TelemetryLoop:
         self._watch = watch
         self._device = device
         self._refusals = refusals
+        self._queue = queue
+        self._meter = meter
+        self._metered = metered
         self._interval = interval
         self._update_status_file = update_status_file
         self._counters = counters
@@ -132,8 +141,18 @@ class TelemetryLoop:
             reasons=reasons,
             versions={"uploader": self._device.version},
             update=self._update_status(),
+            metered=self._metered,
+            network=await self._network(),
             counters=self._counters.sums(),
         )
+
+    async def _network(self) -> dict[str, NetworkUse]:
+        try:
+            connector = await self._queue.network_of_the_connector()
+        except RedisError:  # the capture loop tells about it
+            connector = None
+        found = {"connector": connector, "uploader": self._meter.used()}
+        return {service: use for service, use in found.items() if use is not None}
 
     async def _camera_health(self) -> CameraHealth:
         try:

@@ -9,6 +9,7 @@ import structlog
 from visant_contract.env_keys import misspelt
 from visant_runtime import lifecycle, logs
 from visant_runtime.clock import Clock
+from visant_runtime.device.network_use import NetworkMeter
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.heartbeat_start import start_heartbeat
 from visant_runtime.lifecycle import Stop
@@ -126,6 +127,9 @@ async def _work(
         watch,
         device,
         refusals,
+        queue,
+        NetworkMeter(clock),
+        metered=settings.metered,
         interval=settings.telemetry_interval,
         update_status_file=settings.update_status_file,
         counters=counters,
