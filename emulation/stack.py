@@ -17,7 +17,7 @@ from emulation.ports import hold_port
 from emulation.processes import Child, clean_environment, python_module
 from emulation.redis_server import redis_answers, redis_child
 from emulation.wait import until
-from visant_runtime.heartbeat import health
+from visant_runtime.health import health
 
 START_WITHIN = 60.0
 """Seconds that a part may take to become healthy; a slow machine starting thirty processes needs many."""

@@ -1,8 +1,11 @@
 """Who may import whom: services and cloud import contract and runtime, never each other."""
 
 import ast
+import json
 import re
+import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -143,6 +146,34 @@ def test_the_camera_reads_no_cloud_and_no_redis_and_carries_no_client_for_them()
         assert not re.search(rf"^{name}==", lock, re.MULTILINE), name
 
 
+DOCKERFILE = (ROOT / "services/Dockerfile").read_text()
+
+
+@pytest.mark.parametrize("service", ["camera", "connector", "uploader"])
+def test_the_engines_question_is_answered_as_the_health_command_does_and_starts_no_more_than_it_needs(
+    service: str, tmp_path: Path
+) -> None:
+    """The argument list of the image's HEALTHCHECK, with this machine's Python and this tree's file."""
+    asked = next(line for line in re.findall(r"HEALTHCHECK .* CMD (\[.*\])", DOCKERFILE) if f'"{service}"' in line)
+    program, *words = [word.replace("/app/", f"{PACKAGES['visant_runtime']}/src/") for word in json.loads(asked)]
+    assert (program, words[:2]) == ("python3", ["-I", "-S"])
+    beat = tmp_path / "heartbeat"
+    loops = {"loop": {"at": time.clock_gettime(time.CLOCK_BOOTTIME), "max_age": 600}}
+    for degraded, status in (({}, 0), ({"cloud": "away"}, 0), (5, 1)):
+        beat.write_text(json.dumps({"loops": loops, "degraded": degraded}))
+        said = [
+            subprocess.run(command, env={"HEARTBEAT_FILE": str(beat)}, capture_output=True, text=True, check=False)
+            for command in (
+                [sys.executable, "-X", "importtime", *words],
+                [sys.executable, "-m", f"visant_{service}", "health"],
+            )
+        ]
+        assert [(one.returncode, one.stdout) for one in said] == [(status, said[1].stdout)] * 2
+        loaded = {line.rpartition("|")[2].strip() for line in said[0].stderr.splitlines()}
+        assert "json" in loaded
+        assert not loaded & {"site", "typing", "pathlib", "argparse", "tempfile", "threading"}
+
+
 def test_health_loads_nothing_but_the_standard_library() -> None:
     for package in ("visant_camera", "visant_connector", "visant_uploader"):
         main = PACKAGES[package] / "src" / package / "__main__.py"
@@ -156,6 +187,6 @@ def test_health_loads_nothing_but_the_standard_library() -> None:
             name
             for name in top
             if name.split(".")[0] not in sys.stdlib_module_names
-            and name not in ("visant_runtime.entry", "visant_runtime.heartbeat")
+            and name not in ("visant_runtime.entry", "visant_runtime.health")
         }
         assert not heavy, f"{package}.__main__ loads {heavy} before it knows the command"

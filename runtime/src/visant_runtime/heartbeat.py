@@ -1,5 +1,5 @@
 """Health is progress: each loop beats when it has finished a round, each piece of work in hand has a time by which it
-must be done, and `health` looks at both.
+must be done, and `health` (health.py) looks at both.
 
 Standard library only. The file lies on a tmpfs (no wear of the card) and is replaced by rename, without an fsync:
 what was alive before a power cut is no news after it.
@@ -7,26 +7,17 @@ what was alive before a power cut is no news after it.
 
 import json
 import os
-import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_RUN = Path("/run/visant")
+from visant_runtime.health import health_command as health_command  # also by its older name
+from visant_runtime.health import late_parts
+
 _WRITE_EVERY = 1.0  # seconds; loops may beat thirty times as often
-
-
-def default_path(service: str) -> Path:
-    """Where `service` beats: HEARTBEAT_FILE, else /run/visant (containers), else the temporary folder."""
-    named = os.environ.get("HEARTBEAT_FILE")
-    if named:
-        return Path(named)
-    if os.access(_RUN, os.W_OK):
-        return _RUN / f"{service}.heartbeat"
-    return Path(tempfile.gettempdir()) / f"visant-{service}-{os.getuid()}.heartbeat"
 
 
 class Heartbeat:
@@ -81,7 +72,7 @@ class Heartbeat:
             found = self._as_json()
         finally:
             self._lock.release()
-        return _late(found)
+        return late_parts(found)
 
     def degraded(self, part: str, reason: str | None) -> None:
         """`part` does not work for a reason outside this process; None: it works. Degraded is still healthy."""
@@ -130,37 +121,3 @@ class Heartbeat:
             "degraded": self._degraded,
             "facts": self._facts,
         }
-
-
-def health(path: Path) -> tuple[int, str]:
-    """(exit status, one line): 0 where every expected loop has beaten in time, else 1."""
-    try:
-        found = json.loads(path.read_text())
-        late = _late(found)
-        started = bool(found["loops"])
-        degraded = found["degraded"]
-    except FileNotFoundError:
-        return 1, f"unhealthy: no heartbeat at {path}: is the service running?"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return 1, f"unhealthy: {path} cannot be read: {error}"
-    if late or not started:
-        return 1, "unhealthy: " + ("; ".join(late) or "no loop has started")
-    if degraded:
-        return 0, "degraded: " + "; ".join(f"{part}: {reason}" for part, reason in degraded.items())
-    return 0, "healthy"
-
-
-def _late(found: Mapping[str, Any]) -> list[str]:
-    """Of a heartbeat as it is written. One from before a power cut lies in the future, and is late as well."""
-    now = time.clock_gettime(time.CLOCK_BOOTTIME)
-    named = [(f"{name} last finished", one) for name, one in found["loops"].items()]
-    named += [(f"{one['name']} began", one) for one in found.get("works", [])]
-    ages = [(what, now - one["at"], one["max_age"]) for what, one in named]
-    return [f"{what} {age:.0f} s ago (at most {limit:.0f})" for what, age, limit in ages if not 0 <= age <= limit]
-
-
-def health_command(service: str) -> int:
-    """What `visant-x health` runs: prints the line, returns the status."""
-    status, line = health(default_path(service))
-    print(line)
-    return status

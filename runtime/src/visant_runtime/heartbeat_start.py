@@ -1,12 +1,15 @@
-"""The heartbeat of a process that starts. Apart from heartbeat.py: `health` imports that one, without pydantic."""
+"""The heartbeat of a process that starts. Apart from heartbeat.py, which many import, for settings need pydantic."""
 
-from visant_runtime.heartbeat import Heartbeat, default_path
+from pathlib import Path
+
+from visant_runtime.health import default_path
+from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.settings import fail
 
 
 def start_heartbeat(service: str) -> Heartbeat:
     """Written once, so that a folder that is not there or not ours ends the start with one line."""
-    path = default_path(service)
+    path = Path(default_path(service))
     heartbeat = Heartbeat(path)
     try:
         heartbeat.write()

@@ -13,7 +13,8 @@ from tests.support.not_none import not_none
 from tests.unit.camera.conftest import MakeRig, Rig, ScriptedDriver, Until
 from visant_camera.drivers.base import CameraAbsent
 from visant_camera.grabber import PATIENT_STARTS, REOPEN_MAX, reopen_delay
-from visant_runtime.heartbeat import Heartbeat, health
+from visant_runtime.health import health
+from visant_runtime.heartbeat import Heartbeat
 
 
 async def test_the_first_frames_after_each_open_are_discarded(make_rig: MakeRig, driver: ScriptedDriver) -> None:

@@ -21,6 +21,12 @@ def test_a_wrong_call_says_so_and_exits_2(argv: list[str], capsys: pytest.Captur
     assert "usage: visant-camera" in capsys.readouterr().err
 
 
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dispatch("visant-camera", {"run": ("run it", lambda _: 0)}, ["--help"]) == 0
+    said = capsys.readouterr().out
+    assert "run it" in said and "print the version" in said
+
+
 def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
     assert dispatch("visant-camera", {}, ["version"]) == 0
     assert capsys.readouterr().out.strip() == f"visant-camera {VERSION}"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from visant_runtime import watchdog
-from visant_runtime.heartbeat import Heartbeat, health
+from visant_runtime.health import health
+from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.watchdog import EX_SOFTWARE, PERSISTS, Watchdog
 
 

@@ -39,7 +39,7 @@ def _snapshot(arguments: Sequence[str]) -> int:
 
 
 def _health(arguments: Sequence[str]) -> int:
-    from visant_runtime.heartbeat import health_command
+    from visant_runtime.health import health_command
 
     return health_command("camera")
 

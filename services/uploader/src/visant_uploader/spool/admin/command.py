@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from visant_contract.ids import valid_device_id
-from visant_runtime.heartbeat import default_path
+from visant_runtime.health import default_path
 from visant_runtime.settings import base_url, fail, load
 from visant_uploader.settings import SpoolSettings
 from visant_uploader.spool.admin.listing import ListedFile, listing
@@ -186,7 +186,7 @@ def _limits(settings: SpoolSettings) -> Limits:
 def _rate() -> float | None:
     """Bytes a day, as the running uploader counts them."""
     try:
-        facts: dict[str, Any] = json.loads(default_path("uploader").read_text())["facts"]
+        facts: dict[str, Any] = json.loads(Path(default_path("uploader")).read_text())["facts"]
         return float(facts["bytes_a_day"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
