@@ -65,7 +65,7 @@ camera-rig: setup ## the driver against a kernel's uvcvideo, in a VM (SHORT=1 fo
 	@tests/camera_rig/run.sh
 bench-camera: setup ## our snapshots beside others on the same emulated webcam
 	@tests/camera_rig/bench.sh
-bench: setup ## bytes written to the card and sent over the uplink
+bench: setup ## what a device costs card, uplink, a metered month and processor, and its road beside the bare work (ONLY=road)
 	@.venv/bin/python -m tests.bench
 bench-cloud: setup ## a thousand devices on one cloud, SQLite and PostgreSQL, beside the bare work (BENCH_DEVICES=100)
 	@.venv/bin/python -m tests.bench.cloud

@@ -17,6 +17,9 @@ from typing import Self
 
 import pytest
 
+_SILENCE = 600.0
+"""Seconds in which nothing comes from either side, after which a connection is ended: rarer than any ping."""
+
 
 class Authority:
     """A CA of the site's own, by the openssl command; `faketime` makes certificates of other times."""
@@ -115,7 +118,14 @@ class TlsFront(_Server):
     `target` is a port of loopback, an address, or a function that makes the whole answer from nothing.
     """
 
-    def __init__(self, certificate: Path | None, target: int | tuple[str, int] | Callable[[], bytes]) -> None:
+    def __init__(
+        self,
+        certificate: Path | None,
+        target: int | tuple[str, int] | Callable[[], bytes],
+        *,
+        host: str = "127.0.0.1",
+    ) -> None:
+        self._host = host
         self._target = target
         self._context = None
         if certificate is not None:
@@ -123,12 +133,12 @@ class TlsFront(_Server):
             self._context.load_cert_chain(certificate)
         self.refused = 0
         """Handshakes that came to nothing: what a client does that does not accept the certificate."""
-        super().__init__()
+        super().__init__(host)
 
     @property
     def url(self) -> str:
         """What a device takes as API_URL."""
-        return f"{'http' if self._context is None else 'https'}://127.0.0.1:{self.port}"
+        return f"{'http' if self._context is None else 'https'}://{self._host}:{self.port}"
 
     def _serve(self, client: socket.socket) -> None:
         client.settimeout(10)
@@ -210,7 +220,7 @@ def _pump(one: socket.socket, other: socket.socket) -> None:
         end.settimeout(30)
     while True:
         waiting = [end for end in (one, other) if isinstance(end, ssl.SSLSocket) and end.pending()]
-        ready = waiting or select.select([one, other], [], [], 120)[0]
+        ready = waiting or select.select([one, other], [], [], _SILENCE)[0]
         if not ready:
             return
         for end in ready:

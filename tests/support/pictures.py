@@ -1,5 +1,7 @@
 """What tests look at in a picture, and pictures for those who look at none."""
 
+import io
+
 from PIL import Image
 
 
@@ -8,6 +10,15 @@ def pixel(image: Image.Image, x: int, y: int) -> tuple[int, ...]:
     found = image.getpixel((x, y))
     assert isinstance(found, tuple)
     return found
+
+
+def room(size: tuple[int, int] = (1920, 1080)) -> bytes:
+    """A JPEG with about as much detail as a room has: some 300 kB at 1920x1080."""
+    noise = Image.effect_noise((size[0] // 20, size[1] // 20), 80).resize(size, Image.Resampling.BICUBIC)
+    colours = Image.merge("RGB", [noise, noise.transpose(Image.Transpose.FLIP_LEFT_RIGHT), noise.rotate(180)])
+    out = io.BytesIO()
+    colours.save(out, "JPEG", quality=90)
+    return out.getvalue()
 
 
 def bare_jpeg(text: bytes, coded: bytes = b"x" * 64, size: tuple[int, int] = (640, 480)) -> bytes:
