@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.bench.rows import Row
 from tests.bench.uplink import MONTH, idle_scenario
 from tests.faults.arena import Arena, arena
-from tests.faults.network import cable, outside
+from tests.faults.network import cable
 from tests.support.hard_network import Authority, TlsFront
 from visant_connector.settings import METERED_PING_EVERY
 
@@ -118,11 +118,12 @@ async def metered_month(base: Path) -> list[Row]:
     authority = Authority(base / "authority")
     async with arena(scenario, base) as world:
         await cable(world)
-        host = world.cloud.url.removeprefix("http://").partition(":")[0]
+        assert world.cable is not None
+        host = world.cable.here
         certificate = authority.certificate("cloud", address=host)
         with TlsFront(certificate, (host, world.cloud.port), host=host) as front:
             world.device.set(API_URL=front.url, SSL_CERT_FILE=str(authority.file))
-            with Sniffer(outside(world.namespace), front.port) as sniffer:
+            with Sniffer(world.cable.outside, front.port) as sniffer:
                 cost = await _measured(world, sniffer)
     return [
         Row("tls_stream_start_bytes", cost.start),

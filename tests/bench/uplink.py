@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.bench.rows import Row
 from tests.faults.arena import Arena, arena
-from tests.faults.network import cable, outside
+from tests.faults.network import cable
 from tests.faults.scenario import Fault, Scenario
 
 SECONDS = float(os.environ.get("BENCH_SECONDS") or 60)
@@ -32,7 +32,8 @@ def idle_scenario(name: str, device: Mapping[str, str], *, prepare: Fault | None
 
 def on_cable(world: Arena) -> int:
     """Bytes in both directions so far."""
-    folder = Path("/sys/class/net") / outside(world.namespace) / "statistics"
+    assert world.cable is not None
+    folder = Path("/sys/class/net") / world.cable.outside / "statistics"
     return sum(int((folder / name).read_text()) for name in ("rx_bytes", "tx_bytes"))
 
 

@@ -21,6 +21,7 @@ from emulation.wait import until
 from tests.faults.fault_proxy import FaultProxy
 from tests.faults.scenario import NotStruck, Scenario
 from tests.faults.workers import Workers
+from tests.support.cable import Cable
 
 DEVICE = "FAULTY-1"
 _POSTS_AT_ONCE = 60
@@ -45,9 +46,9 @@ class Arena:
         """The cloud that gets the triggers."""
         self.cleanups: list[Callable[[], Awaitable[Any]]] = []
         """Undo what the scenario did to the machine; called in reverse."""
-        self.namespace = ""
-        """The device's network namespace, where the scenario made one."""
         self.workers: Workers | None = None
+        self.cable: Cable | None = None
+        """Between cloud and device, where the scenario made one: the device is in its namespace."""
         self.cloud = Cloud(folder / "cloud", self.logs, scenario.cloud, port=hold_port())
         self.proxy = FaultProxy(hold_port(), self.cloud.port)
         api_url = self.proxy.url if scenario.proxied else self.cloud.url
@@ -131,7 +132,7 @@ class Arena:
         await self.proxy.start()
         await self.cloud.start()
         await self.device.start()
-        await self.device.healthy(redis=not self.namespace)
+        await self.device.healthy(redis=self.cable is None)
 
         async def subscribed() -> bool:
             return (await self.target.subscribers()).get(DEVICE, 0) > 0

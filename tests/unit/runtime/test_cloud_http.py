@@ -16,7 +16,7 @@ from visant_connector.settings import ConnectorSettings
 from visant_contract.errors import Retryable
 from visant_contract.telemetry import Telemetry
 from visant_runtime.clock import Clock
-from visant_runtime.device.cloud_http import CONNECT_TIMEOUT, open_client, why
+from visant_runtime.device.cloud_http import CONNECT_TIMEOUT, open_client, socket_limits, why
 from visant_runtime.device.settings import DeviceSettings
 from visant_runtime.settings import SettingsError
 from visant_uploader.counters import Counters
@@ -175,3 +175,14 @@ def test_a_proxy_that_cannot_be_used_is_named_with_the_form_it_takes(
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     with pytest.raises(SettingsError, match=r"proxy variable cannot be used .* http://host:port"):
         open_client(device(), silence=3.0)
+
+
+async def test_the_kernel_ends_a_connection_on_which_nothing_is_acknowledged() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    with TlsFront(None, lambda: answer) as front:
+        async with (
+            open_client(device(api_url=front.url), silence=7.0, keep_alive=60.0) as client,
+            client.stream("GET", "/", extensions=socket_limits(7.0)) as got,
+        ):
+            opened = got.extensions["network_stream"].get_extra_info("socket")
+            assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 7000

@@ -84,11 +84,12 @@ def trusted_authorities() -> ssl.SSLContext:
     return with_site_authorities(httpx.create_ssl_context(trust_env=False))
 
 
-def request_limits(connect: float, connected: Callable[[], None]) -> dict[str, Any]:
-    """Arguments for a request whose caller watches its body piece by piece and bounds the wait for the answer.
+def socket_limits(silence: float, connected: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    """Extensions of a request: what the kernel is told of its connection, straight to the cloud or to a proxy.
 
-    `connect`: seconds for a place in the pool, and at most CONNECT_TIMEOUT for a connection. `connected()` is called
-    where a connection is opened for it.
+    Where nothing of what was sent is acknowledged for `silence` seconds, the kernel ends the connection
+    (TCP_USER_TIMEOUT, tcp(7)): a peer is gone without a word, and all of a request lies in the kernel's hands and looks
+    as if it were on its way. `connected()` is called where a connection is opened.
     """
 
     async def trace(event: str, info: Mapping[str, Any]) -> None:
@@ -99,10 +100,20 @@ def request_limits(connect: float, connected: Callable[[], None]) -> dict[str, A
             opened = info["return_value"].get_extra_info("socket")
             if opened is not None:
                 opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT)
+                opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(silence * 1000))
 
+    return {"trace": trace}
+
+
+def request_limits(silence: float, connected: Callable[[], None]) -> dict[str, Any]:
+    """Arguments for a request whose caller watches its body piece by piece and bounds the wait for the answer.
+
+    `silence`: seconds for a place in the pool, without an acknowledgement, and at most CONNECT_TIMEOUT for a
+    connection. `connected()` is called where a connection is opened for it.
+    """
     return {
-        "timeout": httpx.Timeout(None, connect=min(connect, CONNECT_TIMEOUT), pool=connect),
-        "extensions": {"trace": trace},
+        "timeout": httpx.Timeout(None, connect=min(silence, CONNECT_TIMEOUT), pool=silence),
+        "extensions": socket_limits(silence, connected),
     }
 
 

@@ -22,7 +22,7 @@ from visant_contract.sse import MAX_EVENT_BYTES, Connected, Ping
 from visant_runtime.backoff import retry_after
 from visant_runtime.clock import Clock
 from visant_runtime.device.cloud_errors import refused
-from visant_runtime.device.cloud_http import CONNECT_TIMEOUT, FAILURES, open_client, why
+from visant_runtime.device.cloud_http import CONNECT_TIMEOUT, FAILURES, open_client, socket_limits, why
 
 _DETAIL_BYTES = 4096
 _EVENT_STREAM = "text/event-stream"
@@ -83,6 +83,7 @@ class CloudStream:
             f"/v1/devices/{quote(self._settings.device_id, safe='')}/commands",
             params=query,
             timeout=httpx.Timeout(CONNECT_TIMEOUT, read=None),  # how long events may stay away, `connected` says
+            extensions=socket_limits(silence),
         )
         try:
             async with asyncio.timeout(silence):
