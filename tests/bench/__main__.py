@@ -14,6 +14,7 @@ from pathlib import Path
 from tests.bench.card import picture_costs
 from tests.bench.idle import idle_device
 from tests.bench.metered import metered_month
+from tests.bench.road import road
 from tests.bench.rows import Row, last_line, table
 from tests.bench.uplink import SECONDS, idle_day
 from tests.faults.__main__ import prepare_machine
@@ -26,6 +27,7 @@ PARTS: dict[str, tuple[Part, float]] = {
     "uplink": (idle_day, 4 * SECONDS + 40),
     "metered": (metered_month, 300),
     "idle": (idle_device, SECONDS + 110),
+    "road": (road, SECONDS + 40),
 }
 """By name, with seconds that each takes."""
 

@@ -13,14 +13,13 @@ import resource
 import statistics
 import subprocess
 import sys
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from emulation.processes import Child
 from emulation.stack import Device
 from tests.bench.rows import Row
 from tests.bench.uplink import SECONDS, idle_scenario
+from tests.bench.usage import Usage, usage
 from tests.faults.arena import arena
 from tests.support.pictures import room
 
@@ -28,36 +27,6 @@ ROOT = Path(__file__).resolve().parents[2]
 QUESTIONS = 20
 HEALTH_MOST = 50.0
 """Milliseconds of CPU; the aim."""
-
-
-@dataclass(frozen=True)
-class Usage:
-    """Of one process so far, its children included: seconds of CPU, wakeups, and bytes of memory now."""
-
-    at: float
-    cpu: float
-    wakeups: int
-    memory: int
-
-
-def _family(pid: int) -> list[int]:
-    found = [pid]
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += _family(int(child))
-    return found
-
-
-def _usage(pid: int) -> Usage:
-    cpu, wakeups, memory = 0.0, 0, 0
-    for one in _family(pid):
-        for task in Path(f"/proc/{one}/task").iterdir():
-            cpu += int((task / "schedstat").read_text().split()[0]) / 1e9
-            found = re.search(r"^voluntary_ctxt_switches:\s+(\d+)", (task / "status").read_text(), re.MULTILINE)
-            wakeups += int(found[1]) if found else 0
-        pss = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{one}/smaps_rollup").read_text(), re.MULTILINE)
-        memory += int(pss[1]) * 1024 if pss else 0
-    return Usage(time.monotonic(), cpu, wakeups, memory)
 
 
 def _rows(name: str, before: Usage, after: Usage) -> list[Row]:
@@ -101,10 +70,10 @@ async def idle_device(base: Path) -> list[Row]:
             await fake.camera.start()
             await asyncio.sleep(75.0)  # CAMERA_IDLE_AFTER: a camera that nobody asks rests
             processes = {name: child for name, child in (world.device.children | fakes).items() if child.pid}
-            before = {name: _usage(child.pid or 0) for name, child in processes.items()}
+            before = {name: usage(child.pid or 0) for name, child in processes.items()}
             await asyncio.sleep(SECONDS)
             rows = [
-                row for name, child in processes.items() for row in _rows(name, before[name], _usage(child.pid or 0))
+                row for name, child in processes.items() for row in _rows(name, before[name], usage(child.pid or 0))
             ]
             question = await asyncio.to_thread(
                 _cpu_of, health_question("connector"), world.device.heartbeat("connector")

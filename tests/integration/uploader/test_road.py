@@ -31,6 +31,28 @@ def test_an_admitted_command_becomes_one_picture_at_the_cloud(
     assert "secret-token" not in device.log()
 
 
+def test_a_command_in_time_costs_no_question_after_a_later_deadline_and_one_that_is_late_does(
+    device: Device, cloud: FakeCloud
+) -> None:
+    def asked() -> int:
+        with device.redis as connection:
+            stats: dict[str, Any] = connection.info("commandstats")
+        return int(stats.get("cmdstat_hmget", {"calls": 0})["calls"])
+
+    device.confirm_stream()
+    before = asked()
+    device.admit("in-time")
+    device.start()
+    until(lambda: cloud.captures() == ["in-time"])
+    assert asked() == before
+    device.kill()
+    late = device.admit("put-off", ttl=-5.0)
+    device.renew(late)
+    device.start()
+    until(lambda: cloud.captures() == ["in-time", "put-off"])
+    assert asked() > before
+
+
 def test_fifty_commands_at_once_become_fifty_pictures(device: Device, cloud: FakeCloud) -> None:
     device.confirm_stream()
     for number in range(50):

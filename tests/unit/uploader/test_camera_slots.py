@@ -36,7 +36,7 @@ class FakeCamera(CameraClient):
                 await asyncio.sleep(wait)
                 raise CameraTrouble(self.reasons.pop(0) if self.reasons else Reason.CAMERA_STALLED, "as scripted")
             await asyncio.sleep(self.slow or self.needs)
-            return Snapshot(b"jpeg", SnapshotInfo(captured_boottime=asked_at, sequence=1, width=1, height=1))
+            return Snapshot(b"jpeg", SnapshotInfo(captured_boottime=asked_at, sequence=1, width=1, height=1), asked_at)
         finally:
             self.asking -= 1
 

@@ -41,6 +41,8 @@ class Snapshot:
 
     jpeg: bytes
     info: SnapshotInfo
+    asked_at: float
+    """CLOCK_BOOTTIME, seconds."""
 
 
 class CameraClient:
@@ -79,7 +81,7 @@ class CameraClient:
             raise CameraTrouble(Reason.CAMERA_UNREACHABLE, _plainly(error)) from None
         if got.status_code != 200:
             raise _trouble(got.status_code, bytes(body))
-        return Snapshot(bytes(body), _checked(got.headers, body, asked_at))
+        return Snapshot(bytes(body), _checked(got.headers, body, asked_at), asked_at)
 
     async def want(self, settings: dict[str, Any]) -> dict[str, str]:
         """`PUT /controls`: kept by the camera service. What became of each. Raises ConfigRefused, CameraTrouble."""

@@ -35,6 +35,8 @@ LOOK_AT_PARKED = 1.0
 BLOCK = 1.0
 """Seconds that a read waits for new commands; a tenth of it while parked ones wait for room."""
 RETRY = 1.0
+SURE = 10.0
+"""Seconds left to a command whose deadline need not be looked at again: longer than Redis may take to answer."""
 SLACK = 60.0
 """Seconds beyond a command's deadline by which its picture is there, or the reason why not."""
 
@@ -116,7 +118,9 @@ class CaptureLoop:
             return
         queued = await self._queue.read(room, BLOCK / 10 if self._due else BLOCK)
         unknown = [one for one in queued if not self._knows(one.id)]
-        renewed = await self._queue.renewals([one.id for one in unknown]) if unknown else {}
+        now = self._watch.moment()
+        unsure = [one.id for one in unknown if not self._is_in_time(one, now)]
+        renewed = await self._queue.renewals(unsure) if unsure else {}
         if renewed:  # the replay got to them before we did
             self._renewed_at = self._watch.moment().boottime
         for one in unknown:
@@ -197,6 +201,13 @@ class CaptureLoop:
         for due in list(self._due.values())[: max(0, IN_HAND // 2 - len(self._in_hand))]:
             await self._consider(Queued(due.id, due.command), due.renewed, tasks, stop)
             self._due.pop(due.id, None)
+
+    def _is_in_time(self, one: Queued, now: Moment) -> bool:
+        """By its own deadline, which a replay can only put off: Redis need not be asked for a later one."""
+        if one.command is None:
+            return False
+        decision = self._decide(one.command, None, now)
+        return isinstance(decision, Execute) and decision.until - now.boottime > SURE
 
     def _knows(self, entry_id: str) -> bool:
         return entry_id in self._in_hand or entry_id in self._parked or entry_id in self._due

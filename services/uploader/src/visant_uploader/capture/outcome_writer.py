@@ -144,8 +144,14 @@ class OutcomeWriter:
         self._counters.add("pictures_captured")
         self._counters.add("picture_bytes_captured", len(snapshot.jpeg))
         now = self._outcomes.now()
-        lag = now.boottime - snapshot.info.captured_boottime
-        log.info("captured", trigger_id=header.trigger_id, bytes=len(snapshot.jpeg), seconds_to_disk=lag)
+        exposed = snapshot.info.captured_boottime
+        log.info(
+            "captured",
+            trigger_id=header.trigger_id,
+            bytes=len(snapshot.jpeg),
+            seconds_to_exposure=exposed - snapshot.asked_at,
+            seconds_to_disk=now.boottime - exposed,
+        )
         at, _ = best(header.time, offset_for(header, None), now)
         self._frames.save(snapshot.jpeg, at, header.trigger_id)
 
