@@ -1,6 +1,7 @@
 """What connector and uploader say of the way to the cloud: the same line for the same trouble."""
 
 import socket
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
@@ -186,3 +187,22 @@ async def test_the_kernel_ends_a_connection_on_which_nothing_is_acknowledged() -
         ):
             opened = got.extensions["network_stream"].get_extra_info("socket")
             assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 7000
+
+
+async def test_a_request_searches_for_no_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[str] = []
+
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, path: object = None, target: object = None) -> None:
+            searched.append(name)
+
+    def answer() -> bytes:
+        return b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+    with TlsFront(None, answer) as front:
+        async with open_client(device(api_url=front.url), silence=7.0) as client:
+            await client.get("/")  # loads what it needs once
+            monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
+            await client.get("/")
+    assert searched == []
