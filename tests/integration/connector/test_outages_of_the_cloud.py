@@ -120,9 +120,10 @@ async def test_only_a_metered_device_asks_for_rarer_pings_and_what_the_cloud_gra
         await until(one.triggers)
         assert "ping_every" not in cloud.streams[0].line
     async with FakeScriptedCloud(grants_less) as cloud:
-        await device(cloud.url, metered=True)
+        one = await device(cloud.url, metered=True)
         await until(lambda: len(cloud.streams) == 2)
         assert all("&ping_every=180 " in stream.line for stream in cloud.streams)
+        await until(lambda: one.fact("silent_after") == 0.4)
 
 
 async def test_a_connection_that_is_accepted_and_never_answered_is_given_up(

@@ -42,10 +42,12 @@ def test_every_finding_that_is_no_pass_has_a_remedy() -> None:
         power.finding(0x10000),
         stream.finding({"degraded": {"cloud": "refused"}}),
         stream.finding({"facts": {"last_event_age": 400}}),
+        stream.finding({"facts": {"last_event_age": 91, "silent_after": 40.0}}),
+        stream.finding({"facts": {"last_event_age": 361, "silent_after": 360.0}}),
         stream.finding({}),
         *spool.findings({"pictures": 3, "oldest_age": 7200, "days_left": 0.2, "dead_letter": 1}, {"disk": "full"}),
     ]
-    assert levels(seen) == ["FAIL", "FAIL", "WARN", "FAIL", "WARN", "WARN", "FAIL", "WARN", "WARN"]
+    assert levels(seen) == ["FAIL", "FAIL", "WARN", "FAIL", *["WARN"] * 4, "FAIL", "WARN", "WARN"]
     assert all(one.remedy for one in seen)
 
 
@@ -55,9 +57,10 @@ def test_a_healthy_device_passes() -> None:
         camera.finding(frame),
         power.finding(0),
         stream.finding({"facts": {"last_event_age": 12.0}, "degraded": {}}),
+        stream.finding({"facts": {"last_event_age": 179.0, "silent_after": 360.0}, "degraded": {}}),
         *spool.findings({"pictures": 0, "reports": 0, "days_left": 19.0}, {}),
     ]
-    assert levels(seen) == ["PASS"] * 4
+    assert levels(seen) == ["PASS"] * 5
     assert "1920x1080" in seen[0].text
 
 

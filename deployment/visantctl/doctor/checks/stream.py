@@ -11,7 +11,8 @@ from visantctl.wiring import Device
 
 ORDER = 70
 _SILENT = 90.0
-"""Seconds without an event: a plain cloud pings every 60."""
+"""Seconds without an event: a plain cloud pings every 60. Longer where the connector says so: METERED=1 asks for rarer
+ones."""
 _RESTART = "sudo systemctl restart visant-device-v2; visantctl logs connector"
 
 
@@ -26,12 +27,13 @@ def check(device: Device) -> Iterator[Finding]:
 
 def finding(beat: Mapping[str, Any]) -> Finding:
     """From the connector's heartbeat."""
-    reason, age = (beat.get("degraded") or {}).get("cloud"), (beat.get("facts") or {}).get("last_event_age")
+    facts = beat.get("facts") or {}
+    reason, age = (beat.get("degraded") or {}).get("cloud"), facts.get("last_event_age")
     said = "" if age is None else f", last event {age:.0f} s ago"
     if reason:
         return fail("stream", f"no command stream: {reason}{said}", "visantctl logs connector")
     if age is None:
         return warn("stream", "nothing came from the cloud yet", "look again in a minute; visantctl logs connector")
-    if age > _SILENT:
+    if age > max(_SILENT, facts.get("silent_after") or 0.0):
         return warn("stream", f"the last event came {age:.0f} s ago", "visantctl logs connector")
     return good("stream", f"confirmed by the cloud{said}")

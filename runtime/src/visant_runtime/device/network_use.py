@@ -26,7 +26,8 @@ class NetworkMeter:
             return None
         # an interface that is taken away takes its counters with it
         received, sent = (max(0, after - before) for after, before in zip(now, self._first, strict=True))
-        return NetworkUse(seconds=self._clock.boottime() - self._began, received_bytes=received, sent_bytes=sent)
+        seconds = round(self._clock.boottime() - self._began, 1)
+        return NetworkUse(seconds=seconds, received_bytes=received, sent_bytes=sent)
 
     def _counters(self) -> tuple[int, int] | None:
         """(received, sent) of all interfaces but loopback, bytes."""

@@ -14,7 +14,7 @@ from visant_connector.command_batch import CommandBatch
 from visant_connector.command_entries import Scope, admittable
 from visant_connector.event_buffer import BufferedItem, EventBuffer, StreamClosed, StreamOpened
 from visant_connector.metrics import LOOP, TICK, Metrics
-from visant_connector.reconnect import STEADY
+from visant_connector.reconnect import STEADY, silence_limit
 from visant_connector.redis_retry import RedisRetry
 from visant_connector.session_state import SessionEnd, SessionEvent, SessionState, after
 from visant_connector.settings import ConnectorSettings
@@ -180,7 +180,12 @@ class Session:
             )
         if connected.device_id not in (None, self._settings.device_id):
             log.warning("the cloud confirms another device id", device_id=str(connected.device_id)[:80])
-        self._metrics.confirmed(one.boottime, cloud_id=self._scope.cloud_id, duplicate=connected.duplicate)
+        self._metrics.confirmed(
+            one.boottime,
+            cloud_id=self._scope.cloud_id,
+            duplicate=connected.duplicate,
+            silent_after=silence_limit(self._settings.stream_timeout, connected.ping_every),
+        )
         self._seen = CloudSeen(
             api_url=self._settings.api_url,
             cloud_id=self._scope.cloud_id,
