@@ -33,16 +33,18 @@ AN_HOUR = 3600.0
 class FakeRedis:
     """What the connector wrote into Redis."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, plain: bool = False) -> None:
         self.confirmed_at = 1.0
+        self.plain = plain
 
     async def cloud(self) -> CloudSeen:
         return CloudSeen(
             api_url="http://cloud",
-            cloud_id="cloud-1",
-            plain=False,
+            cloud_id="http://cloud" if self.plain else "cloud-1",
+            plain=self.plain,
             boot_id=Clock().boot_id(),
             connected_boottime=self.confirmed_at,
+            succeeds=not self.plain,
         )
 
 
@@ -59,6 +61,21 @@ class FakeSender:
         if self._failures.get(name):
             raise self._failures[name].pop(0)
         self.delivered.add(name)
+        return Done(answered=True)
+
+
+class SlowSender:
+    """Its first upload is under way until `arrived` is set. Nobody but the one who is told of a file removes it."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.arrived = asyncio.Event()
+        self.asked: list[Destination] = []
+
+    async def deliver(self, destination: Destination, name: str) -> Done:
+        self.asked.append(destination)
+        await self.arrived.wait()
+        (self._root / "outbox" / destination.place / name).unlink(missing_ok=True)
         return Done(answered=True)
 
 
@@ -100,3 +117,33 @@ async def test_a_confirmed_stream_ends_every_wait(
         await until(lambda: sender.delivered == {one, other})
         stop.set()
     assert len(sender.asked) == 4
+
+
+async def test_what_is_taken_over_while_it_is_on_its_way_does_not_stay_behind(
+    make: type[Make], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The successor answers at the same address, so an upload that began for the plain cloud may arrive there."""
+    monkeypatch.setattr(loop, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(cloud_watch, "LOOK_EVERY", 0.01)
+    before = Destination("http://cloud", "FLOOR1")
+    spool = make.spool(tmp_path / "spool")
+    spool.open()
+    spool.release(before, spool.put(make.picture("t-1", cloud_id="http://cloud", plain=True), b"jpeg"))
+    heartbeat, stop, clock = Heartbeat(tmp_path / "heartbeat"), Stop(), Clock()
+    in_redis: Any = FakeRedis(plain=True)
+    watch = CloudWatch(in_redis, Device("FLOOR1", "2.0.0", "http://cloud"), tmp_path / "cloud.json", clock)
+    slow: Any = SlowSender(tmp_path / "spool")
+    delivery = DeliveryLoop(
+        spool, slow, watch, DeliveryQueue(), DeliveryPace(Random(1)), Refusals("boot", 0.0),
+        clock=clock, counters=Counters(), heartbeat=heartbeat,
+    )  # fmt: skip
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(watch.run(stop, heartbeat))
+        tasks.create_task(delivery.run(stop))
+        await until(lambda: slow.asked == [before])
+        in_redis.plain, in_redis.confirmed_at = False, 2.0
+        await until(lambda: list((tmp_path / "spool/outbox" / HERE.place).glob("*.picture")))
+        slow.arrived.set()
+        await until(lambda: not list((tmp_path / "spool/outbox").rglob("*.picture")))
+        stop.set()
+    assert slow.asked == [before, HERE]

@@ -216,7 +216,11 @@ class DeliveryLoop:
             self._counters.add("uploads_failed")
             self._was_refused(name, refused)
         else:
-            self._queue.done(name)
+            if destination != self._destination and name in self._queue:
+                # taken over while it was on its way: it lies in the other place, whose cloud answers with its receipt
+                self._queue.later(name, self._clock.boottime())
+            else:
+                self._queue.done(name)
             self._attempts.pop(name, None)
             self._well(done)
             if done.successor is not None:
