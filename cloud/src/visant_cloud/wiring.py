@@ -7,6 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import structlog
 import uvloop
@@ -31,7 +32,8 @@ from visant_cloud.store.database import Database
 from visant_cloud.store.schema import migrate_when_there
 from visant_runtime import lifecycle, logs, settings
 from visant_runtime.clock import Clock
-from visant_runtime.heartbeat import Heartbeat, default_path
+from visant_runtime.health import default_path
+from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.heartbeat_start import start_heartbeat
 from visant_runtime.lifecycle import Stop
 
@@ -75,7 +77,7 @@ def run(chosen: CloudSettings, count: int = 1) -> int:
 
     if count == 1:
         return work(heartbeat)
-    beats = default_path("cloud")
+    beats = Path(default_path("cloud"))
 
     def one_of_many(number: int, supervisor: int) -> int:
         structlog.contextvars.bind_contextvars(worker=number)

@@ -16,7 +16,8 @@ from pathlib import Path
 import structlog
 
 from visant_cloud.settings import CloudSettings
-from visant_runtime.heartbeat import Heartbeat, health
+from visant_runtime.health import health
+from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
 from visant_runtime.settings import fail
 
