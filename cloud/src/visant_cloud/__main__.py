@@ -59,6 +59,7 @@ COMMANDS: dict[str, tuple[str, Command]] = {
     "restore-device": ("let a revoked device in again with its token", _administer("restore-device")),
     "enrol-code": ("print a one-time code that a device exchanges for its token", _administer("enrol-code")),
     "devices": ("list the devices", _administer("devices")),
+    "recount": ("count what the pages show anew, and mend what is wrong", _administer("recount")),
 }
 
 

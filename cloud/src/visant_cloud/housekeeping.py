@@ -1,5 +1,7 @@
-"""What a long-running cloud does beside its work: marks connected devices as seen, removes what is too old or left."""
+"""What a long-running cloud does beside its work: marks connected devices as seen, removes what is too old or left, and
+adds up old figures."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
@@ -10,7 +12,7 @@ import structlog
 
 from visant_cloud.captures.storage import WITHOUT_RECORD, PictureName, StorageAway
 from visant_cloud.context import Cloud
-from visant_cloud.store import captures, devices
+from visant_cloud.store import captures, counters, device_states
 from visant_cloud.store.database import DATABASE_ERRORS
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
@@ -20,6 +22,10 @@ log = structlog.get_logger()
 
 SEEN_EVERY = 60.0
 """Seconds between rounds."""
+RETENTION_BATCH = 200
+"""Pictures removed in one transaction; then others have their turn."""
+_PAUSE = 0.05
+"""Seconds between two of them."""
 RETENTION_EVERY = 3600.0
 """Seconds between removals of old pictures; one that failed is tried again in the next round."""
 ORPHANS_EVERY = 86400.0
@@ -64,6 +70,7 @@ class Housekeeping:
             self._next_orphans = time.monotonic() + ORPHANS_EVERY
         if time.monotonic() >= self._next_retention:
             await remove_old(self._cloud, self._left)
+            await roll_up(self._cloud)
             self._next_retention = time.monotonic() + RETENTION_EVERY
 
 
@@ -72,7 +79,7 @@ async def mark_connected_seen(cloud: Cloud) -> None:
     connected = cloud.hub.connected_here()
     if connected:
         async with cloud.database.writing() as connection:
-            await devices.mark_seen(connection, connected, cloud.now())
+            await device_states.mark_seen(connection, connected, cloud.now())
 
 
 async def set_orphans_aside(cloud: Cloud) -> AsyncGenerator[int, None]:
@@ -105,11 +112,24 @@ async def remove_old(cloud: Cloud, left: list[PictureName]) -> int:
         await cloud.pictures.remove(left)
         left.clear()
         async with cloud.database.writing() as connection:
-            old = await captures.delete_older(connection, border)
+            old = await captures.delete_older(connection, border, RETENTION_BATCH)
         if not old:
             break
         left.extend(PictureName(one.device_key, one.received_at, one.record_id) for one in old)
         removed += len(old)
+        await asyncio.sleep(_PAUSE)
     if removed:
         log.info("old pictures removed", count=removed, retention_days=days)
     return removed
+
+
+async def roll_up(cloud: Cloud) -> int:
+    """Adds up the figures of days long past (counters.KEEP_DAYS) by month. Returns how many rows that saved."""
+    rolled = 0
+    while True:
+        async with cloud.database.writing() as connection:
+            count = await counters.roll_up(connection, cloud.now())
+        rolled += count
+        if not count:
+            return rolled
+        await asyncio.sleep(_PAUSE)

@@ -270,7 +270,7 @@ async def test_what_earlier_versions_stored_breaks_neither_pages_nor_streams(sta
         settings = f'{{"contrast":3,"a":{bad}}}'
         async with cloud.cloud.database.writing() as connection:
             for column, stored in (
-                ("devices SET telemetry", telemetry),
+                ("device_states SET telemetry", telemetry),
                 ("devices SET config", settings),
                 ("triggers SET config", settings),
             ):

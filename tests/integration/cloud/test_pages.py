@@ -1,6 +1,14 @@
 """The pages: what a person sees, and how they keep themselves current."""
 
+import itertools
+from collections import Counter
+from dataclasses import replace
 from typing import Any
+
+from sqlalchemy import insert, update
+
+from visant_cloud.store import counters, device_states, devices, fleet, tables
+from visant_cloud.views import as_json, pages
 
 
 async def registered(start: Any, device_id: str = "D1", **chosen: Any) -> Any:
@@ -145,3 +153,80 @@ async def test_a_monitor_that_asks_with_head_hears_what_get_would_answer_and_ope
         assert asked.headers.get("content-type") == told.headers.get("content-type"), path
     assert (await cloud.client.head("/v1/devices/FLOOR1/commands")).status_code == 405
     assert (await cloud.client.get("/v1/devices/connected")).json()["count"] == 0
+
+
+async def test_the_database_judges_and_sorts_devices_as_the_pages_do(start: Any) -> None:
+    """Each kind of device once: barred or not, seen or not, degraded or not, with no, one or two streams, and all, most
+    or few of its triggers captured."""
+    cloud = await start()
+    now, mine = cloud.time(), "default"
+    streams: dict[str, int] = {}
+    both, figures = (True, False), ((10, 0), (9, 1), (8, 2), (0, 0), (0, 3))
+    kinds = itertools.product(both, both, both, (0, 1, 2), figures)
+    async with cloud.cloud.database.writing() as connection:
+        for number, (active, seen, degraded, count, (executed, failed)) in enumerate(kinds):
+            key = f"D{number:03}"
+            await devices.create(connection, key, now)
+            await devices.change(connection, key, active=active)
+            if degraded:
+                await device_states.note_telemetry(connection, key, {"state": "degraded"}, now)
+            last = {"last_seen_at": now if seen else None}
+            await connection.execute(update(tables.device_states).where(tables.device_states.c.device_key == key), last)
+            days = {"organisation_id": mine, "day": now.date(), "device_key": key}
+            await connection.execute(insert(tables.device_days), {**days, "executed": executed, "failed": failed})
+            if count:
+                streams[key] = count
+    day = counters.yesterday(now)
+    shown: dict[str, counters.Figures] = {}
+    async with cloud.cloud.database.reading() as connection:
+        for page in (1, 2):
+            sums, found = await fleet.page(connection, mine, day, streams, fleet.Wish(page))
+            shown |= found
+        all_of = [one async for one in fleet.devices_with_states(connection, mine)]
+        views = {
+            row.device_key: pages.DeviceView(row, last, streams.get(row.device_key, 0), shown[row.device_key], 0)
+            for row, last in all_of
+        }
+        assert list(shown) == sorted(
+            views, key=lambda key: (not views[key].troubled, fleet.ORDER.index(views[key].state), key)
+        )
+        states = Counter(view.state for view in views.values())
+        assert await fleet.states(connection, mine, streams) == states and set(states) == set(as_json.STATES)
+        troubled = sum(view.troubled for view in views.values())
+        received = sum(view.figures.captures for view in views.values())
+        assert sums == fleet.Sums(len(views), len(streams), troubled, received, len(views))
+        kinds_of = {"troubled": troubled, "there": len(streams), **states}
+        for kind, count in kinds_of.items():
+            some, found = await fleet.page(connection, mine, day, streams, fleet.Wish(kind=kind))
+            assert some == replace(sums, matching=count) and len(found) == min(count, fleet.PAGE), kind
+        some, found = await fleet.page(connection, mine, day, streams, fleet.Wish(words="d 01"))
+        assert some.matching == len(found) == len([key for key in views if "01" in key])
+
+
+async def test_a_large_fleet_is_shown_a_hundred_at_a_time_and_found_by_words_in_the_address(start: Any) -> None:
+    cloud = await start()
+    async with cloud.cloud.database.writing() as connection:
+        for number in range(250):
+            await devices.create(connection, f"STORE-{number:03}", cloud.time())
+    first = (await cloud.client.get("/")).text
+    assert first.count('class="card ') == 100 and "page 1 of 3" in first and 'data-part="/parts/fleet"' in first
+    last = (await cloud.client.get("/?page=3")).text
+    assert last.count('class="card ') == 50 and "/devices/STORE-249" in last and "/parts/fleet?page=3" in last
+    assert (await cloud.client.get("/parts/fleet?page=3")).text.count('class="card ') == 50
+    assert (await cloud.client.get("/?page=9")).text.count('class="card ') == 100, "past the end is the first page"
+    found = (await cloud.client.get("/", params={"words": "store 249", "kind": "never_seen"})).text
+    assert found.count('class="card ') == 1 and "1 of 1 that match" in found
+    assert "STORE" not in (await cloud.client.get("/parts/fleet", params={"words": "%"})).text
+
+
+async def test_the_pages_say_which_days_their_figures_are_of(start: Any) -> None:
+    cloud = await registered(start)
+    assert (await cloud.capture("D1", await cloud.trigger("D1"))).status_code == 201
+    for path in ("/", "/devices/D1"):
+        page = (await cloud.client.get(path)).text
+        assert "since yesterday" in page and "00:00 UTC" in page and 'class="executed"' in page
+    cloud.time.pass_(2 * 86400)
+    page = (await cloud.client.get("/")).text
+    assert "<b>0</b> pictures" in " ".join(page.split()) and 'class="executed"' in page, "the strip stays"
+    metrics = (await cloud.client.get("/metrics")).text
+    assert 'visant_triggers{reason="",status="executed"} 1.0' in metrics

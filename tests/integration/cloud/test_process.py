@@ -199,6 +199,7 @@ async def test_the_commands_let_people_programs_and_devices_in_beside_a_running_
         assert (await client.get("/v1/devices", headers=api)).status_code == 401
     assert process.run("health").stdout.startswith("healthy")
     assert "FLOOR1\tseen" in await terminal("devices")
+    assert await terminal("recount") == "2 devices counted, 0 had wrong figures"
 
 
 def test_mistakes_at_the_terminal_get_one_line(

@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.access import credentials
 from visant_cloud.settings import CloudSettings
-from visant_cloud.store import access, connection_url, devices, organisations, pooler
+from visant_cloud.store import access, connection_url, counters, devices, fleet, organisations, pooler
 from visant_cloud.store.database import Database, first_line
-from visant_cloud.store.keys import DEFAULT_ORGANISATION, device_key, valid_organisation_id
+from visant_cloud.store.keys import DEFAULT_ORGANISATION, device_id_of, device_key, valid_organisation_id
 from visant_cloud.store.schema import migrate
 from visant_contract.ids import valid_device_id
 from visant_runtime import settings
@@ -245,9 +245,22 @@ async def _enrol_code(database: Database, given: argparse.Namespace) -> None:
 
 async def _devices(database: Database, given: argparse.Namespace) -> None:
     async with database.reading() as connection:
-        for row in await devices.everyone(connection, given.organisation):
-            seen = f"{row.last_seen_at:%Y-%m-%d %H:%M:%S} UTC" if row.last_seen_at else "never"
+        async for row, last in fleet.devices_with_states(connection, given.organisation):
+            seen = f"{last.last_seen_at:%Y-%m-%d %H:%M:%S} UTC" if last.last_seen_at else "never"
             print(f"{row.device_id}\tseen {seen}\tversion {row.device_version or '-'}")
+
+
+async def _recount(database: Database, given: argparse.Namespace) -> None:
+    async with database.reading() as connection:
+        keys = [row.device_key for row in await devices.everyone(connection, given.organisation)]
+    wrong = 0
+    for key in keys:
+        async with database.writing() as connection:
+            mended = await counters.recount(connection, key, _now())
+        if mended:
+            wrong += 1
+            print(f"{device_id_of(key)}\tmended")
+    print(f"{len(keys)} devices counted, {wrong} had wrong figures")
 
 
 _COMMANDS: dict[str, Callable[[Database, argparse.Namespace], Awaitable[None]]] = {
@@ -264,4 +277,5 @@ _COMMANDS: dict[str, Callable[[Database, argparse.Namespace], Awaitable[None]]] 
     "restore-device": _restore_device,
     "enrol-code": _enrol_code,
     "devices": _devices,
+    "recount": _recount,
 }

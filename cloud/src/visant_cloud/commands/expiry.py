@@ -42,9 +42,13 @@ class Expiry:
 
     async def sweep(self) -> int:
         """One round; returns how many triggers were given up for now."""
-        now = self._now()
-        async with self._database.writing() as connection:
-            expired = await triggers.expire_silent(connection, now - self._grace, now)
+        now, expired = self._now(), 0
+        while True:  # a short transaction after the other: a fleet that is away for an hour holds up nobody
+            async with self._database.writing() as connection:
+                count = await triggers.expire_silent(connection, now - self._grace, now)
+            expired += count
+            if not count:
+                break
         if expired:
             log.info("triggers expired: their devices are silent", count=expired)
         return expired

@@ -10,7 +10,7 @@ from datetime import datetime
 
 import structlog
 
-from visant_cloud.store import devices, triggers
+from visant_cloud.store import device_states, devices, triggers
 from visant_cloud.store.database import DATABASE_ERRORS, Database, first_line
 from visant_runtime.log_throttle import LogThrottle
 
@@ -68,11 +68,17 @@ class StreamJournal:
         if not seqs and not device_keys and not versions:
             return True
         try:
-            async with self._database.writing() as connection:
-                await triggers.mark_sent(connection, seqs, self._now())
-                await devices.mark_seen(connection, sorted(device_keys), self._now())
-                for device_key in sorted(versions):  # in one order everywhere: no two processes wait for each other
-                    await devices.change(connection, device_key, device_version=versions[device_key])
+            # short transactions: none waits for a lock while it holds another's
+            if seqs:
+                async with self._database.writing() as connection:
+                    await triggers.mark_sent(connection, seqs, self._now())
+            if device_keys:
+                async with self._database.writing() as connection:
+                    await device_states.mark_seen(connection, device_keys, self._now())
+            if versions:
+                async with self._database.writing() as connection:
+                    for device_key in sorted(versions):  # in one order everywhere: no two processes wait for each other
+                        await devices.change(connection, device_key, device_version=versions[device_key])
         except DATABASE_ERRORS as error:
             times = self._complaints.again(f"{type(error).__name__} {first_line(error)}")
             if times is not None:

@@ -1,8 +1,10 @@
 """Devices: listed, created, told what to do on a schedule and how to be set."""
 
+import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from visant_cloud.access import authenticate, credentials
@@ -11,7 +13,7 @@ from visant_cloud.access.body_limits import clean_json
 from visant_cloud.commands.scheduler import first_firing
 from visant_cloud.context import cloud_of
 from visant_cloud.problems import Refusal, unknown_device
-from visant_cloud.store import devices, schedules, triggers
+from visant_cloud.store import device_states, devices, fleet, schedules, triggers
 from visant_cloud.store.keys import device_id_of, organisation_of
 from visant_cloud.views import as_json
 from visant_contract.ids import DeviceId
@@ -48,18 +50,20 @@ class Schedule(BaseModel):
 
 
 @router.get("/v1/devices", tags=["operator"])
-async def listing(request: Request, caller: Operator, state: Annotated[str | None, Query()] = None) -> dict[str, Any]:
+async def listing(request: Request, caller: Operator, state: Annotated[str | None, Query()] = None) -> Response:
     """Every device, or those in one state."""
     cloud = cloud_of(request)
     if state is not None and state not in as_json.STATES:
         raise Refusal(422, f"state: one of {', '.join(as_json.STATES)}", "invalid")
     async with cloud.database.reading() as connection:
-        rows = await devices.everyone(connection, caller.organisation_id)
         scheduled = await schedules.everyone(connection, caller.organisation_id)
-    shown = [as_json.device(row, cloud.hub.subscribers(row.device_key), scheduled.get(row.device_key)) for row in rows]
+        shown = [
+            as_json.device(row, last, cloud.hub.subscribers(row.device_key), scheduled.get(row.device_key))
+            async for row, last in fleet.devices_with_states(connection, caller.organisation_id)
+        ]
     if state is not None:
         shown = [one for one in shown if one["state"] == state]
-    return {"devices": shown, "count": len(shown)}
+    return await asyncio.to_thread(JSONResponse, {"devices": shown, "count": len(shown)})
 
 
 @router.get("/v1/devices/connected", tags=["operator"])
@@ -94,10 +98,11 @@ async def one(request: Request, caller: Operator, device_id: str) -> dict[str, A
     cloud = cloud_of(request)
     async with cloud.database.reading() as connection:
         row = await devices.find(connection, caller.key(device_id))
-        scheduled = await schedules.find(connection, caller.key(device_id))
-    if row is None:
-        raise unknown_device(device_id)
-    return as_json.device(row, cloud.hub.subscribers(row.device_key), scheduled)
+        if row is None:
+            raise unknown_device(device_id)
+        last = await device_states.find(connection, row.device_key)
+        scheduled = await schedules.find(connection, row.device_key)
+    return as_json.device(row, last, cloud.hub.subscribers(row.device_key), scheduled)
 
 
 @router.patch("/v1/devices/{device_id}", tags=["operator"])
@@ -199,11 +204,7 @@ async def telemetry(request: Request, device_id: str, report: Telemetry) -> None
     cloud = cloud_of(request)
     device = await authenticate.device(request, device_id)
     async with cloud.database.writing() as connection:
-        await devices.change(
-            connection,
-            device.device_key,
-            telemetry=report.model_dump(mode="json", exclude_none=True),
-            telemetry_at=cloud.now(),
-            last_seen_at=cloud.now(),
-            device_version=report.device_version[:100],
-        )
+        told = report.model_dump(mode="json", exclude_none=True)
+        await device_states.note_telemetry(connection, device.device_key, told, cloud.now())
+        if device.device_version != (version := report.device_version[:100]):
+            await devices.change(connection, device.device_key, device_version=version)

@@ -1,7 +1,5 @@
 """For whoever runs the cloud: is it alive, and what does it count."""
 
-from collections import Counter
-
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -10,7 +8,7 @@ from sqlalchemy import text
 from visant_cloud.access.authenticate import Operator
 from visant_cloud.context import cloud_of
 from visant_cloud.problems import Refusal
-from visant_cloud.store import devices, trigger_history
+from visant_cloud.store import counters, fleet, trigger_history
 from visant_cloud.store.database import DATABASE_ERRORS
 from visant_cloud.views import as_json
 
@@ -33,18 +31,22 @@ async def metrics(request: Request, caller: Operator) -> Response:
     """Prometheus text format; needs an API token like other endpoints."""
     cloud = cloud_of(request)
     async with cloud.database.reading() as connection:
-        rows = await devices.everyone(connection, caller.organisation_id)
-        totals = await trigger_history.totals(connection, caller.organisation_id)
+        states = await fleet.states(connection, caller.organisation_id, cloud.hub.connected())
+        totals = await counters.totals(connection, caller.organisation_id)
+        waiting = await trigger_history.under_way(connection, caller.organisation_id)
     registry = CollectorRegistry()
     by_state = Gauge("visant_devices", "Devices by state", ["state"], registry=registry)
-    states = Counter(as_json.state(row, cloud.hub.subscribers(row.device_key)) for row in rows)
     for name in as_json.STATES:
-        by_state.labels(name).set(states[name])
+        by_state.labels(name).set(states.get(name, 0))
     streams = Gauge("visant_streams", "Open command streams of this process", registry=registry)
     streams.set(sum(cloud.hub.connected_here().values()))
     ended = Gauge(
-        "visant_triggers", "Triggers in the ledger by status and reason", ["status", "reason"], registry=registry
+        "visant_triggers",
+        "Capture triggers in the ledger by status and reason",
+        ["status", "reason"],
+        registry=registry,
     )
+    totals |= {(status, ""): count for status, count in waiting.items()}
     for (status, reason), count in totals.items():
         ended.labels(status, reason).set(count)
     left = cloud.pictures.free_bytes()

@@ -1,12 +1,13 @@
 """The pages for people: the fleet, one device, sign-in. Each updates itself by fetching its own changing part."""
 
+import asyncio
 import hashlib
-from datetime import timedelta
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.templating import Jinja2Templates
 
@@ -14,7 +15,9 @@ from visant_cloud.access import authenticate, sign_in
 from visant_cloud.access.authenticate import COOKIE, Caller
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.problems import Refusal, unknown_device
-from visant_cloud.store import access, captures, devices, schedules, trigger_history
+from visant_cloud.store import access, captures, counters, device_states, devices, schedules, trigger_history
+from visant_cloud.store import fleet as fleet_rows
+from visant_cloud.store.fleet import Wish
 from visant_cloud.views import pages
 
 router = APIRouter(include_in_schema=False)
@@ -25,7 +28,6 @@ pages.install(_templates.env)
 _HISTORY = 50
 _FLEET_HISTORY = 20
 _GALLERY = 12
-_DAY = timedelta(hours=24)
 
 
 def _page(request: Request, template: str, caller: Caller | None, status: int = 200, **values: Any) -> Response:
@@ -57,41 +59,68 @@ def _part(request: Request, template: str, caller: Caller, **values: Any) -> Res
     return response
 
 
-async def _fleet(cloud: Cloud, caller: Caller) -> dict[str, Any]:
-    since, mine = cloud.now() - _DAY, caller.organisation_id
+def _wished(
+    page: Annotated[int, Query(ge=1, le=10**6)] = 1,
+    words: Annotated[str, Query(max_length=200)] = "",
+    kind: Annotated[str, Query(max_length=20)] = "",
+) -> Wish:
+    return Wish(page, words, kind)
+
+
+Wished = Annotated[Wish, Depends(_wished)]
+
+
+async def _fleet(cloud: Cloud, caller: Caller, wish: Wish) -> dict[str, Any]:
+    mine, day, streams = caller.organisation_id, counters.yesterday(cloud.now()), cloud.hub.connected()
     async with cloud.database.reading() as connection:
-        rows = await devices.everyone(connection, mine)
-        ended = await trigger_history.counts(connection, mine, since)
-        received = await captures.counts(connection, mine, since)
-        newest = await captures.newest(connection, mine)
-        strips = await trigger_history.latest(connection, mine, since)
-        scheduled = await schedules.everyone(connection, mine)
+        sums, shown = await fleet_rows.page(connection, mine, day, streams, wish)
+        if not shown and wish.page > 1:  # fewer than there were
+            wish = replace(wish, page=1)
+            sums, shown = await fleet_rows.page(connection, mine, day, streams, wish)
+        rows = await devices.of_keys(connection, shown)
+        last = await device_states.of_devices(connection, shown)
+        scheduled = await schedules.of_devices(connection, shown)
+        waiting = await trigger_history.under_way(connection, mine)
         made = await trigger_history.page(connection, mine, None, before=None, limit=_FLEET_HISTORY)
         pictures = await captures.of_triggers_anywhere(connection, [(one.device_key, one.trigger_id) for one in made])
+    views = [
+        pages.DeviceView(
+            rows[key],
+            last.get(key, device_states.NEVER_SEEN),
+            streams.get(key, 0),
+            figures,
+            schedule=scheduled.get(key),
+        )
+        for key, figures in shown.items()
+    ]
+    view = pages.FleetView(wish, sums, views)
     return {
-        "fleet": pages.fleet(rows, cloud.hub.connected(), ended, received, newest, strips, scheduled),
+        "fleet": view,
+        "waiting": sum(waiting.values()),
         "history": [pages.line(one, pictures.get((one.device_key, one.trigger_id))) for one in made],
     }
 
 
 @router.get("/", response_class=HTMLResponse)
-async def fleet(request: Request) -> Response:
-    """Every device, trouble first."""
+async def fleet(request: Request, wish: Wished) -> Response:
+    """The devices, trouble first."""
     caller = await authenticate.find_caller(request)
     if caller is None:
         return _to_sign_in(request)
-    return _page(request, "fleet.html", caller, **await _fleet(cloud_of(request), caller))
+    values = await _fleet(cloud_of(request), caller, wish)
+    return await asyncio.to_thread(_page, request, "fleet.html", caller, **values)
 
 
 @router.get("/parts/fleet", response_class=HTMLResponse)
-async def fleet_part(request: Request) -> Response:
+async def fleet_part(request: Request, wish: Wished) -> Response:
     """The changing part of `/`."""
     caller = await authenticate.operator(request)
-    return _part(request, "_fleet.html", caller, **await _fleet(cloud_of(request), caller))
+    values = await _fleet(cloud_of(request), caller, wish)
+    return await asyncio.to_thread(_part, request, "_fleet.html", caller, **values)
 
 
 async def _device(cloud: Cloud, caller: Caller, device_id: str, before: int | None) -> dict[str, Any]:
-    since, mine, key = cloud.now() - _DAY, caller.organisation_id, caller.key(device_id)
+    mine, key = caller.organisation_id, caller.key(device_id)
     async with cloud.database.reading() as connection:
         row = await devices.find(connection, key)
         if row is None:
@@ -99,21 +128,13 @@ async def _device(cloud: Cloud, caller: Caller, device_id: str, before: int | No
         rows = await trigger_history.page(connection, mine, key, before=before, limit=_HISTORY)
         pictures = await captures.of_triggers(connection, key, [one.trigger_id for one in rows])
         gallery = await captures.page(connection, mine, device_key=key, limit=_GALLERY)
-        ended = await trigger_history.counts(connection, mine, since, key)
-        received = await captures.counts(connection, mine, since, key)
-        strips = await trigger_history.latest(connection, mine, since, key)
+        last = await device_states.find(connection, key)
+        figures = await counters.since(connection, key, counters.yesterday(cloud.now()))
+        waiting = await trigger_history.under_way(connection, mine, key)
         scheduled = await schedules.find(connection, key)
-    view = pages.device(
-        row,
-        cloud.hub.subscribers(key),
-        ended.get(key, {}),
-        received.get(key, 0),
-        gallery[0] if gallery else None,
-        strips.get(key, []),
-        scheduled,
-    )
+    subscribers, open_ones = cloud.hub.subscribers(key), sum(waiting.values())
     return {
-        "device": view,
+        "device": pages.DeviceView(row, last, subscribers, figures, open_ones, scheduled),
         "history": [pages.line(one, pictures.get(one.trigger_id)) for one in rows],
         "older": rows[-1].seq if len(rows) == _HISTORY else None,
         "before": before,
@@ -133,7 +154,7 @@ async def device(
         values = await _device(cloud_of(request), caller, device_id, before)
     except Refusal as refusal:
         return _page(request, "refused.html", caller, refusal.status_code, detail=refusal.detail)
-    return _page(request, "device.html", caller, **values)
+    return await asyncio.to_thread(_page, request, "device.html", caller, **values)
 
 
 @router.get("/parts/devices/{device_id}", response_class=HTMLResponse)
@@ -142,7 +163,8 @@ async def device_part(
 ) -> Response:
     """The changing part of a device's page."""
     caller = await authenticate.operator(request)
-    return _part(request, "_device.html", caller, **await _device(cloud_of(request), caller, device_id, before))
+    values = await _device(cloud_of(request), caller, device_id, before)
+    return await asyncio.to_thread(_part, request, "_device.html", caller, **values)
 
 
 @router.get("/sign-in", response_class=HTMLResponse)

@@ -110,12 +110,14 @@ async function refresh() {
   sift();
 }
 
-// Among many devices: those whose id holds the words and that are of the kind. A few need no search.
+// Among the devices of this page: those whose id holds the words and that are of the kind. A few need no search; where
+// there are more pages, Enter or another kind asks the cloud for those of all.
 const find = document.getElementById("find");
+const everywhere = () => Number(find.dataset.pages) > 1 || location.search !== "";
 function sift() {
   if (!find) return;
   const cards = [...document.querySelectorAll(".card")];
-  find.hidden = cards.length < 9;
+  if (!everywhere()) find.hidden = cards.length < 9;
   const words = find.hidden ? [] : find.elements.words.value.toLowerCase().split(/\s+/);
   const kind = find.hidden ? "" : find.elements.kind.value;
   for (const card of cards) {
@@ -125,7 +127,8 @@ function sift() {
   document.getElementById("found").textContent = shown === cards.length ? "" : `${shown} of ${cards.length}`;
 }
 find?.addEventListener("input", sift);
-find?.addEventListener("submit", (event) => event.preventDefault());
+find?.addEventListener("change", (event) => { if (event.target.name === "kind" && everywhere()) find.requestSubmit(); });
+find?.addEventListener("submit", (event) => { if (!everywhere()) event.preventDefault(); });
 
 async function keepCurrent() {
   if (!document.hidden && !getSelection().toString()) {

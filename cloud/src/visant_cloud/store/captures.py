@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, func, select, tuple_
+from sqlalchemy import Row, delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from visant_cloud.store.database import insert_new, unindexed
+from visant_cloud.store import counters, device_states
+from visant_cloud.store.database import among, insert_returning
+from visant_cloud.store.device_states import Newest
 from visant_cloud.store.keys import device_id_of, organisation_of
-from visant_cloud.store.tables import captures, devices
+from visant_cloud.store.tables import captures
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,16 @@ def _capture(row: Row[Any]) -> Capture:
 
 async def add(connection: AsyncConnection, values: dict[str, Any]) -> bool:
     """One stored picture; False where this trigger of this device has one."""
-    return await insert_new(connection, captures, {**values, "organisation_id": organisation_of(values["device_key"])})
+    key = values["device_key"]
+    row = await insert_returning(
+        connection, captures, {**values, "organisation_id": organisation_of(key)}, [captures.c.seq]
+    )
+    if row is None:
+        return False
+    stored = Newest(row.seq, values["record_id"], values["captured_at"])
+    await device_states.note_newest(connection, key, stored)
+    await counters.count_capture(connection, key, values["received_at"], values["bytes"])
+    return True
 
 
 async def of_trigger(connection: AsyncConnection, device_key: str, trigger_id: str) -> Capture | None:
@@ -95,36 +106,13 @@ async def page(
     limit: int = 50,
 ) -> list[Capture]:
     """Newest received first, of one device or (None) of all; `before` is the seq to go on from."""
-    query = select(*_COLUMNS).where(captures.c.organisation_id == organisation_id)
-    if device_key is not None:
-        query = query.where(captures.c.device_key == device_key)
+    # the key names the organisation as well; asked for both, a database may choose the index of all devices
+    mine = captures.c.organisation_id == organisation_id if device_key is None else captures.c.device_key == device_key
+    query = select(*_COLUMNS).where(mine)
     if before is not None:
         query = query.where(captures.c.seq < before)
     rows = await connection.execute(query.order_by(captures.c.seq.desc()).limit(limit))
     return [_capture(row) for row in rows]
-
-
-async def newest(connection: AsyncConnection, organisation_id: str) -> dict[str, Capture]:
-    """device_key -> its picture received last."""
-    last = select(func.max(captures.c.seq)).where(captures.c.device_key == devices.c.device_key).scalar_subquery()
-    lasts = select(last).select_from(devices).where(devices.c.organisation_id == organisation_id)
-    rows = await connection.execute(select(*_COLUMNS).where(captures.c.seq.in_(lasts)))
-    return {row.device_key: _capture(row) for row in rows}
-
-
-async def counts(
-    connection: AsyncConnection, organisation_id: str, since: datetime, device_key: str | None = None
-) -> dict[str, int]:
-    """device_key -> pictures received since then."""
-    device = unindexed(captures.c.device_key)
-    query = (
-        select(device, func.count())
-        .where(captures.c.received_at >= since, unindexed(captures.c.organisation_id) == organisation_id)
-        .group_by(device)
-    )
-    if device_key is not None:
-        query = query.where(device == device_key)
-    return {name: number for name, number in await connection.execute(query)}
 
 
 async def known(connection: AsyncConnection, record_ids: Iterable[str]) -> set[str]:
@@ -139,9 +127,16 @@ async def known(connection: AsyncConnection, record_ids: Iterable[str]) -> set[s
 
 
 async def delete_older(connection: AsyncConnection, before: datetime, limit: int = 500) -> list[Capture]:
-    """Deletes the oldest rows received before then and returns them; the caller removes the files after the commit."""
+    """Deletes the oldest rows received before then and returns them; the caller removes the files after the commit.
+
+    Rows that another process deletes just now are left to it.
+    """
     query = select(*_COLUMNS).where(captures.c.received_at < before).order_by(captures.c.received_at).limit(limit)
-    found = [_capture(row) for row in await connection.execute(query)]
+    found = [_capture(row) for row in await connection.execute(query.with_for_update(skip_locked=True))]
     if found:
-        await connection.execute(delete(captures).where(captures.c.seq.in_([one.seq for one in found])))
+        seqs = {one.seq for one in found}
+        await connection.execute(delete(captures).where(among(connection, captures.c.seq, seqs)))
+        newest = await device_states.newest(connection, {one.device_key for one in found})
+        for key in [key for key, one in newest.items() if one.seq in seqs]:
+            await device_states.set_newest(connection, key, await device_states.find_newest(connection, key))
     return found

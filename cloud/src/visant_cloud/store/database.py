@@ -2,12 +2,26 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Column, Connection, Executable, Row, Table, event, literal_column
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Column,
+    Connection,
+    Executable,
+    Row,
+    Table,
+    Text,
+    any_,
+    bindparam,
+    event,
+    func,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -158,13 +172,14 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
-def unindexed(column: Column[Any]) -> ColumnElement[Any]:
-    """The column's value, out of reach of an index on the column.
-
-    To group by a column SQLite follows its index through all that was ever kept, though the index of a time leads to
-    the few rows wanted.
-    """
-    return column.concat(literal_column("''"))
+def among(connection: AsyncConnection, column: Column[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+    """`column` is one of `values`: one parameter for any number of them, so the statement is prepared once."""
+    wanted = list(values)
+    if connection.dialect.name == "sqlite":
+        listed = func.json_each(bindparam(None, to_json(wanted), type_=Text)).table_valued("value")
+        return column.in_(select(listed.c.value))
+    kind = BigInteger if isinstance(column.type, BigInteger) else Text
+    return column == any_(bindparam(None, wanted, type_=ARRAY(kind)))
 
 
 def _insert(connection: AsyncConnection, table: Table, values: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Devices: who they are, when they were seen, what they were told."""
+"""Devices: who they are, whether they may come in, what they were told. What changes all the time: device_states.py."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Row, and_, not_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from visant_cloud.store.database import insert_new
+from visant_cloud.store import device_states
+from visant_cloud.store.database import among, insert_new
 from visant_cloud.store.keys import DEFAULT_ORGANISATION, device_id_of, organisation_of
 from visant_cloud.store.tables import devices
 
@@ -26,11 +27,8 @@ class Device:
     token_hash: str | None
     token_revoked: bool
     token_seen_at: datetime | None
-    last_seen_at: datetime | None
     device_version: str | None
     config: dict[str, Any] | None
-    telemetry: dict[str, Any] | None
-    telemetry_at: datetime | None
 
     @property
     def by_id_alone(self) -> bool:
@@ -38,7 +36,7 @@ class Device:
         return self.old_client and not self.token_revoked and self.token_seen_at is None
 
 
-_COLUMNS = [devices.c[name] for name in Device.__dataclass_fields__]
+COLUMNS = [devices.c[name] for name in Device.__dataclass_fields__]
 
 
 def _device(row: Row[Any]) -> Device:
@@ -47,19 +45,25 @@ def _device(row: Row[Any]) -> Device:
 
 async def find(connection: AsyncConnection, device_key: str) -> Device | None:
     """The device, or None."""
-    row = (await connection.execute(select(*_COLUMNS).where(devices.c.device_key == device_key))).one_or_none()
+    row = (await connection.execute(select(*COLUMNS).where(devices.c.device_key == device_key))).one_or_none()
     return None if row is None else _device(row)
 
 
 async def find_by_token(connection: AsyncConnection, token_hash: str) -> Device | None:
     """The device that holds this token, or None."""
-    row = (await connection.execute(select(*_COLUMNS).where(devices.c.token_hash == token_hash))).one_or_none()
+    row = (await connection.execute(select(*COLUMNS).where(devices.c.token_hash == token_hash))).one_or_none()
     return None if row is None else _device(row)
+
+
+async def of_keys(connection: AsyncConnection, device_keys: Iterable[str]) -> dict[str, Device]:
+    """device_key -> device, for those that there are."""
+    query = select(*COLUMNS).where(among(connection, devices.c.device_key, device_keys))
+    return {row.device_key: _device(row) for row in await connection.execute(query)}
 
 
 async def everyone(connection: AsyncConnection, organisation_id: str | None = None) -> list[Device]:
     """All devices of an organisation, or (None) of all, by id."""
-    query = select(*_COLUMNS).order_by(devices.c.device_key)
+    query = select(*COLUMNS).order_by(devices.c.device_key)
     if organisation_id is not None:
         query = query.where(devices.c.organisation_id == organisation_id)
     return [_device(row) for row in await connection.execute(query)]
@@ -74,7 +78,7 @@ async def create(
     old_client: bool = False,
 ) -> bool:
     """A new device; False where the key is taken."""
-    return await insert_new(
+    made = await insert_new(
         connection,
         devices,
         {
@@ -88,6 +92,9 @@ async def create(
             "token_revoked": False,
         },
     )
+    if made:
+        await device_states.create(connection, device_key)
+    return made
 
 
 async def change(connection: AsyncConnection, device_key: str, **values: Any) -> bool:
@@ -125,11 +132,3 @@ async def any_by_id_alone(connection: AsyncConnection) -> bool:
         not_(devices.c.token_revoked),
     )
     return (await connection.execute(query.limit(1))).first() is not None
-
-
-async def mark_seen(connection: AsyncConnection, device_keys: Iterable[str], now: datetime) -> None:
-    """These devices were heard of just now."""
-    wanted = list(device_keys)
-    for start in range(0, len(wanted), 500):  # databases limit the parameters of one statement
-        part = wanted[start : start + 500]
-        await connection.execute(update(devices).where(devices.c.device_key.in_(part)).values(last_seen_at=now))

@@ -3,7 +3,7 @@
 A slot is one schedule, one device and one time; `triggers` holds at most one trigger for each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from typing import Any, Literal
 from sqlalchemy import Select, bindparam, delete, extract, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from visant_cloud.store.database import insert_many, insert_new
+from visant_cloud.store.database import among, insert_many, insert_new
 from visant_cloud.store.keys import organisation_of
 from visant_cloud.store.tables import devices, missed_slots, schedules
 
@@ -90,6 +90,15 @@ async def find(connection: AsyncConnection, device_key: str) -> Schedule | None:
 async def everyone(connection: AsyncConnection, organisation_id: str) -> dict[str, Schedule]:
     """device_key -> schedule, of an organisation."""
     rows = await connection.execute(select(*_COLUMNS).where(schedules.c.organisation_id == organisation_id))
+    return {row.device_key: Schedule(**row._asdict()) for row in rows}
+
+
+async def of_devices(connection: AsyncConnection, device_keys: Iterable[str]) -> dict[str, Schedule]:
+    """device_key -> schedule, for those of them that have one."""
+    chosen = among(connection, schedules.c.device_key, keys := list(device_keys))
+    # with the organisation, as the index has it
+    mine = schedules.c.organisation_id.in_({organisation_of(key) for key in keys})
+    rows = await connection.execute(select(*_COLUMNS).where(mine, chosen))
     return {row.device_key: Schedule(**row._asdict()) for row in rows}
 
 

@@ -10,10 +10,7 @@ from sqlalchemy import ARRAY, BigInteger, Integer, Row, Select, Text, any_, bind
 from visant_cloud.store.database import Database, to_json
 from visant_cloud.store.devices import Device
 from visant_cloud.store.tables import UtcTime, devices, triggers
-from visant_cloud.store.triggers import OPEN
-
-_OPEN_IN_FULL = triggers.c.status.in_(bindparam("open", OPEN, expanding=True, literal_execute=True))
-"""As part of the statement's text: only so does a database use the index on the open ones."""
+from visant_cloud.store.triggers import IS_OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,7 @@ def _open(key: Any, after: Any, *columns: Any) -> Select[Any]:
         .where(
             triggers.c.device_key == key,
             triggers.c.seq > after,
-            _OPEN_IN_FULL,
+            IS_OPEN,
             triggers.c.expires_at > bindparam("now", type_=UtcTime),
         )
         .order_by(triggers.c.seq)
@@ -152,7 +149,11 @@ async def welcome(database: Database, keys: Iterable[str]) -> dict[str, Welcome]
 async def unsent(database: Database, now: datetime) -> list[str]:
     """The devices with a trigger that no stream has written yet, and that has not expired."""
     table = triggers.c
-    query = select(table.device_key).distinct().where(table.status == "pending", table.expires_at > bindparam("now"))
+    query = (
+        select(table.device_key)
+        .distinct()
+        .where(IS_OPEN, table.status == "pending", table.expires_at > bindparam("now"))
+    )
     return [key for (key,) in await database.read(query, {"now": now})]
 
 

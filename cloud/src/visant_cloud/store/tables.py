@@ -7,7 +7,9 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
+    Date,
     DateTime,
     Float,
     ForeignKey,
@@ -18,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.engine import Dialect
@@ -63,7 +66,9 @@ metadata = MetaData(
     }
 )
 
-_OPEN = text("status IN ('pending', 'sent')")
+_OPEN = text("ended_at IS NULL")
+_KEYED = text("idempotency_key IS NOT NULL")
+_SLOTTED = text("schedule_id IS NOT NULL")
 _BIG = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only on INTEGER
 
 
@@ -80,6 +85,11 @@ def _organisation(**more: Any) -> Column[Any]:
 
 def _device() -> Column[Any]:
     return Column("device_key", Clean(128), ForeignKey("devices.device_key"), nullable=False)
+
+
+def _index(table: str, *columns: str, where: Any = None, unique: bool = False, name: str | None = None) -> Index:
+    name = name or f"{'uq' if unique else 'ix'}_{table}_{'_'.join(columns)}"
+    return Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
 
 
 organisations = Table(
@@ -148,13 +158,39 @@ devices = Table(
     Column("token_hash", String(64), unique=True),
     Column("token_revoked", Boolean, nullable=False, default=False),
     Column("token_seen_at", UtcTime),
-    Column("last_seen_at", UtcTime),
     Column("device_version", Clean(100)),
     Column("config", JSON(none_as_null=True)),
-    Column("telemetry", JSON(none_as_null=True)),
-    Column("telemetry_at", UtcTime),
     UniqueConstraint("organisation_id", "device_id"),
 )
+
+device_states = Table(
+    "device_states",
+    metadata,
+    _organisation(),
+    Column("device_key", Clean(128), ForeignKey("devices.device_key"), primary_key=True),
+    Column("last_seen_at", UtcTime),
+    Column("telemetry", JSON(none_as_null=True)),
+    Column("telemetry_at", UtcTime),
+    Column("degraded", Boolean, nullable=False, server_default=false()),
+    Column("newest_seq", _BIG),
+    Column("newest_record_id", String(32)),
+    Column("newest_captured_at", UtcTime),
+    Column("strip", JSON, nullable=False, server_default="[]"),
+    Column("outcomes", JSON, nullable=False, server_default="{}"),
+)
+"""What changes all the time, a row for each of `devices` (device_states.py); no index but the key: updates are HOT."""
+
+device_days = Table(
+    "device_days",
+    metadata,
+    _organisation(primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("device_key", Clean(128), ForeignKey("devices.device_key"), primary_key=True),
+    *(Column(name, Integer, nullable=False, server_default="0") for name in ("executed", "failed", "expired")),
+    Column("captures", Integer, nullable=False, server_default="0"),
+    Column("bytes", BigInteger, nullable=False, server_default="0"),
+)
+"""What became of the triggers of a day, and what was received on it (counters.py)."""
 
 processes = Table(
     "processes",
@@ -228,15 +264,18 @@ triggers = Table(
     Column("idempotency_key", Clean(512)),
     Column("schedule_id", _BIG),
     Column("scheduled_for", UtcTime),
+    CheckConstraint("(ended_at IS NULL) = (status IN ('pending', 'sent'))", name="ck_triggers_ended"),
+    # the outcome or the picture of a trigger comes; one row an id for all time
     UniqueConstraint("device_key", "trigger_id"),
-    UniqueConstraint("device_key", "idempotency_key"),
-    UniqueConstraint("schedule_id", "device_key", "scheduled_for"),  # triggers.create_scheduled: a slot fires once
-    Index("ix_triggers_device_key_seq", "device_key", "seq"),
-    Index("ix_triggers_open", "device_key", "seq", sqlite_where=_OPEN, postgresql_where=_OPEN),
-    Index("ix_triggers_status_reason", "status", "reason"),
-    Index("ix_triggers_status_expires_at", "status", "expires_at"),
-    Index("ix_triggers_created_at", "created_at"),
-    Index("ix_triggers_organisation_id_seq", "organisation_id", "seq"),
+    # a request is sent again; a slot is fired by two processes (triggers.create_scheduled)
+    _index("triggers", "device_key", "idempotency_key", where=_KEYED, unique=True),
+    _index("triggers", "schedule_id", "device_key", "scheduled_for", where=_SLOTTED, unique=True),
+    # a device's page, and the newest of all devices
+    _index("triggers", "device_key", "seq"),
+    _index("triggers", "organisation_id", "seq"),
+    # what streams send, and which triggers are overdue. Neither has `status`: `sent` changes no index, so it is HOT
+    _index("triggers", "device_key", "seq", where=_OPEN, name="ix_triggers_open"),
+    _index("triggers", "expires_at", where=_OPEN),
     sqlite_autoincrement=True,
 )
 
@@ -258,9 +297,12 @@ captures = Table(
     Column("sha256", String(64), nullable=False),
     Column("thumbnail", Boolean, nullable=False, default=False),
     Column("metadata", JSON, nullable=False),
+    # a picture that is delivered again; the pictures of a page of triggers
     UniqueConstraint("device_key", "trigger_id"),
-    Index("ix_captures_device_key_seq", "device_key", "seq"),
-    Index("ix_captures_organisation_id_seq", "organisation_id", "seq"),
-    Index("ix_captures_received_at", "received_at"),
+    # a device's newest, the newest of all devices
+    _index("captures", "device_key", "seq"),
+    _index("captures", "organisation_id", "seq"),
+    # what retention removes
+    _index("captures", "received_at"),
     sqlite_autoincrement=True,
 )

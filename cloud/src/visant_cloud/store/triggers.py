@@ -2,21 +2,24 @@
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
-from sqlalchemy import BindParameter, Row, Select, bindparam, select, update
+from sqlalchemy import ColumnElement, Row, Select, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from visant_cloud.store.database import insert_many, insert_new, insert_returning
+from visant_cloud.store import counters, device_states
+from visant_cloud.store.counters import Outcome
+from visant_cloud.store.database import among, insert_many, insert_new, insert_returning
+from visant_cloud.store.device_states import Locked
 from visant_cloud.store.keys import device_id_of, organisation_of
 from visant_cloud.store.tables import devices, triggers
 from visant_contract.outcome import OutcomeReport, Reason
 
 OPEN = ("pending", "sent")
-_OPEN_IN_FULL: BindParameter[Any] = bindparam("open", OPEN, expanding=True, literal_execute=True)
-"""The same as part of the statement's text: only so does a database use the index on the open ones."""
+IS_OPEN = triggers.c.ended_at.is_(None)
+"""The same, as the indexes on the open ones have it; `status` is in no index, so that `sent` changes none."""
 Kind = Literal["capture", "update_config"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -145,7 +148,7 @@ async def waiting(
         .where(
             triggers.c.device_key == device_key,
             triggers.c.seq > after_seq,
-            triggers.c.status.in_(_OPEN_IN_FULL),
+            IS_OPEN,
             triggers.c.expires_at > now,
         )
         .order_by(triggers.c.seq)
@@ -156,19 +159,26 @@ async def waiting(
 
 async def waiting_devices(connection: AsyncConnection, since: datetime) -> list[str]:
     """Devices with a trigger made since then that no stream has written yet."""
-    query = select(triggers.c.device_key).where(triggers.c.status == "pending", triggers.c.created_at >= since)
+    query = select(triggers.c.device_key).where(IS_OPEN, triggers.c.status == "pending", triggers.c.created_at >= since)
     return list((await connection.execute(query.distinct())).scalars())
 
 
 async def mark_sent(connection: AsyncConnection, seqs: Iterable[int], now: datetime) -> None:
     """These were written to a stream; the first time counts."""
-    wanted = sorted(seqs)
-    for start in range(0, len(wanted), 500):
-        await connection.execute(
-            update(triggers)
-            .where(triggers.c.seq.in_(wanted[start : start + 500]), triggers.c.status == "pending")
-            .values(status="sent", sent_at=now)
-        )
+    held = _held(among(connection, _HELD.c.seq, seqs), _HELD.c.status == "pending").subquery("held")
+    await connection.execute(
+        update(triggers)
+        .where(triggers.c.seq == held.c.seq, triggers.c.status == "pending")
+        .values(status="sent", sent_at=now)
+    )
+
+
+_HELD = triggers.alias("mine")
+
+
+def _held(*which: ColumnElement[bool]) -> Select[Any]:
+    """The seqs of these rows of `_HELD`, locked in the order that every transaction takes them in."""
+    return select(_HELD.c.seq).where(*which).order_by(_HELD.c.seq).with_for_update(key_share=True)
 
 
 async def end_settings(connection: AsyncConnection, device_key: str, now: datetime) -> None:
@@ -178,7 +188,7 @@ async def end_settings(connection: AsyncConnection, device_key: str, now: dateti
         .where(
             triggers.c.device_key == device_key,
             triggers.c.kind == "update_config",
-            triggers.c.status.in_(_OPEN_IN_FULL),
+            IS_OPEN,
             triggers.c.expires_at > now,
         )
         .values(expires_at=now)
@@ -201,38 +211,38 @@ def _said(trigger: Trigger) -> list[dict[str, Any]]:
 
 async def _locked(
     connection: AsyncConnection, device_key: str, trigger_id: str, now: datetime, type: str, kind: Kind
-) -> Trigger:
-    """The row, locked, made where the trigger is unknown here (another database, a plain cloud's)."""
-    await insert_new(
-        connection,
-        triggers,
-        {
-            "organisation_id": organisation_of(device_key),
-            "device_key": device_key,
-            "trigger_id": trigger_id,
-            "kind": kind,
-            "type": type[:50],
-            "status": "sent",
-            "provisional": False,
-            "created_at": now,
-            "history": [],
-        },
-    )
-    found = await _first(connection, _one(device_key, trigger_id).with_for_update())
-    assert found is not None
-    return found
+) -> tuple[dict[str, Locked], Trigger]:
+    """The device's state and the trigger's row, both locked; the latter is made where the trigger is unknown here
+    (another database, a plain cloud's)."""
+    states = await device_states.locked(connection, [device_key])
+    mine = _one(device_key, trigger_id).with_for_update(key_share=True)
+    found = await _first(connection, mine)
+    if found is None:
+        await insert_new(
+            connection,
+            triggers,
+            {
+                "organisation_id": organisation_of(device_key),
+                "device_key": device_key,
+                "trigger_id": trigger_id,
+                "kind": kind,
+                "type": type[:50],
+                "status": "sent",
+                "provisional": False,
+                "created_at": now,
+                "history": [],
+            },
+        )
+        found = await _first(connection, mine)
+        assert found is not None
+    return states, found
 
 
 async def captured(connection: AsyncConnection, device_key: str, trigger_id: str, now: datetime, type: str) -> None:
     """A picture is stored: it wins over every other status."""
-    before = await _locked(connection, device_key, trigger_id, now, type, "capture")
-    if before.status == "executed":
-        return
-    await connection.execute(
-        update(triggers)
-        .where(triggers.c.seq == before.seq)
-        .values(status="executed", reason=None, detail=None, provisional=False, ended_at=now, history=_said(before))
-    )
+    states, before = await _locked(connection, device_key, trigger_id, now, type, "capture")
+    if before.status != "executed":
+        await _end(connection, states, before, "executed", None, None, now)
 
 
 async def reported(
@@ -243,30 +253,66 @@ async def reported(
     Said again, or said after another final word, it changes nothing. Returns the row as it stands then.
     """
     kind: Kind = "update_config" if report.status == "executed" else "capture"
-    before = await _locked(connection, device_key, trigger_id, now, str(report.metadata.get("trigger_type", "?")), kind)
+    type = str(report.metadata.get("trigger_type", "?"))
+    states, before = await _locked(connection, device_key, trigger_id, now, type, kind)
     if before.status in OPEN or before.provisional:
-        await connection.execute(
-            update(triggers)
-            .where(triggers.c.seq == before.seq)
-            .values(
-                status=report.status,
-                reason=None if report.reason is None else str(report.reason),
-                detail=report.detail or None,
-                provisional=False,
-                ended_at=now,
-                history=_said(before),
-            )
-        )
-    after = await find(connection, device_key, trigger_id)
-    assert after is not None
-    return after
+        reason = None if report.reason is None else str(report.reason)
+        return await _end(connection, states, before, report.status, reason, report.detail or None, now)
+    return before
 
 
-async def expire_silent(connection: AsyncConnection, before: datetime, now: datetime) -> int:
-    """Says `expired` for now of every trigger whose deadline passed `before` and of which nothing was heard."""
-    result = await connection.execute(
+async def _end(
+    connection: AsyncConnection,
+    states: dict[str, Locked],
+    before: Trigger,
+    status: str,
+    reason: str | None,
+    detail: str | None,
+    now: datetime,
+) -> Trigger:
+    changed: dict[str, Any] = {
+        "status": status,
+        "reason": reason,
+        "detail": detail,
+        "provisional": False,
+        "ended_at": now,
+        "history": _said(before),
+    }
+    await connection.execute(update(triggers).where(triggers.c.seq == before.seq).values(**changed))
+    if before.kind == "capture":
+        earlier = None if before.ended_at is None else (before.status, before.reason)
+        end = Outcome(before.device_key, before.seq, before.created_at, earlier, (status, reason))
+        await counters.count_outcomes(connection, states, [end])
+    return replace(before, **changed)
+
+
+async def expire_silent(connection: AsyncConnection, before: datetime, now: datetime, limit: int = 500) -> int:
+    """Says `expired` for now of triggers whose deadline passed `before` and of which nothing was heard.
+
+    At most `limit` of them, the longest overdue first; those of a device that is busy just now come next time.
+    """
+    due = select(triggers.c.device_key, triggers.c.seq).where(IS_OPEN, triggers.c.expires_at < before)
+    rows = (await connection.execute(due.order_by(triggers.c.expires_at).limit(limit))).all()
+    if not rows:
+        return 0
+    states = await device_states.locked(connection, {row.device_key for row in rows}, only_free=True)
+    seqs = [row.seq for row in rows if row.device_key in states]
+    held = _held(among(connection, _HELD.c.seq, seqs), _HELD.c.ended_at.is_(None)).subquery("held")
+    reason = str(Reason.DEVICE_SILENT)
+    ended = await connection.execute(
         update(triggers)
-        .where(triggers.c.status.in_(OPEN), triggers.c.expires_at < before)
-        .values(status="expired", reason=str(Reason.DEVICE_SILENT), provisional=True, ended_at=now)
+        .where(triggers.c.seq == held.c.seq, IS_OPEN)
+        .values(status="expired", reason=reason, provisional=True, ended_at=now)
+        .returning(triggers.c.device_key, triggers.c.seq, triggers.c.created_at, triggers.c.kind)
     )
-    return result.rowcount
+    all_ended = ended.all()
+    await counters.count_outcomes(
+        connection,
+        states,
+        [
+            Outcome(row.device_key, row.seq, row.created_at, None, ("expired", reason))
+            for row in all_ended
+            if row.kind == "capture"
+        ],
+    )
+    return len(all_ended)

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from visant_cloud.store.captures import Capture
+from visant_cloud.store.device_states import DeviceState
 from visant_cloud.store.devices import Device
 from visant_cloud.store.schedules import MissedRun, Schedule
 from visant_cloud.store.triggers import Trigger
@@ -76,22 +77,22 @@ def capture(row: Capture) -> dict[str, Any]:
     }
 
 
-def device(row: Device, subscribers: int, schedule: Schedule | None) -> dict[str, Any]:
+def device(row: Device, last: DeviceState, subscribers: int, schedule: Schedule | None) -> dict[str, Any]:
     """One device, how many streams it holds, over all processes, and when it takes pictures by itself."""
     return {
         "device_id": row.device_id,
-        "state": state(row, subscribers),
+        "state": state(row.active, subscribers, degraded=last.degraded, seen=last.last_seen_at is not None),
         "subscribers": subscribers,
         "active": row.active,
         "access": access(row),
         "created_at": time(row.created_at),
-        "last_seen_at": time(row.last_seen_at),
+        "last_seen_at": time(last.last_seen_at),
         "device_version": row.device_version,
         "config": row.config,
         "interval_seconds": None if schedule is None else schedule.interval_seconds,
         "next_scheduled_at": None if schedule is None else time(schedule.next_at),
-        "telemetry": row.telemetry,
-        "telemetry_at": time(row.telemetry_at),
+        "telemetry": last.telemetry,
+        "telemetry_at": time(last.telemetry_at),
     }
 
 
@@ -103,13 +104,13 @@ def missed_run(row: MissedRun) -> dict[str, Any]:
 STATES = ("connected", "degraded", "offline", "never_seen", "inactive")
 
 
-def state(row: Device, subscribers: int) -> str:
+def state(active: bool, subscribers: int, *, degraded: bool, seen: bool) -> str:
     """One of STATES. `degraded`: connected, and its own telemetry names a trouble."""
-    if not row.active:
+    if not active:
         return "inactive"
     if subscribers:
-        return "degraded" if (row.telemetry or {}).get("state") == "degraded" else "connected"
-    return "offline" if row.last_seen_at is not None else "never_seen"
+        return "degraded" if degraded else "connected"
+    return "offline" if seen else "never_seen"
 
 
 def access(row: Device) -> str:

@@ -1,22 +1,24 @@
 """What the pages show, worked out before a template sees it."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from jinja2 import Environment
 from markupsafe import Markup
 from pydantic import ValidationError
 
 from visant_cloud.store.captures import Capture
+from visant_cloud.store.counters import Figures
+from visant_cloud.store.device_states import DeviceState
 from visant_cloud.store.devices import Device
+from visant_cloud.store.fleet import PAGE, Sums, Wish
 from visant_cloud.store.schedules import Schedule
 from visant_cloud.store.triggers import Trigger
 from visant_cloud.views import as_json
 from visant_contract.telemetry import Telemetry
 
-_RANK = {"degraded": 0, "offline": 1, "connected": 2, "never_seen": 3, "inactive": 4}
 STATE_WORDS = {
     "connected": "Connected",
     "degraded": "Degraded",
@@ -28,22 +30,35 @@ _LATE = 30.0
 """Seconds between exposure and arrival from which the page speaks of a late picture."""
 
 
+def success(executed: int, failed: int, expired: int) -> float | None:
+    """Share of the ended triggers that gave a picture, or None."""
+    ended = executed + failed + expired
+    return None if ended == 0 else executed / ended
+
+
+def troubled(state: str, subscribers: int, share: float | None) -> bool:
+    """Whether a person should look."""
+    shared = subscribers > 1  # two devices with one id each take every picture
+    return state in ("degraded", "offline") or shared or bool(share is not None and share < 0.9)
+
+
 @dataclass(frozen=True)
 class DeviceView:
-    """One device as the pages show it."""
+    """One device as the pages show it; the figures are of today and yesterday (UTC)."""
 
     row: Device
-    state: str
+    last: DeviceState
     subscribers: int
-    access: str
-    executed: int
-    failed: int
-    expired: int
-    waiting: int
-    captures: int
-    newest: Capture | None
-    strip: list[tuple[str, str | None]]
-    schedule: Schedule | None
+    figures: Figures
+    waiting: int = 0
+    """Under way; the fleet's page does not say it of each."""
+    schedule: Schedule | None = None
+
+    @property
+    def state(self) -> str:
+        """One of as_json.STATES."""
+        seen = self.last.last_seen_at is not None
+        return as_json.state(self.row.active, self.subscribers, degraded=self.last.degraded, seen=seen)
 
     @property
     def word(self) -> str:
@@ -51,81 +66,58 @@ class DeviceView:
         return STATE_WORDS[self.state]
 
     @property
+    def access(self) -> str:
+        """How it gets in: as_json.access."""
+        return as_json.access(self.row)
+
+    @property
     def success(self) -> float | None:
-        """Share of the ended triggers of 24 h that gave a picture, or None."""
-        ended = self.executed + self.failed + self.expired
-        return None if ended == 0 else self.executed / ended
+        """Share of the ended triggers that gave a picture, or None."""
+        return success(self.figures.executed, self.figures.failed, self.figures.expired)
 
     @property
     def troubled(self) -> bool:
         """Whether a person should look."""
-        shared = self.subscribers > 1  # two devices with one id each take every picture
-        return self.state in ("degraded", "offline") or shared or bool(self.success is not None and self.success < 0.9)
+        return troubled(self.state, self.subscribers, self.success)
+
+    @property
+    def strip(self) -> list[tuple[str, str | None]]:
+        """(status, reason) of the last outcomes, oldest of them first."""
+        return self.last.last_outcomes
 
     @property
     def health(self) -> Telemetry | None:
         """What the device told last, read again by the rules of today: earlier versions stored what they refuse."""
         try:
-            return None if self.row.telemetry is None else Telemetry.model_validate(self.row.telemetry)
+            return None if self.last.telemetry is None else Telemetry.model_validate(self.last.telemetry)
         except ValidationError:
             return None
 
     @property
     def reasons(self) -> list[str]:
         """What the device itself says is wrong."""
-        telemetry = self.row.telemetry or {}
+        telemetry = self.last.telemetry or {}
         return [str(reason) for reason in telemetry.get("reasons", [])] if self.state == "degraded" else []
 
 
-def device(
-    row: Device,
-    subscribers: int,
-    ended: dict[str, int],
-    received: int,
-    newest: Capture | None,
-    strip: list[tuple[str, str | None]],
-    schedule: Schedule | None,
-) -> DeviceView:
-    """Everything known of a device in one place."""
-    return DeviceView(
-        row=row,
-        state=as_json.state(row, subscribers),
-        subscribers=subscribers,
-        access=as_json.access(row),
-        executed=ended.get("executed", 0),
-        failed=ended.get("failed", 0),
-        expired=ended.get("expired", 0),
-        waiting=ended.get("pending", 0) + ended.get("sent", 0),
-        captures=received,
-        newest=newest,
-        strip=strip,
-        schedule=schedule,
-    )
+@dataclass(frozen=True)
+class FleetView:
+    """All devices in figures, and those of one page."""
 
+    wish: Wish
+    sums: Sums
+    shown: list[DeviceView]
 
-def fleet(
-    rows: Iterable[Device],
-    streams: dict[str, int],
-    ended: dict[str, dict[str, int]],
-    received: dict[str, int],
-    newest: dict[str, Capture],
-    strips: dict[str, list[tuple[str, str | None]]],
-    schedules: dict[str, Schedule],
-) -> list[DeviceView]:
-    """All devices, trouble first."""
-    found = [
-        device(
-            row,
-            streams.get(row.device_key, 0),
-            ended.get(row.device_key, {}),
-            received.get(row.device_key, 0),
-            newest.get(row.device_key),
-            strips.get(row.device_key, []),
-            schedules.get(row.device_key),
-        )
-        for row in rows
-    ]
-    return sorted(found, key=lambda one: (not one.troubled, _RANK[one.state], one.row.device_id))
+    @property
+    def pages(self) -> int:
+        """How many there are."""
+        return max(1, -(-self.sums.matching // PAGE))
+
+    def query(self, page: int) -> str:
+        """What an address of that page ends in; empty for the first of all."""
+        chosen = {"page": page if page > 1 else "", "words": self.wish.words, "kind": self.wish.kind}
+        given = {name: value for name, value in chosen.items() if value}
+        return f"?{urlencode(given)}" if given else ""
 
 
 @dataclass(frozen=True)
