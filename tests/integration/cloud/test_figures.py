@@ -263,7 +263,7 @@ async def test_retention_removes_in_small_batches_and_counts_stay(start: Any, mo
         for number in range(7):
             await picture(connection, "D1", None, cloud.time() - timedelta(days=3), f"r{number}")
     monkeypatch.setattr(housekeeping, "RETENTION_BATCH", 3)
-    assert await housekeeping.remove_old(cloud.cloud) == 7
+    assert await housekeeping.remove_old(cloud.cloud, []) == 7
     async with cloud.cloud.database.reading() as connection:
         week = (cloud.time() - timedelta(days=7)).date()
         assert (await counters.since(connection, "D1", week)).captures == 7, "removed, but it was received"

@@ -31,11 +31,8 @@ D1 = Device(
     token_hash=hashlib.sha256(b"a token").hexdigest(),
     token_revoked=False,
     token_seen_at=NOW,
-    last_seen_at=NOW,
     device_version="2.0.0",
     config=None,
-    telemetry=None,
-    telemetry_at=None,
 )
 TRIGGER = Trigger(
     seq=7,
