@@ -82,7 +82,13 @@ async def connect(url: str, device_id: str, query: str = "", *, receive_buffer: 
 @asynccontextmanager
 async def connected(url: str, count: int) -> AsyncIterator[list[RawStream]]:
     """Devices D0, D1, ... each with a stream that has begun."""
-    streams = await asyncio.gather(*(connect(url, f"D{number}") for number in range(count)))
+    few = asyncio.Semaphore(20)  # each is made at its first time, with a connection to the database of its own
+
+    async def begin(number: int) -> RawStream:
+        async with few:
+            return await connect(url, f"D{number}")
+
+    streams = await asyncio.gather(*map(begin, range(count)))
     try:
         for one in streams:
             assert one.status == 200

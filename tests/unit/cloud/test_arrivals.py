@@ -24,7 +24,13 @@ def test_a_fleet_of_10000_is_in_within_30_seconds_and_no_second_sees_more_than_i
                 coming[later] = coming.get(later, 0) + 1
     assert sum(let_in.values()) == 10_000
     assert max(let_in) < 30
-    assert max(let_in.values()) <= PER_SECOND + 100
+    assert max(let_in.values()) <= PER_SECOND + 100 + PER_SECOND / 20
+
+
+def test_those_who_wait_go_in_together() -> None:
+    gate = Turnstile(PER_SECOND, lambda: 10.0)
+    waits = Counter(round(gate.arrive(), 6) for _ in range(600))
+    assert waits.pop(0.0) == 100 and len(waits) == 20 and min(waits.values()) >= 24
 
 
 def test_who_comes_alone_never_waits() -> None:

@@ -5,6 +5,7 @@ back: each another time, spread over what those before it will take.
 """
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Callable
@@ -22,6 +23,8 @@ _AT_ONCE = 100
 """As many need not wait."""
 _WAIT = 2.0
 """Seconds that one waits at most."""
+_TOGETHER = 0.05
+"""Who waits goes in together with the others of so many seconds: the database is then asked once for all of them."""
 
 
 class Turnstile:
@@ -41,7 +44,7 @@ class Turnstile:
             self._promised = max(self._promised, at) + self._each
             raise problems.too_many(self._promised - now + random.uniform(0.0, 2.0))
         self._next = at + self._each
-        return max(0.0, at - now)
+        return 0.0 if at <= now else math.ceil(at / _TOGETHER) * _TOGETHER - now
 
 
 class Arrivals:

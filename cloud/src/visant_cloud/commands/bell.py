@@ -57,6 +57,7 @@ class RedisBell:
         self._streams = self._key_of(process_id)
         self.rings = False
         """Whether others are heard: Redis is there, and what they hold was read."""
+        self._listening = False
         self._held: dict[str, dict[str, int]] = {}
         """process -> device_key -> open streams."""
         self._heard: set[str] | None = None
@@ -171,15 +172,13 @@ class RedisBell:
             try:
                 async with self._redis.pubsub() as pubsub:
                     await pubsub.subscribe(self._to_all, self._channel(self._process_id))
-                    await self._write_anew()
-                    await self._read_others()
-                    self.rings = True
-                    if self._complaints.over():
-                        log.info("the bell rings again")
-                    self._heartbeat.degraded("bell", None)
+                    await self._look()
+                    self._listening = True
                     await self._hear(pubsub)
             except _ERRORS as error:
                 self._away(error)
+            finally:
+                self._listening = False
             await asyncio.sleep(_PAUSE)
 
     async def _hear(self, pubsub: PubSub) -> None:
@@ -222,14 +221,26 @@ class RedisBell:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(_RENEW)
-            if not self.rings:
+            if not self._listening:
                 continue
             try:
-                if not await self._redis.expire(self._streams, _ALIVE):
-                    await self._write_anew()
-                await self._read_others()
+                await self._look()
             except _ERRORS as error:
                 self._away(error)
+
+    async def _look(self) -> None:
+        """Renews what this process holds, and reads what the others hold."""
+        if not self.rings or not await self._redis.expire(self._streams, _ALIVE):
+            await self._write_anew()
+        await self._read_others()
+        if self.rings:
+            return
+        self._hub.elsewhere = {}  # until now it was the database's word (peers.py)
+        self._tell({key for streams in self._held.values() for key in streams})
+        self.rings = True
+        if self._complaints.over():
+            log.info("the bell rings again")
+        self._heartbeat.degraded("bell", None)
 
     async def _write_anew(self) -> None:
         """The key of this process, whole: Redis may have been restarted, or away."""

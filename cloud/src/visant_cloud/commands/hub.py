@@ -163,12 +163,13 @@ class CommandHub:
         """An open stream of this device, until `leave`."""
         key = device.device_key
         streams = self._streams.setdefault(key, {})
-        subscription = Subscription(device, duplicate=self.subscribers(key) > 0)
+        before = [one for one in streams if not one.closed]
+        subscription = Subscription(device, duplicate=bool(before) or key in self.elsewhere)
         if self._closed:
             subscription.close()
         streams[subscription] = None
-        if len(streams) > STREAMS_OF_ONE:
-            next(one for one in streams if not one.closed).close()
+        if len(before) >= STREAMS_OF_ONE:
+            before[0].close()
         if self.bell is not None:
             self.bell.opened(key)
         return subscription

@@ -22,6 +22,8 @@ _EACH = 50
 """Commands of one stream at once; the next are read when these are sent, so a long backlog comes in pieces."""
 _TOTAL = 2000
 """Commands at once: a few megabytes."""
+_WITHIN = 20.0
+"""Seconds after which a read is given up and tried again."""
 _PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds between attempts where the database does not answer; the last from then on."""
 
@@ -57,7 +59,8 @@ class TriggerLoader:
             if not streams:
                 return
             asked = [(one.device_key, one.last_seq) for one in streams]
-            found = await stream_reads.waiting(self._database, asked, self._now(), _EACH, _TOTAL)
+            async with asyncio.timeout(_WITHIN):
+                found = await stream_reads.waiting(self._database, asked, self._now(), _EACH, _TOTAL)
         full = sum(len(rows or ()) for rows in found) == _TOTAL
         last = max((place for place, rows in enumerate(found) if rows), default=0)
         for place, (stream, rows) in enumerate(zip(streams, found, strict=True)):

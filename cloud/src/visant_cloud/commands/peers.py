@@ -59,14 +59,19 @@ class Peers:
     async def poll(self) -> None:
         """One round."""
         ours = self._hub.connected_here()
-        if self.bell is None or not self.bell.rings:
+        if not self._rings():
             async with self._database.writing() as connection:
                 await processes.tell(connection, self.process_id, ours, _FORGET)
             async with self._database.reading() as connection:
-                self._hub.elsewhere = await processes.others(connection, self.process_id, _ALIVE)
+                others = await processes.others(connection, self.process_id, _ALIVE)
+            if not self._rings():  # still
+                self._hub.elsewhere = others
         if ours:
             for device_key in await stream_reads.unsent(self._database, self._now()):
                 self._hub.nudge_here(device_key)
+
+    def _rings(self) -> bool:
+        return self.bell is not None and self.bell.rings
 
     async def leave(self) -> None:
         """Tells the others that the streams of this process are closed; where it cannot, they notice by _ALIVE."""
