@@ -39,7 +39,7 @@ def upgrade() -> None:
     if not sqlite:  # room beside a row for its next version: the update then touches no index
         op.execute("ALTER TABLE device_states SET (fillfactor = 50)")
         op.execute("ALTER TABLE device_days SET (fillfactor = 70)")
-        op.execute("ALTER TABLE triggers SET (fillfactor = 80)")
+        op.execute("ALTER TABLE triggers SET (fillfactor = 50)")
 
 
 def _make_tables() -> None:
