@@ -67,7 +67,7 @@ bench-camera: setup ## our snapshots beside others on the same emulated webcam
 	@tests/camera_rig/bench.sh
 bench: setup ## what a device costs card, uplink, a metered month and processor, and its road beside the bare work (ONLY=road)
 	@.venv/bin/python -m tests.bench
-bench-cloud: setup ## a thousand devices on one cloud, SQLite and PostgreSQL, beside the bare work (BENCH_DEVICES=100)
+bench-cloud: setup ## a fleet of 10,000 on the cloud, beside a bare application that does the same (SHORT=1, BENCH_CELLS=captures)
 	@.venv/bin/python -m tests.bench.cloud
 
 faults: setup ## break everything, account for every trigger (ONLY=name, SHORT=1)

@@ -71,6 +71,11 @@ class PostgresServer:
         )
         self._wait()
 
+    @property
+    def pid(self) -> int:
+        """Of its first process, the parent of all others."""
+        return self._process.pid
+
     def stop(self) -> None:
         """Ends it as a crash would; the data stays."""
         self._process.send_signal(signal.SIGQUIT)
