@@ -85,7 +85,9 @@ class CloudSettings(Settings):
         "required"
     )
     session_hours: Annotated[float, Field(gt=0, le=8760, description="hours that a sign-in lasts")] = 168.0
-    forwarded_allow_ips: Annotated[str, AfterValidator(_proxies)] = "127.0.0.1"
+    forwarded_allow_ips: Annotated[
+        str, AfterValidator(_proxies), Field(description="addresses or networks of your reverse proxies, or *")
+    ] = "127.0.0.1"
     """Peers whose X-Forwarded-For, -Proto and -Host are believed: addresses or networks of reverse proxies, or `*`."""
     public_url: Annotated[str | None, AfterValidator(_origin), Field(description="e.g. https://cams.example")] = None
     """What browsers show in their address bar, where a reverse proxy does not hand on the header Host."""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from visant_cloud.captures.decode import BrokenPicture, NotAPicture, decode
 
@@ -44,3 +44,34 @@ def test_a_picture_without_its_middle_is_refused_where_restart_markers_show_it()
 def test_two_halves_glued_together_are_refused() -> None:
     with pytest.raises(BrokenPicture, match="another picture begins"):
         decode(drawn()[:2000] + drawn())
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_of_a_camera_on_its_side_has_size_and_thumbnail_as_a_browser_shows_it(orientation: int) -> None:
+    raster = Image.new("L", (400, 200), 0)
+    raster.paste(255, (0, 0, 200, 100))  # one corner, so that every turn differs
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = io.BytesIO()
+    raster.save(file, "JPEG", exif=exif)
+    shown = ImageOps.exif_transpose(Image.open(io.BytesIO(file.getvalue())))
+    found = decode(file.getvalue())
+    assert (found.width, found.height) == shown.size
+    thumbnail = Image.open(io.BytesIO(found.thumbnail))
+    assert thumbnail.size == shown.resize((shown.width * 4 // 5, shown.height * 4 // 5)).size
+    for x, y in ((0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75)):
+        here, there = (bright(one, x, y) for one in (shown, thumbnail))
+        assert abs(here - there) < 30
+
+
+def bright(image: Image.Image, x: float, y: float) -> int:
+    """0 to 255, at a place told in shares of width and height."""
+    grey = image.convert("L")
+    return grey.tobytes()[int(grey.height * y) * grey.width + int(grey.width * x)]
+
+
+@given(st.binary(max_size=200))
+def test_exif_that_cannot_be_read_costs_no_picture(rubbish: bytes) -> None:
+    file = io.BytesIO()
+    NOISE.save(file, "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0" + rubbish)
+    assert decode(file.getvalue()).height in (93, 131)
