@@ -173,8 +173,7 @@ async def find_caller(request: Request) -> Caller | None:
         return Caller("open", "open", organisation_id=_chosen(request, [DEFAULT_ORGANISATION]))
     token = bearer(request)
     if token is not None:
-        async with cloud.database.reading() as connection:
-            program = await access.api_token(connection, credentials.digest(token))
+        program = await access.api_token(cloud.database, credentials.digest(token))
         if program is None:
             return None
         return Caller(program.name, "token", organisation_id=_chosen(request, [program.organisation_id]))

@@ -50,8 +50,9 @@ async def receive(request: Request) -> tuple[Capture, bool]:
     upload, picture_of = await _read(request, cloud.settings.max_capture_bytes)
     device = await authenticate.named_device(request, holder, upload.device_id)
     await authenticate.meant_for_us(request, device)
-    async with cloud.database.reading() as connection:
-        first = await _stored_before(connection, device.device_key, upload)
+    first = None
+    if upload.trigger_id is not None:
+        first = await captures.stored_before(cloud.database, device.device_key, upload.trigger_id)
     if first is not None:
         return first, False
     await cloud.pictures.ready()

@@ -70,10 +70,10 @@ class StreamJournal:
         try:
             # short transactions: none waits for a lock while it holds another's
             if seqs:
-                async with self._database.writing() as connection:
+                async with self._database.writing_alone() as connection:
                     await triggers.mark_sent(connection, seqs, self._now())
             if device_keys:
-                async with self._database.writing() as connection:
+                async with self._database.writing_alone() as connection:
                     await device_states.mark_seen(connection, device_keys, self._now())
             if versions:
                 async with self._database.writing() as connection:

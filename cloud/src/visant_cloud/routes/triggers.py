@@ -36,13 +36,16 @@ async def trigger(
     """Take a picture now. The same Idempotency-Key gives the same trigger, however often it is sent."""
     cloud, key = cloud_of(request), caller.key(device_id)
     lifetime = (body and body.expires_in) or cloud.settings.manual_ttl
-    async with cloud.database.writing() as connection:
-        device = await devices.find(connection, key)
-        if device is None:
-            raise unknown_device(device_id)
-        if not device.active:
-            raise Refusal(409, f"Device {device_id} is not active: set it active first", "not_active")
-        row, new = await triggers.create(connection, key, cloud.now(), lifetime, idempotency_key=idempotency_key)
+    row = await triggers.create_at_once(cloud.database, key, cloud.now(), lifetime, idempotency_key)
+    new = row is not None
+    if row is None:  # why
+        async with cloud.database.writing() as connection:
+            device = await devices.find(connection, key)
+            if device is None:
+                raise unknown_device(device_id)
+            if not device.active:
+                raise Refusal(409, f"Device {device_id} is not active: set it active first", "not_active")
+            row, new = await triggers.create(connection, key, cloud.now(), lifetime, idempotency_key=idempotency_key)
     if new:
         cloud.hub.nudge(key)  # after the commit: what the nudged stream reads is durable
     connected = cloud.hub.subscribers(key) > 0

@@ -4,10 +4,10 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from visant_cloud.store.database import insert_new
+from visant_cloud.store.database import Database, insert_new
 from visant_cloud.store.tables import api_tokens, enrol_codes, operators, sessions
 
 
@@ -122,11 +122,13 @@ async def remove_api_token(connection: AsyncConnection, organisation_id: str, na
     return (await connection.execute(one)).rowcount == 1
 
 
-async def api_token(connection: AsyncConnection, token_hash: str) -> Program | None:
+async def api_token(database: Database, token_hash: str) -> Program | None:
     """Who holds this token, or None."""
-    query = select(api_tokens.c.organisation_id, api_tokens.c.name).where(api_tokens.c.token_hash == token_hash)
-    row = (await connection.execute(query)).one_or_none()
-    return None if row is None else Program(*row)
+    rows = await database.read(_PROGRAM, {"hash": token_hash})
+    return Program(rows[0].organisation_id, rows[0].name) if rows else None
+
+
+_PROGRAM = select(api_tokens.c.organisation_id, api_tokens.c.name).where(api_tokens.c.token_hash == bindparam("hash"))
 
 
 async def add_enrol_code(

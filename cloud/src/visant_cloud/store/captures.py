@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, select, tuple_
+from sqlalchemy import Row, bindparam, delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.store import counters, device_states
-from visant_cloud.store.database import among, insert_returning
+from visant_cloud.store.database import Database, among, insert_returning
 from visant_cloud.store.device_states import Newest
 from visant_cloud.store.keys import device_id_of, organisation_of
 from visant_cloud.store.tables import captures
@@ -66,6 +66,17 @@ async def of_trigger(connection: AsyncConnection, device_key: str, trigger_id: s
     query = select(*_COLUMNS).where(captures.c.device_key == device_key, captures.c.trigger_id == trigger_id)
     row = (await connection.execute(query)).one_or_none()
     return None if row is None else _capture(row)
+
+
+async def stored_before(database: Database, device_key: str, trigger_id: str) -> Capture | None:
+    """The same, by a single read."""
+    rows = await database.read(_OF_TRIGGER, {"device": device_key, "trigger": trigger_id})
+    return _capture(rows[0]) if rows else None
+
+
+_OF_TRIGGER = select(*_COLUMNS).where(
+    captures.c.device_key == bindparam("device"), captures.c.trigger_id == bindparam("trigger")
+)
 
 
 async def of_triggers(connection: AsyncConnection, device_key: str, trigger_ids: Iterable[str]) -> dict[str, Capture]:

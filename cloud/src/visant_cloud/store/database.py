@@ -86,7 +86,9 @@ class Database:
             )
             bounds = {"timeout": 5, "command_timeout": 10}
             self.single = (  # behind a pooler a statement needs its transaction, for the same reason
-                self.engine if pooled else create_async_engine(address, connect_args=bounds | given, **json, **_SINGLE)
+                self.engine
+                if pooled
+                else create_async_engine(address, connect_args=bounds | given, **json, **(_SINGLE | {"pool_size": 8}))
             )
         # SQLite's own wait for its writer is a sleep loop without order; a lock is a queue
         self._writer: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.sqlite else nullcontext()
@@ -112,6 +114,27 @@ class Database:
     async def _read(self, statement: Executable, given: dict[str, Any] | None) -> Sequence[Row[Any]]:
         async with self.single.connect() as connection:
             return (await connection.execute(statement, given)).all()
+
+    async def write(self, statement: Executable, given: dict[str, Any]) -> Sequence[Row[Any]]:
+        """The rows that one statement returns which changes something and commits by itself: a third of `writing`.
+
+        Run again as by `read`: the statement must be one that changes nothing the second time.
+        """
+        if self.single is self.engine:  # behind a pooler
+            async with self.writing() as connection:
+                return (await connection.execute(statement, given)).all()
+        async with self._writer:
+            return await self.read(statement, given)
+
+    @asynccontextmanager
+    async def writing_alone(self) -> AsyncIterator[AsyncConnection]:
+        """As `writing`, for a single statement."""
+        if self.single is self.engine:
+            async with self.writing() as connection:
+                yield connection
+        else:
+            async with self._writer, self.single.connect() as connection:
+                yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
