@@ -28,7 +28,8 @@ _AT_ONCE = 64
 _LOST = 10.0
 """Seconds after which an event counts as one that never came."""
 _IP_BIND_ADDRESS_NO_PORT = 24  # <linux/in.h>: the port is chosen by connect(), so that addresses share the range
-_RECONNECT_DELAY = 5.0
+RECONNECT_DELAY = 5.0
+"""Seconds: what a device has where nothing is set."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Stream(asyncio.Protocol):
     def __init__(self, fleet: "Fleet", number: int) -> None:
         self.fleet = fleet
         self.number = number
-        self.reconnect = Reconnect(_RECONNECT_DELAY)
+        self.reconnect = Reconnect(fleet.reconnect_delay)
         self.confirmed_at = 0.0
         self.outage = False
         """The bench killed the server: the stream's end is not the cloud's doing."""
@@ -203,6 +204,7 @@ class Fleet:
     count: int
     first: int = 0
     step: int = 1
+    reconnect_delay: float = RECONNECT_DELAY
     refused: "Counter[int]" = field(default_factory=Counter)
     ended: int = 0
     pings: int = 0

@@ -22,7 +22,7 @@ def cell(
     databases = [world.postgres.pid] if "DATABASE_URL" in settings else []
     with world.floor(store, streams) as (_, floor_fleet), world.cloud(streams, settings) as cloud:
         floor_fleet.call(Fleet.connect, 60.0)
-        with RemoteFleet(cloud.url, streams) as fleet:
+        with world.fleet(cloud.url, streams) as fleet:
             connected = measures.connect(cloud, fleet, streams)
             refused = fleet.call(Fleet.tally).refused
             time.sleep(1)

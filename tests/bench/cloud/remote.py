@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import uvloop
 
-from tests.bench.cloud.fleet import Fleet
+from tests.bench.cloud.fleet import RECONNECT_DELAY, Fleet
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -21,8 +21,10 @@ _WITHIN = 400.0
 class RemoteFleet:
     """`Fleet` with these arguments, in a fresh process that ends with the block."""
 
-    def __init__(self, url: str, count: int, first: int = 0, step: int = 1) -> None:
-        self._arguments = (url, count, first, step)
+    def __init__(
+        self, url: str, count: int, first: int = 0, step: int = 1, reconnect_delay: float = RECONNECT_DELAY
+    ) -> None:
+        self._arguments = (url, count, first, step, reconnect_delay)
 
     def __enter__(self) -> Self:
         context = multiprocessing.get_context("forkserver")  # no fork of this process, which has threads

@@ -6,7 +6,6 @@ from contextlib import ExitStack
 
 from tests.bench.cloud import measures, one_process, post_to_event, seed
 from tests.bench.cloud.fleet import Fleet
-from tests.bench.cloud.remote import RemoteFleet
 from tests.bench.cloud.table import Row, at_most, at_most_more, at_most_times, percentile, told
 from tests.bench.cloud.world import World
 from tests.support.redis import RedisServer
@@ -27,7 +26,7 @@ def cell(world: World, streams: int) -> Iterator[Row]:
         first = stack.enter_context(world.cloud(streams, settings))
         second = stack.enter_context(world.cloud(streams, settings, beside=True))
         clouds = [first, second]
-        fleets = [stack.enter_context(RemoteFleet(one.url, half, place, 2)) for place, one in enumerate(clouds)]
+        fleets = [stack.enter_context(world.fleet(one.url, half, place, 2)) for place, one in enumerate(clouds)]
         floor, floor_fleet = stack.enter_context(world.floor(world.database(), streams))
         floor_fleet.call(Fleet.connect, 60.0)
         for cloud, fleet in zip(clouds, fleets, strict=True):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.bench.cloud import measures, seed
+from tests.bench.cloud.fleet import RECONNECT_DELAY
 from tests.bench.cloud.remote import RemoteFleet
 from tests.bench.cloud.servers import Cloud, Floor
 from tests.support.postgres import PostgresServer
@@ -31,6 +32,8 @@ class Size:
     pages: float
     """The page is asked for again and again for so long."""
     pictures: int
+    reconnect_delay: float
+    """RECONNECT_DELAY of the devices."""
     cells: tuple[str, ...]
 
 
@@ -43,6 +46,7 @@ LONG = Size(
     history=1_000_000,
     pages=15.0,
     pictures=400,
+    reconnect_delay=RECONNECT_DELAY,
     cells=(
         "sqlite-1",
         "sqlite-1000",
@@ -63,6 +67,7 @@ SHORT = Size(
     history=20_000,
     pages=3.0,
     pictures=60,
+    reconnect_delay=0.5,
     cells=("sqlite-1", "sqlite-1000", "postgresql-10000", "two-10000", "page", "captures"),
 )
 """Every path once, in at most 90 seconds; its figures are no promise."""
@@ -100,6 +105,10 @@ class World:
         """The URL of a new PostgreSQL database."""
         return self.postgres.url(self.name())
 
+    def fleet(self, url: str, count: int, first: int = 0, step: int = 1) -> RemoteFleet:
+        """Devices that have not connected yet."""
+        return RemoteFleet(url, count, first, step, self.size.reconnect_delay)
+
     @contextmanager
     def floor(self, store: str, streams: int) -> Iterator[tuple[Floor, RemoteFleet]]:
         """The bare application, and a fleet that has not connected yet. `store`: as floors.py has it."""
@@ -107,7 +116,7 @@ class World:
         try:
             floor.start()
             measures.warm(floor)
-            with RemoteFleet(floor.url, streams) as fleet:
+            with self.fleet(floor.url, streams) as fleet:
                 yield floor, fleet
         finally:
             floor.end()
