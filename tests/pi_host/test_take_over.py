@@ -79,7 +79,6 @@ def test_a_release_that_cannot_be_had_leaves_the_old_service_alone(pi: Pi, cloud
     assert pi.sh(f"systemctl show -p MainPID {V2}").out == before
 
 
-@pytest.mark.short
 def test_without_a_stream_the_old_service_comes_back_as_it_was(pi: Pi) -> None:
     """The cloud of the old settings does not answer."""
     pi.sh("cp -a /opt/visant/state/take_over/env.device /opt/visant/.env.device")  # as before the first try
