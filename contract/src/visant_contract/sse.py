@@ -12,9 +12,6 @@ from pydantic_core import PydanticSerializationError
 
 from visant_contract.errors import BrokenMessage
 
-PING_EVERY_PLAIN = 60.0
-"""Seconds of silence after which a plain cloud pings."""
-
 MAX_EVENT_BYTES = 1 << 20
 """A longer event is not read into memory; no command of ours comes near (the longest holds a config)."""
 

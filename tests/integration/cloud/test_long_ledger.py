@@ -11,8 +11,18 @@ from alembic.config import Config
 from sqlalchemy import Connection, bindparam, event, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tests.support.not_none import not_none
 from visant_cloud.settings import database_url as engine_url
-from visant_cloud.store import captures, counters, device_states, devices, fleet, trigger_history, triggers
+from visant_cloud.store import (
+    captures,
+    counters,
+    device_states,
+    devices,
+    fleet,
+    stream_reads,
+    trigger_history,
+    triggers,
+)
 from visant_cloud.store.database import Database
 from visant_cloud.store.device_states import DeviceState
 from visant_cloud.store.schema import MIGRATIONS, migrate
@@ -33,7 +43,9 @@ async def one_picture(connection: AsyncConnection) -> None:
 
 FAILED = OutcomeReport(status="failed", reason=Reason.CAMERA_ABSENT)
 QUERIES: dict[str, Query] = {
-    "what a stream sends": lambda connection: triggers.waiting(connection, "D1", 0, NOW, 100),
+    "what streams are sent": lambda connection: connection.execute(
+        *stream_reads.waiting_statement(connection.dialect.name == "sqlite", [("D1", 0)], NOW, 50, 2000)
+    ),
     "what streams have sent": lambda connection: triggers.mark_sent(connection, range(1, 50), NOW),
     "who was seen": lambda connection: device_states.mark_seen(connection, ["D1"], NOW),
     "settings that are no more": lambda connection: triggers.end_settings(connection, "D1", NOW),
@@ -109,7 +121,7 @@ async def test_no_query_of_every_day_reads_all_that_was_ever_kept(ledger: Databa
 
 
 async def test_a_stream_that_has_sent_nothing_reads_open_triggers_only(ledger: Database) -> None:
-    steps = await plan(ledger, QUERIES["what a stream sends"])
+    steps = await plan(ledger, QUERIES["what streams are sent"])
     wanted = "SEARCH triggers USING INDEX ix_triggers_open (device_key=? AND seq>?)"
     assert any(step.startswith(wanted if ledger.sqlite else "Index Cond: (((device_key)::text =") for step in steps)
     assert any("ix_triggers_open" in step for step in steps), steps
@@ -162,9 +174,9 @@ async def test_a_ledger_of_an_earlier_version_moves_on_with_its_rows(tmp_path: P
             )
             await connection.execute(named, {"now": NOW, "then": NOW + timedelta(seconds=60)})
     await migrate(database)
+    (rows,) = await stream_reads.waiting(database, [("D1", 0)], NOW, 50, 2000)
+    assert [row.trigger_id for row in not_none(rows)] == ["waits"]
     async with database.reading() as connection:
-        (waits,) = await triggers.waiting(connection, "D1", 0, NOW, 10)
-        assert (waits.trigger_id, waits.device_key, waits.device_id) == ("waits", "D1", "D1")
         assert await counters.totals(connection, "default") == {("executed", ""): 1}
         assert await trigger_history.under_way(connection, "default") == {"pending": 1}
         assert (await counters.since(connection, "D1", TODAY)).executed == 1

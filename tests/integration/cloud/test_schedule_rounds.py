@@ -12,10 +12,11 @@ from sqlalchemy import func, insert, select, text
 
 from tests.integration.cloud.conftest import Time, until
 from tests.support.cloud_process import Process
+from tests.support.not_none import not_none
 from visant_cloud.commands.hub import CommandHub
 from visant_cloud.commands.scheduler import BATCH, TriggerScheduler
 from visant_cloud.settings import database_url as engine_url
-from visant_cloud.store import devices, schedules, tables, triggers
+from visant_cloud.store import devices, schedules, stream_reads, tables, triggers
 from visant_cloud.store.database import Database
 from visant_cloud.store.schedules import MissedRun, Schedule
 
@@ -108,6 +109,12 @@ async def waits_for_a_lock(database: Database, count: int = 1) -> None:
 # A stream reads on from the last seq that it has sent
 
 
+async def sent_after(database: Database, seq: int) -> list[stream_reads.Waiting]:
+    """What a stream of D1 is sent next."""
+    (rows,) = await stream_reads.waiting(database, [("D1", seq)], datetime.now(UTC), 50, 2000)
+    return not_none(rows)
+
+
 @on_postgresql
 async def test_a_manual_trigger_waits_for_a_round_that_has_its_device_and_is_sent_after_it(database: Database) -> None:
     await scheduled(database, ["D1"])
@@ -122,11 +129,9 @@ async def test_a_manual_trigger_waits_for_a_round_that_has_its_device_and_is_sen
         assert done.fired == ["D1"]
         manual = asyncio.create_task(by_hand())
         await waits_for_a_lock(database)
-        async with database.reading() as stream:
-            assert await triggers.waiting(stream, "D1", 0, datetime.now(UTC), 10) == []
+        assert await sent_after(database, 0) == []
     last = await manual
-    async with database.reading() as stream:
-        rows = await triggers.waiting(stream, "D1", 0, datetime.now(UTC), 10)
+    rows = await sent_after(database, 0)
     assert [row.type for row in rows] == ["scheduled", "manual"] and rows[-1].seq == last
 
 
@@ -136,9 +141,7 @@ async def test_a_round_never_hides_its_trigger_behind_a_manual_one_that_is_commi
     sent: list[tuple[int, str]] = []
 
     async def read_on() -> None:
-        async with database.reading() as stream:
-            after = sent[-1][0] if sent else 0
-            sent.extend((row.seq, row.type) for row in await triggers.waiting(stream, "D1", after, Time()(), 10))
+        sent.extend((row.seq, row.type) for row in await sent_after(database, sent[-1][0] if sent else 0))
 
     async with database.writing() as one:
         await triggers.create(one, "D1", datetime.now(UTC), 60.0)

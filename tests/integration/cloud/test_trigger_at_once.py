@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from visant_cloud.store import devices, tables, triggers
+from tests.support.not_none import not_none
+from visant_cloud.store import devices, stream_reads, tables, triggers
 from visant_cloud.store.database import Database
 
 _BLOCKED = text(
@@ -18,6 +19,12 @@ _BLOCKED = text(
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+async def sent(database: Database) -> list[str]:
+    """The triggers that a stream of D1 is sent."""
+    (rows,) = await stream_reads.waiting(database, [("D1", 0)], now(), 50, 2000)
+    return [row.trigger_id for row in not_none(rows)]
 
 
 @pytest.fixture
@@ -54,8 +61,7 @@ async def test_nothing_is_made_for_a_key_used_before_a_barred_device_or_none(dat
     assert await triggers.create_at_once(database, "D1", now(), 60.0, "key") is None
     for key in ("BARRED", "NOBODY", "acme~NOBODY", "D1\0"):
         assert await triggers.create_at_once(database, key, now(), 60.0, None) is None, key
-    async with database.reading() as connection:
-        assert [row.trigger_id for row in await triggers.waiting(connection, "D1", 0, now(), 10)] == [first.trigger_id]
+    assert await sent(database) == [first.trigger_id]
     assert await triggers.create_at_once(database, "D1", now(), 60.0, None) is not None, "no key is no key"
 
 
@@ -71,8 +77,7 @@ async def test_one_that_was_made_before_the_connection_was_lost_is_found_and_not
     monkeypatch.setattr(database, "write", twice)
     made = await triggers.create_at_once(database, "D1", now(), 60.0, "key")
     assert made is not None
-    async with database.reading() as connection:
-        assert await triggers.waiting(connection, "D1", 0, now(), 10) == [made]
+    assert await sent(database) == [made.trigger_id]
 
 
 @pytest.mark.parametrize("engine", ["postgresql"])

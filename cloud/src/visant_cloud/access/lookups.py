@@ -7,7 +7,7 @@ least as new as its request, and a fleet that returns after a restart costs a fe
 import asyncio
 from collections.abc import Collection
 
-from visant_cloud.store import stream_reads
+from visant_cloud.store import devices
 from visant_cloud.store.database import Database
 from visant_cloud.store.devices import Device
 
@@ -57,7 +57,7 @@ class DeviceLookups:
     async def _read(self, wanted: Collection[_Key]) -> dict[_Key, Device]:
         hashes = [word for by_token, word in wanted if by_token]
         keys = [word for by_token, word in wanted if not by_token]
-        by_token = await stream_reads.devices_by_token(self._database, hashes) if hashes else {}
-        by_key = await stream_reads.devices_by_key(self._database, keys) if keys else {}
+        by_token = await devices.by_token(self._database, hashes) if hashes else {}
+        by_key = await devices.by_key(self._database, keys) if keys else {}
         found = {(True, word): by_token[word] for word in hashes if word in by_token}
         return found | {(False, word): by_key[word] for word in keys if word in by_key}

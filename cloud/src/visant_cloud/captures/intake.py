@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import ValidationError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.access import authenticate
 from visant_cloud.captures.decode import BrokenPicture, NotAPicture, Picture, decode
@@ -120,12 +119,6 @@ def _decoded(jpeg: bytes, where: str) -> Picture:
         raise Refusal(422, f"{where}: {error}", "broken_jpeg") from None
 
 
-async def _stored_before(connection: AsyncConnection, device_key: str, upload: CaptureFields) -> Capture | None:
-    if upload.trigger_id is None:
-        return None
-    return await captures.of_trigger(connection, device_key, upload.trigger_id)
-
-
 def _refuse_when_pressed(cloud: Cloud, device_key: str, upload: CaptureFields) -> None:
     left = cloud.pictures.free_bytes()
     if left is not None and left < cloud.settings.min_free_bytes:
@@ -152,10 +145,10 @@ async def _keep(cloud: Cloud, device_key: str, upload: CaptureFields, picture: P
         if upload.trigger_id is not None:
             kind = str(upload.metadata.get("trigger_type") or "unknown")
             await triggers.captured(connection, device_key, upload.trigger_id, received_at, kind)
-        if new:
+        if new or upload.trigger_id is None:
             kept = await captures.find(connection, organisation_of(device_key), record_id)
         else:
-            kept = await _stored_before(connection, device_key, upload)
+            kept = await captures.of_trigger(connection, device_key, upload.trigger_id)
     kill_point("capture_committed")
     assert kept is not None
     if not new:  # two deliveries of one picture at once

@@ -61,10 +61,14 @@ async def add(connection: AsyncConnection, values: dict[str, Any]) -> bool:
     return True
 
 
+_OF_TRIGGER = select(*_COLUMNS).where(
+    captures.c.device_key == bindparam("device"), captures.c.trigger_id == bindparam("trigger")
+)
+
+
 async def of_trigger(connection: AsyncConnection, device_key: str, trigger_id: str) -> Capture | None:
     """The picture of a trigger, or None."""
-    query = select(*_COLUMNS).where(captures.c.device_key == device_key, captures.c.trigger_id == trigger_id)
-    row = (await connection.execute(query)).one_or_none()
+    row = (await connection.execute(_OF_TRIGGER, {"device": device_key, "trigger": trigger_id})).one_or_none()
     return None if row is None else _capture(row)
 
 
@@ -72,11 +76,6 @@ async def stored_before(database: Database, device_key: str, trigger_id: str) ->
     """The same, by a single read."""
     rows = await database.read(_OF_TRIGGER, {"device": device_key, "trigger": trigger_id})
     return _capture(rows[0]) if rows else None
-
-
-_OF_TRIGGER = select(*_COLUMNS).where(
-    captures.c.device_key == bindparam("device"), captures.c.trigger_id == bindparam("trigger")
-)
 
 
 async def of_triggers(connection: AsyncConnection, device_key: str, trigger_ids: Iterable[str]) -> dict[str, Capture]:

@@ -195,10 +195,10 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
-def among(connection: AsyncConnection, column: Column[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+def among(where: "AsyncConnection | Database", column: Column[Any], values: Iterable[Any]) -> ColumnElement[bool]:
     """`column` is one of `values`: one parameter for any number of them, so the statement is prepared once."""
     wanted = list(values)
-    if connection.dialect.name == "sqlite":
+    if where.sqlite if isinstance(where, Database) else where.dialect.name == "sqlite":
         listed = func.json_each(bindparam(None, to_json(wanted), type_=Text)).table_valued("value")
         return column.in_(select(listed.c.value))
     kind = BigInteger if isinstance(column.type, BigInteger) else Text

@@ -9,7 +9,7 @@ from sqlalchemy import Row, and_, not_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.store import device_states
-from visant_cloud.store.database import among, insert_new
+from visant_cloud.store.database import Database, among, insert_new
 from visant_cloud.store.keys import DEFAULT_ORGANISATION, device_id_of, organisation_of
 from visant_cloud.store.tables import devices
 
@@ -49,16 +49,22 @@ async def find(connection: AsyncConnection, device_key: str) -> Device | None:
     return None if row is None else _device(row)
 
 
-async def find_by_token(connection: AsyncConnection, token_hash: str) -> Device | None:
-    """The device that holds this token, or None."""
-    row = (await connection.execute(select(*COLUMNS).where(devices.c.token_hash == token_hash))).one_or_none()
-    return None if row is None else _device(row)
-
-
 async def of_keys(connection: AsyncConnection, device_keys: Iterable[str]) -> dict[str, Device]:
     """device_key -> device, for those that there are."""
     query = select(*COLUMNS).where(among(connection, devices.c.device_key, device_keys))
     return {row.device_key: _device(row) for row in await connection.execute(query)}
+
+
+async def by_key(database: Database, device_keys: Iterable[str]) -> dict[str, Device]:
+    """The same, by a single read."""
+    chosen = among(database, devices.c.device_key, device_keys)
+    return {row.device_key: _device(row) for row in await database.read(select(*COLUMNS).where(chosen))}
+
+
+async def by_token(database: Database, token_hashes: Iterable[str]) -> dict[str, Device]:
+    """Hash of a token -> the device that holds it, for those that somebody holds."""
+    chosen = among(database, devices.c.token_hash, token_hashes)
+    return {row.token_hash: _device(row) for row in await database.read(select(*COLUMNS).where(chosen))}
 
 
 async def everyone(connection: AsyncConnection, organisation_id: str | None = None) -> list[Device]:

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Integer, Row, Select, Text, any_, bindparam, column, func, select, true
+from sqlalchemy import ARRAY, BigInteger, Integer, Row, Select, Text, bindparam, column, func, select, true
 
-from visant_cloud.store.database import Database, to_json
-from visant_cloud.store.devices import Device
+from visant_cloud.store.database import Database, among, to_json
 from visant_cloud.store.tables import UtcTime, devices, triggers
 from visant_cloud.store.triggers import IS_OPEN
 
@@ -85,6 +84,16 @@ def _waiting_sqlite() -> Select[Any]:
 _POSTGRESQL, _SQLITE = _waiting_postgresql(), _waiting_sqlite()
 
 
+def waiting_statement(
+    sqlite: bool, asked: Sequence[tuple[str, int]], now: datetime, each: int, total: int
+) -> tuple[Select[Any], dict[str, Any]]:
+    """What `waiting` runs, and its parameters."""
+    given: dict[str, Any] = {"now": now, "each": each, "total": total}
+    if sqlite:
+        return _SQLITE, given | {_NAMES: to_json(list(asked))}
+    return _POSTGRESQL, given | {_NAMES: [key for key, _ in asked], _AFTER: [seq for _, seq in asked]}
+
+
 async def waiting(
     database: Database, asked: Sequence[tuple[str, int]], now: datetime, each: int, total: int
 ) -> list[list[Waiting] | None]:
@@ -92,12 +101,7 @@ async def waiting(
 
     At most `each` of one, `total` together: None where there was no room, and the last before it may be cut short.
     """
-    given: dict[str, Any] = {"now": now, "each": each, "total": total}
-    if database.sqlite:
-        given[_NAMES] = to_json([[_clean(key), seq] for key, seq in asked])
-    else:
-        given |= {_NAMES: [_clean(key) for key, _ in asked], _AFTER: [seq for _, seq in asked]}
-    rows = await database.read(_SQLITE if database.sqlite else _POSTGRESQL, given)
+    rows = await database.read(*waiting_statement(database.sqlite, asked, now, each, total))
     found: list[list[Waiting] | None] = [[] for _ in asked]
     for row in rows:
         of_one = found[row[0] - 1]
@@ -108,41 +112,13 @@ async def waiting(
     return found
 
 
-def _among(database: Database, column: Any, values: Iterable[str]) -> tuple[Any, dict[str, Any]]:
-    """`column` is one of `values`, and the parameters: the same text for any number, so it is prepared once."""
-    wanted = [_clean(value) for value in values]
-    if database.sqlite:
-        listed = func.json_each(bindparam(_NAMES, type_=Text)).table_valued("value", name="asked")
-        return column.in_(select(listed.c.value)), {_NAMES: to_json(wanted)}
-    return column == any_(bindparam(_NAMES, type_=ARRAY(Text))), {_NAMES: wanted}
-
-
-async def devices_by_key(database: Database, keys: Iterable[str]) -> dict[str, Device]:
-    """Those of them that there are, by key."""
-    chosen, given = _among(database, devices.c.device_key, keys)
-    return {one.device_key: one for one in map(_device, await database.read(select(*_DEVICE).where(chosen), given))}
-
-
-async def devices_by_token(database: Database, hashes: Iterable[str]) -> dict[str | None, Device]:
-    """The devices that hold these tokens, by the token's hash."""
-    chosen, given = _among(database, devices.c.token_hash, hashes)
-    return {one.token_hash: one for one in map(_device, await database.read(select(*_DEVICE).where(chosen), given))}
-
-
-_DEVICE = [devices.c[name] for name in Device.__dataclass_fields__]
-
-
-def _device(row: Any) -> Device:
-    return Device(*row)
-
-
 async def welcome(database: Database, keys: Iterable[str]) -> dict[str, Welcome]:
     """What decides whether the streams of these devices may go on; none for a device that is not there any more."""
     table = devices.c
-    chosen, given = _among(database, table.device_key, keys)
+    chosen = among(database, table.device_key, keys)
     by_id_alone = table.old_client & ~table.token_revoked & table.token_seen_at.is_(None)
     columns = table.active, table.token_hash, by_id_alone, table.token_revoked, table.config
-    rows = await database.read(select(table.device_key, *columns).where(chosen), given)
+    rows = await database.read(select(table.device_key, *columns).where(chosen))
     return {row[0]: Welcome(*_but_first(row)) for row in rows}
 
 
@@ -159,7 +135,3 @@ async def unsent(database: Database, now: datetime) -> list[str]:
 
 def _but_first(row: Row[Any]) -> list[Any]:
     return list(row[1:])
-
-
-def _clean(value: str) -> str:
-    return value.replace("\0", "\ufffd")  # as tables.Clean does it where a column is compared

@@ -176,30 +176,6 @@ async def create_scheduled(connection: AsyncConnection, slots: Iterable[Slot], n
     await insert_many(connection, triggers, rows)
 
 
-async def waiting(
-    connection: AsyncConnection, device_key: str, after_seq: int, now: datetime, limit: int
-) -> list[Trigger]:
-    """Commands with neither outcome nor passed deadline, in order: what a stream sends."""
-    query = (
-        select(*COLUMNS)
-        .where(
-            triggers.c.device_key == device_key,
-            triggers.c.seq > after_seq,
-            IS_OPEN,
-            triggers.c.expires_at > now,
-        )
-        .order_by(triggers.c.seq)
-        .limit(limit)
-    )
-    return [from_row(row) for row in await connection.execute(query)]
-
-
-async def waiting_devices(connection: AsyncConnection, since: datetime) -> list[str]:
-    """Devices with a trigger made since then that no stream has written yet."""
-    query = select(triggers.c.device_key).where(IS_OPEN, triggers.c.status == "pending", triggers.c.created_at >= since)
-    return list((await connection.execute(query.distinct())).scalars())
-
-
 async def mark_sent(connection: AsyncConnection, seqs: Iterable[int], now: datetime) -> None:
     """These were written to a stream; the first time counts."""
     held = _held(among(connection, _HELD.c.seq, seqs), _HELD.c.status == "pending").subquery("held")
