@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from visant_cloud import problems
 from visant_cloud.commands.event_stream import CONNECTION
-from visant_cloud.commands.hub import Subscription
+from visant_cloud.commands.subscription import Subscription
 
 log = structlog.get_logger()
 

@@ -2,11 +2,8 @@
 
 import asyncio
 import logging
-import os
 import socket
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -16,8 +13,8 @@ from visant_cloud import server, workers
 from visant_cloud.access import revocation
 from visant_cloud.access.rate_limits import RateLimits
 from visant_cloud.app import create_app
-from visant_cloud.captures.local_folder import LocalFolder, lost_with_the_container
-from visant_cloud.captures.storage import PictureStorage, StorageAway, StorageRefused
+from visant_cloud.captures import at_start
+from visant_cloud.captures.storage import PictureStorage
 from visant_cloud.commands.bell import RedisBell
 from visant_cloud.commands.expiry import Expiry
 from visant_cloud.commands.hub import CommandHub
@@ -61,11 +58,11 @@ def run(chosen: CloudSettings, count: int = 1) -> int:
     server.raise_file_limit()
     try:
         cloud_id, url = asyncio.run(migrate_when_there(chosen.engine_url()))
-        pictures = storage_of(chosen, cloud_id)
+        pictures = at_start.storage_of(chosen, cloud_id)
         if count == 1:
-            asyncio.run(prepare_storage(chosen, pictures))
+            asyncio.run(at_start.prepare_storage(chosen, pictures))
         else:
-            _apart(lambda: asyncio.run(prepare_storage(chosen, pictures)))
+            at_start.apart(lambda: asyncio.run(at_start.prepare_storage(chosen, pictures)))
     except settings.SettingsError as error:
         settings.fail(str(error))
 
@@ -85,63 +82,6 @@ def run(chosen: CloudSettings, count: int = 1) -> int:
 
     heartbeat.fact("port", listener.getsockname()[1])
     return workers.Supervisor(count, one_of_many, heartbeat, beats).run()
-
-
-def storage_of(chosen: CloudSettings, cloud_id: str) -> PictureStorage:
-    """Where pictures lie."""
-    if chosen.storage_url is None:
-        return LocalFolder(chosen.data_dir / "pictures")
-    from visant_cloud.captures.s3 import S3Bucket  # its client is 15 MB, which a folder need not load
-
-    assert chosen.aws_access_key_id is not None
-    assert chosen.aws_secret_access_key is not None
-    secret = chosen.aws_secret_access_key.get_secret_value()
-    return S3Bucket(chosen.storage_url, chosen.aws_access_key_id, secret, cloud_id)
-
-
-async def prepare_storage(chosen: CloudSettings, pictures: PictureStorage) -> None:
-    """Raises SettingsError where a setting is wrong. A storage that is away is waited for, picture by picture: devices
-    get their triggers meanwhile, and keep what they take.
-    """
-    try:
-        await pictures.prepare()
-    except OSError as error:
-        raise settings.SettingsError(
-            f"DATA_DIR={chosen.data_dir} cannot be used ({error.strerror}): name a folder this user may write"
-        ) from None
-    except StorageRefused as error:
-        raise settings.SettingsError(f"STORAGE_URL={chosen.storage_url} cannot be used: {error}") from None
-    except StorageAway as error:
-        log.warning(f"STORAGE_URL={chosen.storage_url}: {error}; devices keep their pictures until it does")
-
-
-def _apart(work: Callable[[], None]) -> None:
-    """In a child, whose failure is ours: the threads of a client that is used here would be missing in the workers."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    child = os.fork()
-    if child:
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        if status:
-            raise SystemExit(status)
-        return
-    status = 1
-    try:
-        work()
-        status = 0
-    except settings.SettingsError as error:
-        print(f"[ERROR] {error}", file=sys.stderr)
-        status = settings.EX_CONFIG
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-
-
-def _lost_with_the_container(chosen: CloudSettings) -> str | None:
-    if not chosen.uses_data_dir:
-        return None
-    return lost_with_the_container(chosen.data_dir, "pictures are" if chosen.storage_url is None else "the database is")
 
 
 async def _main(
@@ -169,7 +109,7 @@ async def _main(
         hub.bell = peers.bell = bell
     cloud = Cloud(chosen, database, cloud_id, hub, pictures, journal, now)
     if chosen.auth != "open":
-        cloud.warning = _lost_with_the_container(chosen)
+        cloud.warning = at_start.loss_ahead(chosen)
     if chosen.delivery_rate is not None:
         cloud.delivery_limits = RateLimits(chosen.delivery_rate, max(1.0, chosen.delivery_rate), time.monotonic)
     heartbeat.fact("port", listener.getsockname()[1])

@@ -25,17 +25,17 @@ from tests.support.swift import missing as missing_swift
 from visant_cloud import server
 from visant_cloud.access import credentials
 from visant_cloud.app import create_app
+from visant_cloud.captures.at_start import prepare_storage, storage_of
 from visant_cloud.captures.local_folder import LocalFolder
 from visant_cloud.commands.hub import CommandHub
 from visant_cloud.commands.stream_journal import StreamJournal
 from visant_cloud.context import Cloud
 from visant_cloud.settings import CloudSettings
 from visant_cloud.settings import database_url as engine_url
-from visant_cloud.store import triggers
+from visant_cloud.store import trigger_creation
 from visant_cloud.store.database import Database
 from visant_cloud.store.schema import migrate
 from visant_cloud.store.tables import meta
-from visant_cloud.wiring import prepare_storage, storage_of
 from visant_runtime.lifecycle import Stop
 
 
@@ -118,7 +118,7 @@ class Running:
     async def triggers(self, device_id: str, count: int) -> list[str]:
         """Many at once, past HTTP."""
         async with self.cloud.database.writing() as connection:
-            made = [await triggers.create(connection, device_id, self.time(), 120.0) for _ in range(count)]
+            made = [await trigger_creation.create(connection, device_id, self.time(), 120.0) for _ in range(count)]
         self.cloud.hub.nudge(device_id)
         return [row.trigger_id for row, _ in made]
 

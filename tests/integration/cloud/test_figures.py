@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from visant_cloud import housekeeping
-from visant_cloud.store import captures, counters, device_states, devices, trigger_history, triggers
+from visant_cloud.store import (
+    captures,
+    counters,
+    device_states,
+    devices,
+    trigger_creation,
+    trigger_history,
+    trigger_outcomes,
+    triggers,
+)
 from visant_cloud.store.counters import Figures
 from visant_cloud.store.database import Database
 from visant_contract.outcome import OutcomeReport, Reason
@@ -67,23 +76,23 @@ class Ledger:
         kind = chance.choice(("create", "create", "sent", "reported", "expired", "captured", "captured", "settings"))
         if kind in ("create", "settings"):
             of: Any = "update_config" if kind == "settings" else "capture"
-            made, _ = await triggers.create(connection, chance.choice(DEVICES), now, 60.0, kind=of)
+            made, _ = await trigger_creation.create(connection, chance.choice(DEVICES), now, 60.0, kind=of)
             self._known.append((made.device_key, made.trigger_id))
         elif kind == "sent":
             await triggers.mark_sent(connection, range(1, 30), now)
         elif kind == "expired":
-            await triggers.expire_silent(connection, now - timedelta(seconds=60), now, limit=3)
+            await trigger_outcomes.expire_silent(connection, now - timedelta(seconds=60), now, limit=3)
         elif kind == "reported":
             key, trigger_id = self._trigger()
             status, reason = chance.choice(
                 (("failed", "camera_absent"), ("failed", "spool_full"), ("expired", "rebooted"), ("executed", None))
             )
             said = OutcomeReport.model_validate({"status": status, "reason": reason})
-            await triggers.reported(connection, key, trigger_id, said, now)
+            await trigger_outcomes.reported(connection, key, trigger_id, said, now)
         else:
             key, trigger_id = self._trigger()
             await picture(connection, key, trigger_id, now, f"{chance.random()}")
-            await triggers.captured(connection, key, trigger_id, now, "manual")
+            await trigger_outcomes.captured(connection, key, trigger_id, now, "manual")
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -110,16 +119,16 @@ async def test_a_provisional_outcome_moves_to_the_final_ones_column_on_the_day_t
     database = await made_devices(start)
     made_at = NOW - timedelta(days=1)
     async with database.writing() as connection:
-        made, _ = await triggers.create(connection, "D1", made_at, 60.0)
-        await triggers.create(connection, "D1", made_at, 60.0, kind="update_config")
-        later, _ = await triggers.create(connection, "D1", made_at, 86400.0 * 2)
-        assert await triggers.expire_silent(connection, NOW, NOW) == 2
+        made, _ = await trigger_creation.create(connection, "D1", made_at, 60.0)
+        await trigger_creation.create(connection, "D1", made_at, 60.0, kind="update_config")
+        later, _ = await trigger_creation.create(connection, "D1", made_at, 86400.0 * 2)
+        assert await trigger_outcomes.expire_silent(connection, NOW, NOW) == 2
     assert await shown(database, "D1") == (Figures(expired=1), [("expired", "device_silent")])
     async with database.writing() as connection:
         said = OutcomeReport(status="failed", reason=Reason.CAMERA_ABSENT)
-        await triggers.reported(connection, "D1", later.trigger_id, said, NOW)
-        await triggers.captured(connection, "D1", made.trigger_id, NOW, "manual")
-        await triggers.captured(connection, "D1", made.trigger_id, NOW, "manual")
+        await trigger_outcomes.reported(connection, "D1", later.trigger_id, said, NOW)
+        await trigger_outcomes.captured(connection, "D1", made.trigger_id, NOW, "manual")
+        await trigger_outcomes.captured(connection, "D1", made.trigger_id, NOW, "manual")
     outcomes: list[tuple[str, str | None]] = [("executed", None), ("failed", "camera_absent")]
     assert await shown(database, "D1") == (Figures(executed=1, failed=1), outcomes)
     assert (await shown(database, "D1", NOW + timedelta(days=1)))[0] == Figures(), "the day it was made is over"
@@ -131,7 +140,7 @@ async def test_a_wrong_figure_is_found_and_mended_by_a_recount(start: Any) -> No
     database = await made_devices(start)
     async with database.writing() as connection:
         await picture(connection, "D1", "t", NOW, "r")
-        await triggers.captured(connection, "D1", "t", NOW, "manual")
+        await trigger_outcomes.captured(connection, "D1", "t", NOW, "manual")
     right = await shown(database, "D1")
     async with database.writing() as connection:
         held = await device_states.locked(connection, ["D1"])
@@ -175,7 +184,7 @@ async def test_pictures_that_come_and_go_at_once_leave_the_newest_that_is_there(
         async with database.writing() as connection:
             at = NOW - timedelta(days=9 if old else 0)
             await picture(connection, "D1", f"t{number}", at, f"r{number}")
-            await triggers.captured(connection, "D1", f"t{number}", at, "manual")
+            await trigger_outcomes.captured(connection, "D1", f"t{number}", at, "manual")
 
     async def clear() -> None:
         for _ in range(6):
@@ -221,7 +230,7 @@ async def test_outcomes_expiry_streams_and_retention_of_two_processes_end_withou
     for key in keys:
         async with both[0].writing() as connection:
             for _ in range(12):
-                made, _ = await triggers.create(connection, key, NOW - timedelta(hours=1), 60.0)
+                made, _ = await trigger_creation.create(connection, key, NOW - timedelta(hours=1), 60.0)
                 ids[key].append(made.trigger_id)
                 seqs.append(made.seq)
 
@@ -230,10 +239,10 @@ async def test_outcomes_expiry_streams_and_retention_of_two_processes_end_withou
             async with database.writing() as connection:
                 if number % 2:
                     said = OutcomeReport(status="failed", reason=Reason.CAMERA_ABSENT)
-                    await triggers.reported(connection, key, trigger_id, said, NOW)
+                    await trigger_outcomes.reported(connection, key, trigger_id, said, NOW)
                 else:
                     await picture(connection, key, trigger_id, NOW - timedelta(days=number), f"{key}{number}")
-                    await triggers.captured(connection, key, trigger_id, NOW, "manual")
+                    await trigger_outcomes.captured(connection, key, trigger_id, NOW, "manual")
 
     async def beside(database: Database, in_order: list[str], sent: list[int]) -> None:
         for _ in range(8):
@@ -242,11 +251,11 @@ async def test_outcomes_expiry_streams_and_retention_of_two_processes_end_withou
             async with database.writing() as connection:
                 await device_states.mark_seen(connection, in_order, NOW)
             async with database.writing() as connection:
-                await triggers.expire_silent(connection, NOW, NOW, limit=40)
+                await trigger_outcomes.expire_silent(connection, NOW, NOW, limit=40)
             async with database.writing() as connection:
                 await captures.delete_older(connection, NOW - timedelta(days=6), limit=5)
             async with database.writing() as connection:
-                await triggers.create(connection, in_order[0], NOW, 60.0)
+                await trigger_creation.create(connection, in_order[0], NOW, 60.0)
 
     work = [device(both[number % 2], key) for number, key in enumerate(keys)]
     await asyncio.gather(*work, beside(both[0], keys, seqs), beside(both[1], keys[::-1], seqs[::-1]))
@@ -278,11 +287,11 @@ async def test_days_of_long_ago_are_added_up_by_month_and_late_outcomes_still_co
         for key in DEVICES:
             await devices.create(connection, key, NOW)
         for days in range(5):
-            made, _ = await triggers.create(connection, "D1", long_ago - timedelta(days=days), 60.0)
-        assert await triggers.expire_silent(connection, cloud.time(), cloud.time()) == 5
+            made, _ = await trigger_creation.create(connection, "D1", long_ago - timedelta(days=days), 60.0)
+        assert await trigger_outcomes.expire_silent(connection, cloud.time(), cloud.time()) == 5
     assert await housekeeping.roll_up(cloud.cloud) == 5 and await housekeeping.roll_up(cloud.cloud) == 0
     async with database.writing() as connection:
-        await triggers.captured(connection, "D1", made.trigger_id, cloud.time(), "manual")
+        await trigger_outcomes.captured(connection, "D1", made.trigger_id, cloud.time(), "manual")
         assert (await counters.since(connection, "D1", long_ago.date().replace(day=1))) == Figures(1, 0, 4)
     assert await housekeeping.roll_up(cloud.cloud) == 1, "what came for a day that was added up before"
     await nothing_is_wrong(database, cloud.time())

@@ -20,13 +20,15 @@ from visant_cloud.store import (
     devices,
     fleet,
     stream_reads,
+    trigger_creation,
     trigger_history,
+    trigger_outcomes,
     triggers,
 )
+from visant_cloud.store.column_types import UtcTime
 from visant_cloud.store.database import Database
 from visant_cloud.store.device_states import DeviceState
 from visant_cloud.store.schema import MIGRATIONS, migrate
-from visant_cloud.store.tables import UtcTime
 from visant_contract.outcome import OutcomeReport, Reason
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -38,7 +40,7 @@ Query = Callable[[AsyncConnection], Awaitable[Any]]
 
 async def one_picture(connection: AsyncConnection) -> None:
     await received(connection, "D1", "new", NOW)
-    await triggers.captured(connection, "D1", "sent", NOW, "manual")
+    await trigger_outcomes.captured(connection, "D1", "sent", NOW, "manual")
 
 
 FAILED = OutcomeReport(status="failed", reason=Reason.CAMERA_ABSENT)
@@ -50,8 +52,8 @@ QUERIES: dict[str, Query] = {
     "who was seen": lambda connection: device_states.mark_seen(connection, ["D1"], NOW),
     "settings that are no more": lambda connection: triggers.end_settings(connection, "D1", NOW),
     "a picture comes": one_picture,
-    "an outcome comes": lambda connection: triggers.reported(connection, "D1", "sent", FAILED, NOW),
-    "silent triggers": lambda connection: triggers.expire_silent(connection, NOW, NOW),
+    "an outcome comes": lambda connection: trigger_outcomes.reported(connection, "D1", "sent", FAILED, NOW),
+    "silent triggers": lambda connection: trigger_outcomes.expire_silent(connection, NOW, NOW),
     "too old pictures": lambda connection: captures.delete_older(connection, NOW - 400 * DAY),
     "the fleet": lambda connection: fleet.page(connection, "default", TODAY, {"D1": 1}, fleet.Wish(words="d")),
     "the fleet's states": lambda connection: fleet.states(connection, "default", {"D1": 1}),
@@ -77,7 +79,7 @@ async def ledger(start: Any) -> Database:
     async with database.writing() as connection:
         await devices.create(connection, "D1", NOW)
         for trigger_id in ("sent", "silent"):
-            await triggers.create(connection, "D1", NOW - DAY, 60.0)
+            await trigger_creation.create(connection, "D1", NOW - DAY, 60.0)
             await connection.execute(
                 text("UPDATE triggers SET trigger_id = :id, status = 'sent' WHERE trigger_id LIKE 'manual_%'"),
                 {"id": trigger_id},

@@ -21,9 +21,9 @@ from tests.support.swift import SwiftServer
 from tests.support.swift_servers import STRANGER_ID, STRANGER_SECRET
 from visant_cloud import housekeeping
 from visant_cloud.captures import s3
+from visant_cloud.captures.at_start import prepare_storage, storage_of
 from visant_cloud.captures.storage import StorageAway
 from visant_cloud.settings import CloudSettings
-from visant_cloud.wiring import prepare_storage, storage_of
 from visant_runtime.settings import SettingsError
 
 pytestmark = pytest.mark.xdist_group("swift")

@@ -16,7 +16,7 @@ from tests.support.not_none import not_none
 from visant_cloud.commands.hub import CommandHub
 from visant_cloud.commands.scheduler import BATCH, TriggerScheduler
 from visant_cloud.settings import database_url as engine_url
-from visant_cloud.store import devices, schedules, stream_reads, tables, triggers
+from visant_cloud.store import devices, schedules, stream_reads, tables, trigger_creation, trigger_outcomes
 from visant_cloud.store.database import Database
 from visant_cloud.store.schedules import MissedRun, Schedule
 
@@ -121,7 +121,7 @@ async def test_a_manual_trigger_waits_for_a_round_that_has_its_device_and_is_sen
 
     async def by_hand() -> int:
         async with database.writing() as connection:
-            row, _ = await triggers.create(connection, "D1", datetime.now(UTC), 60.0)
+            row, _ = await trigger_creation.create(connection, "D1", datetime.now(UTC), 60.0)
         return row.seq
 
     async with database.writing() as connection:
@@ -144,7 +144,7 @@ async def test_a_round_never_hides_its_trigger_behind_a_manual_one_that_is_commi
         sent.extend((row.seq, row.type) for row in await sent_after(database, sent[-1][0] if sent else 0))
 
     async with database.writing() as one:
-        await triggers.create(one, "D1", datetime.now(UTC), 60.0)
+        await trigger_creation.create(one, "D1", datetime.now(UTC), 60.0)
         assert await at_once(database) == 1, "D2 alone: D1 is held"
         await read_on()
     await read_on()
@@ -170,7 +170,7 @@ async def test_a_picture_that_is_being_stored_holds_up_no_schedule_of_its_device
     """Rows that refer to a device take a lock of their own on it, which inserting a trigger need not wait for."""
     await scheduled(database, ["D1"])
     async with database.writing() as connection:
-        await triggers.captured(connection, "D1", "somebody-elses", datetime.now(UTC), "manual")
+        await trigger_outcomes.captured(connection, "D1", "somebody-elses", datetime.now(UTC), "manual")
         assert await at_once(database) == 1
 
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, text
 
 from tests.support.not_none import not_none
-from visant_cloud.store import devices, stream_reads, tables, triggers
+from visant_cloud.store import devices, stream_reads, tables, trigger_creation, triggers
 from visant_cloud.store.database import Database
 
 _BLOCKED = text(
@@ -41,13 +41,15 @@ async def database(start: Any) -> Database:
 
 
 async def test_the_row_is_the_one_that_a_transaction_makes(database: Database) -> None:
-    made = await triggers.create_at_once(database, "acme~D1", now(), 60.0, "key")
+    made = await trigger_creation.create_at_once(database, "acme~D1", now(), 60.0, "key")
     assert made is not None
     async with database.writing() as connection:
-        other, new = await triggers.create(connection, "acme~D1", made.created_at, 60.0, idempotency_key="other")
+        other, new = await trigger_creation.create(
+            connection, "acme~D1", made.created_at, 60.0, idempotency_key="other"
+        )
         assert new
         assert await triggers.find(connection, "acme~D1", made.trigger_id) == made
-        same, new = await triggers.create(connection, "acme~D1", now(), 60.0, idempotency_key="key")
+        same, new = await trigger_creation.create(connection, "acme~D1", now(), 60.0, idempotency_key="key")
         assert same == made and not new
         owner = select(tables.triggers.c.organisation_id).where(tables.triggers.c.seq == made.seq)
         assert (await connection.execute(owner)).scalar_one() == "acme"
@@ -56,13 +58,13 @@ async def test_the_row_is_the_one_that_a_transaction_makes(database: Database) -
 
 
 async def test_nothing_is_made_for_a_key_used_before_a_barred_device_or_none(database: Database) -> None:
-    first = await triggers.create_at_once(database, "D1", now(), 60.0, "key")
+    first = await trigger_creation.create_at_once(database, "D1", now(), 60.0, "key")
     assert first is not None
-    assert await triggers.create_at_once(database, "D1", now(), 60.0, "key") is None
+    assert await trigger_creation.create_at_once(database, "D1", now(), 60.0, "key") is None
     for key in ("BARRED", "NOBODY", "acme~NOBODY", "D1\0"):
-        assert await triggers.create_at_once(database, key, now(), 60.0, None) is None, key
+        assert await trigger_creation.create_at_once(database, key, now(), 60.0, None) is None, key
     assert await sent(database) == [first.trigger_id]
-    assert await triggers.create_at_once(database, "D1", now(), 60.0, None) is not None, "no key is no key"
+    assert await trigger_creation.create_at_once(database, "D1", now(), 60.0, None) is not None, "no key is no key"
 
 
 async def test_one_that_was_made_before_the_connection_was_lost_is_found_and_not_made_twice(
@@ -75,7 +77,7 @@ async def test_one_that_was_made_before_the_connection_was_lost_is_found_and_not
         return await run(*given)
 
     monkeypatch.setattr(database, "write", twice)
-    made = await triggers.create_at_once(database, "D1", now(), 60.0, "key")
+    made = await trigger_creation.create_at_once(database, "D1", now(), 60.0, "key")
     assert made is not None
     assert await sent(database) == [made.trigger_id]
 
@@ -86,10 +88,10 @@ async def test_seq_is_drawn_while_the_device_is_held(database: Database) -> None
     async with database.writing() as connection:
         held = select(tables.devices.c.device_key).where(tables.devices.c.device_key == "D1").with_for_update()
         await connection.execute(held)
-        waiting = asyncio.create_task(triggers.create_at_once(database, "D1", now(), 60.0, None))
+        waiting = asyncio.create_task(trigger_creation.create_at_once(database, "D1", now(), 60.0, None))
         async with asyncio.timeout(30):
             while not (await database.read(_BLOCKED))[0][0]:
                 await asyncio.sleep(0.01)
-        first, _ = await triggers.create(connection, "D1", now(), 60.0)
+        first, _ = await trigger_creation.create(connection, "D1", now(), 60.0)
     second = await waiting
     assert second is not None and second.seq > first.seq

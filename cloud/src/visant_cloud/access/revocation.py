@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from visant_cloud.commands.hub import Subscription
+from visant_cloud.commands.subscription import Subscription
 from visant_cloud.context import Cloud
 from visant_cloud.store import stream_reads
 from visant_cloud.store.database import DATABASE_ERRORS

@@ -19,7 +19,7 @@ from visant_cloud.captures.decode import BrokenPicture, NotAPicture, Picture, de
 from visant_cloud.captures.storage import PictureName, StorageAway
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.problems import Refusal, validation_line
-from visant_cloud.store import captures, triggers
+from visant_cloud.store import captures, trigger_outcomes
 from visant_cloud.store.captures import Capture
 from visant_cloud.store.keys import organisation_of
 from visant_contract.capture import CAPTURE_HEADER, JPEG, CaptureFields, CaptureTime, CaptureUpload
@@ -144,7 +144,7 @@ async def _keep(cloud: Cloud, device_key: str, upload: CaptureFields, picture: P
         new = await captures.add(connection, _row(device_key, upload, picture, received_at, record_id))
         if upload.trigger_id is not None:
             kind = str(upload.metadata.get("trigger_type") or "unknown")
-            await triggers.captured(connection, device_key, upload.trigger_id, received_at, kind)
+            await trigger_outcomes.captured(connection, device_key, upload.trigger_id, received_at, kind)
         if new or upload.trigger_id is None:
             kept = await captures.find(connection, organisation_of(device_key), record_id)
         else:

@@ -12,7 +12,7 @@ import structlog
 from pydantic import BaseModel
 from starlette.types import Scope, Send
 
-from visant_cloud.commands.hub import Subscription
+from visant_cloud.commands.subscription import Subscription
 from visant_cloud.context import Cloud
 from visant_cloud.store import triggers
 from visant_cloud.store.devices import Device

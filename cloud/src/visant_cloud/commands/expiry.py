@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from visant_cloud.store import triggers
+from visant_cloud.store import trigger_outcomes
 from visant_cloud.store.database import DATABASE_ERRORS, Database
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
@@ -45,7 +45,7 @@ class Expiry:
         now, expired = self._now(), 0
         while True:  # a short transaction after the other: a fleet that is away for an hour holds up nobody
             async with self._database.writing() as connection:
-                count = await triggers.expire_silent(connection, now - self._grace, now)
+                count = await trigger_outcomes.expire_silent(connection, now - self._grace, now)
             expired += count
             if not count:
                 break

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from visant_cloud.commands.hub import Subscription
+from visant_cloud.commands.subscription import Subscription
 from visant_contract.sse import Ping
 
 TICK = 0.1

@@ -13,10 +13,10 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.commands.hub import CommandHub
-from visant_cloud.store import schedules, triggers
+from visant_cloud.store import schedules, trigger_creation
 from visant_cloud.store.database import DATABASE_ERRORS, Database
 from visant_cloud.store.schedules import Due, MissedRun
-from visant_cloud.store.triggers import Slot
+from visant_cloud.store.trigger_creation import Slot
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
 from visant_runtime.periodic import every
@@ -144,7 +144,7 @@ class TriggerScheduler:
             for one, its in overdue
             if one.active
         ]
-        await triggers.create_scheduled(connection, slots, now)
+        await trigger_creation.create_scheduled(connection, slots, now)
         await schedules.note_missed(connection, [run for pair in overdue if (run := missed_run(*pair)) is not None])
         return Round(len(found), [slot.device_key for slot in slots])
 

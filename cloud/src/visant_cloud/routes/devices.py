@@ -13,7 +13,7 @@ from visant_cloud.access.body_limits import clean_json
 from visant_cloud.commands.scheduler import first_firing
 from visant_cloud.context import cloud_of
 from visant_cloud.problems import Refusal, unknown_device
-from visant_cloud.store import device_states, devices, fleet, schedules, triggers
+from visant_cloud.store import device_states, devices, fleet, schedules, trigger_creation, triggers
 from visant_cloud.store.keys import device_id_of, organisation_of
 from visant_cloud.views import as_json
 from visant_contract.ids import DeviceId
@@ -181,7 +181,7 @@ async def configure(request: Request, caller: Operator, device_id: str, config: 
             raise unknown_device(device_id)
         await triggers.end_settings(connection, key, cloud.now())
         if connected_now:  # an absent device gets them with `connected`; there is nothing to time out
-            row, _ = await triggers.create(
+            row, _ = await trigger_creation.create(
                 connection,
                 key,
                 cloud.now(),

@@ -10,7 +10,7 @@ from visant_cloud.access.authenticate import Operator
 from visant_cloud.access.body_limits import clean_json
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.problems import Refusal, unknown_device
-from visant_cloud.store import captures, devices, trigger_history, triggers
+from visant_cloud.store import captures, devices, trigger_creation, trigger_history, trigger_outcomes, triggers
 from visant_cloud.views import as_json
 from visant_contract.ids import TriggerId
 from visant_contract.outcome import OutcomeReport
@@ -36,7 +36,7 @@ async def trigger(
     """Take a picture now. The same Idempotency-Key gives the same trigger, however often it is sent."""
     cloud, key = cloud_of(request), caller.key(device_id)
     lifetime = (body and body.expires_in) or cloud.settings.manual_ttl
-    row = await triggers.create_at_once(cloud.database, key, cloud.now(), lifetime, idempotency_key)
+    row = await trigger_creation.create_at_once(cloud.database, key, cloud.now(), lifetime, idempotency_key)
     new = row is not None
     if row is None:  # why
         async with cloud.database.writing() as connection:
@@ -45,7 +45,9 @@ async def trigger(
                 raise unknown_device(device_id)
             if not device.active:
                 raise Refusal(409, f"Device {device_id} is not active: set it active first", "not_active")
-            row, new = await triggers.create(connection, key, cloud.now(), lifetime, idempotency_key=idempotency_key)
+            row, new = await trigger_creation.create(
+                connection, key, cloud.now(), lifetime, idempotency_key=idempotency_key
+            )
     if new:
         cloud.hub.nudge(key)  # after the commit: what the nudged stream reads is durable
     connected = cloud.hub.subscribers(key) > 0
@@ -105,5 +107,5 @@ async def outcome(request: Request, device_id: str, trigger_id: TriggerId, repor
     device = await authenticate.device(request, device_id)
     await authenticate.meant_for_us(request, device)
     async with cloud.database.writing() as connection:
-        row = await triggers.reported(connection, device.device_key, trigger_id, report, cloud.now())
+        row = await trigger_outcomes.reported(connection, device.device_key, trigger_id, report, cloud.now())
     return {"device_id": device_id, "trigger_id": trigger_id, "status": row.status, "reason": row.reason}

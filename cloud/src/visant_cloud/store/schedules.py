@@ -60,7 +60,7 @@ _DUE = (
     select(*(schedules.c[name] for name in list(Due.__dataclass_fields__)[:-1]), devices.c.active)
     .join(devices, devices.c.device_key == schedules.c.device_key)
     .order_by(schedules.c.next_at, schedules.c.schedule_id)
-    # who inserts a trigger holds the device (triggers.py), who reads on from a seq relies on it; a row that another
+    # who inserts a trigger holds the device (trigger_creation.py), who reads on from a seq relies on it; what another
     # holds is passed over, so nobody waits and no order of locks can close a circle. SQLite has one writer anyway
     .with_for_update(of=[schedules, devices], skip_locked=True, key_share=True)
 )

@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlalchemy import ARRAY, BigInteger, Integer, Row, Select, Text, bindparam, column, func, select, true
 
+from visant_cloud.store.column_types import UtcTime
 from visant_cloud.store.database import Database, among, to_json
-from visant_cloud.store.tables import UtcTime, devices, triggers
+from visant_cloud.store.tables import devices, triggers
 from visant_cloud.store.triggers import IS_OPEN
 
 

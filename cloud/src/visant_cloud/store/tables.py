@@ -1,6 +1,5 @@
 """Every table. Times are UTC; each row names its organisation, a device's by its key as well (keys.py)."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -10,7 +9,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
-    DateTime,
     Float,
     ForeignKey,
     Index,
@@ -23,39 +21,9 @@ from sqlalchemy import (
     false,
     text,
 )
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator
 
+from visant_cloud.store.column_types import Clean, UtcTime
 from visant_cloud.store.keys import DEFAULT_ORGANISATION
-
-
-class UtcTime(TypeDecorator[datetime]):
-    """Aware datetimes in UTC on every database; SQLite keeps them as naive UTC text."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class Clean(TypeDecorator[str]):
-    """Text without NUL characters, which PostgreSQL cannot hold: they become U+FFFD, when searched for as well."""
-
-    impl = String
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return None if value is None else value.replace("\0", "\ufffd")
-
 
 metadata = MetaData(
     naming_convention={
@@ -267,7 +235,7 @@ triggers = Table(
     CheckConstraint("(ended_at IS NULL) = (status IN ('pending', 'sent'))", name="ck_triggers_ended"),
     # the outcome or the picture of a trigger comes; one row an id for all time
     UniqueConstraint("device_key", "trigger_id"),
-    # a request is sent again; a slot is fired by two processes (triggers.create_scheduled)
+    # a request is sent again; a slot is fired by two processes (trigger_creation.create_scheduled)
     _index("triggers", "device_key", "idempotency_key", where=_KEYED, unique=True),
     _index("triggers", "schedule_id", "device_key", "scheduled_for", where=_SLOTTED, unique=True),
     # a device's page, and the newest of all devices

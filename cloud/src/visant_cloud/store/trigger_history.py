@@ -1,4 +1,4 @@
-"""What became of the triggers, for people to read: pages. What changes a trigger is in triggers.py."""
+"""What became of the triggers, for people to read: pages. Nothing here changes one."""
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection

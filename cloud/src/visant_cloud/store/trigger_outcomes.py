@@ -1,0 +1,140 @@
+"""How a trigger ends: a picture is stored, the device reports, or the cloud gives it up for now."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from visant_cloud.store import counters, device_states
+from visant_cloud.store.counters import Outcome
+from visant_cloud.store.database import among, insert_new
+from visant_cloud.store.device_states import Locked
+from visant_cloud.store.keys import organisation_of
+from visant_cloud.store.tables import triggers
+from visant_cloud.store.triggers import HELD, IS_OPEN, OPEN, Kind, Trigger, first, locked_seqs, one
+from visant_contract.outcome import OutcomeReport, Reason
+
+
+def _said(trigger: Trigger) -> list[dict[str, Any]]:
+    """The history with the present outcome added, before another takes its place."""
+    if trigger.ended_at is None:
+        return trigger.history
+    entry = {
+        "status": trigger.status,
+        "reason": trigger.reason,
+        "detail": trigger.detail,
+        "at": trigger.ended_at.isoformat(),
+        "by": "cloud" if trigger.provisional else "device",
+    }
+    return [*trigger.history, entry]
+
+
+async def _locked(
+    connection: AsyncConnection, device_key: str, trigger_id: str, now: datetime, type: str, kind: Kind
+) -> tuple[dict[str, Locked], Trigger]:
+    """The device's state and the trigger's row, both locked; the latter is made where the trigger is unknown here
+    (another database, a plain cloud's)."""
+    states = await device_states.locked(connection, [device_key])
+    mine = one(device_key, trigger_id).with_for_update(key_share=True)
+    found = await first(connection, mine)
+    if found is None:
+        await insert_new(
+            connection,
+            triggers,
+            {
+                "organisation_id": organisation_of(device_key),
+                "device_key": device_key,
+                "trigger_id": trigger_id,
+                "kind": kind,
+                "type": type[:50],
+                "status": "sent",
+                "provisional": False,
+                "created_at": now,
+                "history": [],
+            },
+        )
+        found = await first(connection, mine)
+        assert found is not None
+    return states, found
+
+
+async def captured(connection: AsyncConnection, device_key: str, trigger_id: str, now: datetime, type: str) -> None:
+    """A picture is stored: it wins over every other status."""
+    states, before = await _locked(connection, device_key, trigger_id, now, type, "capture")
+    if before.status != "executed":
+        await _end(connection, states, before, "executed", None, None, now)
+
+
+async def reported(
+    connection: AsyncConnection, device_key: str, trigger_id: str, report: OutcomeReport, now: datetime
+) -> Trigger:
+    """The device's word: final over nothing and over the cloud's provisional one; never over a picture.
+
+    Said again, or said after another final word, it changes nothing. Returns the row as it stands then.
+    """
+    kind: Kind = "update_config" if report.status == "executed" else "capture"
+    type = str(report.metadata.get("trigger_type", "?"))
+    states, before = await _locked(connection, device_key, trigger_id, now, type, kind)
+    if before.status in OPEN or before.provisional:
+        reason = None if report.reason is None else str(report.reason)
+        return await _end(connection, states, before, report.status, reason, report.detail or None, now)
+    return before
+
+
+async def _end(
+    connection: AsyncConnection,
+    states: dict[str, Locked],
+    before: Trigger,
+    status: str,
+    reason: str | None,
+    detail: str | None,
+    now: datetime,
+) -> Trigger:
+    changed: dict[str, Any] = {
+        "status": status,
+        "reason": reason,
+        "detail": detail,
+        "provisional": False,
+        "ended_at": now,
+        "history": _said(before),
+    }
+    await connection.execute(update(triggers).where(triggers.c.seq == before.seq).values(**changed))
+    if before.kind == "capture":
+        earlier = None if before.ended_at is None else (before.status, before.reason)
+        end = Outcome(before.device_key, before.seq, before.created_at, earlier, (status, reason))
+        await counters.count_outcomes(connection, states, [end])
+    return replace(before, **changed)
+
+
+async def expire_silent(connection: AsyncConnection, before: datetime, now: datetime, limit: int = 500) -> int:
+    """Says `expired` for now of triggers whose deadline passed `before` and of which nothing was heard.
+
+    At most `limit` of them, the longest overdue first; those of a device that is busy just now come next time.
+    """
+    due = select(triggers.c.device_key, triggers.c.seq).where(IS_OPEN, triggers.c.expires_at < before)
+    rows = (await connection.execute(due.order_by(triggers.c.expires_at).limit(limit))).all()
+    if not rows:
+        return 0
+    states = await device_states.locked(connection, {row.device_key for row in rows}, only_free=True)
+    seqs = [row.seq for row in rows if row.device_key in states]
+    held = locked_seqs(among(connection, HELD.c.seq, seqs), HELD.c.ended_at.is_(None)).subquery("held")
+    reason = str(Reason.DEVICE_SILENT)
+    ended = await connection.execute(
+        update(triggers)
+        .where(triggers.c.seq == held.c.seq, IS_OPEN)
+        .values(status="expired", reason=reason, provisional=True, ended_at=now)
+        .returning(triggers.c.device_key, triggers.c.seq, triggers.c.created_at, triggers.c.kind)
+    )
+    all_ended = ended.all()
+    await counters.count_outcomes(
+        connection,
+        states,
+        [
+            Outcome(row.device_key, row.seq, row.created_at, None, ("expired", reason))
+            for row in all_ended
+            if row.kind == "capture"
+        ],
+    )
+    return len(all_ended)
