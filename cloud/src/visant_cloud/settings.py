@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, RedisDsn, SecretStr, TypeAdapter, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
 from visant_cloud.access.forwarded import trusted
 from visant_cloud.access.same_origin import origin
 from visant_cloud.captures.s3_url import S3Url, s3_url
 from visant_cloud.store import connection_url
-from visant_runtime.settings import Settings, SettingsError, read_secret_file
+from visant_runtime.settings import Settings, SettingsError, checked_redis_url, value_or_file
 
 
 def database_url(value: str) -> str:
@@ -40,13 +40,8 @@ def _origin(value: str | None) -> str | None:
     return None if value is None else origin(value)
 
 
-_REDIS_URL = TypeAdapter(RedisDsn)
-
-
 def _redis_address(value: str | None) -> str | None:
-    if value is not None and not value.startswith("unix://"):
-        _REDIS_URL.validate_python(value)
-    return value
+    return None if value is None else checked_redis_url(value)
 
 
 class CloudSettings(Settings):
@@ -112,25 +107,17 @@ class CloudSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _keys_from_files(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Two keys are one too many, also where they agree: one of them would be forgotten when the secret changes.
-
-        Without STORAGE_URL nobody reads them: they may be another program's.
-        """
+        """Without STORAGE_URL nobody reads them: they may be another program's."""
         if values.get("storage_url") is None:
             return values
-        found = dict(values)
         for name, file in (
             ("aws_access_key_id", "aws_access_key_id_file"),
             ("aws_secret_access_key", "aws_secret_access_key_file"),
         ):
-            given, named = values.get(name), values.get(file)
-            if named is None and not given:
+            if values.get(file) is None and not values.get(name):
                 raise SettingsError(f"{name.upper()} is not set: STORAGE_URL needs it, or {file.upper()}")
-            if named is not None and given:
-                raise SettingsError(f"{name.upper()} and {file.upper()}={named} are both set: remove one")
-            if named is not None:
-                found[name] = read_secret_file(file.upper(), Path(named)).get_secret_value()
-        return found
+            values = value_or_file(values, name, file)
+        return values
 
     @property
     def uses_data_dir(self) -> bool:

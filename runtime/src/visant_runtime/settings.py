@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, SecretStr, ValidationError
+from pydantic import AfterValidator, RedisDsn, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from visant_runtime.logs import LogFormat, LogLevel
@@ -109,6 +109,30 @@ def config_command(kind: type[Settings], arguments: Sequence[str] = ()) -> int:
     """What `visant-x config` runs: 0 and the settings in force, or the lines of `load`."""
     print(show(load(kind)))
     return 0
+
+
+def value_or_file(values: dict[str, Any], name: str, file: str) -> dict[str, Any]:
+    """`values` with what the file that the setting `file` names holds as `name`, where one is named.
+
+    Raises SettingsError where both are set. Two keys are one too many, also where they agree: one of them would be
+    forgotten when the secret changes.
+    """
+    named = values.get(file)
+    if named is None:
+        return values
+    if values.get(name):
+        raise SettingsError(f"{name.upper()} and {file.upper()}={named} are both set: remove one")
+    return {**values, name: read_secret_file(file.upper(), Path(named)).get_secret_value()}
+
+
+def checked_redis_url(value: str) -> str:
+    """`redis://host:port/0` or `unix://path`. Raises ValueError for anything else."""
+    if not value.startswith("unix://"):
+        _REDIS_URL.validate_python(value)
+    return value
+
+
+_REDIS_URL = TypeAdapter(RedisDsn)
 
 
 def read_secret_file(key: str, path: Path) -> SecretStr:

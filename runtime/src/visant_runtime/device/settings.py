@@ -4,12 +4,10 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, RedisDsn, TypeAdapter, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from visant_contract.ids import DeviceId
-from visant_runtime.settings import BaseUrl, Settings, SettingsError, Token, read_secret_file
-
-_REDIS_URL: TypeAdapter[RedisDsn] = TypeAdapter(RedisDsn)
+from visant_runtime.settings import BaseUrl, Settings, Token, checked_redis_url, value_or_file
 
 
 class DeviceSettings(Settings):
@@ -32,30 +30,19 @@ class DeviceSettings(Settings):
     device_token_file: Annotated[
         Path | None, Field(description="a file that holds the token alone; leave DEVICE_TOKEN empty then")
     ] = None
-    redis_url: Annotated[str, Field(description="e.g. REDIS_URL=redis://127.0.0.1:6379/0")] = "redis://127.0.0.1:6379/0"
+    redis_url: Annotated[
+        str, AfterValidator(checked_redis_url), Field(description="e.g. REDIS_URL=redis://127.0.0.1:6379/0")
+    ] = "redis://127.0.0.1:6379/0"
     metered: Annotated[bool, Field(description="1 where each megabyte costs, or 0")] = False
     command_ttl: Annotated[
         float,
         Field(ge=1, le=86_400, description="seconds, 1 to 86400, that a command of a cloud without expires_at is good"),
     ] = 300.0
 
-    @field_validator("redis_url")
-    @classmethod
-    def _redis_address(cls, value: str) -> str:
-        if not value.startswith("unix://"):
-            _REDIS_URL.validate_python(value)
-        return value
-
     @model_validator(mode="before")
     @classmethod
     def _one_token(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Two keys are one too many, also where they agree: one of them would be forgotten when the token changes."""
-        named = values.get("device_token_file")
-        if named is None:
-            return values
-        if values.get("device_token"):
-            raise SettingsError(f"DEVICE_TOKEN and DEVICE_TOKEN_FILE={named} are both set: remove one")
-        return {**values, "device_token": read_secret_file("DEVICE_TOKEN_FILE", Path(named))}
+        return value_or_file(values, "device_token", "device_token_file")
 
     @property
     def token_in_the_clear(self) -> bool:
