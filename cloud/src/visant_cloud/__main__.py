@@ -21,7 +21,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _health(arguments: Sequence[str]) -> int:
-    from visant_runtime.heartbeat import health_command
+    from visant_runtime.health import health_command
 
     return health_command("cloud")
 

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from visant_runtime.health import health_command as health_command  # also by its older name
 from visant_runtime.health import late_parts
 
 _WRITE_EVERY = 1.0  # seconds; loops may beat thirty times as often
