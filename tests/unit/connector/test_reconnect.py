@@ -74,7 +74,8 @@ def test_silence_is_judged_by_the_pings_that_were_promised() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "added"), [(-5.0, 0.0), (0.0, 0.0), (0.5, 0.5), (299.0, 299.0), (300.0, 300.0), (301.0, 300.0)]
+    ("asked", "added"),
+    [(-5.0, 0.0), (0.0, 0.0), (0.5, 0.5), (4.9, 4.9), (299.0, 299.0), (300.0, 300.0), (301.0, 300.0)],
 )
 @pytest.mark.parametrize("attempt", [0, 3])
 def test_what_the_cloud_asks_for_comes_on_top_up_to_five_minutes(attempt: int, asked: float, added: float) -> None:
@@ -82,6 +83,22 @@ def test_what_the_cloud_asks_for_comes_on_top_up_to_five_minutes(attempt: int, a
     policy = Reconnect(5.0, attempt)
     for dice in (Shortest(), Longest()):
         assert policy.wait(dice, retry_after=asked) == policy.wait(dice) + added
+
+
+@pytest.mark.parametrize(("asked", "spread"), [(4.9, CAP), (5.0, 2.5), (20.0, 10.0), (100.0, CAP)])
+def test_a_cloud_that_names_a_time_is_asked_soon_after_it(asked: float, spread: float) -> None:
+    """However often it could not be reached before: a fleet is not kept away by what lies behind it."""
+    assert Reconnect(5.0, 10).wait(Longest(), retry_after=asked) == asked + spread
+
+
+@given(st.floats(0.0, 4.9), st.integers())
+def test_a_cloud_that_names_no_time_worth_its_name_is_not_asked_in_a_storm(asked: float, seed: int) -> None:
+    rng, policy, now, connections = Random(seed), Reconnect(5.0), 0.0, 0
+    while now < 3600:
+        connections += 1
+        now += policy.wait(rng, retry_after=asked)
+        policy = policy.failed()
+    assert connections < 400
 
 
 def test_a_refused_device_asks_each_minute_and_up_to_five_seconds_later() -> None:

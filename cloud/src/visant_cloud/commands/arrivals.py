@@ -21,8 +21,9 @@ STRANGERS_PER_SECOND = 50.0
 there comes in as well, at this pace, and one stranger keeps out no fleet."""
 _AT_ONCE = 100
 """As many need not wait."""
-_WAIT = 2.0
-"""Seconds that one waits at most."""
+_WAIT = 8.0
+"""Seconds that one waits at most: less than clients give a server until it speaks (10 s is usual). One that is sent
+away and comes again costs more than one that is held."""
 _TOGETHER = 0.05
 """Who waits goes in together with the others of so many seconds: the database is then asked once for all of them."""
 

@@ -3,6 +3,7 @@
 Attempt 0 comes at once, spread over a second so that a fleet does not arrive in one instant; then
 random(0, min(30 s, RECONNECT_DELAY x 2**n)). The count starts anew only after a stream that stayed confirmed
 for a while: a server that closes every stream after five seconds is not asked twelve times a minute for ever.
+What the cloud asks for by Retry-After comes on top, for it may have told all the same.
 """
 
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ REFUSED = 60.0
 _REFUSED_SPREAD = 5.0
 RETRY_AFTER_CAP = 300.0
 """Seconds; a cloud that asks for more time is asked again after this."""
+MEANT = 5.0
+"""Seconds. A cloud that asks for so much has a time in mind; a smaller number, again and again, is no reason to come
+so often."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,10 @@ class Reconnect:
         else:
             wait = full_jitter(self.attempt - 1, base=self.delay, cap=CAP, rng=rng)
         if retry_after is not None:
-            wait += min(max(retry_after, 0.0), RETRY_AFTER_CAP)
+            asked = min(max(retry_after, 0.0), RETRY_AFTER_CAP)
+            if asked >= MEANT:
+                wait = min(wait, asked / 2)  # the cloud is there: a spread of half a minute says nothing any more
+            wait += asked
         return wait
 
 
