@@ -12,6 +12,7 @@ from visantctl.doctor import clock
 from visantctl.doctor.checks import (
     camera,
     card,
+    disk,
     docker,
     heat,
     journal,
@@ -27,6 +28,7 @@ from visantctl.doctor.checks import (
     writes,
 )
 from visantctl.host import env_file
+from visantctl.host.readings import FileSystem, Life, Signal, Space
 
 TREE = Path(__file__).resolve().parents[3]
 
@@ -75,22 +77,16 @@ def test_the_example_knows_every_setting_and_a_typing_error_is_none() -> None:
     assert "CAMERA_SOURSE" not in known
 
 
-def test_a_worn_card_is_told_and_a_new_one_is_not(tmp_path: Path) -> None:
-    file = tmp_path / "mmcblk0/device/life_time"
-    file.parent.mkdir(parents=True)
-    file.write_text("0x00 0x00\n")
-    assert levels(card.wear(tmp_path)) == []
-    file.write_text("0x01 0x02\n")
-    assert levels(card.wear(tmp_path)) == ["PASS"]
-    file.write_text("0x03 0x0a\n")
-    assert levels(card.wear(tmp_path)) == ["WARN"]
+def test_a_worn_card_is_told_and_a_new_one_is_not() -> None:
+    lives = [Life("mmcblk0", 2, 1), Life("mmcblk0", 10, 1), Life("mmcblk0", 1, 2), Life("mmcblk0", 0, 3)]
+    found = list(card.wear(lives))
+    assert levels(found) == ["PASS", "WARN", "WARN", "WARN"]
+    assert "at most 20 %" in found[0].text and "90 to 100 %" in found[1].text and "few spare" in found[3].text
 
 
-@pytest.mark.parametrize(("level", "expected"), [("-52.", "PASS"), ("-81.", "WARN")])
-def test_weak_wifi_is_told(tmp_path: Path, level: str, expected: str) -> None:
-    table = tmp_path / "wireless"
-    table.write_text(f"Inter-| sta-|\n face | tus |\n wlan0: 0000   60.  {level}  -256        0      0\n")
-    assert levels(wifi.signal(table, tmp_path / "none")) == [expected]
+@pytest.mark.parametrize(("level", "expected"), [(-52.0, "PASS"), (-81.0, "WARN")])
+def test_weak_wifi_is_told(level: float, expected: str) -> None:
+    assert levels(wifi.findings({"wlan0": Signal(level)})) == [expected]
 
 
 def test_a_hot_processor_is_told() -> None:
@@ -162,30 +158,25 @@ def test_tailscale(value: dict[str, Any], level: str, word: str) -> None:
     assert word in found.text
 
 
-def test_errors_of_the_file_system_and_a_read_only_root_are_told(tmp_path: Path) -> None:
-    folder = tmp_path / "ext4/mmcblk0p2"
-    folder.mkdir(parents=True)
-    (folder / "errors_count").write_text("0\n")
-    (folder / "lifetime_write_kbytes").write_text("21000000\n")
-    mounts = tmp_path / "mounts"
-    mounts.write_text("/dev/mmcblk0p2 / ext4 rw,noatime 0 0\n/dev/mmcblk0p1 /boot/firmware vfat ro 0 0\n")
-    found = list(card.errors(tmp_path / "ext4", mounts))
+def test_errors_of_the_file_system_and_a_read_only_root_are_told() -> None:
+    found = list(card.errors([FileSystem("mmcblk0p2", 0, 21_504_000_000)], read_only=False))
     assert levels(found) == ["PASS"]
-    assert "21 GB" in found[0].text
-    (folder / "errors_count").write_text("3\n")
-    mounts.write_text("/dev/mmcblk0p2 / ext4 ro,noatime 0 0\n")
-    assert levels(card.errors(tmp_path / "ext4", mounts)) == ["FAIL", "WARN"]
+    assert "22 GB" in found[0].text
+    assert levels(card.errors([FileSystem("mmcblk0p2", 3, None)], read_only=True)) == ["FAIL", "WARN"]
 
 
-def test_the_kernels_own_sensor_tells_undervoltage_where_there_is_no_vcgencmd(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("free_bytes", "free_files", "expected"),
+    [(9e9, 9_000, ["PASS"]), (1e9, 9_000, ["WARN"]), (5e8, 9_000, ["FAIL"]), (9e9, 400, ["PASS", "WARN"])],
+)
+def test_a_disk_that_is_full_of_bytes_or_of_files_is_told(
+    free_bytes: float, free_files: int, expected: list[str]
 ) -> None:
-    monkeypatch.setattr(power, "ask", lambda *_: None)
-    (tmp_path / "hwmon1").mkdir()
-    (tmp_path / "hwmon1/name").write_text("rpi_volt\n")
-    for text, level in (("0\n", "PASS"), ("1\n", "FAIL")):
-        (tmp_path / "hwmon1/in0_lcrit_alarm").write_text(text)
-        assert levels(power.undervoltage(tmp_path)) == [level]
+    fixed, free = (
+        Space(int(free_bytes), 32_000_000_000, free_files, 10_000),
+        Space(50_000_000_000, 64_000_000_000, 0, 0),
+    )
+    assert levels(disk.findings({Path("/opt/visant"): fixed, Path("/var/lib"): free})) == expected
 
 
 def test_what_nothing_reads_is_named_with_what_is_meant(tmp_path: Path) -> None:
@@ -274,18 +265,7 @@ def test_security_updates_are_judged_by_their_last_run(tmp_path: Path) -> None:
     assert judged(on)[1] == ("WARN", "an update waits for a restart")
 
 
-@pytest.mark.parametrize(
-    ("kilobytes", "text", "level"), [(102_400, "105 MB", "PASS"), (10_240_000, "10486 MB", "WARN")]
-)
-def test_what_is_written_to_the_card_is_told_as_a_day(tmp_path: Path, kilobytes: int, text: str, level: str) -> None:
-    (tmp_path / "fs/ext4/mmcblk0p2").mkdir(parents=True)
-    (tmp_path / "fs/ext4/mmcblk0p2/session_write_kbytes").write_text(f"{kilobytes}\n")
-    (tmp_path / "devices/mmcblk0p2").mkdir(parents=True)
-    (tmp_path / "dev/block").mkdir(parents=True)
-    (tmp_path / "dev/block/179:2").symlink_to("../../devices/mmcblk0p2")
-    mine, none = os.makedev(179, 2), os.makedev(0, 25)
-    found = list(writes.finding(tmp_path, {mine, none}, 86_400.0))
-    assert levels(found) == [level]
-    assert text in found[0].text
-    assert levels(writes.finding(tmp_path, {mine}, 600.0)) == [], "the start's own writes are no day"
-    assert levels(writes.finding(tmp_path, {none}, 86_400.0)) == [], "an overlay, a disk of another kind"
+@pytest.mark.parametrize(("day", "text", "level"), [(105e6, "105 MB", "PASS"), (10_486e6, "10486 MB", "WARN")])
+def test_what_is_written_to_the_card_is_told_as_a_day(day: float, text: str, level: str) -> None:
+    found = writes.finding(day)
+    assert (found.level, text in found.text) == (level, True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
 from visantctl.doctor.finding import Finding, fail, good, warn
+from visantctl.host.readings import FileSystem, Life, card_lives, file_systems, root_is_read_only
 from visantctl.wiring import Device
 
 ORDER = 110
@@ -14,41 +14,27 @@ _REPLACE = "copy what you need and replace the card before it fails"
 
 def check(device: Device) -> Iterator[Finding]:
     """Both."""
-    yield from errors(Path("/sys/fs/ext4"), Path("/proc/mounts"))
-    yield from wear(Path("/sys/block"))
+    yield from errors(file_systems(), read_only=bool(root_is_read_only()))
+    yield from wear(card_lives())
 
 
-def errors(ext4: Path, mounts: Path) -> Iterator[Finding]:
+def errors(systems: Iterable[FileSystem], *, read_only: bool) -> Iterator[Finding]:
     """What the kernel counted since the file system was made, and a root that it no longer writes to."""
-    for line in mounts.read_text().splitlines():
-        words = line.split()
-        if len(words) > 3 and words[1] == "/" and "ro" in words[3].split(","):
-            yield fail("card", "the root file system is read-only: the kernel met an error", f"sudo dmesg; {_REPLACE}")
-    for file in sorted(ext4.glob("*/errors_count")):
-        count = int(file.read_text())
-        written = _number(file.with_name("lifetime_write_kbytes"))
-        size = "" if written is None else f", {written / 1e6:.0f} GB written to it so far"
-        if count:
-            yield warn("card", f"{file.parent.name}: {count} errors in the file system{size}", _REPLACE)
+    if read_only:
+        yield fail("card", "the root file system is read-only: the kernel met an error", f"sudo dmesg; {_REPLACE}")
+    for one in systems:
+        size = "" if one.written_bytes is None else f", {one.written_bytes / 1e9:.0f} GB written to it so far"
+        if one.errors:
+            yield warn("card", f"{one.name}: {one.errors} errors in the file system{size}", _REPLACE)
         else:
-            yield good("card", f"{file.parent.name}: no errors{size}")
+            yield good("card", f"{one.name}: no errors{size}")
 
 
-def wear(blocks: Path) -> Iterator[Finding]:
-    """eMMC and newer cards tell their used life in steps of 10 % (JEDEC eMMC 5.0: life_time, pre_eol_info)."""
-    for file in sorted(blocks.glob("mmcblk*/device/life_time")):
-        used = max((int(word, 16) for word in file.read_text().split()), default=0)
-        reserve = _number(file.with_name("pre_eol_info"), 16) or 0
-        name = file.parts[-3]
-        if used >= 9 or reserve >= 2:
-            told = f"has used {(used - 1) * 10} to {used * 10} % of its life" if used else "has few spare blocks left"
-            yield warn("card", f"{name} {told}", _REPLACE)
-        elif used:
-            yield good("card", f"{name} has used at most {used * 10} % of its life")
-
-
-def _number(file: Path, base: int = 10) -> int | None:
-    try:
-        return int(file.read_text().strip(), base)
-    except (OSError, ValueError):
-        return None
+def wear(lives: Iterable[Life]) -> Iterator[Finding]:
+    """Nothing where the card does not say."""
+    for one in lives:
+        if one.used >= 9 or one.pre_eol >= 2:
+            told = f"has used {(one.used - 1) * 10} to {one.used * 10} % of its life"
+            yield warn("card", f"{one.name} {told if one.used else 'has few spare blocks left'}", _REPLACE)
+        elif one.used:
+            yield good("card", f"{one.name} has used at most {one.used * 10} % of its life")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from visantctl.doctor.finding import Finding, fail, good, warn
+from visantctl.host.readings import Space, space
 from visantctl.wiring import Device
 
 ORDER = 100
@@ -19,13 +18,13 @@ _FEW = 0.05
 
 def check(device: Device) -> Iterator[Finding]:
     """Of what holds the device and what holds the Engine's data."""
-    yield from space([device.place.root, Path("/var/lib")])
+    spaces = {path: space(path) for path in (device.place.root, Path("/var/lib"))}
+    yield from findings({path: found for path, found in spaces.items() if found is not None})
 
 
-def space(paths: list[Path]) -> Iterator[Finding]:
+def findings(spaces: Mapping[Path, Space]) -> Iterator[Finding]:
     """Bytes and inodes, of the fullest."""
-    there = [path for path in paths if path.exists()]
-    free = min(shutil.disk_usage(path).free for path in there)
+    free = min(one.free_bytes for one in spaces.values())
     text, remedy = f"{free / 1e9:.1f} GB free", "sudo journalctl --vacuum-size=100M; sudo apt-get clean"
     if free < _EMPTY:
         yield fail("disk", f"{text}: pictures are refused", remedy)
@@ -33,9 +32,8 @@ def space(paths: list[Path]) -> Iterator[Finding]:
         yield warn("disk", text, remedy)
     else:
         yield good("disk", text)
-    for path in there:
-        value = os.statvfs(path)
-        if value.f_files and value.f_favail < value.f_files * _FEW:
+    for path, one in spaces.items():
+        if one.total_files and one.free_files < one.total_files * _FEW:
             yield warn(
-                "disk", f"{path}: only {value.f_favail} more files fit", "which folder holds so many? du --inodes -d2 /"
+                "disk", f"{path}: only {one.free_files} more files fit", "which folder holds so many? du --inodes -d2 /"
             )

@@ -83,4 +83,4 @@ def beyond(container: Mapping[str, Any], root: Path, folders: list[Path]) -> lis
 def _expected(source: Path, writes: bool, root: Path, folders: list[Path]) -> bool:
     if source in folders:
         return True
-    return not writes and source in (Path("/dev"), root / "secrets", root / "shared")
+    return not writes and source in (Path("/dev"), root / "secrets", root / "shared", Path("/run/visant-host"))

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from visantctl.doctor.finding import Finding, good, warn
 from visantctl.host.programs import ask
+from visantctl.host.readings import DAY, reboot_wanted
 from visantctl.wiring import Device
 
 ORDER = 190
-_DAY = 86_400.0
 _LATE = 7.0
 """Days without a run: apt-daily-upgrade.timer makes one each day."""
 
@@ -37,12 +37,12 @@ def finding(root: Path, periodic: str | None, now: float, installer: str) -> Ite
         yield warn("security", f"updates last ran {days:.0f} days ago", remedy)
     else:
         yield good("security", f"updates last ran {days * 24:.0f} h ago")
-    if (root / "run/reboot-required").exists():
+    if reboot_wanted(root):
         yield warn("security", "an update waits for a restart", "sudo reboot: triggers that wait are not lost")
 
 
 def _days_since(file: Path, now: float) -> float | None:
     try:
-        return (now - file.stat().st_mtime) / _DAY
+        return (now - file.stat().st_mtime) / DAY
     except OSError:
         return None
