@@ -22,6 +22,18 @@ def test_a_number_that_means_nothing_becomes_absent_and_the_rest_stays(bad: Any)
     assert Telemetry.model_validate_json(read.model_dump_json()) == read
 
 
+def test_facts_of_the_host_are_taken_as_far_as_they_are_known_and_their_numbers_mean_anything() -> None:
+    host = {
+        "age": float("nan"),
+        "card": {"errors": 10**400, "pre_eol": 1},
+        "fan": 3,
+        "restarts": {"camera": 1e300, "uploader": 2},
+    }
+    read = Telemetry.model_validate({"device_version": "2", "host": host}).host
+    assert read is not None
+    assert read.model_dump(exclude_defaults=True) == {"card": {"pre_eol": 1}, "restarts": {"uploader": 2}}
+
+
 @pytest.mark.parametrize("wrong", [{"temperature": "warm"}, {"spool": {"pictures": 1.5}}, {"counters": {"a": "many"}}])
 def test_what_is_no_number_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
