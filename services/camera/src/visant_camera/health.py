@@ -17,7 +17,7 @@ _RATE_WINDOW = 2.0  # seconds over which fps is counted
 
 
 class CameraState(BaseModel):
-    """`GET /state`. The first seven fields are what the device's telemetry takes over."""
+    """`GET /state`. The first eight fields are what the device's telemetry takes over."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -30,6 +30,8 @@ class CameraState(BaseModel):
     """Measured."""
     bad_frames: int = 0
     """Received and never served, since the start."""
+    state_age: float = 0.0
+    """Seconds that it has been in this state."""
     settings: dict[str, str] = {}
     """What the cloud wants: setting to `applied`, `waiting`, `unknown` or `refused: why`."""
     remedy: str | None = None
@@ -70,6 +72,7 @@ class Health:
         self._lock = threading.Lock()
         self._reason: Reason | None = Reason.CAMERA_STARTING
         self._detail = "opening"
+        self._since = time.monotonic()
         self._failure: Failure | None = None
         self._opened: Opened | None = None
         self._frames = self._bad = self._opens = 0
@@ -142,6 +145,7 @@ class Health:
                 height=opened.height if opened else None,
                 fps=self._rate.value() if opened else None,
                 bad_frames=self._bad,
+                state_age=round(time.monotonic() - self._since, 1),
                 source=opened.source if opened else self._source,
                 name=opened.name if opened else None,
                 encoding=opened.encoding if opened else None,
@@ -168,6 +172,8 @@ class Health:
     def _become(self, reason: Reason | None, detail: str) -> None:
         with self._lock:
             before, self._reason, self._detail = self._reason, reason, detail
+            if reason != before:
+                self._since = time.monotonic()
         if self._heartbeat is not None:
             self._heartbeat.degraded("camera", f"{reason}: {detail}" if reason else None)
         if reason == before:
