@@ -168,7 +168,7 @@ remove_files() {
     else
         rm -rf "$ROOT/state"
     fi
-    rm -rf "$ROOT/current" "$ROOT/previous" "$ROOT/releases" "$ROOT/shared" "$ROOT/old"
+    rm -rf "$ROOT/current" "$ROOT/previous" "$ROOT/releases" "$ROOT/shared" "$ROOT/old" /run/visant-host
     [ -n "$KEEP_DATA" ] || rm -rf "$ROOT/debug_captures" "$ROOT/spool"
     [ -n "$KEEP_CONFIG" ] || rm -rf "$ROOT/.env.device" "$ROOT/secrets" "$ROOT/registry" "$ROOT/allowed_signers" "$ROOT/compose.override.yaml"
     rmdir --ignore-fail-on-non-empty "$ROOT" 2>/dev/null || true

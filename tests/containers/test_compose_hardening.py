@@ -96,7 +96,7 @@ def test_a_container_writes_to_these_places_and_no_others(device_config: dict[st
             "redis": set(),
             "camera": {"/dev"},
             "connector": {"/run/secrets"},
-            "uploader": {"/run/secrets", "/run/visant-updates"},
+            "uploader": {"/run/secrets", "/run/visant-updates", "/run/visant-host"},
         }[service]
     )
 

@@ -58,6 +58,7 @@ KNOWN = frozenset(
         "UPDATE_ENGINE_PATIENCE",
         "UPDATE_MIN_FREE_BYTES",
         "UPDATE_STATUS_FILE",
+        "HOST_FACTS_FILE",
         "MIGRATION_PATIENCE",
         "VIDEO_GID",
         "REDIS_URL",

@@ -78,6 +78,11 @@ class Place:
         """What the services may read (mounted read-only): the result of the last update."""
         return self.root / "shared"
 
+    @property
+    def host_facts(self) -> Path:
+        """What the services may read of the host (mounted read-only); in memory, for it is written all the time."""
+        return self.outside("run/visant-host/facts.json")
+
     def release(self, version: str) -> Path:
         """Directory of one version."""
         return self.releases / version

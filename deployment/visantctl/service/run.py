@@ -19,6 +19,7 @@ from visantctl.host.programs import ask
 from visantctl.host.systemd import systemctl
 from visantctl.network import engine_uplink
 from visantctl.releases.stack import ALIVE, states
+from visantctl.service.host_facts import HostFacts
 from visantctl.service.requests import listen
 from visantctl.updates.boot import boot
 from visantctl.updates.pending import Pending
@@ -52,6 +53,8 @@ def run(device: Device) -> int:
         engine_uplink.apply(device.place, device.log)
     except (Problem, OSError, subprocess.SubprocessError) as error:  # what is here must start all the same
         device.log.warning(f"the Docker Engine could not be given the proxy and CA file of .env.device: {error}")
+    facts = HostFacts(device)
+    facts.keep(starting=True)  # a service that starts finds them there
     took_over = os.environ.pop(_SUCCESSOR, "")
     version = _start(device, stopping)
     if version is None:
@@ -66,6 +69,7 @@ def run(device: Device) -> int:
     repair_at, pause = 0.0, _PAUSE
     while not stopping.wait(_LOOK_EVERY):
         looks += 1
+        facts.keep()
         busy = lock.is_held(device.place.state)
         if gone or looks % _ASK_EVERY == 0:
             found = _states(device)
