@@ -18,7 +18,7 @@ from visant_uploader.settings import UploaderSettings
 TREE = Path(__file__).resolve().parents[2]
 SERVICES = (CameraSettings, ConnectorSettings, UploaderSettings)
 OF_SEVERAL_PROCESSES = {"HTTP_HOST", "HTTP_PORT"}  # the camera's; no other service listens
-NOT_FOR_A_SITE = {"UPDATE_STATUS_FILE"}
+NOT_FOR_A_SITE = {"UPDATE_STATUS_FILE", "HOST_FACTS_FILE"}
 
 
 def example() -> dict[str, tuple[str, bool]]:

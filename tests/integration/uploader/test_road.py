@@ -1,6 +1,7 @@
 """A command in Redis becomes a picture at the cloud, or a reason."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -211,6 +212,29 @@ def test_health_goes_to_the_cloud_soon_after_the_start(device: Device, cloud: Fa
     assert told["state"] == "ok"
     assert told["metered"] is False and told["network"].keys() == {"uploader"}
     json.dumps(told)
+
+
+def test_a_camera_that_is_pulled_and_comes_back_is_told_at_once(
+    device: Device, camera: FakeCamera, cloud: FakeCloud, tmp_path: Path
+) -> None:
+    """The regular report is an hour away. The facts of the host come as visantctl writes them."""
+    facts = tmp_path / "facts.json"
+    written = {"boot_id": BOOT_ID, "boottime": boottime(), "facts": {"engine": "28.5.1", "restarts": {"camera": 2}}}
+    facts.write_text(json.dumps(written))
+    device.confirm_stream()
+    device.start(HOST_FACTS_FILE=str(facts))
+
+    def told(state: str, of_camera: str) -> Any:
+        newest = cloud.telemetry[-1] if cloud.telemetry else None
+        return newest if newest and (newest["state"], newest["camera"]["state"]) == (state, of_camera) else None
+
+    first = until(lambda: told("ok", "ok"))
+    assert first["host"]["restarts"] == {"camera": 2} and first["host"]["age"] >= 0
+    assert first["disk_total_bytes"] > first["disk_free_bytes"] > 0
+    camera.trouble = "camera_absent"
+    until(lambda: told("degraded", "camera_absent"))
+    camera.trouble = None
+    until(lambda: told("ok", "ok"))
 
 
 def test_a_metered_device_says_what_both_services_used(device: Device, cloud: FakeCloud) -> None:

@@ -58,6 +58,7 @@ class UploaderSettings(DeviceSettings, SpoolSettings):
     )
     """Where it is not set: 300, with METERED=1 7200."""
     update_status_file: Path | None = Field(default=None, description="JSON that the updater leaves behind")
+    host_facts_file: Path | None = Field(default=None, description="JSON that visantctl writes about the host")
     save_frames_dir: Path | None = Field(
         default=None, description="a folder that gets a copy of the newest 100 pictures"
     )

@@ -23,6 +23,7 @@ from visant_uploader.capture.executor import Executor
 from visant_uploader.capture.loop import CaptureLoop
 from visant_uploader.capture.outcome_writer import OutcomeWriter
 from visant_uploader.capture.update_request import UpdateRequests
+from visant_uploader.change_pace import ChangePace
 from visant_uploader.cloud_watch import CloudWatch
 from visant_uploader.command_queue import CommandQueue
 from visant_uploader.counters import Counters
@@ -34,6 +35,8 @@ from visant_uploader.delivery.queue import DeliveryQueue
 from visant_uploader.delivery.refusals import Refusals
 from visant_uploader.delivery.sender import Sender
 from visant_uploader.device import Device
+from visant_uploader.health_report import HealthReport
+from visant_uploader.host_facts import HostFactsFile
 from visant_uploader.outcomes import Outcomes
 from visant_uploader.settings import UploaderSettings
 from visant_uploader.spool import refusal_file
@@ -46,6 +49,9 @@ log = structlog.get_logger()
 
 LOCK_PATIENCE = 10.0
 """Seconds that a predecessor may need to end."""
+CHANGES, METERED_CHANGES = (3, 60.0), (3, 7200.0)
+"""(so many at once, then one each so many seconds): reports of a changed state. A metered device whose camera flaps for
+ever sends at most twice the reports of one whose camera does not."""
 
 
 def run() -> int:
@@ -120,18 +126,26 @@ async def _work(
         counters=counters,
         heartbeat=heartbeat,
     )
-    telemetry = TelemetryLoop(
-        cloud,
+    report = HealthReport(
         camera,
         spool,
         watch,
         device,
-        refusals,
         queue,
         NetworkMeter(clock),
+        HostFactsFile(settings.host_facts_file),
         metered=settings.metered,
-        interval=settings.telemetry_interval,
         update_status_file=settings.update_status_file,
+        counters=counters,
+        heartbeat=heartbeat,
+    )
+    telemetry = TelemetryLoop(
+        cloud,
+        report,
+        watch,
+        refusals,
+        ChangePace(*(METERED_CHANGES if settings.metered else CHANGES)),
+        interval=settings.telemetry_interval,
         counters=counters,
         heartbeat=heartbeat,
     )

@@ -202,6 +202,12 @@ def disk_free(path: Path) -> int:
     return found.f_bavail * found.f_frsize
 
 
+def disk_total(path: Path) -> int:
+    """Bytes of the file system, used ones included."""
+    found = os.statvfs(path)
+    return found.f_blocks * found.f_frsize
+
+
 def spool_health(
     contents: Contents,
     folders: Folders,
