@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -42,6 +43,21 @@ def test_a_device_that_was_just_installed_is_as_it_was_published(pi: Pi) -> None
     assert {found[name]["level"] for name in ("files", "rights", "camera")} == {"PASS"}, found
 
 
+def facts_inside(pi: Pi) -> dict[str, Any]:
+    """What the uploader's container sees of the host."""
+    read = pi.sh("docker exec visant-uploader-1 cat /run/visant-host/facts.json", check=False).out
+    return dict(json.loads(read)["facts"]) if read.startswith("{") else {}
+
+
+def test_the_cloud_is_told_what_only_the_host_knows(pi: Pi, cloud: Cloud) -> None:
+    def told() -> dict[str, Any]:
+        return (cloud.ask(f"/v1/devices/{pi.device}")["telemetry"] or {}).get("host") or {}
+
+    wait_for(lambda: told().get("release") == VERSION, 120, "the host's facts at the cloud")
+    wait_for(lambda: facts_inside(pi).get("engine"), 60, "what is asked after the start")
+    assert facts_inside(pi)["restarts"].keys() == {"camera", "connector", "redis", "uploader"}
+
+
 def test_a_disabled_device_stays_stopped_after_a_power_cut(pi: Pi, cloud: Cloud) -> None:
     pi.sh("systemctl disable visant-device-v2")
     assert pi.sh(RUNNING).out.split(), "it runs until then"
@@ -54,6 +70,7 @@ def test_a_disabled_device_stays_stopped_after_a_power_cut(pi: Pi, cloud: Cloud)
     pi.power_cut()
     pi.power_on()
     picture(pi, cloud)
+    wait_for(lambda: facts_inside(pi).get("engine"), 60, "the folder in memory, made anew, in the old container")
 
 
 def test_the_old_guides_chown_and_chmod_and_rights_in_an_edited_file_are_found_and_mended(pi: Pi, cloud: Cloud) -> None:

@@ -60,7 +60,9 @@ def test_what_is_kept_is_there_and_a_new_installation_goes_on_with_it(new_pi: Ne
     pi.sh("docker rm -f somebody; docker volume rm somebody")
     pi.sh(f"{UNINSTALL} --yes")
     assert (
-        pi.sh("command -v dockerd; ls -d /opt/visant /etc/docker /var/lib/containerd", check=False).out.count("No such")
-        == 3
+        pi.sh(
+            "command -v dockerd; ls -d /opt/visant /etc/docker /var/lib/containerd /run/visant-host", check=False
+        ).out.count("No such")
+        == 4
     )
     pi.remove()

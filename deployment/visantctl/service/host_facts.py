@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from visantctl.errors import Problem
-from visantctl.host import durable, readings, security_updates
+from visantctl.host import durable, readings
 from visantctl.host.log import now
 from visantctl.host.programs import ask
 from visantctl.host.readings import THROTTLED, UNDERVOLTAGE
+from visantctl.host.security_updates import SecurityUpdates
 from visantctl.network import clock
 from visantctl.releases.stack import containers
 from visantctl.wiring import Device
@@ -38,6 +39,8 @@ class HostFacts:
         self._steady = steady
         self._due = 0.0
         self._said: set[str] = set()
+        self._updates = SecurityUpdates(device.place.state / "security_updates.json", device.place.outside(""))
+        self._readings = {**READINGS, "security_updates": self._security_updates}
 
     def keep(self, *, starting: bool = False) -> None:
         """Write it anew where that is due. `starting`: what takes time is left out, and follows at the next call."""
@@ -46,7 +49,7 @@ class HostFacts:
         if not starting:
             self._due = self._steady() + EVERY
         try:
-            self.write({name: read for name, read in READINGS.items() if not (starting and name in _SLOW)})
+            self.write({name: read for name, read in self._readings.items() if not (starting and name in _SLOW)})
         except OSError as error:
             self._tell("file", f"{self._device.place.host_facts} is not written: {error.strerror or error}")
 
@@ -70,6 +73,12 @@ class HostFacts:
         except Exception as error:  # noqa: BLE001  # an odd answer of the kernel or of another program
             self._tell(name, f"its {name} cannot be read: {str(error) or type(error).__name__}")
             return None
+
+    def _security_updates(self, _device: Device) -> dict[str, Any] | None:
+        right = now() if clock.synchronised() else None
+        uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
+        found = self._updates.waiting(right, may_ask=uptime > _QUIET_AFTER)
+        return None if found is None else asdict(found)
 
     def _tell(self, what: str, text: str) -> None:
         if what not in self._said:
@@ -137,16 +146,6 @@ def _radios(_device: Device) -> dict[str, dict[str, float | None]]:
     return {name: asdict(one) for name, one in readings.radio_signals().items()}
 
 
-def _security_updates(device: Device) -> dict[str, Any] | None:
-    found = security_updates.waiting(
-        device.place.state / "security_updates.json",
-        device.place.outside(""),
-        now() if clock.synchronised() else None,
-        may_ask=time.clock_gettime(time.CLOCK_BOOTTIME) > _QUIET_AFTER,
-    )
-    return None if found is None else asdict(found)
-
-
 READINGS: dict[str, Callable[[Device], Any]] = {
     "clock_source": _clock_source,
     "engine_disk": _engine_disk,
@@ -157,9 +156,8 @@ READINGS: dict[str, Callable[[Device], Any]] = {
     "engine": _engine,
     "restarts": _restarts,
     "release": lambda device: device.ledger.good,
-    "security_updates": _security_updates,
     "reboot_wanted": lambda device: readings.reboot_wanted(device.place.outside("")),
 }
-"""By field of the contract's HostFacts."""
+"""By field of the contract's HostFacts; `security_updates` remembers what it asked."""
 _SLOW = ("engine", "restarts", "security_updates")
-"""Other programs that may take seconds."""
+"""Answers of other programs, which may take seconds."""

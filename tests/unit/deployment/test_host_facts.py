@@ -14,6 +14,7 @@ import pytest
 from visantctl.errors import EngineAway
 from visantctl.host import security_updates
 from visantctl.host.place import Place
+from visantctl.host.security_updates import AptQuestion, SecurityUpdates, Waiting
 from visantctl.service import host_facts
 
 from visant_contract.telemetry import HostFacts
@@ -62,7 +63,7 @@ def test_the_contract_reads_all_that_this_host_writes(device: Any) -> None:
     facts.keep()
     written = json.loads(device.place.host_facts.read_bytes())
     read = HostFacts.model_validate(written["facts"])
-    assert written["facts"].keys() <= HostFacts.model_fields.keys() >= host_facts.READINGS.keys()
+    assert written["facts"].keys() <= HostFacts.model_fields.keys() >= {*host_facts.READINGS, "security_updates"}
     assert read.release == "2.0.0" and read.engine is None
     for name, part in written["facts"].items():
         if isinstance(part, dict) and name not in ("radios", "restarts"):
@@ -89,14 +90,12 @@ def test_it_is_written_once_an_interval_and_a_start_waits_for_no_other_program(d
     assert device.engine.asked == 2 * asked
 
 
-def test_a_reading_that_fails_costs_none_of_the_others_and_is_told_once(
-    device: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_reading_that_fails_costs_none_of_the_others_and_is_told_once(device: Any) -> None:
     def odd(_device: Any) -> None:
         raise ValueError("no number: 0xzz")
 
-    monkeypatch.setitem(host_facts.READINGS, "card", odd)
     facts = host_facts.HostFacts(device)
+    facts._readings["card"] = odd
     for _ in range(3):
         facts._due = 0.0
         facts.keep()
@@ -127,63 +126,76 @@ def test_only_what_comes_from_a_security_archive_is_counted() -> None:
 class Host:
     """A Debian whose apt counts how often it is asked."""
 
-    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, root: Path) -> None:
         self.root, self.note = root, root / "note.json"
-        self.answer: str | None = SIMULATED
+        self.said: str | None = SIMULATED
         self.asked = 0
         (root / "var/lib/apt/lists").mkdir(parents=True)
         (root / "var/lib/dpkg").mkdir(parents=True)
-        monkeypatch.setattr(security_updates, "ask", self._ask)
         self.changed(1)
+        self.updates = SecurityUpdates(self.note, root, self._ask)
 
     def changed(self, times: int) -> None:
         status = self.root / "var/lib/dpkg/status"
         status.touch()
         os.utime(status, ns=(times, times))
 
-    def _ask(self, *_words: str, **_more: object) -> str | None:
+    def _ask(self) -> Any:
         self.asked += 1
-        return self.answer
+        return SimpleNamespace(answer=lambda: self.said)
 
     def waiting(self, now: str | None, *, may_ask: bool = True) -> tuple[int | None, str | None] | None:
-        found = security_updates.waiting(self.note, self.root, now, may_ask=may_ask)
+        found = self.updates.waiting(now, may_ask=may_ask)
         return None if found is None else (found.pending, found.since)
 
 
-def test_apt_is_asked_once_for_each_change_of_its_lists_or_of_what_is_installed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    host = Host(tmp_path, monkeypatch)
+def test_apt_is_asked_once_for_each_change_of_its_lists_or_of_what_is_installed(tmp_path: Path) -> None:
+    host = Host(tmp_path)
     assert host.waiting("day 1", may_ask=False) is None and host.asked == 0
+    assert host.waiting("day 1") is None and host.asked == 1, "nobody waits for its answer"
     assert host.waiting("day 1") == (3, "day 1")
     before = host.note.stat().st_mtime_ns
     assert host.waiting("day 2") == (3, "day 1")
     assert (host.asked, host.note.stat().st_mtime_ns) == (1, before), "and nothing is written to the card"
     host.changed(2)
     assert host.waiting("day 3", may_ask=False) == (3, "day 1") and host.asked == 1, "a start does not ask"
-    assert host.waiting("day 3") == (3, "day 1") and host.asked == 2
-    host.answer = "0 upgraded"
-    host.changed(3)
-    assert host.waiting("day 4") == (0, None)
-    host.answer = SIMULATED
+    host.said = "0 upgraded"
+    assert [host.waiting("day 3"), host.waiting("day 3")] == [(3, "day 1"), (0, None)] and host.asked == 2
+    host.said = SIMULATED
     host.changed(4)
-    assert host.waiting("day 9") == (3, "day 9")
+    assert [host.waiting("day 9"), host.waiting("day 9")] == [(0, None), (3, "day 9")]
+    assert SecurityUpdates(host.note, tmp_path, host._ask).waiting("day 10", may_ask=True) == Waiting(3, "day 9")
+    assert host.asked == 3, "what was known before a restart is known after it"
 
 
-def test_a_wrong_clock_says_no_since_until_it_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    host = Host(tmp_path, monkeypatch)
-    assert host.waiting(None) == (3, None)
+def test_a_wrong_clock_says_no_since_until_it_is_right(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    assert [host.waiting(None), host.waiting(None)] == [None, (3, None)]
     assert host.waiting("2026-11-30") == (3, "2026-11-30") and host.asked == 1
 
 
-def test_without_apt_or_without_its_answer_nothing_is_claimed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    host = Host(tmp_path, monkeypatch)
-    assert security_updates.waiting(host.note, tmp_path / "none", "now", may_ask=True) is None
-    host.answer = None
-    assert host.waiting("day 1") == (None, None)
-    assert host.waiting("day 2") == (None, None) and host.asked == 1, "an apt that hangs is not asked each five minutes"
-    host.note.write_text("[1, 2")
-    host.answer = SIMULATED
-    assert host.waiting("day 3") == (3, "day 3"), "a note that the card damaged is as good as none"
-    host.note.write_text('{"key": "x", "pending": -4, "since": 7}')
-    assert host.waiting("day 4", may_ask=False) == (None, None)
+def test_without_apt_or_without_its_answer_nothing_is_claimed(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    assert SecurityUpdates(host.note, tmp_path / "none", host._ask).waiting("now", may_ask=True) is None
+    host.said = None
+    assert [host.waiting("day 1"), host.waiting("day 1")] == [None, (None, None)]
+    assert host.waiting("day 2") == (None, None) and host.asked == 1, "an apt that fails is not asked each five minutes"
+    host.said = SIMULATED
+    for damaged in ("[1, 2", '{"key": "x", "pending": -4, "since": 7}', '{"pending": 2, "since": "day 0"}', "[]"):
+        host.note.write_text(damaged)
+        assert host.waiting("day 3") in (None, (None, None))
+        assert host.waiting("day 3") == (3, "day 3" if "day 0" not in damaged else "day 0")
+
+
+def test_apt_answers_into_memory_and_one_that_is_not_through_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(security_updates, "_ASK", ("sh", "-c", "echo Inst curl; exec sleep 600"))
+    slow = AptQuestion()
+    assert slow.answer() is None and slow._process.returncode == -9
+    monkeypatch.setattr(security_updates, "_ASK", ("sh", "-c", "echo Inst curl"))
+    quick = AptQuestion()
+    quick._process.wait()
+    assert quick.answer() == "Inst curl\n"
+    monkeypatch.setattr(security_updates, "_ASK", ("sh", "-c", "echo E: no lists; exit 100"))
+    failed = AptQuestion()
+    failed._process.wait()
+    assert failed.answer() is None

@@ -21,6 +21,7 @@ CAMERA: dict[str, Any] = {
     "Mounts": [
         {"Type": "bind", "Source": "/dev", "RW": False},
         {"Type": "bind", "Source": "/opt/visant/secrets", "RW": False},
+        {"Type": "bind", "Source": "/run/visant-host", "RW": False},
         {"Type": "bind", "Source": "/data/spool", "RW": True},
         {"Type": "volume", "Source": "/var/lib/docker/volumes/visant_camera/_data", "RW": True},
     ],
@@ -68,6 +69,7 @@ def test_each_right_that_an_edit_can_add_is_named(part: str, key: str, value: An
         ("/", False, "/ (read-only)"),
         ("/dev", True, "/dev"),
         ("/opt/visant/secrets", True, "/opt/visant/secrets"),
+        ("/run/visant-host", True, "/run/visant-host"),
         ("/opt/visant/releases", True, "/opt/visant/releases"),
     ],
 )

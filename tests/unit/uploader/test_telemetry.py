@@ -112,6 +112,13 @@ def test_facts_of_the_host_are_a_change_where_they_come_or_go_and_not_in_what_th
     assert before.state != there.state == later.state != gone.state == before.state
 
 
+def test_a_camera_that_starts_is_told_by_what_it_becomes(world: World) -> None:
+    heard = world.run(
+        100.0, (20.0, "camera_starting"), (25.0, "ok"), (50.0, "camera_starting"), (55.0, "camera_absent")
+    )
+    assert [state for _, state in heard] == ["ok", "camera_absent"]
+
+
 def test_a_flapping_camera_is_told_thrice_and_then_once_a_minute(world: World) -> None:
     flapping = [(10.0 + at * 4.0, "ok" if at % 2 else "camera_absent") for at in range(140)]
     heard = world.run(600.0, *flapping)

@@ -5,6 +5,7 @@ import asyncio
 import structlog
 
 from visant_contract.errors import Retryable
+from visant_contract.outcome import Reason
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
 from visant_uploader.change_pace import ChangePace
@@ -85,7 +86,10 @@ class TelemetryLoop:
         # a plain cloud that takes no telemetry, or refuses it, is asked no more often than before
         if cloud is None or self._told is None or (cloud.plain and (self._no_such_door or self._failed)):
             return False
-        return (await self._report.present()).state != self._told and self._pace.take(now)
+        present = await self._report.present()
+        if present.camera.state == Reason.CAMERA_STARTING:  # what it becomes is known in a moment, and worth telling
+            return False
+        return present.state != self._told and self._pace.take(now)
 
     async def _tell(self) -> None:
         present = await self._report.present()
