@@ -41,6 +41,7 @@ TARGETS = (
     Target("visant_uploader.delivery.pace", ("uploader/test_delivery_pace.py",)),
     Target("visant_uploader.capture.deadline", ("uploader/test_deadline.py",)),
     Target("visant_uploader.spool.file_format", ("uploader/test_spool_file_format.py",)),
+    Target("visant_uploader.change_pace", ("uploader/test_change_pace.py",)),
     Target("visant_uploader.timestamps", ("uploader/test_timestamps.py",)),
     Target("visant_connector.reconnect", ("connector/test_reconnect.py",)),
     Target("visant_connector.session_state", ("connector/test_session_states.py",)),

@@ -33,6 +33,7 @@ def test_after_an_interval_of_silence_one_may_be_told_whatever_was_before(waits:
 def test_a_quiet_device_has_its_burst_and_no_more() -> None:
     pace = ChangePace(BURST, EVERY)
     assert [pace.take(10.0) for _ in range(5)] == [True, True, True, False, False]
+    assert not any(pace.take(10.0) for _ in range(100)), "asking again and again earns nothing"
     assert [pace.take(100_000.0) for _ in range(5)] == [True, True, True, False, False], "silence saves up no more"
 
 
