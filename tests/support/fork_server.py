@@ -37,6 +37,9 @@ def preload() -> None:
                 importlib.import_module(module.name)
     for name in ("uvicorn.protocols.http.h11_impl", "uvicorn.loops.asyncio", "uvicorn.lifespan.on", "aiosqlite"):
         importlib.import_module(name)
+    shared_tls = runpy.run_path(os.path.join(os.path.dirname(__file__), "shared_tls.py"))
+    shared_tls["install"]()
+    shared_tls["shared"]()
     assert len(os.listdir("/proc/self/task")) == 1, "a fork after threads"
     gc.collect()
     gc.freeze()  # the pages stay shared

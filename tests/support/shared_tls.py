@@ -1,7 +1,8 @@
-"""One TLS context for all clients of httpx in a test's process that ask for the usual one.
+"""One TLS context for all clients of httpx in a test's process that trust the public authorities alone.
 
-httpx reads the public authorities anew for each client, also for one that only speaks plain http: 0.04 s of CPU.
-A client that is given a context of its own keeps it, and so does every service: this is the tests' process alone.
+Reading them costs 0.04 s of CPU a client, also for one that only speaks plain http. A client that is given a context of
+its own keeps it, and where a site's authorities are set (SSL_CERT_FILE, SSL_CERT_DIR) each gets its own as well: the
+caller adds to it. In this process and, ready before they are forked, in the services that `fork_server` starts.
 """
 
 import os
@@ -14,17 +15,21 @@ import httpx
 _make = httpx.create_ssl_context
 
 
-@lru_cache(maxsize=8)
-def _usual(trust_env: bool, *variables: str | None) -> ssl.SSLContext:
-    return _make(trust_env=trust_env)
+@lru_cache(maxsize=1)
+def shared() -> ssl.SSLContext:
+    """The one."""
+    return _make(trust_env=False)
 
 
 def _create_ssl_context(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
-    if verify is not True or cert is not None:
+    if verify is not True or cert is not None or any(os.environ.get(key) for key in ("SSL_CERT_FILE", "SSL_CERT_DIR")):
         return _make(verify, cert, trust_env)
-    return _usual(trust_env, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+    return shared()
 
 
 def install() -> None:
-    """From now on, in this process. What a caller of `httpx.create_ssl_context` gets stays its own, to change."""
+    """From now on, in this process, and without the machine's own authorities: no test asks anybody outside."""
+    for key in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        os.environ.pop(key, None)
+    httpx.create_ssl_context = _create_ssl_context
     httpx._transports.default.create_ssl_context = _create_ssl_context  # type: ignore[attr-defined]
