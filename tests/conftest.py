@@ -14,6 +14,7 @@ from tests.support.redis import RedisServer
 
 # Hypothesis' own limits are times, and this machine may have other work.
 settings.register_profile("visant", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", settings.get_profile("visant"), max_examples=25)  # tools/check.sh: the inner loop
 settings.load_profile("visant")
 
 forked_starts.install()

@@ -5,6 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from tests.support.examples import examples
 from visant_uploader.delivery.queue import FRESH, DeliveryQueue
 
 
@@ -330,5 +331,5 @@ class Model(RuleBasedStateMachine):
         assert left == self.known - self.taken
 
 
-Model.TestCase.settings = settings(deadline=None, max_examples=60, stateful_step_count=40)
+Model.TestCase.settings = settings(deadline=None, max_examples=examples(60), stateful_step_count=40)
 TestDeliveryQueue = Model.TestCase

@@ -10,11 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from tests.support.examples import examples
 from tests.support.not_none import not_none
 from tests.unit.uploader.conftest import Make
 from visant_uploader.spool.file_format import PEEK, CorruptFile, SpoolHeader, decode, encode, peek, read_header
 
-relaxed = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+relaxed = settings(
+    deadline=None, max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=512)
 
 

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from tests.support.examples import examples
 from tests.unit.uploader.conftest import Make
 from visant_contract.ids import trigger_key
 from visant_contract.outcome import Reason
@@ -180,6 +181,6 @@ def test_whatever_is_cut_short_what_was_acknowledged_has_one_outcome(make: type[
     Model.make = make
     case = Model.TestCase
     case.settings = settings(
-        deadline=None, max_examples=50, stateful_step_count=30, suppress_health_check=list(HealthCheck)
+        deadline=None, max_examples=examples(50), stateful_step_count=30, suppress_health_check=list(HealthCheck)
     )
     case("runTest").runTest()
