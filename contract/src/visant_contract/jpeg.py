@@ -6,7 +6,7 @@ where restart markers count it; the camera decodes what it serves for that. Sour
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _SCAN_MARKER = re.compile(rb"\xff[^\x00\xff]")
 """Inside coded data: FF 00 is a byte of it, FF FF fills; anything else behind FF is a marker."""
@@ -14,6 +14,7 @@ _SOI, _EOI, _SOS, _DRI = 0xD8, 0xD9, 0xDA, 0xDD
 _RESTARTS = range(0xD0, 0xD8)
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0..SOF15 without DHT, JPG, DAC
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+_MOST_SEGMENTS = 10_000  # a picture has some ten; each costs whoever walks them more than its four bytes
 _LOSSLESS = frozenset({0xC3, 0xC7, 0xCB, 0xCF})  # their unit is a sample and not a block: restarts are not counted
 
 
@@ -34,6 +35,13 @@ class Jpeg:
     end: int
     """Bytes up to and with the end marker. What follows, padding, a maker's trailer or the second picture of an MPO, is
     no part of the picture, and no fault of it."""
+    process: int = field(default=0, compare=False)
+    """The marker of its frame, 0xC0 (baseline) to 0xCF: how it is coded (T.81, table B.1)."""
+    scans: int = field(default=0, compare=False)
+    blocks: int = field(default=0, compare=False)
+    """Of 8x8 samples, of all colours together: what a decoder keeps, 128 bytes each, where there are several scans."""
+    visits: int = field(default=0, compare=False)
+    """Blocks that the scans go over, all told: a decoder's work, however few bytes code it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,11 @@ class _Frame:
         h, v = self.sampling[components[0]]
         return _up(_up(self.width * h, across), 8) * _up(_up(self.height * v, down), 8)
 
+    def blocks(self, components: list[int]) -> int:
+        """Of all units of a scan over these components."""
+        inside = (h * v for h, v in (self.sampling[one] for one in components))
+        return self.units(components) * (sum(inside) if len(components) > 1 else 1)
+
 
 def read(data: bytes) -> Jpeg:
     """Walks `data` to its end marker. Raises NotAJpeg, NotWhole."""
@@ -60,12 +73,15 @@ def read(data: bytes) -> Jpeg:
         raise NotAJpeg("the bytes do not begin as a JPEG does (FF D8 FF)")
     frame: _Frame | None = None
     missing: set[int] = set()
-    interval = 0
+    interval = segments = scans = visits = 0
     at = 2
     while True:
         marker, at = _marker(data, at)
         if marker == _EOI:
             break
+        segments += 1
+        if segments > _MOST_SEGMENTS:
+            raise NotWhole(f"it has more than {_MOST_SEGMENTS} segments")
         body, at = _body(data, marker, at)
         if marker in _FRAMES:
             if frame is not None:
@@ -82,10 +98,12 @@ def read(data: bytes) -> Jpeg:
             components, first = _scan(frame, body)
             if not (frame.marker in _PROGRESSIVE and first):
                 missing -= set(components)
+            scans += 1
+            visits += frame.blocks(components)
             at = _coded(data, at, frame, components, interval)
     if frame is None or missing:
         raise NotWhole("it ends before all of its picture data")
-    return Jpeg(frame.width, frame.height, at)
+    return Jpeg(frame.width, frame.height, at, frame.marker, scans, frame.blocks([*frame.sampling]), visits)
 
 
 def _marker(data: bytes, at: int) -> tuple[int, int]:

@@ -224,3 +224,33 @@ def test_a_colour_without_its_scan_is_missing() -> None:
         rest = b"".join(scan for part, scan in enumerate(scans) if part != missing)
         with pytest.raises(NotWhole, match="ends before all"):
             read(b"\xff\xd8" + frame + rest + END)
+
+
+@pytest.mark.parametrize(
+    ("kind", "process", "scans", "blocks", "visits"),
+    [
+        ("plain", 0xC0, 1, 9 * 6 * 6, 9 * 6 * 6),  # 16x16 pixels a unit: four blocks of brightness, two of colour
+        ("restarts by rows", 0xC0, 1, 9 * 6 * 6, 9 * 6 * 6),
+        ("full colour", 0xC0, 1, 17 * 12 * 3, 17 * 12 * 3),
+        ("4:2:2", 0xC0, 1, 9 * 12 * 4, 9 * 12 * 4),
+        # two scans of all colours for the mean of each block, four of brightness alone, two of each colour for the rest
+        ("progressive", 0xC2, 10, 9 * 6 * 6, 2 * 9 * 6 * 6 + 4 * 17 * 12 + 2 * 2 * 9 * 6),
+    ],
+)
+def test_what_a_decoder_will_have_to_do_is_read_from_the_structure(
+    kind: str, process: int, scans: int, blocks: int, visits: int
+) -> None:
+    found = read(KINDS[kind])
+    assert (found.process, found.scans, found.blocks, found.visits) == (process, scans, blocks, visits)
+
+
+def test_a_scan_counts_however_little_is_in_it() -> None:
+    jpeg = b"\xff\xd8" + segment(0xC2, SIZE) + SCAN * 700 + END
+    assert (read(jpeg).scans, read(jpeg).blocks, read(jpeg).visits) == (700, 160 * 60, 700 * 160 * 60)
+
+
+def test_more_segments_than_any_picture_has_are_walked_no_further() -> None:
+    rest = segment(0xC0, SIZE) + SCAN + END
+    assert read(b"\xff\xd8" + segment(0xE5, b"") * 9_998 + rest).width == 1280
+    with pytest.raises(NotWhole, match="more than 10000 segments"):
+        read(b"\xff\xd8" + segment(0xE5, b"") * 9_999 + rest)
