@@ -9,6 +9,7 @@ from fastapi import Request
 
 from visant_cloud.access.lookups import DeviceLookups
 from visant_cloud.access.rate_limits import RateLimits
+from visant_cloud.captures.decoding.pool import DecoderPool
 from visant_cloud.captures.storage import PictureStorage
 from visant_cloud.commands.arrivals import Arrivals
 from visant_cloud.commands.hub import CommandHub
@@ -40,6 +41,7 @@ class Cloud:
     enrolment_limits: RateLimits = field(default_factory=lambda: RateLimits(1 / 6, 10, time.monotonic))
     delivery_limits: RateLimits | None = None
     """DELIVERY_RATE for pictures that come late, by device."""
+    decoders: DecoderPool = field(init=False)
     loader: TriggerLoader = field(init=False)
     pings: PingClock = field(init=False)
     arrivals: Arrivals = field(default_factory=Arrivals)
@@ -47,6 +49,7 @@ class Cloud:
     _cloud_ids: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.decoders = DecoderPool(self.settings.max_capture_bytes)
         self.loader = TriggerLoader(self.database, self.hub, self.now)
         self.pings = PingClock(self.now)
         self.lookups = DeviceLookups(self.database)

@@ -21,8 +21,9 @@ log = structlog.get_logger()
 
 _AWAY = (exc.TimeoutError, exc.OperationalError, exc.InterfaceError, ConnectionError)
 """No connection to be had: the pool is exhausted, the server restarts, refuses or broke off."""
-_AWAY_STATES = ("57P", "53", "08", "40P01", "40001")
-"""SQLSTATEs of a PostgreSQL that starts, stops, is full, broke off, or asks to try again (docs, appendix A)."""
+_AWAY_STATES = ("57P", "53", "08", "25006", "40P01", "40001")
+"""SQLSTATEs of a PostgreSQL that starts, stops, is full, broke off, is read-only, or asks to try again (docs, appendix
+A)."""
 _DATABASE_RETRY = 3, 10
 """Seconds until it is worth asking again: another number for each, so that not all come at one instant."""
 _STORAGE_RETRY = 10, 20

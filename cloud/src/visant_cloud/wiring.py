@@ -144,4 +144,5 @@ async def _main(
         if bell is not None:
             await bell.leave()
     finally:
+        cloud.decoders.close()
         await database.close()

@@ -139,6 +139,8 @@ class Supervisor:
             if not pid:
                 return
             status = os.waitstatus_to_exitcode(state)
+            if pid not in self._alive:
+                continue  # a decoder of a worker that was killed: in a container its orphans are ours
             number, began = self._alive.pop(pid)
             if ending:
                 self._status = self._status or int(status != 0)

@@ -26,6 +26,7 @@ from visant_cloud import server
 from visant_cloud.access import credentials
 from visant_cloud.app import create_app
 from visant_cloud.captures.at_start import prepare_storage, storage_of
+from visant_cloud.captures.decoding.pool import DecoderPool
 from visant_cloud.captures.local_folder import LocalFolder
 from visant_cloud.commands.hub import CommandHub
 from visant_cloud.commands.stream_journal import StreamJournal
@@ -245,11 +246,21 @@ def _app(cloud: Cloud) -> FastAPI:
     return _made[0]
 
 
+@pytest.fixture(scope="session")
+def decoders() -> Iterator[DecoderPool]:
+    """Of all clouds in this process: a decoder's start costs more than most pictures of a test."""
+    pool = DecoderPool(16 << 20)
+    yield pool
+    pool.close()
+
+
 Start = Callable[..., Awaitable[Running]]
 
 
 @pytest.fixture
-async def start(tmp_path: Path, migrated_url: str | None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Start]:
+async def start(
+    tmp_path: Path, migrated_url: str | None, decoders: DecoderPool, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Start]:
     """`await start(auth="open", ping_every=0.2)`: a cloud with these settings; again: a restart on the same data."""
     for name in CloudSettings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
@@ -273,6 +284,7 @@ async def start(tmp_path: Path, migrated_url: str | None, monkeypatch: pytest.Mo
         time = Time()
         journal = StreamJournal(database, time)
         cloud = Cloud(settings, database, cloud_id, CommandHub(), pictures, journal, time)
+        cloud.decoders = decoders
         app = _app(cloud)
         listener = server.listen(settings)
         one = Running(cloud, f"http://127.0.0.1:{listener.getsockname()[1]}", time)

@@ -13,8 +13,8 @@ import pytest
 from tests.support.swift import SwiftServer
 from tests.support.swift_servers import LISTED_AT_ONCE
 from visant_cloud.captures import s3
-from visant_cloud.captures.decode import Picture
 from visant_cloud.captures.local_folder import LocalFolder
+from visant_cloud.captures.picture import Picture
 from visant_cloud.captures.s3 import S3Bucket
 from visant_cloud.captures.s3_url import s3_url
 from visant_cloud.captures.storage import Download, PictureName, PictureStorage

@@ -4,7 +4,9 @@ import asyncio
 import base64
 import binascii
 import hashlib
+import random
 import secrets
+import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -15,13 +17,13 @@ from fastapi import Request
 from pydantic import ValidationError
 
 from visant_cloud.access import authenticate
-from visant_cloud.captures.decode import BrokenPicture, NotAPicture, Picture, decode
-from visant_cloud.captures.storage import PictureName, StorageAway
+from visant_cloud.captures.decoding.pool import DecoderFailed, DecodersBusy, Sent
+from visant_cloud.captures.picture import BrokenPicture, CostlyPicture, NotAPicture, Picture
+from visant_cloud.captures.storage import PictureName, StorageAway, StorageFull
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.problems import Refusal, validation_line
 from visant_cloud.store import captures, trigger_outcomes
 from visant_cloud.store.captures import Capture
-from visant_cloud.store.keys import organisation_of
 from visant_contract.capture import CAPTURE_HEADER, JPEG, CaptureFields, CaptureTime, CaptureUpload
 from visant_runtime.kill_point import kill_point
 
@@ -33,6 +35,8 @@ _LATE = 60.0
 """Seconds after which a picture counts as backlog: DELIVERY_RATE applies to it."""
 _FULL_RETRY = 300
 """Seconds after which a device may ask again whether the disk has room."""
+_BUSY_RETRY = 5, 20
+"""Seconds after which a picture may come again that met no free decoder: another number for each."""
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2999, 1, 1, tzinfo=UTC)
 
@@ -46,7 +50,7 @@ async def receive(request: Request) -> tuple[Capture, bool]:
     cloud = cloud_of(request)
     await authenticate.meant_for_us(request)
     holder = await authenticate.possible_device(request)
-    upload, picture_of = await _read(request, cloud.settings.max_capture_bytes)
+    upload, sent = await _read(request, cloud.settings.max_capture_bytes)
     device = await authenticate.named_device(request, holder, upload.device_id)
     await authenticate.meant_for_us(request, device)
     first = None
@@ -56,12 +60,12 @@ async def receive(request: Request) -> tuple[Capture, bool]:
         return first, False
     await cloud.pictures.ready()
     _refuse_when_pressed(cloud, device.device_key, upload)
-    picture = await asyncio.to_thread(picture_of)
+    picture = await _decoded(cloud, device.device_key, sent)
     return await _keep(cloud, device.device_key, upload, picture)
 
 
-async def _read(request: Request, most: int) -> tuple[CaptureFields, Callable[[], Picture]]:
-    """What came beside the picture, and what decodes the picture, in a thread."""
+async def _read(request: Request, most: int) -> tuple[CaptureFields, Callable[[], Sent]]:
+    """What came beside the picture, and what gives the picture, in a thread."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() == JPEG:
         fields = _parse(CaptureFields, request.headers.get(CAPTURE_HEADER, "").encode("latin-1"))
         jpeg = await _body(request, most, "a JPEG")
@@ -93,38 +97,46 @@ def _parse(model: type[Fields], body: bytes) -> Fields:
         raise Refusal(status, validation_line(error.errors(include_input=False)), "invalid") from None
 
 
-def _picture(image_base64: str, limit: int) -> Picture:
+def _picture(image_base64: str, limit: int) -> Sent:
     try:
         jpeg = base64.b64decode(image_base64, validate=True)
     except (binascii.Error, ValueError):
         raise Refusal(400, "image_base64: it is not base64", "not_base64") from None
     if len(jpeg) > limit:
         raise Refusal(413, f"The picture has {len(jpeg)} bytes; this cloud takes {limit}", "too_large")
-    return _decoded(jpeg, "image_base64")
+    return jpeg, hashlib.sha256(jpeg).hexdigest()
 
 
-def _raw_picture(jpeg: bytes, sha256: object) -> Picture:
-    """`sha256`: what the device says of it, where it says so; on the way, nobody but we would notice a byte less."""
-    if isinstance(sha256, str) and hashlib.sha256(jpeg).hexdigest() != sha256:
+def _raw_picture(jpeg: bytes, said: object) -> Sent:
+    """`said`: its SHA-256 by the device's word, if any; on the way, nobody but we would notice a byte less."""
+    sha256 = hashlib.sha256(jpeg).hexdigest()
+    if isinstance(said, str) and sha256 != said:
         raise Refusal(422, "The picture is not the one that was sent: its SHA-256 differs", "changed_on_the_way")
-    return _decoded(jpeg, "The body")
+    return jpeg, sha256
 
 
-def _decoded(jpeg: bytes, where: str) -> Picture:
+async def _decoded(cloud: Cloud, device_key: str, sent: Callable[[], Sent]) -> Picture:
+    """Refused for good only for what the picture is; what others or the machine do means later."""
     try:
-        return decode(jpeg)
+        return await cloud.decoders.decode(device_key, sent)
     except NotAPicture as error:
-        raise Refusal(415, f"{where}: {error}", "not_jpeg") from None
+        raise Refusal(415, f"The picture: {error}", "not_jpeg") from None
     except BrokenPicture as error:
-        raise Refusal(422, f"{where}: {error}", "broken_jpeg") from None
+        raise Refusal(422, f"The picture: {error}", "broken_jpeg") from None
+    except CostlyPicture as error:
+        raise Refusal(422, f"The picture: {error}", "costly_jpeg") from None
+    except DecodersBusy as error:
+        seconds = random.randint(*_BUSY_RETRY)
+        raise Refusal(503, f"Too many pictures at once: {error}", "busy", retry_after=seconds) from None
+    except DecoderFailed as error:
+        text = f"The picture could not be decoded just now: {error}"
+        raise Refusal(503, text, "decoder_lost", retry_after=error.retry_after) from None
 
 
 def _refuse_when_pressed(cloud: Cloud, device_key: str, upload: CaptureFields) -> None:
     left = cloud.pictures.free_bytes()
     if left is not None and left < cloud.settings.min_free_bytes:
-        raise Refusal(
-            507, "The cloud's disk is full; keep the picture and try again later", "disk_full", retry_after=_FULL_RETRY
-        )
+        raise _full()
     if cloud.delivery_limits is not None and (cloud.now() - _storable(upload.captured_at)).total_seconds() > _LATE:
         wait = cloud.delivery_limits.acquire(device_key)
         if wait is not None:
@@ -133,28 +145,50 @@ def _refuse_when_pressed(cloud: Cloud, device_key: str, upload: CaptureFields) -
             )
 
 
+def _full() -> Refusal:
+    text = "The cloud's disk is full; keep the picture and try again later"
+    return Refusal(507, text, "disk_full", retry_after=_FULL_RETRY)
+
+
 async def _keep(cloud: Cloud, device_key: str, upload: CaptureFields, picture: Picture) -> tuple[Capture, bool]:
     """Picture first, row after: a row always has its picture."""
     received_at = cloud.now()
     record_id = secrets.token_hex(16)
     name = PictureName(device_key, received_at, record_id)
-    await cloud.pictures.store(picture, name)
-    kill_point("picture_stored")
-    async with cloud.database.writing() as connection:
-        new = await captures.add(connection, _row(device_key, upload, picture, received_at, record_id))
-        if upload.trigger_id is not None:
-            kind = str(upload.metadata.get("trigger_type") or "unknown")
-            await trigger_outcomes.captured(connection, device_key, upload.trigger_id, received_at, kind)
-        if new or upload.trigger_id is None:
-            kept = await captures.find(connection, organisation_of(device_key), record_id)
-        else:
-            kept = await captures.of_trigger(connection, device_key, upload.trigger_id)
+    committing = False
+    try:
+        await cloud.pictures.store(picture, name)
+        kill_point("picture_stored")
+        async with cloud.database.writing() as connection:
+            kept, new = await captures.add(connection, _row(device_key, upload, picture, received_at, record_id))
+            if upload.trigger_id is not None:
+                kind = str(upload.metadata.get("trigger_type") or "unknown")
+                await trigger_outcomes.captured(connection, device_key, upload.trigger_id, received_at, kind)
+            committing = True
+    except StorageFull:
+        raise _full() from None
+    except StorageAway:
+        raise
+    except BaseException as error:
+        if not committing or _never_committed(error):
+            await _take_back(cloud, name)
+        raise
     kill_point("capture_committed")
-    assert kept is not None
     if not new:  # two deliveries of one picture at once
-        with suppress(StorageAway):  # the receipt stands; what is left has no record, and housekeeping finds it
-            await cloud.pictures.remove([name])
+        await _take_back(cloud, name)
     return kept, new
+
+
+def _never_committed(error: BaseException) -> bool:
+    """Whether a commit that raised this changed nothing. Any other may have come through: the file must stay then, and
+    housekeeping judges by the row."""
+    return getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+
+
+async def _take_back(cloud: Cloud, name: PictureName) -> None:
+    """The picture has no row. What cannot be removed now housekeeping finds."""
+    with suppress(StorageAway):
+        await asyncio.shield(cloud.pictures.remove([name]))
 
 
 def _row(

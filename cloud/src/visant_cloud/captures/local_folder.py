@@ -4,8 +4,10 @@ A file is on the disk (fsync of file and folder) before `store` returns.
 """
 
 import asyncio
+import errno
 import os
 import shutil
+import threading
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -15,7 +17,7 @@ from pathlib import Path
 import structlog
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 
-from visant_cloud.captures.decode import Picture
+from visant_cloud.captures.picture import Picture
 from visant_cloud.captures.storage import (
     THUMBNAIL_SUFFIX,
     WITHOUT_RECORD,
@@ -23,13 +25,16 @@ from visant_cloud.captures.storage import (
     Known,
     PictureName,
     StorageAway,
+    StorageFull,
 )
 from visant_runtime import durable
 from visant_runtime.kill_point import kill_point
+from visant_runtime.log_throttle import LogThrottle
 
 log = structlog.get_logger()
 
 _CHUNK = 256 << 10
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class LocalFolder:
@@ -37,6 +42,7 @@ class LocalFolder:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._complaints = LogThrottle()
 
     async def prepare(self) -> None:
         """Makes the folder; raises OSError where that cannot be."""
@@ -50,21 +56,34 @@ class LocalFolder:
         return shutil.disk_usage(self._root).free
 
     async def store(self, picture: Picture, name: PictureName) -> None:
-        """Durable when it returns."""
+        """Durable when it returns. A thread cannot be cancelled, so it is told, and takes away what it wrote."""
+        given_up = threading.Event()
         try:
-            await asyncio.to_thread(self.write, picture, name)
+            await asyncio.to_thread(self.write, picture, name, given_up)
+        except asyncio.CancelledError:
+            given_up.set()
+            raise
         except OSError as error:
-            raise _failed(error) from error
+            raise self._failed(error) from error
+        if self._complaints.over():
+            log.info("the picture storage works again")
 
-    def write(self, picture: Picture, name: PictureName) -> None:
+    def write(self, picture: Picture, name: PictureName, given_up: threading.Event) -> None:
         """The same, where blocking is no harm. Raises OSError."""
-        path = self._root / name.picture
-        for folder in (path.parent.parent, path.parent):
-            if not folder.exists():
-                folder.mkdir(exist_ok=True)
-                durable.sync_folder(folder.parent)
-        (self._root / name.thumbnail).write_bytes(picture.thumbnail)  # can be made again
-        durable.write(path, [picture.jpeg], step=_kill_point)
+        path, thumbnail = self._root / name.picture, self._root / name.thumbnail
+        try:
+            for folder in (path.parent.parent, path.parent):
+                if not folder.exists():
+                    folder.mkdir(exist_ok=True)
+                    durable.sync_folder(folder.parent)
+            thumbnail.write_bytes(picture.thumbnail)  # can be made again
+            durable.write(path, [picture.jpeg], new=True, step=_kill_point)
+        except BaseException:
+            with suppress(OSError):
+                thumbnail.unlink(missing_ok=True)
+            raise
+        if given_up.is_set():
+            self._unlink([name])
 
     async def open(self, path: str) -> Download | None:
         """Read in the threads that serve files, which decoding does not keep busy."""
@@ -73,7 +92,7 @@ class LocalFolder:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise _failed(error) from error
+            raise self._failed(error) from error
         size = os.fstat(file.fileno()).st_size
         return Download(size, aiter(iterate_in_threadpool(_chunks(file))))
 
@@ -82,7 +101,7 @@ class LocalFolder:
         try:
             await asyncio.to_thread(self._unlink, names)
         except OSError as error:
-            raise _failed(error) from error
+            raise self._failed(error) from error
 
     def _unlink(self, names: Sequence[PictureName]) -> None:
         for name in names:
@@ -112,6 +131,31 @@ class LocalFolder:
                 found.append(str(path.relative_to(self._root)))
         return found
 
+    async def remove_aside(self, before: datetime) -> int:
+        """By the time of its change (stat(2), ctime), which is that of being set aside; nobody can set it otherwise."""
+        try:
+            return await asyncio.to_thread(self._remove_aside, before.timestamp())
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _remove_aside(self, before: float) -> int:
+        count = 0
+        with suppress(FileNotFoundError), os.scandir(self._root / WITHOUT_RECORD) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):  # another process was faster
+                    if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_ctime < before:
+                        os.unlink(entry.path)
+                        count += 1
+        return count
+
+    def _failed(self, error: OSError) -> StorageAway:
+        """Ever fewer lines while it stays the same."""
+        reason = f"the disk: {error.strerror or error}"
+        times = self._complaints.again(reason)
+        if times is not None:
+            log.warning("the picture storage fails", reason=reason, **({} if times == 1 else {"times": times}))
+        return StorageFull(reason) if error.errno in _NO_ROOM else StorageAway(reason)
+
     def folders(self) -> list[Path]:
         """One for each device and month."""
         devices = (path for path in self._root.iterdir() if path.is_dir() and path.name != WITHOUT_RECORD)
@@ -137,12 +181,6 @@ def by_record(folder: Path) -> dict[str, list[str]]:
             if entry.is_file():
                 found.setdefault(entry.name.partition(".")[0], []).append(entry.name)
     return found
-
-
-def _failed(error: OSError) -> StorageAway:
-    reason = f"the disk: {error.strerror or error}"
-    log.warning("the picture storage fails", reason=reason)
-    return StorageAway(reason)
 
 
 def _chunks(file: FileIO) -> Iterator[bytes]:

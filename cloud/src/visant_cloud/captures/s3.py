@@ -17,7 +17,7 @@ import structlog
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from visant_cloud.captures.decode import Picture
+from visant_cloud.captures.picture import Picture
 from visant_cloud.captures.s3_url import S3Url
 from visant_cloud.captures.storage import (
     THUMBNAIL_SUFFIX,
@@ -162,6 +162,16 @@ class S3Bucket:
                 await self._set_aside(orphans)
             yield orphans
 
+    async def remove_aside(self, before: datetime) -> int:
+        """By the time of its copy, which is that of being set aside."""
+        count = 0
+        async for paths in self._listed(before, WITHOUT_RECORD):
+            if paths:
+                async with self._asking(_PIECE_PATIENCE):
+                    await self._client.delete_async(paths)
+            count += len(paths)
+        return count
+
     async def _set_aside(self, paths: list[str]) -> None:
         pictures = [path for path in paths if not path.endswith(THUMBNAIL_SUFFIX)]
         async with self._asking(_PIECE_PATIENCE):
@@ -193,9 +203,13 @@ class S3Bucket:
         # one request, which is there as a whole or not at all; parts of a broken one would stay and cost
         await self._client.put_async(path, content, attributes={"Content-Type": "image/jpeg"}, use_multipart=False)
 
-    async def _listed(self, before: datetime | None = None) -> AsyncIterator[list[str]]:
-        """Paths in pieces, of what was written before then; without our own objects, whose names begin with a dot."""
-        pieces = self._client.list(offset=".~", chunk_size=_PIECE)
+    async def _listed(self, before: datetime | None = None, below: str | None = None) -> AsyncIterator[list[str]]:
+        """Paths in pieces, of what was written before then: below a folder, or all without our own objects, whose names
+        begin with a dot."""
+        if below is None:
+            pieces = self._client.list(offset=".~", chunk_size=_PIECE)
+        else:
+            pieces = self._client.list(below, chunk_size=_PIECE)
         while True:
             try:
                 async with self._asking():

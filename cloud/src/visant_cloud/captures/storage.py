@@ -2,7 +2,7 @@
 
 Both give a picture the name `<device>/<year-month>/<record>.jpg` and put its thumbnail beside it. A picture is durable
 before its database row is written, so a row always has its picture. A picture without a row, left by a crash in between
-or by a database that came back from an older backup, is set aside into `.without-record`.
+or by a database that came back from an older backup, is set aside into `.without-record` and removed after ASIDE_DAYS.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from visant_cloud.captures.decode import Picture
+from visant_cloud.captures.picture import Picture
 
 WITHOUT_RECORD = ".without-record"
+ASIDE_DAYS = 30
+"""Days for which what was set aside is kept, counted from then."""
 THUMBNAIL_SUFFIX = ".thumb.jpg"
 
 Known = Callable[[Collection[str]], Awaitable[set[str]]]
@@ -25,6 +27,10 @@ class StorageAway(Exception):
 
 class StorageRefused(StorageAway):
     """The storage answers, and no later try will help: its settings are wrong."""
+
+
+class StorageFull(StorageAway):
+    """There is no room for what was to be stored, and nothing of it was left."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,10 @@ class PictureStorage(Protocol):
         """What is left; None: it has no bound that we know of. Asks nobody who may be far away."""
 
     async def store(self, picture: Picture, name: PictureName) -> None:
-        """Picture and thumbnail; durable when it returns."""
+        """Picture and thumbnail; durable when it returns. Raises StorageFull.
+
+        Where it raises, nothing of the picture stays that it can still take away. Who cancels it calls `remove`.
+        """
 
     async def open(self, path: str) -> Download | None:
         """The object of `PictureName.picture` or `.thumbnail`; None where it is gone."""
@@ -88,3 +97,6 @@ class PictureStorage(Protocol):
         Yields for each piece that was looked through which objects it set aside. A whole picture goes where a person
         can look at it; a draft or a thumbnail can be made again and goes.
         """
+
+    async def remove_aside(self, before: datetime) -> int:
+        """Deletes what was set aside before then; returns how many."""

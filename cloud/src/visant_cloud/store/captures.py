@@ -47,18 +47,18 @@ def _capture(row: Row[Any]) -> Capture:
     return Capture(**row._asdict())
 
 
-async def add(connection: AsyncConnection, values: dict[str, Any]) -> bool:
-    """One stored picture; False where this trigger of this device has one."""
+async def add(connection: AsyncConnection, values: dict[str, Any]) -> tuple[Capture, bool]:
+    """One stored picture, and True; where this trigger of this device has one, that one and False."""
     key = values["device_key"]
-    row = await insert_returning(
-        connection, captures, {**values, "organisation_id": organisation_of(key)}, [captures.c.seq]
-    )
+    row = await insert_returning(connection, captures, {**values, "organisation_id": organisation_of(key)}, _COLUMNS)
     if row is None:
-        return False
-    stored = Newest(row.seq, values["record_id"], values["captured_at"])
-    await device_states.note_newest(connection, key, stored)
-    await counters.count_capture(connection, key, values["received_at"], values["bytes"])
-    return True
+        before = await of_trigger(connection, key, values["trigger_id"])
+        assert before is not None
+        return before, False
+    made = _capture(row)
+    await device_states.note_newest(connection, key, Newest(made.seq, made.record_id, made.captured_at))
+    await counters.count_capture(connection, key, made.received_at, made.bytes)
+    return made, True
 
 
 _OF_TRIGGER = select(*_COLUMNS).where(

@@ -1,0 +1,26 @@
+"""A picture that was read, and why one could not be. The cloud's own processes never decode: decoding/ does."""
+
+from dataclasses import dataclass
+
+
+class NotAPicture(ValueError):
+    """The bytes are no JPEG at all."""
+
+
+class BrokenPicture(ValueError):
+    """A JPEG that cannot be decoded."""
+
+
+class CostlyPicture(ValueError):
+    """A JPEG that alone asks for more than a decoder may spend; the text says of what, in one line."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What was found in the bytes; width and height as a browser shows it."""
+
+    jpeg: bytes
+    width: int
+    height: int
+    sha256: str
+    thumbnail: bytes
