@@ -29,7 +29,7 @@ DEVICES = ("D1", "D2", "D3")
 async def picture(connection: Any, key: str, trigger_id: str | None, at: datetime, record_id: str) -> bool:
     values = {"device_key": key, "record_id": record_id, "captured_at": at, "received_at": at, "trigger_id": trigger_id}
     row = {**values, "sha256": "", "bytes": 7, "width": 1, "height": 1, "metadata": {}}
-    return (await captures.add(connection, row))[1]
+    return (await captures.add(connection, row))[1] is not None
 
 
 async def made_devices(start: Any) -> Database:

@@ -145,8 +145,8 @@ async def test_figures_are_read_where_they_are_kept(ledger: Database, name: str)
 
 async def received(connection: AsyncConnection, device_key: str, record_id: str, at: datetime) -> None:
     values = {"device_key": device_key, "record_id": record_id, "captured_at": at, "received_at": at, "sha256": ""}
-    _, new = await captures.add(connection, {**values, "bytes": 1, "width": 1, "height": 1, "metadata": {}})
-    assert new
+    _, held = await captures.add(connection, {**values, "bytes": 1, "width": 1, "height": 1, "metadata": {}})
+    assert held is not None
 
 
 _OLD_TRIGGER = (

@@ -25,6 +25,7 @@ from visant_cloud.captures.decoding.messages import HEAD
 from visant_cloud.captures.decoding.pool import DecoderFailed, DecoderPool, DecodersBusy, Sent
 from visant_cloud.captures.decoding.process import Decoder, DecoderLost
 from visant_cloud.captures.picture import BrokenPicture, CostlyPicture, NotAPicture, Picture
+from visant_contract.jpeg import read
 
 
 def drawn(colour: int = 120) -> bytes:
@@ -90,7 +91,7 @@ def test_a_decoder_takes_no_more_memory_than_the_structure_of_a_picture_asks_for
     decoder.decode(SMALL)
     before = peak(decoder.pid)
     jpeg = progressive(4_800, 3_600)
-    estimate = limits._memory(limits.read(jpeg))
+    estimate = limits._memory(read(jpeg))
     decoder.decode(jpeg)
     took = peak(decoder.pid) - before
     assert 0.8 * estimate < took < 1.1 * estimate + (8 << 20), (took, estimate)

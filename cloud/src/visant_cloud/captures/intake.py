@@ -160,10 +160,10 @@ async def _keep(cloud: Cloud, device_key: str, upload: CaptureFields, picture: P
         await cloud.pictures.store(picture, name)
         kill_point("picture_stored")
         async with cloud.database.writing() as connection:
-            kept, new = await captures.add(connection, _row(device_key, upload, picture, received_at, record_id))
-            if upload.trigger_id is not None:
+            kept, held = await captures.add(connection, _row(device_key, upload, picture, received_at, record_id))
+            if held is not None and upload.trigger_id is not None:
                 kind = str(upload.metadata.get("trigger_type") or "unknown")
-                await trigger_outcomes.captured(connection, device_key, upload.trigger_id, received_at, kind)
+                await trigger_outcomes.captured(connection, device_key, upload.trigger_id, received_at, kind, held)
             committing = True
     except StorageFull:
         raise _full() from None
@@ -174,9 +174,9 @@ async def _keep(cloud: Cloud, device_key: str, upload: CaptureFields, picture: P
             await _take_back(cloud, name)
         raise
     kill_point("capture_committed")
-    if not new:  # two deliveries of one picture at once
+    if held is None:  # two deliveries of one picture at once
         await _take_back(cloud, name)
-    return kept, new
+    return kept, held is not None
 
 
 def _never_committed(error: BaseException) -> bool:

@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.store import counters, device_states
-from visant_cloud.store.database import Database, among, insert_returning
-from visant_cloud.store.device_states import Newest
+from visant_cloud.store.database import Database, among
+from visant_cloud.store.device_states import Locked, Newest
 from visant_cloud.store.keys import device_id_of, organisation_of
 from visant_cloud.store.tables import captures
 
@@ -47,18 +48,28 @@ def _capture(row: Row[Any]) -> Capture:
     return Capture(**row._asdict())
 
 
-async def add(connection: AsyncConnection, values: dict[str, Any]) -> tuple[Capture, bool]:
-    """One stored picture, and True; where this trigger of this device has one, that one and False."""
+_ADD = {
+    name: make(captures).on_conflict_do_nothing().returning(*_COLUMNS)
+    for name, make in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
+"""Made once: to build a statement costs more than to run it."""
+
+
+async def add(connection: AsyncConnection, values: dict[str, Any]) -> tuple[Capture, dict[str, Locked] | None]:
+    """One stored picture, and the state of its device, which is locked; None for that where this trigger of this device
+    has a picture: that one, then.
+    """
     key = values["device_key"]
-    row = await insert_returning(connection, captures, {**values, "organisation_id": organisation_of(key)}, _COLUMNS)
+    given = {**values, "organisation_id": organisation_of(key)}
+    row = (await connection.execute(_ADD[connection.dialect.name], given)).one_or_none()
     if row is None:
         before = await of_trigger(connection, key, values["trigger_id"])
         assert before is not None
-        return before, False
+        return before, None
     made = _capture(row)
-    await device_states.note_newest(connection, key, Newest(made.seq, made.record_id, made.captured_at))
+    held = await device_states.note_newest(connection, key, Newest(made.seq, made.record_id, made.captured_at))
     await counters.count_capture(connection, key, made.received_at, made.bytes)
-    return made, True
+    return made, held
 
 
 _OF_TRIGGER = select(*_COLUMNS).where(

@@ -107,6 +107,15 @@ async def count_capture(connection: AsyncConnection, device_key: str, received_a
     await _add(connection, Counter({(device_key, day, "captures"): 1, (device_key, day, "bytes"): size}))
 
 
+def _adding(make: Any) -> Any:
+    new = make(device_days)
+    added = {name: device_days.c[name] + new.excluded[name] for name in _COUNTED}
+    return new.on_conflict_do_update(index_elements=["organisation_id", "day", "device_key"], set_=added)
+
+
+_ADD = {"sqlite": _adding(sqlite.insert), "postgresql": _adding(postgresql.insert)}
+
+
 async def _add(connection: AsyncConnection, counts: Counter[tuple[str, date, str]]) -> None:
     rows: dict[tuple[str, date], dict[str, Any]] = {}
     for (key, day, column), count in counts.items():
@@ -118,13 +127,9 @@ async def _add(connection: AsyncConnection, counts: Counter[tuple[str, date, str
                 **dict.fromkeys(_COUNTED, 0),
             }
             rows.setdefault((key, day), empty)[column] = count
-    if not rows:
-        return
-    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    new = make(device_days)
-    added = {name: device_days.c[name] + new.excluded[name] for name in _COUNTED}
-    upsert = new.on_conflict_do_update(index_elements=["organisation_id", "day", "device_key"], set_=added)
-    await connection.execute(upsert, [rows[place] for place in sorted(rows)])
+    given = [rows[place] for place in sorted(rows)]
+    if given:
+        await connection.execute(_ADD[connection.dialect.name], given if len(given) > 1 else given[0])
 
 
 async def since(connection: AsyncConnection, device_key: str, day: date) -> Figures:

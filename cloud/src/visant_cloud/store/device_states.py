@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, case, literal, or_, select, update
+from sqlalchemy import bindparam, case, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.store.database import among, insert_new
@@ -111,20 +111,26 @@ async def note_telemetry(connection: AsyncConnection, device_key: str, told: dic
     )
 
 
-async def note_newest(connection: AsyncConnection, device_key: str, stored: Newest) -> None:
-    """A stored picture: the newest, unless one with a higher seq was faster. The row is locked either way."""
-    newer = or_(device_states.c.newest_seq.is_(None), device_states.c.newest_seq < stored.seq)
-    values = {f"newest_{name}": value for name, value in vars(stored).items()}
-    await connection.execute(
-        update(device_states)
-        .where(device_states.c.device_key == device_key)
-        .values(
-            {
-                name: case((newer, literal(value, device_states.c[name].type)), else_=device_states.c[name])
-                for name, value in values.items()
-            }
-        )
-    )
+def _newer(name: str) -> Any:
+    column = device_states.c[f"newest_{name}"]
+    kept = device_states.c.newest_seq
+    newer = or_(kept.is_(None), kept < bindparam("seq", type_=kept.type))
+    return case((newer, bindparam(name, type_=column.type)), else_=column)
+
+
+_NOTE_NEWEST = (
+    update(device_states)
+    .where(device_states.c.device_key == bindparam("key"))
+    .values({f"newest_{name}": _newer(name) for name in Newest.__dataclass_fields__})
+    .returning(device_states.c.strip, device_states.c.outcomes)
+)
+
+
+async def note_newest(connection: AsyncConnection, device_key: str, stored: Newest) -> dict[str, Locked]:
+    """A stored picture: the newest, unless one with a higher seq was faster. Returns what `locked` does: the row is
+    held either way."""
+    row = (await connection.execute(_NOTE_NEWEST, {"key": device_key, **vars(stored)})).one_or_none()
+    return {} if row is None else {device_key: Locked(*row)}
 
 
 async def newest(connection: AsyncConnection, device_keys: Iterable[str]) -> dict[str, Newest]:
@@ -173,13 +179,18 @@ async def locked(
     return {key: Locked(strip, outcomes) for key, strip, outcomes in await connection.execute(query)}
 
 
+_WRITE = (
+    update(device_states)
+    .where(device_states.c.device_key == bindparam("key"))
+    .values(strip=bindparam("new_strip"), outcomes=bindparam("new_outcomes"))
+)
+
+
 async def write(connection: AsyncConnection, changed: dict[str, Locked]) -> None:
     """The rows that `locked` gave, changed."""
-    if changed:
-        await connection.execute(
-            update(device_states).where(device_states.c.device_key == bindparam("key")),
-            [{"key": key, "strip": one.strip, "outcomes": one.outcomes} for key, one in changed.items()],
-        )
+    rows = [{"key": key, "new_strip": one.strip, "new_outcomes": one.outcomes} for key, one in changed.items()]
+    if rows:
+        await connection.execute(_WRITE, rows if len(rows) > 1 else rows[0])
 
 
 def with_outcome(strip: Strip, seq: int, status: str, reason: str | None) -> Strip:

@@ -46,9 +46,9 @@ class Decoder:
         ours, its = socket.socketpair()
         with its:
             try:
-                self._process = subprocess.Popen(
+                self._process: subprocess.Popen[bytes] = subprocess.Popen(
                     [*_PROGRAM, str(int(CPU_MOST)), str(most_bytes)],
-                    stdin=its,
+                    stdin=its.fileno(),
                     stdout=subprocess.DEVNULL,
                     env={key: value for key, value in os.environ.items() if key in _HANDED_ON} | _SMALL,
                 )
