@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from visant_cloud.captures.storage import WITHOUT_RECORD, PictureName, StorageAway
+from visant_cloud.captures.storage import ASIDE_DAYS, WITHOUT_RECORD, PictureName, StorageAway
 from visant_cloud.context import Cloud
 from visant_cloud.store import captures, counters, device_states
 from visant_cloud.store.database import DATABASE_ERRORS
@@ -29,8 +29,8 @@ _PAUSE = 0.05
 RETENTION_EVERY = 3600.0
 """Seconds between removals of old pictures; one that failed is tried again in the next round."""
 ORPHANS_EVERY = 86400.0
-"""Seconds between searches for pictures without a record, beside the one at the start. A database that leaves between
-picture and row makes one without any crash."""
+"""Seconds between searches for pictures without a record, beside the one at the start and the one after _ORPHAN_AGE,
+which finds what the process before this one left at its end."""
 _ORPHAN_AGE = 3600.0
 """Seconds; a younger picture may be on its way into the database."""
 LOOP = "housekeeping"
@@ -44,6 +44,8 @@ class Housekeeping:
         self._next_orphans = 0.0
         self._next_retention = 0.0
         self._left: list[PictureName] = []
+        self._looked_at: tuple[datetime, float] | None = None
+        """When pictures without a record were looked for last, by the cloud's clock and a steady one."""
 
     async def run(self, stop: Stop, heartbeat: Heartbeat) -> None:
         """Until the end. The first round comes at once."""
@@ -67,11 +69,23 @@ class Housekeeping:
                     heartbeat.beat(LOOP)  # there may be many, and each may be large
                     if stop.is_set():
                         return
-            self._next_orphans = time.monotonic() + ORPHANS_EVERY
+            self._next_orphans = time.monotonic() + (_ORPHAN_AGE if self._looked_at is None else ORPHANS_EVERY)
+            await self._remove_aside()
         if time.monotonic() >= self._next_retention:
             await remove_old(self._cloud, self._left)
             await roll_up(self._cloud)
             self._next_retention = time.monotonic() + RETENTION_EVERY
+
+    async def _remove_aside(self) -> None:
+        """Beginning with the second search: a clock that is ahead for once removes nothing."""
+        now, steady = self._cloud.now(), time.monotonic()
+        before, self._looked_at = self._looked_at, (now, steady)
+        if before is None:
+            return
+        believed = min(now, before[0] + timedelta(seconds=steady - before[1]))
+        count = await self._cloud.pictures.remove_aside(believed - timedelta(days=ASIDE_DAYS))
+        if count:
+            log.warning("pictures without a record removed", count=count, set_aside_days_ago=ASIDE_DAYS)
 
 
 async def mark_connected_seen(cloud: Cloud) -> None:

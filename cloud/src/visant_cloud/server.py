@@ -27,6 +27,8 @@ _BACKLOG = 2048
 """Connections that the kernel holds while the process is busy: a whole fleet returns at once after a restart."""
 _FINISH = 5
 """Seconds that uploads in progress have after the signal."""
+_DECODE_WITHIN = 4.0
+"""Seconds after which pictures that are still being decoded are sent back to their devices, with an answer."""
 _CLOSE_WITHIN = 3.0
 _CLOSE_RATE = 100.0
 """Streams closed a second after the signal, or as many more as it takes to be through within _CLOSE_WITHIN seconds:
@@ -104,7 +106,10 @@ async def serve(app: FastAPI, cloud: Cloud, listener: socket.socket, stop: Stop)
     async def end() -> None:
         await stop.wait()
         server.should_exit = True  # from now on nobody is let in
+        last = asyncio.get_running_loop().time() + _DECODE_WITHIN
         await cloud.hub.close_within(_CLOSE_WITHIN, _CLOSE_RATE)
+        await asyncio.sleep(last - asyncio.get_running_loop().time())
+        cloud.decoders.close()
 
     async def sweep() -> None:
         while True:

@@ -247,11 +247,20 @@ def _app(cloud: Cloud) -> FastAPI:
 
 
 @pytest.fixture(scope="session")
-def decoders() -> Iterator[DecoderPool]:
-    """Of all clouds in this process: a decoder's start costs more than most pictures of a test."""
-    pool = DecoderPool(16 << 20)
-    yield pool
-    pool.close()
+def all_decoders() -> Iterator[list[DecoderPool]]:
+    """Of all clouds in this process, the newest last: a decoder's start costs more than most pictures of a test."""
+    pools: list[DecoderPool] = []
+    yield pools
+    for pool in pools:
+        pool.close()
+
+
+@pytest.fixture
+def decoders(all_decoders: list[DecoderPool]) -> DecoderPool:
+    """Open ones; a cloud that took long to end has closed its own."""
+    if not all_decoders or all_decoders[-1].closed:
+        all_decoders.append(DecoderPool(16 << 20))
+    return all_decoders[-1]
 
 
 Start = Callable[..., Awaitable[Running]]

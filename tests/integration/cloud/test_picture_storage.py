@@ -231,6 +231,22 @@ async def test_a_round_that_is_broken_off_goes_on_with_the_next(
     assert len(stored.there()) == 3
 
 
+async def test_what_was_set_aside_is_removed_once_it_lies_there_long_enough(stored: Stored) -> None:
+    for name in (kept := named(), named("D1"), named("D2")):
+        await stored.storage.store(picture(1000), name)
+
+    async def recorded(record_ids: Collection[str]) -> set[str]:
+        return {kept.record_id}
+
+    async for _ in stored.storage.set_orphans_aside(recorded, soon()):
+        pass
+    assert await stored.storage.remove_aside(datetime.now(UTC) - timedelta(minutes=1)) == 0
+    assert len(stored.there()) == 4
+    assert await stored.another().remove_aside(soon()) == 2
+    assert set(stored.there()) == {kept.picture, kept.thumbnail}
+    assert await stored.storage.remove_aside(soon()) == 0
+
+
 async def test_what_others_keep_in_the_bucket_is_not_ours_to_set_aside(swift: SwiftServer, bucket: str) -> None:
     theirs = ["site/a/readme.txt", "site/a/backup/2026-11/db.dump", "site/a/x/y/z.jpg", "elsewhere/D1/2026-11/a.jpg"]
     for key in theirs:

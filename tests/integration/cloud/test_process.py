@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from tests.support.cloud_process import Process
+from tests.support.hostile_jpegs import progressive
 from visant_cloud.access import cli
 
 
@@ -108,6 +109,54 @@ async def test_an_upload_in_progress_is_finished_at_sigterm(process: Process, up
     assert await asyncio.to_thread(process.popen.wait, 120) == 0
     await streams[0][0].aclose()
     await client.aclose()
+
+
+def decoders(pid: int) -> list[int]:
+    """Of a cloud's process, those that are bounded already and so read pictures."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):
+            found += [int(word) for word in (task / "children").read_text().split()]
+    return [one for one in found if "Max file size             0 " in Path(f"/proc/{one}/limits").read_text()]
+
+
+def gone(pid: int) -> bool:
+    """Ended, whether or not somebody asked for its status."""
+    try:
+        return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return True
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+async def test_pictures_that_take_long_hold_up_no_end_and_no_decoder_is_left(
+    process: Process, upload_body: Any, number: signal.Signals
+) -> None:
+    process.start()
+    slow = progressive(8_000, 5_000, 1, 150)
+    async with httpx.AsyncClient(base_url=process.url, timeout=60) as client:
+        for name in ("D0", "D1"):
+            await client.post("/v1/devices", json={"device_id": name})
+        bodies = [
+            upload_body(f"D{n % 2}", f"t{n}", image=slow[:-2] + bytes([0xFF, 0xFE, 0, 3, n]) + slow[-2:])
+            for n in range(14)
+        ]
+        posting = [asyncio.create_task(client.post("/v1/captures", json=body)) for body in bodies]
+        async with asyncio.timeout(60):
+            while len(busy := decoders(process.popen.pid)) < 2:
+                await asyncio.sleep(0.01)
+        process.popen.send_signal(number)
+        status = await asyncio.to_thread(process.popen.wait, 120)
+        answers = await asyncio.gather(*posting, return_exceptions=True)
+    async with asyncio.timeout(30):
+        while not all(map(gone, busy)):
+            await asyncio.sleep(0.01)
+    if number == signal.SIGTERM:
+        assert status == 0 and "did not finish in time" not in process.log.read_text(), process.log.read_text()
+        assert {one.status_code for one in answers if isinstance(one, httpx.Response)} <= {201, 503}
+        assert all(isinstance(one, httpx.Response) for one in answers), answers
+    assert "Traceback" not in process.log.read_text()
 
 
 @pytest.mark.parametrize("point", ["picture_written", "picture_stored", "capture_committed"])

@@ -127,9 +127,9 @@ async def _decoded(cloud: Cloud, device_key: str, sent: Callable[[], Sent]) -> P
         raise Refusal(422, f"The picture: {error}", "costly_jpeg") from None
     except DecodersBusy as error:
         seconds = random.randint(*_BUSY_RETRY)
-        raise Refusal(503, f"Too many pictures at once: {error}", "busy", retry_after=seconds) from None
+        raise Refusal(503, f"The picture cannot be decoded just now: {error}", "busy", retry_after=seconds) from None
     except DecoderFailed as error:
-        text = f"The picture could not be decoded just now: {error}"
+        text = f"The picture could not be decoded: {error}"
         raise Refusal(503, text, "decoder_lost", retry_after=error.retry_after) from None
 
 

@@ -31,6 +31,7 @@ _TROUBLES_KEPT = 1000
 _OWN_DOING_MOST = 3
 """Decoders that may break over one picture, each time with others decoded since, until it counts as the picture's."""
 _LATER_MOST = 300
+_ENDING = "the cloud restarts"
 
 
 class DecodersBusy(Exception):
@@ -74,7 +75,8 @@ class DecoderPool:
         """device_key -> turns, the next device first."""
         self._troubles: OrderedDict[str, _Trouble] = OrderedDict()
         """SHA-256 of a picture -> what happened."""
-        self._closed = False
+        self.closed = False
+        """Nothing is decoded any more."""
         self.decoded = 0
         """Pictures decoded so far."""
         self.lost = 0
@@ -113,14 +115,14 @@ class DecoderPool:
             decoder.kill()
             raise
         except DecoderLost as lost:
-            raise self._trouble(lost) from None
+            raise (DecodersBusy(_ENDING) if self.closed else self._trouble(lost)) from None
         self.decoded += 1
         self._troubles.pop(picture.sha256, None)
         return picture
 
     def close(self) -> None:
-        """Ends every decoder, whatever it does. Pictures that wait or are decoded raise."""
-        self._closed = True
+        """Ends every decoder, whatever it does. Pictures that wait or are decoded raise DecodersBusy."""
+        self.closed = True
         for turns in self._waiting.values():
             for turn in turns:
                 turn.cancel()
@@ -147,8 +149,8 @@ class DecoderPool:
         return DecoderFailed(str(lost), min(_LATER_MOST, 10 * 2 ** min(trouble.times - 1, 10)))
 
     def _free_decoder(self) -> Decoder:
-        if self._closed:
-            raise DecodersBusy("the cloud restarts")
+        if self.closed:
+            raise DecodersBusy(_ENDING)
         while self._idle:
             decoder = self._idle.pop()
             if decoder.alive:
@@ -161,7 +163,7 @@ class DecoderPool:
     def _ended(self, device_key: str, decoder: Decoder, work: "asyncio.Future[Picture]") -> None:
         if not work.cancelled():
             work.exception()  # who was cancelled asks no more
-        if decoder.alive and not self._closed:
+        if decoder.alive and not self.closed:
             self._idle.append(decoder)
         else:
             self._forget(decoder)
@@ -173,8 +175,8 @@ class DecoderPool:
 
     async def _turn(self, device_key: str) -> None:
         """Waits until a decoder may be used for this device; `_leave` must follow. Raises DecodersBusy."""
-        if self._closed:
-            raise DecodersBusy("the cloud restarts")
+        if self.closed:
+            raise DecodersBusy(_ENDING)
         if device_key not in self._waiting and self._may_begin(device_key):
             self._running[device_key] += 1
             return
@@ -194,8 +196,8 @@ class DecoderPool:
                 self._give_up(device_key, turn)
             if isinstance(error, TimeoutError):
                 raise DecodersBusy(f"no decoder was free within {WAIT_MOST:.0f} s") from None
-            if self._closed:
-                raise DecodersBusy("the cloud restarts") from None
+            if self.closed:
+                raise DecodersBusy(_ENDING) from None
             raise
 
     def _may_begin(self, device_key: str) -> bool:
