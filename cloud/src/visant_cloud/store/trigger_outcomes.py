@@ -13,7 +13,7 @@ from visant_cloud.store.database import among, insert_new
 from visant_cloud.store.device_states import Locked
 from visant_cloud.store.keys import organisation_of
 from visant_cloud.store.tables import triggers
-from visant_cloud.store.triggers import COLUMNS, HELD, IS_OPEN, OPEN, Kind, Trigger, from_row, locked_seqs
+from visant_cloud.store.triggers import HELD, IS_OPEN, OPEN, Kind, Trigger, first, locked_seqs, one
 from visant_contract.outcome import OutcomeReport, Reason
 
 
@@ -31,35 +31,39 @@ def _said(trigger: Trigger) -> list[dict[str, Any]]:
     return [*trigger.history, entry]
 
 
-_OF_DEVICE = (
-    select(*COLUMNS)
-    .where(triggers.c.device_key == bindparam("device"), triggers.c.trigger_id == bindparam("trigger"))
-    .with_for_update(key_share=True)
-)
-
-
 async def _locked(
-    connection: AsyncConnection, device_key: str, trigger_id: str, now: datetime, type: str, kind: Kind
-) -> Trigger:
-    """The trigger's row, locked, of a device whose state is; made where the trigger is unknown here (another database,
-    a plain cloud's)."""
-    mine = {"device": device_key, "trigger": trigger_id}
-    row = (await connection.execute(_OF_DEVICE, mine)).first()
-    if row is None:
-        unknown = {
-            "organisation_id": organisation_of(device_key),
-            "device_key": device_key,
-            "trigger_id": trigger_id,
-            "kind": kind,
-            "type": type[:50],
-            "status": "sent",
-            "provisional": False,
-            "created_at": now,
-            "history": [],
-        }
-        await insert_new(connection, triggers, unknown)
-        row = (await connection.execute(_OF_DEVICE, mine)).one()
-    return from_row(row)
+    connection: AsyncConnection,
+    device_key: str,
+    trigger_id: str,
+    now: datetime,
+    type: str,
+    kind: Kind,
+    held: dict[str, Locked] | None = None,
+) -> tuple[dict[str, Locked], Trigger]:
+    """The device's state (`held`, where it is locked already) and the trigger's row, both locked; the latter is made
+    where the trigger is unknown here (another database, a plain cloud's)."""
+    states = await device_states.locked(connection, [device_key]) if held is None else held
+    mine = one(device_key, trigger_id).with_for_update(key_share=True)
+    found = await first(connection, mine)
+    if found is None:
+        await insert_new(
+            connection,
+            triggers,
+            {
+                "organisation_id": organisation_of(device_key),
+                "device_key": device_key,
+                "trigger_id": trigger_id,
+                "kind": kind,
+                "type": type[:50],
+                "status": "sent",
+                "provisional": False,
+                "created_at": now,
+                "history": [],
+            },
+        )
+        found = await first(connection, mine)
+        assert found is not None
+    return states, found
 
 
 async def captured(
@@ -71,8 +75,7 @@ async def captured(
     held: dict[str, Locked] | None = None,
 ) -> None:
     """A picture is stored: it wins over every other status. `held`: the device's state, where it is locked already."""
-    states = await device_states.locked(connection, [device_key]) if held is None else held
-    before = await _locked(connection, device_key, trigger_id, now, type, "capture")
+    states, before = await _locked(connection, device_key, trigger_id, now, type, "capture", held)
     if before.status != "executed":
         await _end(connection, states, before, "executed", None, None, now)
 
@@ -86,8 +89,7 @@ async def reported(
     """
     kind: Kind = "update_config" if report.status == "executed" else "capture"
     type = str(report.metadata.get("trigger_type", "?"))
-    states = await device_states.locked(connection, [device_key])
-    before = await _locked(connection, device_key, trigger_id, now, type, kind)
+    states, before = await _locked(connection, device_key, trigger_id, now, type, kind)
     if before.status in OPEN or before.provisional:
         reason = None if report.reason is None else str(report.reason)
         return await _end(connection, states, before, report.status, reason, report.detail or None, now)
@@ -104,6 +106,7 @@ _END = (
         }
     )
 )
+"""Made once: to build a statement costs more than to run it."""
 
 
 async def _end(
@@ -123,8 +126,7 @@ async def _end(
         "ended_at": now,
         "history": _said(before),
     }
-    given = {"trigger": before.seq} | {f"new_{name}": value for name, value in changed.items()}
-    await connection.execute(_END, given)
+    await connection.execute(_END, {"trigger": before.seq, **{f"new_{name}": changed[name] for name in changed}})
     if before.kind == "capture":
         earlier = None if before.ended_at is None else (before.status, before.reason)
         end = Outcome(before.device_key, before.seq, before.created_at, earlier, (status, reason))
