@@ -242,7 +242,7 @@ async def test_outcomes_expiry_streams_and_retention_of_two_processes_end_withou
                     said = OutcomeReport(status="failed", reason=Reason.CAMERA_ABSENT)
                     await trigger_outcomes.reported(connection, key, trigger_id, said, NOW)
                 else:
-                    await picture(connection, key, trigger_id, NOW - timedelta(days=number), f"{key}{number}")
+                    await picture(connection, key, trigger_id, NOW - timedelta(days=number), f"{key}-{number}")
                     await trigger_outcomes.captured(connection, key, trigger_id, NOW, "manual")
 
     async def beside(database: Database, in_order: list[str], sent: list[int]) -> None:

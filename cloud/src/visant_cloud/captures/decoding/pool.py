@@ -23,8 +23,8 @@ Sent = tuple[bytes, str]
 
 WAITING_MOST = 256
 """Pictures that wait for a decoder, each of them in memory: a fleet that comes back at once is decoded in seconds."""
-WAITING_OF_A_DEVICE = 4
-"""A device sends two at a time."""
+WAITING_OF_A_DEVICE = 16
+"""A device sends two at a time, and the same ones again where its connection broke off."""
 WAIT_MOST = 8.0
 """Seconds that a picture waits for a decoder; with the time of decoding less than a device waits for its answer."""
 _TROUBLES_KEPT = 1000
