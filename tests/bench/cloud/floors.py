@@ -267,7 +267,7 @@ class Bare:
 
 def _keep(jpeg: bytes, path: Path) -> None:
     with Image.open(BytesIO(jpeg)) as image:
-        image.draft("RGB", (320, 320))
+        image.draft("RGB", (320, 180))  # a picture of 16 to 9; asked for 320x320 it is read twice as large
         image.thumbnail((320, 320))
         image.save(path.with_suffix(".thumb.jpg"), "JPEG", quality=80)
     durable.write(path, [jpeg])

@@ -187,6 +187,17 @@ def fail(patched: pytest.MonkeyPatch, place: str, error: OSError, *, fresh: bool
             wrap(durable, "sync_folder", lambda path: True)
 
 
+@on_sqlite
+async def test_a_volume_that_is_gone_is_503_until_it_is_back(start: Any) -> None:
+    cloud = await registered(start)
+    root = cloud.cloud.settings.data_dir / "pictures"
+    root.rename(away := root.with_name("away"))
+    answer = await cloud.capture("D1", "t")
+    assert (answer.status_code, answer.json()["reason"]) == (503, "storage")
+    away.rename(root)
+    assert (await cloud.capture("D1", "t")).status_code == 201
+
+
 async def test_the_file_goes_when_the_row_fails_whatever_the_reason(
     start: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

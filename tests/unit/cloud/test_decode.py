@@ -110,3 +110,9 @@ def test_a_lossless_jpeg_is_refused_in_words() -> None:
 )
 def test_what_is_written_as_a_bomb_but_small_is_a_picture(jpeg: bytes) -> None:
     assert Image.open(io.BytesIO(decode(jpeg).thumbnail)).format == "JPEG"
+
+
+def test_nothing_that_somebody_wrote_into_a_picture_is_in_its_thumbnail() -> None:
+    jpeg = drawn(comment=b"<script>", exif=b"Exif\0\0<script>", icc_profile=b"<script>" * 100)
+    assert jpeg.count(b"<script>") == 102
+    assert b"<script>" not in decode(jpeg).thumbnail

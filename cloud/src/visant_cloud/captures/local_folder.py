@@ -53,7 +53,10 @@ class LocalFolder:
 
     def free_bytes(self) -> int:
         """What is left on the file system."""
-        return shutil.disk_usage(self._root).free
+        try:
+            return shutil.disk_usage(self._root).free
+        except OSError as error:
+            raise self._failed(error) from error
 
     async def store(self, picture: Picture, name: PictureName) -> None:
         """Durable when it returns. A thread cannot be cancelled, so it is told, and takes away what it wrote."""

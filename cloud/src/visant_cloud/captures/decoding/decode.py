@@ -73,7 +73,7 @@ def decode(jpeg: bytes) -> Decoded:
             image.thumbnail(THUMBNAIL)
             small = BytesIO()
             shown = image if turned is None else image.transpose(turned)
-            shown.convert("RGB").save(small, "JPEG", quality=80)
+            shown.convert("RGB").save(small, "JPEG", quality=80, comment=b"")  # else the picture's own goes along
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - Pillow raises many kinds at a file that was made to break it
