@@ -8,7 +8,6 @@ whatever ended it: they hold the other end of a pipe.
 import asyncio
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from visant_cloud.settings import CloudSettings
+from visant_runtime import logs
 from visant_runtime.health import health
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
@@ -114,8 +114,7 @@ class Supervisor:
             os.kill(pid, number)
 
     def _start(self, number: int, mask: set[int | signal.Signals]) -> int:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        logs.flush()
         pid = os.fork()
         if pid:
             return pid
@@ -129,8 +128,7 @@ class Supervisor:
         except BaseException as error:
             log.critical("ended by an error", worker=number, error=f"{type(error).__name__}: {error}", exc_info=error)
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            logs.flush()
             os._exit(status)
 
     def _collect(self, ending: bool) -> None:

@@ -2,10 +2,12 @@
 must be done, and `health` (health.py) looks at both.
 
 Standard library only. The file lies on a tmpfs (no wear of the card) and is replaced by rename, without an fsync:
-what was alive before a power cut is no news after it.
+what was alive before a power cut is no news after it. A file that cannot be written after the start costs one line and
+whoever reads it its news, never the work.
 """
 
 import json
+import logging
 import os
 import threading
 import time
@@ -15,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from visant_runtime.health import late_parts
+
+log = logging.getLogger(__name__)
 
 _WRITE_EVERY = 1.0  # seconds; loops may beat thirty times as often
 
@@ -31,6 +35,7 @@ class Heartbeat:
         self._degraded: dict[str, str] = {}
         self._facts: dict[str, Any] = {}
         self._written = 0.0
+        self._failing = False
 
     def expect(self, loop: str, max_age: float) -> None:
         """From now on `loop` must beat at least every `max_age` seconds. Counts as a beat."""
@@ -95,8 +100,9 @@ class Heartbeat:
         self._write()
 
     def write(self) -> None:
-        """Now, whatever was written a moment ago. Raises OSError, as every method that writes."""
-        self._write(force=True)
+        """Now, whatever was written a moment ago. Raises OSError, as no other method does."""
+        with self._lock:
+            self._replace()
 
     def _write(self, *, force: bool = False) -> None:
         with self._lock:
@@ -104,10 +110,23 @@ class Heartbeat:
             if not force and now - self._written < _WRITE_EVERY:
                 return
             self._written = now
-            text = json.dumps(self._as_json())
-            draft = self._path.with_name(self._path.name + ".new")
-            draft.write_text(text)
-            draft.replace(self._path)
+            before = self._failing
+            try:
+                self._replace()
+                self._failing = False
+            except OSError as error:
+                self._failing = True
+                reason = error.strerror or str(error)
+        if self._failing and not before:
+            log.warning("the heartbeat %s cannot be written (%s): `health` will say unhealthy", self._path, reason)
+        elif before and not self._failing:
+            log.info("the heartbeat %s is written again", self._path)
+
+    def _replace(self) -> None:
+        """The lock is held."""
+        draft = self._path.with_name(self._path.name + ".new")
+        draft.write_text(json.dumps(self._as_json()))
+        draft.replace(self._path)
 
     def _as_json(self) -> dict[str, Any]:
         """The lock is held."""

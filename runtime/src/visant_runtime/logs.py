@@ -5,9 +5,13 @@ object a line with `at`, for machines. The standard library's loggers (uvicorn, 
 """
 
 import logging
+import os
+import select
+import stat
 import sys
 from collections.abc import Iterable
-from typing import Any, Literal
+from contextlib import suppress
+from typing import Any, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -17,12 +21,16 @@ from visant_runtime.redact import hide
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
+_PATIENCE = 0.5
+"""Seconds that a line waits for a reader which does not read, the first time."""
+
 
 def configure(*, format: LogFormat = "text", level: LogLevel = "INFO", secrets: Iterable[str] = ()) -> None:
     """Once per process, before the first line. `secrets` never appear, whatever somebody logs."""
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:  # a C locale must not turn a check mark into an exception
         reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    output = Output(sys.stdout)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -40,10 +48,10 @@ def configure(*, format: LogFormat = "text", level: LogLevel = "INFO", secrets: 
     structlog.configure(
         processors=[*shared, *ending],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(output),  # type: ignore[arg-type] # it writes and flushes
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -55,6 +63,49 @@ def configure(*, format: LogFormat = "text", level: LogLevel = "INFO", secrets: 
     root.setLevel(level)
     for chatty in ("httpx", "httpcore", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+class Output:
+    """A text stream that loses lines rather than end or stop the process that writes them.
+
+    A closed pipe, a full disk: the line is lost. A pipe whose reader does not read: lines are lost until it does, and
+    the first waits _PATIENCE seconds. How many were lost is said when one gets through.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lost = 0
+        self._stuck = False
+        try:
+            self._pipe = stream.fileno() if stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode) else None
+        except (OSError, ValueError):  # no file behind it, or a closed one
+            self._pipe = None
+
+    def write(self, text: str) -> int:
+        """All of it, or nothing; raises nothing."""
+        try:
+            if not self._room():
+                raise BlockingIOError
+            if self._lost:
+                self._stream.write(f"[WARNING] log lines were lost: nobody took them count={self._lost}\n")
+                self._lost = 0
+            self._stream.write(text)
+        except (OSError, ValueError):  # a closed stream is a ValueError
+            self._lost += 1
+        return len(text)
+
+    def flush(self) -> None:
+        """As far as that is possible; raises nothing."""
+        with suppress(OSError, ValueError):
+            if self._room():
+                self._stream.flush()
+
+    def _room(self) -> bool:
+        """Whether the pipe takes PIPE_BUF bytes now (man 7 pipe), or there is none."""
+        if self._pipe is None:
+            return True
+        self._stuck = not select.select([], [self._pipe], [], 0 if self._stuck else _PATIENCE)[1]
+        return not self._stuck
 
 
 class _Masking:
@@ -91,3 +142,10 @@ def _one_line(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def flush() -> None:
+    """What was printed, before a fork or an end without ceremony; nothing where nobody takes it."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()

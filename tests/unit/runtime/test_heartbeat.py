@@ -92,3 +92,23 @@ def test_a_heartbeat_that_cannot_be_written_ends_the_start_with_one_line(
     said = capsys.readouterr().err
     assert said.startswith(f"[ERROR] HEARTBEAT_FILE={place} cannot be written")
     assert said.count("\n") == 1
+
+
+def test_a_heartbeat_that_cannot_be_written_any_more_ends_no_work_and_says_so_once(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    beat = Heartbeat(path)
+    beat.expect("drain", 60)
+    path.with_name(path.name + ".new").mkdir()  # where the draft is to be
+    for number in range(3):
+        beat.expect("drain", 60)
+        beat.degraded("camera", f"absent {number}")
+        beat.done("deliver")
+    assert [one.levelname for one in caplog.records] == ["WARNING"] and "cannot be written" in caplog.text
+    assert beat.late() == [], "the watchdog asks the process, not the file"
+    with pytest.raises(OSError):
+        beat.write()
+    path.with_name(path.name + ".new").rmdir()
+    caplog.set_level("INFO")
+    beat.degraded("camera", None)
+    assert health(path) == (0, "healthy") and "is written again" in caplog.text

@@ -1,6 +1,8 @@
+import contextlib
 import io
 import json
 import logging
+import os
 import sys
 
 import pytest
@@ -66,3 +68,49 @@ def test_a_terminal_without_utf8_loses_no_line(monkeypatch: pytest.MonkeyPatch) 
     structlog.get_logger().info("✓ done")
     sys.stdout.flush()
     assert raw.getvalue().decode() == "[INFO] ✓ done\n"
+
+
+def test_a_reader_that_went_costs_lines_and_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        logs.configure()
+        structlog.get_logger().info("heard")
+        assert os.read(reading, 100) == b"[INFO] heard\n"
+        os.close(reading)
+        structlog.get_logger().info("to nobody")
+        logging.getLogger("somebody").warning("to nobody")
+        logs.flush()
+        with contextlib.suppress(BrokenPipeError):
+            pipe.close()
+    structlog.get_logger().info("into a closed file")
+
+
+def test_a_full_disk_under_the_log_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with contextlib.suppress(OSError), open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        logs.configure()
+        structlog.get_logger().info("no room")
+        logging.getLogger("somebody").warning("no room")
+        done = True
+    assert done
+
+
+def test_a_reader_that_does_not_read_costs_lines_not_time_and_is_told_how_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without that the first line which finds the pipe full holds up the event loop for ever."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        monkeypatch.setattr(logs, "_PATIENCE", 0.01)
+        logs.configure()
+        for _ in range(100):
+            structlog.get_logger().info("x" * 2000)
+        taken = os.read(reading, 1 << 20)
+        structlog.get_logger().info("heard again")
+        said = os.read(reading, 1 << 20).decode().splitlines()
+        lost = 100 - taken.count(b"\n")
+        assert lost > 0 and taken.endswith(b"\n")
+        assert said == [f"[WARNING] log lines were lost: nobody took them count={lost}", "[INFO] heard again"]
+    os.close(reading)

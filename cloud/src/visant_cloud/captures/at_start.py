@@ -9,7 +9,7 @@ import structlog
 from visant_cloud.captures.local_folder import LocalFolder, lost_with_the_container
 from visant_cloud.captures.storage import PictureStorage, StorageAway, StorageRefused
 from visant_cloud.settings import CloudSettings
-from visant_runtime import settings
+from visant_runtime import logs, settings
 
 log = structlog.get_logger()
 
@@ -44,8 +44,7 @@ async def prepare_storage(chosen: CloudSettings, pictures: PictureStorage) -> No
 
 def apart(work: Callable[[], None]) -> None:
     """Does it in a child, whose failure is ours: a client's threads that begin here would be missing in the workers."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    logs.flush()
     child = os.fork()
     if child:
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -60,8 +59,7 @@ def apart(work: Callable[[], None]) -> None:
         print(f"[ERROR] {error}", file=sys.stderr)
         status = settings.EX_CONFIG
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        logs.flush()
         os._exit(status)
 
 
