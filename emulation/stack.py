@@ -77,12 +77,12 @@ class Cloud:
         await self.healthy()
 
     async def healthy(self, within: float = START_WITHIN) -> None:
-        """Until `/healthz` answers 200. Raises TookTooLong."""
+        """Until `/readyz` answers 200. Raises TookTooLong."""
 
         async def answers() -> bool:
-            return await http_status(f"{self.url}/healthz") == 200
+            return await http_status(f"{self.url}/readyz") == 200
 
-        await until(f"{self.child.name} answers at {self.url}/healthz", answers, within=within)
+        await until(f"{self.child.name} answers at {self.url}/readyz", answers, within=within)
 
     async def stop(self) -> None:
         """Ends it for good."""

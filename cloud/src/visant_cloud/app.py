@@ -4,6 +4,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+import structlog
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -11,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from visant_cloud import problems
 from visant_cloud.access.body_limits import BodyLimit
 from visant_cloud.context import Cloud
+from visant_cloud.metrics import CountRequests
 from visant_cloud.routes import captures, devices, enrolment, operations, pages, stream, triggers
 from visant_runtime.version import release_version
 
@@ -43,6 +45,8 @@ class CloudApp(FastAPI):
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """ASGI. No coroutine of its own: there would be one more for each open stream."""
+        # a request that came while the one before was answered begins in that one's context
+        structlog.contextvars.unbind_contextvars("device", "trigger_id")
         if not stream.is_stream(scope):
             return super().__call__(scope, receive, send)
         scope["app"] = self
@@ -62,6 +66,7 @@ def create_app(cloud: Cloud) -> CloudApp:
     app.state.cloud = cloud
     problems.install(app)
     app.add_middleware(BodyLimit)
+    app.add_middleware(CountRequests)
     app.add_middleware(HeadAsGet)
     for routes in (stream, triggers, captures, devices, enrolment, operations, pages):
         app.include_router(routes.router)

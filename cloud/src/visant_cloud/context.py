@@ -4,9 +4,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from fastapi import Request
 
+from visant_cloud import metrics
 from visant_cloud.access.lookups import DeviceLookups
 from visant_cloud.access.rate_limits import RateLimits
 from visant_cloud.captures.decoding.pool import DecoderPool
@@ -15,11 +17,15 @@ from visant_cloud.commands.arrivals import Arrivals
 from visant_cloud.commands.hub import CommandHub
 from visant_cloud.commands.loader import TriggerLoader
 from visant_cloud.commands.pings import PingClock
+from visant_cloud.commands.scheduler import TriggerScheduler
 from visant_cloud.commands.stream_journal import StreamJournal
+from visant_cloud.metrics import Exchange
+from visant_cloud.readiness import Readiness
 from visant_cloud.settings import CloudSettings
 from visant_cloud.store import organisations
 from visant_cloud.store.database import Database
 from visant_cloud.store.keys import DEFAULT_ORGANISATION
+from visant_runtime.heartbeat import Heartbeat
 
 
 @dataclass
@@ -41,6 +47,12 @@ class Cloud:
     enrolment_limits: RateLimits = field(default_factory=lambda: RateLimits(1 / 6, 10, time.monotonic))
     delivery_limits: RateLimits | None = None
     """DELIVERY_RATE for pictures that come late, by device."""
+    heartbeat: Heartbeat | None = None
+    """Whose loops say whether there is progress."""
+    scheduler: TriggerScheduler | None = None
+    exchange: Exchange = field(default_factory=lambda: Exchange({1: Path("none")}, 1))
+    """Between the workers of one supervisor, for /metrics."""
+    readiness: Readiness = field(init=False)
     decoders: DecoderPool = field(init=False)
     loader: TriggerLoader = field(init=False)
     pings: PingClock = field(init=False)
@@ -53,14 +65,23 @@ class Cloud:
         self.loader = TriggerLoader(self.database, self.hub, self.now)
         self.pings = PingClock(self.now)
         self.lookups = DeviceLookups(self.database)
+        self.readiness = Readiness(self.database, self.pictures, self.loader, self.heartbeat)
+
+    def counted(self) -> metrics.Families:
+        """What this process counts and measures, as of now."""
+        return metrics.of_process(
+            streams=sum(self.hub.connected_here().values()),
+            loader_lag=self.loader.lag(),
+            scheduler_lag=0.0 if self.scheduler is None else self.scheduler.lag(),
+            connections=self.database.connections_in_use(),
+        )
 
     async def id_for(self, organisation_id: str) -> str:
         """The cloud_id that devices of this organisation are told; it never changes."""
         if organisation_id == DEFAULT_ORGANISATION:
             return self.cloud_id
         if organisation_id not in self._cloud_ids:
-            async with self.database.writing() as connection:
-                self._cloud_ids[organisation_id] = await organisations.cloud_id(connection, organisation_id)
+            self._cloud_ids[organisation_id] = await organisations.cloud_id_of(self.database, organisation_id)
         return self._cloud_ids[organisation_id]
 
     async def is_called(self, cloud_id: str) -> bool:

@@ -14,18 +14,18 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from visant_cloud.captures.storage import StorageAway
+from visant_cloud.metrics import REFUSALS
+from visant_cloud.store import trouble as troubles
 from visant_cloud.store.database import first_line
+from visant_cloud.store.trouble import Trouble
 from visant_contract.errors import PROBLEM_JSON, Problem
 
 log = structlog.get_logger()
 
-_AWAY = (exc.TimeoutError, exc.OperationalError, exc.InterfaceError, ConnectionError)
-"""No connection to be had: the pool is exhausted, the server restarts, refuses or broke off."""
-_AWAY_STATES = ("57P", "53", "08", "25006", "40P01", "40001")
-"""SQLSTATEs of a PostgreSQL that starts, stops, is full, broke off, is read-only, or asks to try again (docs, appendix
-A)."""
 _DATABASE_RETRY = 3, 10
 """Seconds until it is worth asking again: another number for each, so that not all come at one instant."""
+_LONGER = 15, 45
+"""The same where a person must act first, most likely."""
 _STORAGE_RETRY = 10, 20
 """The same for a picture storage."""
 
@@ -33,21 +33,30 @@ _STORAGE_RETRY = 10, 20
 _BUSY_RETRY = 5, 20
 
 
-class _Complaint:
-    """One line for all requests of a while that meet a database that is away: a whole fleet may ask."""
+_DETAILS = {
+    Trouble.READ_ONLY: "The database takes no writes at this moment; nothing was changed, try again",
+    Trouble.FULL: "The database's disk is full; nothing was stored, try again later",
+}
+_NO_ANSWER = "The database does not answer; nothing was stored, try again"
 
-    EVERY = 5.0
+
+class _Complaint:
+    """One line for all requests of a while that meet a database in trouble: a whole fleet may ask."""
+
+    EVERY = 60.0
+    """Seconds, while the trouble is the same."""
 
     def __init__(self) -> None:
+        self._trouble: Trouble | None = None
         self._next = 0.0
         self._requests = 0
 
-    def log(self, path: str, error: Exception) -> None:
+    def log(self, trouble: Trouble, path: str, error: Exception) -> None:
         self._requests += 1
-        if time.monotonic() < self._next:
+        if trouble is self._trouble and time.monotonic() < self._next:
             return
-        log.warning("the database does not answer", path=path, requests=self._requests, error=first_line(error)[:200])
-        self._next, self._requests = time.monotonic() + self.EVERY, 0
+        log.warning(trouble.value, path=path, requests=self._requests, error=first_line(error)[:200])
+        self._trouble, self._next, self._requests = trouble, time.monotonic() + self.EVERY, 0
 
 
 _complaint = _Complaint()
@@ -89,6 +98,7 @@ def unknown_device(device_id: str) -> Refusal:
 
 def problem(status: int, detail: str, reason: str | None = None, headers: Any = None) -> Response:
     """The problem document as a response."""
+    REFUSALS.labels(reason or f"status_{status}").inc()
     body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, reason=reason)
     return JSONResponse(body.model_dump(exclude_none=True), status, headers, media_type=PROBLEM_JSON)
 
@@ -112,7 +122,7 @@ def install(app: FastAPI) -> None:
             raise error
         return found
 
-    for kind in (HTTPException, StorageAway, *_AWAY, exc.DBAPIError):
+    for kind in (HTTPException, StorageAway, ConnectionError, exc.SQLAlchemyError):
         app.add_exception_handler(kind, known)
 
     @app.exception_handler(ClientDisconnect)
@@ -132,21 +142,25 @@ def broken() -> Response:
 def answer(error: Exception, path: str) -> Response | None:
     """What a refusal, or a database or storage that is away, is answered with; None for any other error."""
     if isinstance(error, HTTPException):
+        _log_refusal(error.status_code, getattr(error, "reason", None))
         return problem(error.status_code, str(error.detail), getattr(error, "reason", None), error.headers)
-    if isinstance(error, _AWAY) or (isinstance(error, exc.DBAPIError) and _is_away(error)):
-        _complaint.log(path, error)
-        headers = {"Retry-After": str(random.randint(*_DATABASE_RETRY))}
-        return problem(503, "The database does not answer; nothing was stored, try again", "database", headers)
+    trouble = troubles.of(error)
+    if trouble is not None:
+        _complaint.log(trouble, path, error)
+        _log_refusal(503, "database")
+        headers = {"Retry-After": str(random.randint(*(_LONGER if trouble in _DETAILS else _DATABASE_RETRY)))}
+        return problem(503, _DETAILS.get(trouble, _NO_ANSWER), "database", headers)
     if isinstance(error, StorageAway):  # which has written its line
+        _log_refusal(503, "storage")
         headers = {"Retry-After": str(random.randint(*_STORAGE_RETRY))}
         return problem(503, "The picture storage does not answer; try again", "storage", headers)
     return None
 
 
-def _is_away(error: exc.DBAPIError) -> bool:
-    """SQLAlchemy makes a plain DBAPIError of most that asyncpg raises; the SQLSTATE tells them apart."""
-    state = getattr(error.orig, "sqlstate", None) or ""
-    return error.connection_invalidated or state.startswith(_AWAY_STATES)
+def _log_refusal(status: int, reason: str | None) -> None:
+    """Of what a device that is known asks about one trigger; strangers are only counted."""
+    if structlog.contextvars.get_contextvars().get("trigger_id") is not None:
+        log.info("refused", status=status, reason=reason)
 
 
 def validation_line(errors: Any) -> str:

@@ -23,7 +23,9 @@ from visant_cloud.commands.scheduler import TriggerScheduler
 from visant_cloud.commands.stream_journal import StreamJournal
 from visant_cloud.context import Cloud
 from visant_cloud.housekeeping import Housekeeping
+from visant_cloud.metrics import TELL_EVERY, Exchange
 from visant_cloud.settings import CloudSettings
+from visant_cloud.step_filter import StepFilter
 from visant_cloud.store import connection_url
 from visant_cloud.store.database import Database
 from visant_cloud.store.schema import migrate_when_there
@@ -33,6 +35,7 @@ from visant_runtime.health import default_path
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.heartbeat_start import start_heartbeat
 from visant_runtime.lifecycle import Stop
+from visant_runtime.periodic import every
 
 log = structlog.get_logger()
 
@@ -66,19 +69,22 @@ def run(chosen: CloudSettings, count: int = 1) -> int:
     except settings.SettingsError as error:
         settings.fail(str(error))
 
-    def work(heartbeat: Heartbeat, supervisor: int | None = None) -> int:
+    beats = Path(default_path("cloud"))
+    told = {number: Path(f"{workers.heartbeat_of(beats, number)}.metrics") for number in range(1, count + 1)}
+
+    def work(heartbeat: Heartbeat, number: int = 1, supervisor: int | None = None) -> int:
+        exchange = Exchange(told, number)
         return lifecycle.run(
-            lambda stop: _main(chosen, url, cloud_id, pictures, listener, heartbeat, stop, supervisor),
+            lambda stop: _main(chosen, url, cloud_id, pictures, listener, heartbeat, exchange, stop, supervisor),
             loop_factory=uvloop.new_event_loop,
         )
 
     if count == 1:
         return work(heartbeat)
-    beats = Path(default_path("cloud"))
 
     def one_of_many(number: int, supervisor: int) -> int:
         structlog.contextvars.bind_contextvars(worker=number)
-        return work(Heartbeat(workers.heartbeat_of(beats, number)), supervisor)
+        return work(Heartbeat(workers.heartbeat_of(beats, number)), number, supervisor)
 
     heartbeat.fact("port", listener.getsockname()[1])
     return workers.Supervisor(count, one_of_many, heartbeat, beats).run()
@@ -91,13 +97,15 @@ async def _main(
     pictures: PictureStorage,
     listener: socket.socket,
     heartbeat: Heartbeat,
+    exchange: Exchange,
     stop: Stop,
     supervisor: int | None,
 ) -> None:
     if supervisor is not None:
         workers.watch(supervisor, stop)
-    now = Clock().wall
     database = Database(url)
+    clock = Clock()
+    now = StepFilter(clock.wall, clock.boottime, await database.now())
     hub = CommandHub()
     journal = StreamJournal(database, now)
     peers = Peers(database, hub, now)
@@ -107,7 +115,19 @@ async def _main(
     elif chosen.redis_url is not None:
         bell = RedisBell(chosen.redis_url, cloud_id, peers.process_id, hub, heartbeat)
         hub.bell = peers.bell = bell
-    cloud = Cloud(chosen, database, cloud_id, hub, pictures, journal, now)
+    scheduler = TriggerScheduler(database, hub, now, chosen.scheduled_ttl_max)
+    cloud = Cloud(
+        chosen,
+        database,
+        cloud_id,
+        hub,
+        pictures,
+        journal,
+        now,
+        heartbeat=heartbeat,
+        scheduler=scheduler,
+        exchange=exchange,
+    )
     if chosen.auth != "open":
         cloud.warning = at_start.loss_ahead(chosen)
     if chosen.delivery_rate is not None:
@@ -129,11 +149,13 @@ async def _main(
             endless = [tasks.create_task(journal.run())]
             if bell is not None:
                 endless.append(tasks.create_task(bell.run()))
-            tasks.create_task(TriggerScheduler(database, hub, now, chosen.scheduled_ttl_max).run(stop, heartbeat))
+            tasks.create_task(scheduler.run(stop, heartbeat))
             tasks.create_task(Expiry(database, now, chosen.silence_grace).run(stop, heartbeat))
             tasks.create_task(Housekeeping(cloud).run(stop, heartbeat))
             tasks.create_task(peers.run(stop, heartbeat))
             tasks.create_task(revocation.run(cloud, stop, heartbeat))
+            if supervisor is not None:
+                tasks.create_task(_tell_metrics(cloud, stop, heartbeat))
             await server.serve(create_app(cloud), cloud, listener, stop)
             if not stop.is_set():
                 raise RuntimeError("the web server ended by itself")
@@ -146,3 +168,20 @@ async def _main(
     finally:
         cloud.decoders.close()
         await database.close()
+
+
+async def _tell_metrics(cloud: Cloud, stop: Stop, heartbeat: Heartbeat) -> None:
+    async def tell() -> None:
+        cloud.exchange.tell(cloud.counted())
+
+    await every(
+        TELL_EVERY,
+        tell,
+        stop,
+        heartbeat,
+        loop="metrics",
+        max_age=60.0,
+        survives=(OSError,),
+        complaint="metrics not told to the other workers",
+        at_once=True,
+    )

@@ -19,10 +19,12 @@ async def test_a_database_that_is_away_is_503_with_retry_after_and_loses_nothing
         await cloud.register("D1")
         before = await cloud.trigger("D1")
         server.stop()
-        for method, path in (("GET", "/v1/devices"), ("POST", "/v1/devices/D1/trigger"), ("GET", "/healthz")):
+        for method, path in (("GET", "/v1/devices"), ("POST", "/v1/devices/D1/trigger"), ("GET", "/readyz")):
             answer = await cloud.client.request(method, path)
             assert answer.status_code == 503, answer.text
-            assert answer.json()["reason"] == "database" and int(answer.headers["retry-after"]) > 0
+            expected = "not_ready" if path == "/readyz" else "database"
+            assert answer.json()["reason"] == expected and int(answer.headers["retry-after"]) > 0
+        assert (await cloud.client.get("/healthz")).status_code == 200, "a restart would help nobody"
         answer = await cloud.capture("D1", before)
         assert answer.status_code == 503 and answer.headers["content-type"] == "application/problem+json"
         assert (await cloud.client.get("/v1/devices/D1/commands")).status_code == 503
@@ -57,7 +59,7 @@ async def refusing(sqlstate: str) -> AsyncIterator[str]:
         yield f"postgresql+asyncpg://u:p@127.0.0.1:{server.sockets[0].getsockname()[1]}/x"
 
 
-@pytest.mark.parametrize("sqlstate", ["57P03", "57P01", "53300"])
+@pytest.mark.parametrize("sqlstate", ["57P03", "57P01", "53300", "28P01", "3D000"])
 async def test_a_database_that_starts_stops_or_is_full_is_503_with_retry_after(start: Any, sqlstate: str) -> None:
     cloud = await start()
     async with refusing(sqlstate) as url:

@@ -123,7 +123,7 @@ async def test_a_provisional_outcome_moves_to_the_final_ones_column_on_the_day_t
         made, _ = await trigger_creation.create(connection, "D1", made_at, 60.0)
         await trigger_creation.create(connection, "D1", made_at, 60.0, kind="update_config")
         later, _ = await trigger_creation.create(connection, "D1", made_at, 86400.0 * 2)
-        assert await trigger_outcomes.expire_silent(connection, NOW, NOW) == 2
+        assert len(await trigger_outcomes.expire_silent(connection, NOW, NOW)) == 2
     assert await shown(database, "D1") == (Figures(expired=1), [("expired", "device_silent")])
     async with database.writing() as connection:
         said = OutcomeReport(status="failed", reason=Reason.CAMERA_ABSENT)
@@ -289,7 +289,7 @@ async def test_days_of_long_ago_are_added_up_by_month_and_late_outcomes_still_co
             await devices.create(connection, key, NOW)
         for days in range(5):
             made, _ = await trigger_creation.create(connection, "D1", long_ago - timedelta(days=days), 60.0)
-        assert await trigger_outcomes.expire_silent(connection, cloud.time(), cloud.time()) == 5
+        assert len(await trigger_outcomes.expire_silent(connection, cloud.time(), cloud.time())) == 5
     assert await housekeeping.roll_up(cloud.cloud) == 5 and await housekeeping.roll_up(cloud.cloud) == 0
     async with database.writing() as connection:
         await trigger_outcomes.captured(connection, "D1", made.trigger_id, cloud.time(), "manual")

@@ -83,7 +83,7 @@ async def test_devices_that_come_and_go_leave_nothing_behind(process: Process) -
             while (await client.get("/v1/devices/connected")).json().get("count") != 0:
                 await asyncio.sleep(0.05)
             # reads that were under way are finished; until then a slow database has no connection left: 503
-            while (await client.get("/healthz")).status_code != 200:
+            while (await client.get("/readyz")).status_code != 200:
                 await asyncio.sleep(0.05)
     process.popen.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(process.popen.wait, 120) == 0

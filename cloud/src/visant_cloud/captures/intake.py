@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import ValidationError
+from structlog.contextvars import bind_contextvars
 
 from visant_cloud.access import authenticate
 from visant_cloud.captures.decoding.pool import DecoderFailed, DecodersBusy, Sent
@@ -52,6 +53,7 @@ async def receive(request: Request) -> tuple[Capture, bool]:
     holder = await authenticate.possible_device(request)
     upload, sent = await _read(request, cloud.settings.max_capture_bytes)
     device = await authenticate.named_device(request, holder, upload.device_id)
+    bind_contextvars(device=device.device_key, **({"trigger_id": upload.trigger_id} if upload.trigger_id else {}))
     await authenticate.meant_for_us(request, device)
     first = None
     if upload.trigger_id is not None:

@@ -14,6 +14,7 @@ from starlette.types import Scope, Send
 
 from visant_cloud.commands.subscription import Subscription
 from visant_cloud.context import Cloud
+from visant_cloud.metrics import CONNECTS, SENT
 from visant_cloud.store import triggers
 from visant_cloud.store.devices import Device
 from visant_cloud.store.stream_reads import Waiting
@@ -48,7 +49,9 @@ async def stream(cloud: Cloud, cloud_id: str, device: Device, ping_every: float,
     # a device that asks for few pings may be slow to acknowledge one: the limit is two pings, as for all others
     own = None if ping_every == cloud.settings.ping_every else 2 * ping_every
     scope[CONNECTION].watch(subscription, user_timeout=own)
-    log.info("stream opened", device=subscription.device_key, duplicate=subscription.duplicate)
+    structlog.contextvars.bind_contextvars(device=subscription.device_key)
+    log.info("stream opened", duplicate=subscription.duplicate)
+    CONNECTS.inc()
     cloud.journal.mark_seen(subscription.device_key)
     try:
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
@@ -64,7 +67,7 @@ async def stream(cloud: Cloud, cloud_id: str, device: Device, ping_every: float,
         scope[CONNECTION].watch(None)
         cloud.hub.leave(subscription)
         cloud.journal.mark_seen(subscription.device_key)
-        log.info("stream closed", device=subscription.device_key)
+        log.info("stream closed")
 
 
 async def _send(subscription: Subscription, chunk: bytes) -> None:
@@ -83,6 +86,8 @@ async def _send_rows(cloud: Cloud, subscription: Subscription) -> None:
         await _send(subscription, command(row))
         if subscription.gone:
             break
+        log.info("trigger sent", trigger_id=row.trigger_id)
+        SENT.inc()
         subscription.last_id = row.seq
         subscription.commands += 1
         sent.append(row.seq)

@@ -45,10 +45,10 @@ class Expiry:
         now, expired = self._now(), 0
         while True:  # a short transaction after the other: a fleet that is away for an hour holds up nobody
             async with self._database.writing() as connection:
-                count = await trigger_outcomes.expire_silent(connection, now - self._grace, now)
-            expired += count
-            if not count:
+                ended = await trigger_outcomes.expire_silent(connection, now - self._grace, now)
+            for device_key, trigger_id in ended:
+                log.info("trigger expired: its device is silent", device=device_key, trigger_id=trigger_id)
+            expired += len(ended)
+            if not ended:
                 break
-        if expired:
-            log.info("triggers expired: their devices are silent", count=expired)
         return expired

@@ -5,6 +5,7 @@ is slow or away delays, it ends no stream: who wanted to read still wants to.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import datetime
 
@@ -35,12 +36,18 @@ class TriggerLoader:
         self._database = database
         self._hub = hub
         self._now = now
+        self._since: float | None = None
+
+    def lag(self) -> float:
+        """Seconds for which streams have wanted to read and nothing was read."""
+        return 0.0 if self._since is None else time.monotonic() - self._since
 
     async def run(self) -> None:
         """For ever."""
         failed = 0
         while True:
             await self._hub.wanted.wait()
+            self._since = self._since or time.monotonic()
             try:
                 await self.load()
             except DATABASE_ERRORS as error:
@@ -52,6 +59,7 @@ class TriggerLoader:
                 if failed:
                     log.info("streams are served again", attempts=failed)
                 failed = 0
+                self._since = None
 
     async def load(self) -> None:
         """One statement, for the streams that have waited longest. Raises what the database raises; they wait on."""

@@ -52,6 +52,8 @@ class Round(NamedTuple):
     """Schedules that were due and that nobody held."""
     fired: list[str]
     """Keys of the devices that have a trigger from it."""
+    trigger_ids: list[str]
+    """Of the same, in the same order."""
 
 
 def first_firing(device_key: str, interval: float, now: datetime) -> datetime:
@@ -95,6 +97,12 @@ class TriggerScheduler:
         self._now = now
         self._ttl_max = ttl_max
         self._next_look = 0.0
+        self._overdue = 0.0
+        self._looked_at = time.monotonic()
+
+    def lag(self) -> float:
+        """Seconds by which the longest overdue schedule of the last round was late, or since when no round came."""
+        return max(self._overdue, time.monotonic() - self._looked_at - 2 * TICK, 0.0)
 
     async def run(self, stop: Stop, heartbeat: Heartbeat) -> None:
         """Until the end."""
@@ -127,9 +135,11 @@ class TriggerScheduler:
         while True:
             async with self._database.writing() as connection:
                 done = await self.fire_batch(connection)
-            for device_key in done.fired:  # after the commit: what a nudged stream reads is there
-                self._hub.nudge(device_key)
+            for device_key, trigger_id in zip(done.fired, done.trigger_ids, strict=True):
+                self._hub.nudge(device_key)  # after the commit: what a nudged stream reads is there
+                log.info("trigger created", device=device_key, trigger_id=trigger_id, type="scheduled")
             fired += len(done.fired)
+            self._looked_at = time.monotonic()
             if done.found < BATCH or not go_on():
                 return fired
 
@@ -137,6 +147,7 @@ class TriggerScheduler:
         """In one transaction, which the caller commits: moves what is due, with its triggers and missed slots."""
         now = self._now()
         found = await schedules.due(connection, now, BATCH)
+        self._overdue = (now - found[0].next_at).total_seconds() if found else 0.0
         overdue = [(one, catch_up(one.next_at, one.interval_seconds, now)) for one in found]
         await schedules.move(connection, {one.schedule_id: its.after for one, its in overdue})
         slots = [
@@ -144,9 +155,9 @@ class TriggerScheduler:
             for one, its in overdue
             if one.active
         ]
-        await trigger_creation.create_scheduled(connection, slots, now)
+        trigger_ids = await trigger_creation.create_scheduled(connection, slots, now)
         await schedules.note_missed(connection, [run for pair in overdue if (run := missed_run(*pair)) is not None])
-        return Round(len(found), [slot.device_key for slot in slots])
+        return Round(len(found), [slot.device_key for slot in slots], trigger_ids)
 
     async def begin_anew(self) -> int:
         """Schedules that a clock ahead of this one has moved begin again as new ones do; returns how many.

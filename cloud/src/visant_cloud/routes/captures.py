@@ -3,6 +3,7 @@
 from contextlib import suppress
 from typing import Annotated, Any
 
+import structlog
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.types import Send
@@ -16,6 +17,8 @@ from visant_cloud.store import captures
 from visant_cloud.store.captures import Capture
 from visant_cloud.views import as_json
 from visant_contract.capture import CAPTURE_HEADER, CAPTURE_HEADER_MAX, JPEG, CaptureReceipt, CaptureUpload
+
+log = structlog.get_logger()
 
 router = APIRouter()
 _RAW = f"The JPEG; everything else as JSON in the header {CAPTURE_HEADER}, at most {CAPTURE_HEADER_MAX} bytes of ASCII"
@@ -40,6 +43,7 @@ _RAW = f"The JPEG; everything else as JSON in the header {CAPTURE_HEADER}, at mo
 async def store(request: Request) -> Response:
     """Stores a picture; the same trigger again gets the first receipt, never a second record."""
     capture, new = await intake.receive(request)
+    log.info("picture stored" if new else "picture was stored before", record_id=capture.record_id, bytes=capture.bytes)
     return _receipt(capture, 201 if new else 200)
 
 

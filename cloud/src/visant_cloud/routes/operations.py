@@ -1,45 +1,61 @@
-"""For whoever runs the cloud: is it alive, and what does it count."""
+"""For whoever runs the cloud: is it alive, is it ready, and what does it count."""
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from sqlalchemy import text
 
 from visant_cloud.access.authenticate import Operator
-from visant_cloud.context import cloud_of
+from visant_cloud.context import Cloud, cloud_of
+from visant_cloud.metrics import Gathered
 from visant_cloud.problems import Refusal
 from visant_cloud.store import counters, fleet, trigger_history
-from visant_cloud.store.database import DATABASE_ERRORS
+from visant_cloud.store.keys import DEFAULT_ORGANISATION
 from visant_cloud.views import as_json
 
 router = APIRouter(tags=["operations"])
+_RETRY = 5
 
 
 @router.get("/healthz")
-async def healthz(request: Request) -> dict[str, str]:
-    """200 while the database answers, 503 otherwise."""
-    try:
-        async with cloud_of(request).database.reading() as connection:
-            await connection.execute(text("SELECT 1"))
-    except DATABASE_ERRORS:
-        raise Refusal(503, "The database does not answer", "database", retry_after=5) from None
+async def healthz() -> dict[str, str]:
+    """200 while the process is alive, whatever it waits for: a restart would help nobody."""
     return {"status": "ok"}
+
+
+@router.get("/readyz")
+async def readyz(request: Request) -> dict[str, str]:
+    """200 while the process can do its work, 503 otherwise: the database answers and has the schema, the picture
+    storage answers, the loops make progress. The log says what is missing.
+    """
+    if await cloud_of(request).readiness.why_not() is not None:
+        raise Refusal(503, "Not ready; the log says why", "not_ready", retry_after=_RETRY)
+    return {"status": "ready"}
 
 
 @router.get("/metrics", response_class=Response)
 async def metrics(request: Request, caller: Operator) -> Response:
-    """Prometheus text format; needs an API token like other endpoints."""
+    """Prometheus text format; needs an API token like other endpoints.
+
+    Devices and triggers are those of the caller's organisation. What the processes count is told to callers of
+    `default`, who run the cloud.
+    """
     cloud = cloud_of(request)
+    text = generate_latest(await _of_organisation(cloud, caller.organisation_id))
+    if caller.organisation_id == DEFAULT_ORGANISATION:
+        everyone = cloud.exchange.all_workers(cloud.counted())
+        text += generate_latest(Gathered(everyone))
+    return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+
+async def _of_organisation(cloud: Cloud, organisation_id: str) -> CollectorRegistry:
     async with cloud.database.reading() as connection:
-        states = await fleet.states(connection, caller.organisation_id, cloud.hub.connected())
-        totals = await counters.totals(connection, caller.organisation_id)
-        waiting = await trigger_history.under_way(connection, caller.organisation_id)
+        states = await fleet.states(connection, organisation_id, cloud.hub.connected())
+        totals = await counters.totals(connection, organisation_id)
+        waiting = await trigger_history.under_way(connection, organisation_id)
     registry = CollectorRegistry()
     by_state = Gauge("visant_devices", "Devices by state", ["state"], registry=registry)
     for name in as_json.STATES:
         by_state.labels(name).set(states.get(name, 0))
-    streams = Gauge("visant_streams", "Open command streams of this process", registry=registry)
-    streams.set(sum(cloud.hub.connected_here().values()))
     ended = Gauge(
         "visant_triggers",
         "Capture triggers in the ledger by status and reason",
@@ -53,4 +69,4 @@ async def metrics(request: Request, caller: Operator) -> Response:
     if left is not None:
         free = Gauge("visant_pictures_free_bytes", "Free bytes of the pictures' file system", registry=registry)
         free.set(left)
-    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+    return registry

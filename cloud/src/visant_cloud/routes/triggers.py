@@ -2,8 +2,10 @@
 
 from typing import Annotated, Any
 
+import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request
 from pydantic import BaseModel, Field
+from structlog.contextvars import bind_contextvars
 
 from visant_cloud.access import authenticate
 from visant_cloud.access.authenticate import Operator
@@ -14,6 +16,8 @@ from visant_cloud.store import captures, devices, trigger_creation, trigger_hist
 from visant_cloud.views import as_json
 from visant_contract.ids import TriggerId
 from visant_contract.outcome import OutcomeReport
+
+log = structlog.get_logger()
 
 router = APIRouter(dependencies=[Depends(clean_json)])
 
@@ -48,7 +52,9 @@ async def trigger(
             row, new = await trigger_creation.create(
                 connection, key, cloud.now(), lifetime, idempotency_key=idempotency_key
             )
+    bind_contextvars(device=key, trigger_id=row.trigger_id)
     if new:
+        log.info("trigger created", type=row.type)
         cloud.hub.nudge(key)  # after the commit: what the nudged stream reads is durable
     connected = cloud.hub.subscribers(key) > 0
     return {
@@ -105,7 +111,9 @@ async def outcome(request: Request, device_id: str, trigger_id: TriggerId, repor
     if report.status != "executed" and report.reason is None:
         raise Refusal(422, f"reason: an outcome `{report.status}` needs one", "invalid")
     device = await authenticate.device(request, device_id)
+    bind_contextvars(device=device.device_key, trigger_id=trigger_id)
     await authenticate.meant_for_us(request, device)
     async with cloud.database.writing() as connection:
         row = await trigger_outcomes.reported(connection, device.device_key, trigger_id, report, cloud.now())
+    log.info("outcome reported", said=report.status, status=row.status, reason=row.reason)
     return {"device_id": device_id, "trigger_id": trigger_id, "status": row.status, "reason": row.reason}

@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import asyncpg
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -23,14 +26,21 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.elements import ColumnElement
 
 from visant_cloud.store import connection_url
 
+
+class DatabaseAway(SQLAlchemyError):
+    """It cannot be reached, or does not answer in time; the text says why."""
+
+
 DATABASE_ERRORS = (SQLAlchemyError, OSError, TimeoutError)
-"""What reads and writes raise where the database refuses, is away or does not answer in time."""
+"""What reads and writes raise where the database refuses, is away or does not answer in time (trouble.py)."""
 _WRITE = "visant_write"
 
 MAX_DEPTH = 32
@@ -73,7 +83,8 @@ class Database:
                 event.listen(engine.sync_engine, "connect", partial(_prepare_sqlite, foreign_keys))
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
         else:
-            address, given = "postgresql+asyncpg://", connection_url.connect_args(url)
+            address = "postgresql+asyncpg://"
+            given = connection_url.connect_args(url) | {"async_creator_fn": _connect}
             pooled = connection_url.pooled(url)
             self.engine = create_async_engine(
                 address,
@@ -90,6 +101,8 @@ class Database:
                 if pooled
                 else create_async_engine(address, connect_args=bounds | given, **json, **(_SINGLE | {"pool_size": 8}))
             )
+            for engine in {self.engine, self.single}:
+                event.listen(engine.sync_engine, "handle_error", _leave_a_standby)
         # SQLite's own wait for its writer is a sleep loop without order; a lock is a queue
         self._writer: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.sqlite else nullcontext()
 
@@ -113,7 +126,10 @@ class Database:
 
     async def _read(self, statement: Executable, given: dict[str, Any] | None) -> Sequence[Row[Any]]:
         async with self.single.connect() as connection:
-            return (await connection.execute(statement, given)).all()
+            try:
+                return (await connection.execute(statement, given)).all()
+            except TimeoutError:
+                raise DatabaseAway("no answer within 10 s") from None
 
     async def write(self, statement: Executable, given: dict[str, Any]) -> Sequence[Row[Any]]:
         """The rows that one statement returns which changes something and commits by itself: a third of `writing`.
@@ -144,6 +160,22 @@ class Database:
             async with connection.begin():
                 yield connection
 
+    async def now(self) -> datetime | None:
+        """PostgreSQL's clock, often another machine's; None on SQLite, or where it does not answer."""
+        if self.sqlite:
+            return None
+        try:
+            rows = await self.read(select(func.clock_timestamp()))
+        except DATABASE_ERRORS:
+            return None
+        found: datetime = rows[0][0]
+        return found.astimezone(UTC)
+
+    def connections_in_use(self) -> int:
+        """Of both pools."""
+        pools = {id(engine.pool): engine.pool for engine in (self.engine, self.single)}
+        return sum(pool.checkedout() for pool in pools.values() if isinstance(pool, QueuePool))
+
     async def close(self) -> None:
         """Gives every connection back."""
         await self.engine.dispose()
@@ -151,8 +183,9 @@ class Database:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says without the statement it adds, or its kind: a TimeoutError may say nothing."""
-    return str(error).partition("\n")[0] or type(error).__name__
+    """What an error says without statement and class that SQLAlchemy adds, or its kind: a TimeoutError says nothing."""
+    said = str(error.orig) if isinstance(error, DBAPIError) and error.orig is not None else str(error)
+    return re.sub("^<class '[^']*'>: ", "", said).partition("\n")[0] or type(error).__name__
 
 
 def to_json(value: Any) -> str:
@@ -179,6 +212,25 @@ def clean(value: Any, depth: int = MAX_DEPTH) -> Any:
     if isinstance(value, list):
         return [clean(inner, depth - 1) for inner in value] if depth else None
     return value
+
+
+async def _connect(**given: Any) -> Any:
+    try:
+        return await asyncpg.connect(**given)
+    except TimeoutError:
+        raise DatabaseAway(f"no connection within {given['timeout']:.0f} s") from None
+    except OSError as error:  # refused, no such name, no way there, TLS
+        raise DatabaseAway(f"no connection: {error}") from error
+
+
+def _leave_a_standby(context: ExceptionContext) -> None:
+    """After a failover the pool is full of connections to what is a standby now, and no error ends one of them.
+
+    So one that is refused a write counts as lost, and the others of its time with it: the next goes where DATABASE_URL
+    leads by then.
+    """
+    if getattr(context.original_exception, "sqlstate", None) == "25006":
+        context.is_disconnect = True
 
 
 def _prepare_sqlite(foreign_keys: bool, connection: Any, record: Any) -> None:

@@ -5,7 +5,7 @@ import secrets
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from visant_cloud.store.database import insert_new
+from visant_cloud.store.database import Database, insert_new
 from visant_cloud.store.tables import memberships, meta, operators, organisations
 
 _CLOUD_ID = "cloud_id"
@@ -28,15 +28,20 @@ async def everyone(connection: AsyncConnection) -> dict[str, str]:
     return {row.organisation_id: row.name for row in await connection.execute(query)}
 
 
-async def cloud_id(connection: AsyncConnection, organisation_id: str) -> str:
+async def cloud_id_of(database: Database, organisation_id: str) -> str:
     """32 hex digits that the devices of this organisation know this cloud by, born at the first question.
 
-    Each organisation has its own: a device that moves does not deliver what it holds of one to another.
+    Each organisation has its own: a device that moves does not deliver what it holds of one to another. Where it is
+    there already nothing is written: a database that takes no writes can be started on.
     """
-    row = {"organisation_id": organisation_id, "key": _CLOUD_ID, "value": secrets.token_hex(16)}
-    await insert_new(connection, meta, row)
     query = select(meta.c.value).where(meta.c.organisation_id == organisation_id, meta.c.key == _CLOUD_ID)
-    return str((await connection.execute(query)).scalar_one())
+    rows = await database.read(query)
+    if rows:
+        return str(rows[0][0])
+    async with database.writing() as connection:
+        row = {"organisation_id": organisation_id, "key": _CLOUD_ID, "value": secrets.token_hex(16)}
+        await insert_new(connection, meta, row)
+        return str((await connection.execute(query)).scalar_one())
 
 
 async def has_cloud_id(connection: AsyncConnection, value: str) -> bool:

@@ -8,6 +8,7 @@ import asyncio
 
 import asyncpg
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from visant_cloud.store import connection_url
 
@@ -20,10 +21,15 @@ _PATIENCE = 5.0
 async def settled(url: str) -> str:
     """The URL, with `pgbouncer=true` where a pooler that keeps no prepared statements answers there.
 
-    Raises what connecting raises.
+    Raises what `Database` raises (DATABASE_ERRORS).
     """
-    if not url.startswith("postgresql") or connection_url.pooled(url) or not await _loses_statements(url):
+    if not url.startswith("postgresql") or connection_url.pooled(url):
         return url
+    try:
+        if not await _loses_statements(url):
+            return url
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise DBAPIError(None, None, error) from error
     log.info("DATABASE_URL leads to a pooler in transaction mode: no prepared statements are kept")
     return connection_url.as_pooled(url)
 

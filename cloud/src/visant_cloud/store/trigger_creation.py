@@ -105,8 +105,11 @@ class Slot:
     lifetime: float
 
 
-async def create_scheduled(connection: AsyncConnection, slots: Iterable[Slot], now: datetime) -> None:
-    """A trigger for each slot that has none yet. The caller holds the devices (schedules.due), as `create` does."""
+async def create_scheduled(connection: AsyncConnection, slots: Iterable[Slot], now: datetime) -> list[str]:
+    """A trigger for each slot that has none yet. The caller holds the devices (schedules.due), as `create` does.
+
+    Returns their ids, in the order of the slots; the id of a slot that had one is nobody's.
+    """
     rows = [
         {
             **_new(slot.device_key, now, slot.lifetime, "capture", "scheduled"),
@@ -116,3 +119,4 @@ async def create_scheduled(connection: AsyncConnection, slots: Iterable[Slot], n
         for slot in slots
     ]
     await insert_many(connection, triggers, rows)
+    return [row["trigger_id"] for row in rows]

@@ -134,15 +134,18 @@ async def _end(
     return replace(before, **changed)
 
 
-async def expire_silent(connection: AsyncConnection, before: datetime, now: datetime, limit: int = 500) -> int:
-    """Says `expired` for now of triggers whose deadline passed `before` and of which nothing was heard.
+async def expire_silent(
+    connection: AsyncConnection, before: datetime, now: datetime, limit: int = 500
+) -> list[tuple[str, str]]:
+    """Says `expired` for now of triggers whose deadline passed `before` and of which nothing was heard; returns the
+    (device_key, trigger_id) of each.
 
     At most `limit` of them, the longest overdue first; those of a device that is busy just now come next time.
     """
     due = select(triggers.c.device_key, triggers.c.seq).where(IS_OPEN, triggers.c.expires_at < before)
     rows = (await connection.execute(due.order_by(triggers.c.expires_at).limit(limit))).all()
     if not rows:
-        return 0
+        return []
     states = await device_states.locked(connection, {row.device_key for row in rows}, only_free=True)
     seqs = [row.seq for row in rows if row.device_key in states]
     held = locked_seqs(among(connection, HELD.c.seq, seqs), HELD.c.ended_at.is_(None)).subquery("held")
@@ -151,7 +154,7 @@ async def expire_silent(connection: AsyncConnection, before: datetime, now: date
         update(triggers)
         .where(triggers.c.seq == held.c.seq, IS_OPEN)
         .values(status="expired", reason=reason, provisional=True, ended_at=now)
-        .returning(triggers.c.device_key, triggers.c.seq, triggers.c.created_at, triggers.c.kind)
+        .returning(*(triggers.c[name] for name in ("device_key", "trigger_id", "seq", "created_at", "kind")))
     )
     all_ended = ended.all()
     await counters.count_outcomes(
@@ -163,4 +166,4 @@ async def expire_silent(connection: AsyncConnection, before: datetime, now: date
             if row.kind == "capture"
         ],
     )
-    return len(all_ended)
+    return [(row.device_key, row.trigger_id) for row in all_ended]
