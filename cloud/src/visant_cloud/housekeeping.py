@@ -12,7 +12,8 @@ import structlog
 
 from visant_cloud.captures.storage import ASIDE_DAYS, WITHOUT_RECORD, PictureName, StorageAway
 from visant_cloud.context import Cloud
-from visant_cloud.store import captures, counters, device_states
+from visant_cloud.deletion_clock import LOOK_EVERY, DeletionClock
+from visant_cloud.store import access, captures, counters, device_states, schedules
 from visant_cloud.store.database import DATABASE_ERRORS
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
@@ -26,8 +27,10 @@ RETENTION_BATCH = 200
 """Pictures removed in one transaction; then others have their turn."""
 _PAUSE = 0.05
 """Seconds between two of them."""
-RETENTION_EVERY = 3600.0
-"""Seconds between removals of old pictures; one that failed is tried again in the next round."""
+RETENTION_EVERY = LOOK_EVERY
+"""Seconds between removals of what is old; one that failed is tried again in the next round."""
+MISSED_DAYS = 90
+"""Days for which missed slots are kept."""
 ORPHANS_EVERY = 86400.0
 """Seconds between searches for pictures without a record, beside the one at the start and the one after _ORPHAN_AGE,
 which finds what the process before this one left at its end."""
@@ -44,8 +47,8 @@ class Housekeeping:
         self._next_orphans = 0.0
         self._next_retention = 0.0
         self._left: list[PictureName] = []
-        self._looked_at: tuple[datetime, float] | None = None
-        """When pictures without a record were looked for last, by the cloud's clock and a steady one."""
+        self._searched = False
+        self._clock = DeletionClock(cloud.database, cloud.now)
 
     async def run(self, stop: Stop, heartbeat: Heartbeat) -> None:
         """Until the end. The first round comes at once."""
@@ -69,23 +72,16 @@ class Housekeeping:
                     heartbeat.beat(LOOP)  # there may be many, and each may be large
                     if stop.is_set():
                         return
-            self._next_orphans = time.monotonic() + (_ORPHAN_AGE if self._looked_at is None else ORPHANS_EVERY)
-            await self._remove_aside()
+            self._next_orphans = time.monotonic() + (ORPHANS_EVERY if self._searched else _ORPHAN_AGE)
+            self._searched = True
         if time.monotonic() >= self._next_retention:
-            await remove_old(self._cloud, self._left)
-            await roll_up(self._cloud)
+            up_to = await self._clock.look()
+            if up_to is not None:
+                await remove_old(self._cloud, self._left, up_to)
+                await forget_old(self._cloud, up_to)
+                await remove_aside(self._cloud, up_to)
+                await roll_up(self._cloud, up_to)
             self._next_retention = time.monotonic() + RETENTION_EVERY
-
-    async def _remove_aside(self) -> None:
-        """Beginning with the second search: a clock that is ahead for once removes nothing."""
-        now, steady = self._cloud.now(), time.monotonic()
-        before, self._looked_at = self._looked_at, (now, steady)
-        if before is None:
-            return
-        believed = min(now, before[0] + timedelta(seconds=steady - before[1]))
-        count = await self._cloud.pictures.remove_aside(believed - timedelta(days=ASIDE_DAYS))
-        if count:
-            log.warning("pictures without a record removed", count=count, set_aside_days_ago=ASIDE_DAYS)
 
 
 async def mark_connected_seen(cloud: Cloud) -> None:
@@ -103,7 +99,8 @@ async def set_orphans_aside(cloud: Cloud) -> AsyncGenerator[int, None]:
         async with cloud.database.reading() as connection:
             return await captures.known(connection, record_ids)
 
-    before = datetime.fromtimestamp(time.time() - _ORPHAN_AGE, UTC)
+    # files have their times from the wall clock: just after a step of it a young one looks old by the one or the other
+    before = min(datetime.now(UTC), cloud.now()) - timedelta(seconds=_ORPHAN_AGE)
     async with aclosing(cloud.pictures.set_orphans_aside(known, before)) as pieces:
         async for aside in pieces:
             if aside:
@@ -111,8 +108,10 @@ async def set_orphans_aside(cloud: Cloud) -> AsyncGenerator[int, None]:
             yield len(aside)
 
 
-async def remove_old(cloud: Cloud, left: list[PictureName]) -> int:
+async def remove_old(cloud: Cloud, left: list[PictureName], now: datetime | None = None) -> int:
     """Deletes pictures received more than RETENTION_DAYS ago; their triggers stay in the ledger. Returns how many.
+
+    `now`: by the DeletionClock.
 
     `left`: what the storage did not remove after its rows were gone. It is tried first, and one batch is the most that
     is ever in it.
@@ -121,7 +120,7 @@ async def remove_old(cloud: Cloud, left: list[PictureName]) -> int:
     if days is None:
         return 0
     removed = 0
-    border = cloud.now() - timedelta(days=days)
+    border = (now or cloud.now()) - timedelta(days=days)
     while True:
         await cloud.pictures.remove(left)
         left.clear()
@@ -137,12 +136,35 @@ async def remove_old(cloud: Cloud, left: list[PictureName]) -> int:
     return removed
 
 
-async def roll_up(cloud: Cloud) -> int:
+async def remove_aside(cloud: Cloud, now: datetime) -> None:
+    """Deletes pictures without a record that were set aside more than ASIDE_DAYS ago. `now`: by the DeletionClock."""
+    count = await cloud.pictures.remove_aside(now - timedelta(days=ASIDE_DAYS))
+    if count:
+        log.warning("pictures without a record removed", count=count, set_aside_days_ago=ASIDE_DAYS)
+
+
+async def forget_old(cloud: Cloud, now: datetime) -> None:
+    """Deletes missed slots of more than MISSED_DAYS ago, sign-ins that are over and enrolment codes that expired."""
+    border, forgotten = now - timedelta(days=MISSED_DAYS), 0
+    while True:
+        async with cloud.database.writing() as connection:
+            count = await schedules.forget_missed(connection, border)
+        forgotten += count
+        if not count:
+            break
+        await asyncio.sleep(_PAUSE)
+    if forgotten:
+        log.info("old missed slots removed", count=forgotten, kept_days=MISSED_DAYS)
+    async with cloud.database.writing() as connection:
+        await access.forget_expired(connection, now)
+
+
+async def roll_up(cloud: Cloud, now: datetime | None = None) -> int:
     """Adds up the figures of days long past (counters.KEEP_DAYS) by month. Returns how many rows that saved."""
     rolled = 0
     while True:
         async with cloud.database.writing() as connection:
-            count = await counters.roll_up(connection, cloud.now())
+            count = await counters.roll_up(connection, now or cloud.now())
         rolled += count
         if not count:
             return rolled

@@ -1,6 +1,10 @@
 """The schema: migrations and tables agree, and several processes that start at once agree on one cloud."""
 
 import asyncio
+import secrets
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,14 +14,17 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import IntegrityError
 
+from tests.integration.cloud.conftest import until
+from tests.support.cloud_process import Process
 from visant_cloud.settings import database_url as engine_url
 from visant_cloud.store import schedules
 from visant_cloud.store.database import Database
 from visant_cloud.store.schema import HEAD, MIGRATIONS, migrate
 from visant_cloud.store.tables import metadata
+from visant_runtime.settings import SettingsError
 
 FIRST_ROWS = {
     "meta (key, value)": "'cloud_id', 'born-before'",
@@ -56,19 +63,26 @@ def test_the_newest_migration_is_the_one_that_a_start_looks_for() -> None:
     assert versions[-1] == HEAD
 
 
+async def upgrade_to(database: Database, revision: str) -> None:
+    """As an earlier release left it."""
+
+    def upgrade(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+    async with database.writing() as connection:
+        await connection.run_sync(upgrade)
+
+
 async def test_an_old_database_with_rows_is_brought_to_the_newest_schema(tmp_path: Path, database_url: Any) -> None:
     """A column that may not be null and has no default fits an empty table only."""
     url = f"sqlite+aiosqlite:///{tmp_path / 'c.db'}" if database_url is None else engine_url(database_url)
     database = Database(url)
 
-    def first_schema(connection: Connection) -> None:
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-
+    await upgrade_to(database, "0001")
     async with database.writing() as connection:
-        await connection.run_sync(first_schema)
         for table, values in FIRST_ROWS.items():
             await connection.execute(text(f"INSERT INTO {table} VALUES ({values})"))
     assert await migrate(database) == "born-before", "devices know it by this id"
@@ -96,3 +110,182 @@ async def test_two_processes_that_migrate_at_once_agree_on_one_cloud_id(tmp_path
     for one in databases:
         await one.close()
     assert len(set(ids)) == 1 and len(ids[0]) == 32
+
+
+# A database that is not ours, or not ours any more
+
+
+@asynccontextmanager
+async def holding(tmp_path: Path, database_url: Any, *statements: str) -> AsyncIterator[Database]:
+    """A database in which these were run."""
+    database = Database(
+        f"sqlite+aiosqlite:///{tmp_path / 'c.db'}" if database_url is None else engine_url(database_url)
+    )
+    async with database.writing() as connection:
+        for statement in statements:
+            await connection.execute(text(statement))
+    yield database
+    await database.close()
+
+
+_REVISION = "CREATE TABLE alembic_version (version_num VARCHAR(32))"
+
+
+@pytest.mark.parametrize(
+    ("statements", "said"),
+    [
+        ((_REVISION, "INSERT INTO alembic_version VALUES ('0099')"), "schema 0099 of a newer release"),
+        ((_REVISION, "INSERT INTO alembic_version VALUES ('9f3a61c0d2be')"), "says '9f3a61c0d2be': name an empty"),
+        ((_REVISION, "INSERT INTO alembic_version VALUES ('0001'), ('abc')"), "says '0001, abc': name an empty"),
+        (("CREATE TABLE devices (serial TEXT)",), "its table `devices` is none of this cloud's"),
+    ],
+)
+async def test_a_newer_schema_and_another_programs_database_are_one_line_and_stay_as_they_are(
+    tmp_path: Path, database_url: Any, statements: tuple[str, ...], said: str
+) -> None:
+    async with holding(tmp_path, database_url, *statements) as database:
+        with pytest.raises(SettingsError, match=said) as refusal:
+            await migrate(database)
+        assert "\n" not in str(refusal.value)
+        async with database.reading() as connection:
+            names = await connection.run_sync(lambda plain: inspect(plain).get_table_names())
+        assert len(names) == 1
+
+
+async def test_tables_of_others_beside_ours_disturb_nobody(tmp_path: Path, database_url: Any) -> None:
+    async with holding(tmp_path, database_url, "CREATE TABLE spatial_ref_sys (srid INTEGER)") as database:
+        assert len(await migrate(database)) == 32
+
+
+async def test_a_start_on_a_newer_schema_ends_with_one_line_and_so_does_each_command(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    with closing(sqlite3.connect(tmp_path / "data" / "cloud.db")) as file:
+        file.executescript(f"{_REVISION}; INSERT INTO alembic_version VALUES ('0099')")
+    one = Process(tmp_path)
+    for words in (("run",), ("devices",)):
+        done = await asyncio.to_thread(one.run, *words)
+        assert done.returncode == 78 and "of a newer release" in done.stderr, done.stderr
+        assert done.stderr.count("\n") == 1 and "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+async def test_a_user_who_may_make_no_tables_is_one_line_that_names_the_remedy(database_url: str) -> None:
+    name = f"u{secrets.token_hex(6)}"
+    owner = Database(engine_url(database_url))
+    async with owner.writing() as connection:
+        await connection.execute(text(f"CREATE ROLE {name} LOGIN"))
+    await owner.close()
+    database = Database(engine_url(database_url.replace("visant@", f"{name}@")))
+    with pytest.raises(SettingsError, match=r"GRANT it the tables and their schema.*permission denied for schema"):
+        await migrate(database)
+    await database.close()
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+async def test_a_database_that_takes_no_writes_can_be_started_on(database_url: str) -> None:
+    database = Database(engine_url(database_url))
+    cloud_id = await migrate(database)
+    await database.close()
+    database = Database(engine_url(f"{database_url}?options=-c%20default_transaction_read_only%3Don"))
+    assert await migrate(database) == cloud_id
+    await database.close()
+
+
+# An index that is built while others write
+
+on_postgresql = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+_INDEX = "ix_missed_slots_last_at"
+
+
+async def old_database_with_missed_slots(database: Database) -> None:
+    await upgrade_to(database, "0006")
+    async with database.writing() as connection:
+        await connection.execute(
+            text(
+                "INSERT INTO devices (device_key, device_id, created_at, active, old_client, token_revoked) "
+                "VALUES ('D1', 'D1', now(), true, false, false)"
+            )
+        )
+        await connection.execute(
+            text(
+                "INSERT INTO missed_slots (device_key, last_at, schedule_id, first_at, count, reason) "
+                "SELECT 'D1', now() - n * interval '1 min', 1, now(), 1, 'late' FROM generate_series(1, 2000) AS n"
+            )
+        )
+
+
+async def valid(database: Database) -> bool | None:
+    """Whether the index is; None: it is not there."""
+    query = text(f"SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('{_INDEX}')")
+    async with database.reading() as connection:
+        return (await connection.execute(query)).scalar_one_or_none()
+
+
+@asynccontextmanager
+async def old_writer(database: Database) -> AsyncIterator[None]:
+    """A transaction that holds up the build of an index."""
+    async with database.writing() as connection:
+        await connection.execute(text("UPDATE missed_slots SET count = 2"))
+        yield
+
+
+async def waiting_to_build(database: Database) -> bool:
+    query = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' "
+        "AND query LIKE 'CREATE INDEX CONCURRENTLY%'"
+    )
+    async with database.reading() as connection:
+        return bool((await connection.execute(query)).scalar_one())
+
+
+@on_postgresql
+async def test_two_processes_that_start_at_once_on_an_old_database_build_the_index_and_none_waits_for_ever(
+    tmp_path: Path, database_url: str
+) -> None:
+    """Who waited inside a statement would be waited for by the build: both for ever."""
+    database = Database(engine_url(database_url))
+    await old_database_with_missed_slots(database)
+    both = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        both.append(Process(tmp_path / name, DATABASE_URL=database_url, DATA_DIR=str(tmp_path / "shared")))
+    starts = []
+
+    async def both_are_in() -> bool:
+        return both[1].log.exists() and "waiting for another process" in both[1].log.read_text()
+
+    try:
+        async with old_writer(database):
+            starts.append(asyncio.create_task(asyncio.to_thread(both[0].start)))
+            await until(lambda: waiting_to_build(database))
+            starts.append(asyncio.create_task(asyncio.to_thread(both[1].start)))
+            await until(both_are_in)
+        await asyncio.gather(*starts)
+        assert await valid(database) is True
+    finally:
+        await asyncio.gather(*starts, return_exceptions=True)
+        for one in both:
+            one.end()
+        await database.close()
+
+
+@on_postgresql
+async def test_an_index_whose_build_was_killed_is_built_again_at_the_next_start(database_url: str) -> None:
+    database = Database(engine_url(database_url))
+    await old_database_with_missed_slots(database)
+    async with old_writer(database):
+        starting = asyncio.create_task(migrate(database))
+        await until(lambda: waiting_to_build(database))
+        async with database.reading() as connection:
+            await connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND query LIKE 'CREATE INDEX CONCURRENTLY%'"
+                )
+            )
+        with pytest.raises(Exception, match="terminat"):
+            await starting
+    assert await valid(database) is False
+    assert len(await migrate(database)) == 32
+    assert await valid(database) is True
+    await database.close()

@@ -37,6 +37,8 @@ def main(command: str, arguments: Sequence[str]) -> int:
     except _Wrong as error:
         print(f"[ERROR] {error}", file=sys.stderr)
         return 1
+    except settings.SettingsError as error:
+        settings.fail(str(error))
     except (SQLAlchemyError, OSError) as error:
         settings.fail(f"the database cannot be used ({first_line(error)[:300]}): check DATABASE_URL, DATA_DIR")
 

@@ -77,8 +77,7 @@ async def any_operator(connection: AsyncConnection) -> bool:
 async def open_session(
     connection: AsyncConnection, session_hash: str, operator_id: str, csrf: str, now: datetime, expires_at: datetime
 ) -> None:
-    """Remembers a sign-in, and forgets those that are over."""
-    await connection.execute(delete(sessions).where(sessions.c.expires_at < now))
+    """Remembers a sign-in."""
     await insert_new(
         connection,
         sessions,
@@ -141,8 +140,7 @@ async def add_enrol_code(
     now: datetime,
     expires_at: datetime,
 ) -> None:
-    """Remembers a code's hash, and forgets those that are over."""
-    await connection.execute(delete(enrol_codes).where(enrol_codes.c.expires_at < now))
+    """Remembers a code's hash."""
     await insert_new(
         connection,
         enrol_codes,
@@ -176,3 +174,9 @@ async def spend_enrol_code(connection: AsyncConnection, code_hash: str, device_i
         .values(used_at=now, used_by=device_id)
     )
     return result.rowcount == 1
+
+
+async def forget_expired(connection: AsyncConnection, now: datetime) -> None:
+    """Removes sign-ins that are over and codes that expired. `now`: by a clock that may delete (deletion_clock.py)."""
+    await connection.execute(delete(sessions).where(sessions.c.expires_at < now))
+    await connection.execute(delete(enrol_codes).where(enrol_codes.c.expires_at < now))

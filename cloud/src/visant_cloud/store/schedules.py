@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Select, bindparam, delete, extract, select, update
+from sqlalchemy import Select, bindparam, delete, extract, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.store.database import among, insert_many, insert_new
@@ -178,3 +178,10 @@ async def missed(connection: AsyncConnection, device_key: str, limit: int) -> li
     """Runs of missed slots of a device, the newest first."""
     query = select(*_MISSED).where(missed_slots.c.device_key == device_key).order_by(missed_slots.c.last_at.desc())
     return [MissedRun(**row._asdict()) for row in await connection.execute(query.limit(limit))]
+
+
+async def forget_missed(connection: AsyncConnection, before: datetime, limit: int = 1000) -> int:
+    """Removes runs that ended before then, the oldest first; returns how many, 0 at the end."""
+    key = missed_slots.c.device_key, missed_slots.c.last_at, missed_slots.c.schedule_id
+    old = select(*key).where(missed_slots.c.last_at < before).order_by(missed_slots.c.last_at).limit(limit)
+    return (await connection.execute(delete(missed_slots).where(tuple_(*key).in_(old)))).rowcount

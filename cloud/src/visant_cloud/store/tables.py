@@ -207,6 +207,7 @@ missed_slots = Table(
     Column("first_at", UtcTime, nullable=False),
     Column("count", Integer, nullable=False),
     Column("reason", String(20), nullable=False),
+    _index("missed_slots", "last_at"),  # schedules.forget_missed
 )
 """Runs of slots without a trigger. They outlive their schedule, as triggers do: its id is never given again."""
 
