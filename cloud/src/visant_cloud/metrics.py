@@ -40,6 +40,8 @@ TELL_EVERY = 5.0
 _OLD = 30.0
 """Seconds after which it is that of a worker that is no more."""
 
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
 Families = list[dict[str, Any]]
 
 
@@ -107,7 +109,7 @@ class Gathered:
 
 
 class CountRequests:
-    """ASGI middleware: REQUESTS. The route is its template, so that no id becomes a label."""
+    """ASGI middleware: REQUESTS. The route is its template, so that no id and no word of a stranger becomes a label."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -120,8 +122,9 @@ class CountRequests:
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                path = getattr(scope.get("route"), "path", "none")
-                REQUESTS.labels(f"{scope['method'] if path != 'none' else 'any'} {path}", message["status"]).inc()
+                path = getattr(scope.get("route"), "path", None)
+                known = path is not None and scope["method"] in _METHODS
+                REQUESTS.labels(f"{scope['method']} {path}" if known else "other", message["status"]).inc()
             await send(message)
 
         await self._app(scope, receive, counted)
