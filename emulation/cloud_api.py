@@ -1,6 +1,7 @@
 """The cloud's public HTTP interface as an operator's program uses it. Nothing here knows a process or a file."""
 
 import asyncio
+import ssl
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -38,14 +39,15 @@ class TriggerRow:
 
 
 class CloudApi:
-    """A client of one cloud. `token` is an API token, not needed where AUTH=open."""
+    """A client of one cloud. `token` is an API token, not needed where AUTH=open; `tls` knows the cloud's authority."""
 
-    def __init__(self, url: str, *, token: str | None = None) -> None:
+    def __init__(self, url: str, *, token: str | None = None, tls: ssl.SSLContext | None = None) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.url = url
         self._client = httpx.AsyncClient(
             base_url=url,
             headers=headers,
+            verify=tls or True,
             timeout=httpx.Timeout(10.0, pool=None),  # a burst waits for its turn
             limits=httpx.Limits(max_connections=20),
             trust_env=False,

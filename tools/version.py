@@ -28,6 +28,7 @@ PLACES: dict[str, str] = {
     **{one if one.endswith(".toml") else f"{one}/pyproject.toml": rf'^version = "({FORM})"$' for one in _PACKAGES},
     "compose.yaml": rf"VISANT_VERSION:-({FORM})}}",
     "compose.emulation.yaml": rf"VISANT_VERSION:-({FORM})}}",
+    "cloud/compose.yaml": rf"VISANT_VERSION:-({FORM})}}",
     "docker-bake.hcl": rf'^variable "VERSION" {{ default = "({FORM})" }}$',
     "deployment/.env.device.example": rf"^#VISANT_VERSION=({FORM})$",
     **dict.fromkeys(

@@ -42,6 +42,18 @@ def _administer(name: str) -> Callable[[Sequence[str]], int]:
     return call
 
 
+def _backup(arguments: Sequence[str]) -> int:
+    from visant_cloud.backup import cli
+
+    return cli.backup(arguments)
+
+
+def _restore(arguments: Sequence[str]) -> int:
+    from visant_cloud.backup import cli
+
+    return cli.restore(arguments)
+
+
 COMMANDS: dict[str, tuple[str, Command]] = {
     "run": ("serve until told to stop; --workers N: in N processes", _run),
     "health": ("exit 0 while the running cloud makes progress", _health),
@@ -59,6 +71,8 @@ COMMANDS: dict[str, tuple[str, Command]] = {
     "restore-device": ("let a revoked device in again with its token", _administer("restore-device")),
     "enrol-code": ("print a one-time code that a device exchanges for its token", _administer("enrol-code")),
     "devices": ("list the devices", _administer("devices")),
+    "backup": ("copy rows and pictures into a folder, beside a running cloud", _backup),
+    "restore": ("put a backup back, or check one", _restore),
     "recount": ("count what the pages show anew, and mend what is wrong", _administer("recount")),
 }
 

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from visant_cloud.store.database import Database, insert_new
 from visant_cloud.store.tables import memberships, meta, operators, organisations
 
-_CLOUD_ID = "cloud_id"
+CLOUD_ID = "cloud_id"
 
 
 async def create(connection: AsyncConnection, organisation_id: str, name: str) -> bool:
@@ -34,19 +34,19 @@ async def cloud_id_of(database: Database, organisation_id: str) -> str:
     Each organisation has its own: a device that moves does not deliver what it holds of one to another. Where it is
     there already nothing is written: a database that takes no writes can be started on.
     """
-    query = select(meta.c.value).where(meta.c.organisation_id == organisation_id, meta.c.key == _CLOUD_ID)
+    query = select(meta.c.value).where(meta.c.organisation_id == organisation_id, meta.c.key == CLOUD_ID)
     rows = await database.read(query)
     if rows:
         return str(rows[0][0])
     async with database.writing() as connection:
-        row = {"organisation_id": organisation_id, "key": _CLOUD_ID, "value": secrets.token_hex(16)}
+        row = {"organisation_id": organisation_id, "key": CLOUD_ID, "value": secrets.token_hex(16)}
         await insert_new(connection, meta, row)
         return str((await connection.execute(query)).scalar_one())
 
 
 async def has_cloud_id(connection: AsyncConnection, value: str) -> bool:
     """Whether this is the cloud_id of one of them."""
-    query = select(meta.c.key).where(meta.c.key == _CLOUD_ID, meta.c.value == value)
+    query = select(meta.c.key).where(meta.c.key == CLOUD_ID, meta.c.value == value)
     return (await connection.execute(query)).first() is not None
 
 
