@@ -71,7 +71,7 @@ class CloudStack:
 
         def told() -> bool:
             state = json.loads(docker("inspect", self.container(service)))[0]["State"]
-            return state["Status"] == "running" and state["Health"]["Status"] == "healthy"
+            return bool(state["Status"] == "running" and state["Health"]["Status"] == "healthy")
 
         wait_for(f"{service} is healthy", told, seconds=90)
 

@@ -11,7 +11,7 @@ import stat
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -139,7 +139,7 @@ async def test_what_must_not_come_back_is_not_in_a_backup(start: Any, tmp_path: 
     cloud = await start()
     await cloud.register()
     backup = await backed_up(cloud, tmp_path / "backups")
-    with sqlite3.connect(backup / manifest.ROWS) as connection:
+    with closing(sqlite3.connect(backup / manifest.ROWS)) as connection:
         for table in rows.LEFT_OUT:
             assert connection.execute(f"SELECT count(*) FROM {table.name}").fetchone() == (0,)
     assert {table.name for table in rows.LEFT_OUT} == {"sessions", "processes", "enrol_codes"}
@@ -228,6 +228,7 @@ async def test_a_cloud_that_is_there_is_replaced_only_by_its_name(
     await other.register("THERE")
     there = other.cloud.cloud_id
     chosen = CloudSettings(**elsewhere)
+    (tmp_path / "nobody").mkdir()
     await start(data_dir=tmp_path / "nobody", database_url=None)  # the other ends
     before = await everything_of(chosen)
     for replace, said in (
@@ -260,7 +261,7 @@ async def test_a_backup_of_an_older_schema_is_brought_to_the_present_one(
     async with database.writing() as connection:
         await connection.run_sync(to_0005)
     await database.close()
-    with sqlite3.connect(backup / manifest.ROWS) as old:
+    with closing(sqlite3.connect(backup / manifest.ROWS, isolation_level=None)) as old:
         old.execute("INSERT INTO meta (organisation_id, key, value) VALUES ('default', 'cloud_id', 'c0ffee')")
     rows.settle(backup / manifest.ROWS)
     manifest.write(

@@ -5,10 +5,13 @@ import asyncio
 import errno
 import logging
 import os
+import sqlite3
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import structlog
@@ -27,7 +30,7 @@ from visant_runtime.lifecycle import Stop
 
 log = structlog.get_logger()
 
-_FAILS = (BackupError, StorageAway, *DATABASE_ERRORS, asyncpg.PostgresError, asyncpg.InterfaceError)
+_FAILS = (BackupError, StorageAway, *DATABASE_ERRORS, sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError)
 _OF_A_DISK = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM),
     *(errno.ENOENT, errno.ENOTDIR, errno.EXDEV, errno.EMLINK, errno.ENAMETOOLONG),
@@ -58,12 +61,13 @@ def backup(arguments: Sequence[str]) -> int:
     except SystemExit as stop:
         return int(stop.code or 0)
     chosen = settings.load(CloudSettings)
-    _log_by(chosen)
     os.umask(0o077)  # hashes of tokens and passwords, and everybody's pictures
     os.nice(10)  # the cloud goes first
     if given.every is not None:
+        _log(chosen)
         heartbeat = start_heartbeat("cloud")
         return lifecycle.run(lambda stop: _again_and_again(chosen, given, heartbeat, stop))
+    _log_apart(chosen)
     return _told(partial(_one_at_a_terminal, chosen, given))
 
 
@@ -78,18 +82,24 @@ def restore(arguments: Sequence[str]) -> int:
     except SystemExit as stop:
         return int(stop.code or 0)
     chosen = settings.load(CloudSettings)
-    _log_by(chosen)
+    _log_apart(chosen)
     return _told(partial(_check, given) if given.check else partial(_restore, chosen, given))
 
 
-def _log_by(chosen: CloudSettings) -> None:
+def _log_apart(chosen: CloudSettings) -> None:
+    """On standard error: standard output is what a script takes on."""
+    with redirect_stdout(sys.stderr):
+        _log(chosen)
+
+
+def _log(chosen: CloudSettings) -> None:
     logs.configure(format=chosen.log_format, level=chosen.log_level, secrets=chosen.secrets())
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
-def _told(work: "partial[object]") -> int:
+def _told(work: Callable[[], Coroutine[Any, Any, None]]) -> int:
     try:
-        asyncio.run(work())  # type: ignore[arg-type]
+        asyncio.run(work())
     except _FAILS as error:
         print(f"[ERROR] {_line(error)}", file=sys.stderr)
         return 1
@@ -114,7 +124,7 @@ async def _one_at_a_terminal(chosen: CloudSettings, given: argparse.Namespace) -
 async def _one(chosen: CloudSettings, given: argparse.Namespace, beat: Beat) -> Path:
     url = chosen.engine_url()
     making.must_be_there(url)
-    pictures = given.pictures or ("copy" if chosen.storage_url is None else "leave")
+    pictures: making.PicturesIn = given.pictures or ("copy" if chosen.storage_url is None else "leave")
     database = Database(await pooler.settled(url))
     try:
         return await making.make(chosen, database, given.folder, pictures, given.keep, beat)

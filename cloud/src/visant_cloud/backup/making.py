@@ -136,7 +136,7 @@ async def _copy_pictures(storage: PictureStorage, found: Rows, draft: Path, befo
             copied.linked += 1
             _linked(earlier / picture.name.thumbnail, target / picture.name.thumbnail, None)
         elif not await _copied(storage, picture, target, copied):
-            copied.gpicture.append(picture.record_id)
+            copied.gone.append(picture.record_id)
             continue
         copied.count += 1
         copied.bytes += picture.bytes
