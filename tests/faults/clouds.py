@@ -1,6 +1,7 @@
 """Another cloud at the other end: a database that was reset, an API_URL that changed, a token that was revoked."""
 
 import asyncio
+import json
 import shutil
 import time
 
@@ -67,6 +68,47 @@ add(
         "no upload gets through; after all triggers were admitted the cloud's database is reset",
         prepare=_uploads_stop,
         after=_reset_database,
+    )
+)
+
+
+async def _back_up(arena: Arena) -> None:
+    """From here on no upload gets through: what the device takes after the backup waits there."""
+    await _uploads_stop(arena)
+    await asyncio.sleep(1.0)  # an upload under way
+    await _say(arena, "backup", str(arena.folder / "backups"))
+
+
+async def _put_back(arena: Arena) -> None:
+    """The cloud forgets every trigger since, and the device holds their pictures."""
+
+    async def taken() -> bool:
+        rows = await arena.target.triggers(arena.device.device_id)
+        stored = sum(row.status == "executed" for row in rows.values())
+        return stored + len(list(arena.device.spool.rglob("*.picture"))) >= len(arena.ledger)
+
+    await until("every picture is in the cloud or in the spool", taken, within=60)
+    (backup,) = [path for path in (arena.folder / "backups").iterdir() if path.is_dir()]
+    cloud_id = json.loads((backup / "manifest.json").read_text())["clouds"]["default"]
+    before = await arena.target.triggers(arena.device.device_id)
+    await arena.cloud.stop()
+    await _say(arena, "restore", str(backup), "--replace", cloud_id)
+    await arena.cloud.start()
+    known = await arena.target.triggers(arena.device.device_id)
+    arena.struck(0 < len(known) < len(before), "the cloud forgot the triggers since its backup")
+    arena.proxy.faults.uploads = None
+    await arena.device.healthy()
+    await arena.post(3)
+    arena.note(f"{len(before) - len(known)} triggers were unknown to the cloud that was put back")
+
+
+add(
+    Scenario(
+        "cloud_restored",
+        _back_up,
+        "a backup is made; later, with uploads held up since, the cloud is put back to it",
+        after=_put_back,
+        short=False,
     )
 )
 
