@@ -13,7 +13,7 @@ export ONLY SHORT PLATFORM
 # Suites start hundreds of Pythons; without compiled modules each start takes twice the CPU (3.9 s against 1.9 s here).
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup emulate smoke check test lock lock-check lab up down smoke-containers test-containers images release-archive release release-key \
+.PHONY: help setup emulate smoke check test lock lock-check lab up down smoke-containers test-containers test-cloud-compose images release-archive release release-key \
 	camera-rig bench-camera bench bench-cloud faults faults-workers test-updates pi-host mutants full
 
 help: ## this list
@@ -61,6 +61,9 @@ smoke-containers: setup ## as smoke, against the containers
 test-containers: setup ## hardening, Redis corruption, a camera node that comes later
 	@tests/containers/test.sh
 
+test-cloud-compose: setup ## cloud/compose.yaml with TLS under load: a worker killed, both redeployed, backup and restore (SHORT=1)
+	@tests/cloud_compose/run.sh
+
 camera-rig: setup ## the driver against a kernel's uvcvideo, in a VM (SHORT=1 for a subset)
 	@tests/camera_rig/run.sh
 bench-camera: setup ## our snapshots beside others on the same emulated webcam
@@ -84,4 +87,4 @@ pi-host: setup ## a device from installer to uninstaller on hosts with systemd (
 	@tests/pi_host/run.sh
 
 full: SAMPLE = 120
-full: test mutants smoke lab smoke-containers test-containers camera-rig faults faults-workers test-updates pi-host ## every suite in full
+full: test mutants smoke lab smoke-containers test-containers test-cloud-compose camera-rig faults faults-workers test-updates pi-host ## every suite in full

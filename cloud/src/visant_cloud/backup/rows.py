@@ -6,20 +6,21 @@ brought to the present schema by the migrations that every cloud runs.
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Table, create_engine, delete, func, insert, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+import asyncpg
+from sqlalchemy import JSON, Boolean, Column, Connection, Date, Table, create_engine, delete, func, select, text
 
 from visant_cloud.backup.manifest import BackupError
 from visant_cloud.captures.storage import PictureName
-from visant_cloud.store import device_states, schema
+from visant_cloud.store import connection_url, device_states, schema
+from visant_cloud.store.column_types import UtcTime
 from visant_cloud.store.database import Database, from_json
 from visant_cloud.store.organisations import CLOUD_ID
 from visant_cloud.store.tables import captures, enrol_codes, meta, metadata, processes, sessions
@@ -31,7 +32,7 @@ KEPT = [table for table in metadata.sorted_tables if table not in LEFT_OUT]
 """What others refer to comes first."""
 COUNTING = [table for table in KEPT if table.dialect_options["sqlite"]["autoincrement"]]
 """Tables that never give a number twice: how far they have counted is kept as well."""
-_BATCH = 1000
+_BATCH = 5000
 Beat = Callable[[], None]
 
 
@@ -75,46 +76,79 @@ def _vacuum_into(source: Path, target: Path, beat: Beat) -> None:
 
 
 async def _copy_postgresql(database: Database, target: Path, beat: Beat) -> None:
+    """One snapshot, read table by table, in values as SQLite holds them: by SQLAlchemy's types it took five times as long."""
     copy = Database(f"sqlite+aiosqlite:///{target}", foreign_keys=False)
-    try:
-        await schema.migrate(copy)
-        async with database.engine.connect() as plain, copy.writing() as into:
-            await _empty(into)
-            snapshot = await plain.execution_options(isolation_level="REPEATABLE READ")
-            await snapshot.execute(text("SET TRANSACTION READ ONLY"))
-            await snapshot.execute(text("SET LOCAL statement_timeout = 0"))
-            for table in KEPT:
-                found = await snapshot.stream(select(table))
-                async for part in found.mappings().partitions(_BATCH):
-                    await into.execute(insert(table), [dict(row) for row in part])
-                    beat()
-            for table in COUNTING:
-                name = (await snapshot.execute(_SEQUENCE, _sequence(table))).scalar_one()
-                counted = (await snapshot.execute(text(f"SELECT last_value, is_called FROM {name}"))).one()  # noqa: S608
-                if counted.is_called:
-                    await _set_counted(into, table, counted.last_value)
-    finally:
-        await copy.close()
+    await schema.migrate(copy)
+    await copy.close()
     target.with_name(f"{target.name}.migrate.lock").unlink(missing_ok=True)
+    with _changing(target) as into:
+        into.execute("PRAGMA synchronous=OFF")  # it is synced as a whole, later
+        into.execute("BEGIN")
+        for table in reversed(metadata.sorted_tables):
+            into.execute(f"DELETE FROM {table.name}")  # noqa: S608 - our own names, here and below
+        async with _driver(database) as source, source.transaction(isolation="repeatable_read", readonly=True):
+            await source.execute("SET LOCAL statement_timeout = 0")
+            for table in KEPT:
+                given = ", ".join("?" * len(table.c))
+                write = f"INSERT INTO {table.name} ({_names(table)}) VALUES ({given})"  # noqa: S608
+                read = f"SELECT {', '.join(map(_as_sqlite_has_it, table.c))} FROM {table.name}"  # noqa: S608
+                await source.execute(f"DECLARE rows NO SCROLL CURSOR FOR {read}")
+                while part := await source.fetch(f"FETCH {_BATCH} FROM rows"):
+                    into.executemany(write, map(tuple, part))
+                    beat()
+                await source.execute("CLOSE rows")
+            for table in COUNTING:
+                sequence = await source.fetchval("SELECT pg_get_serial_sequence($1, $2)", table.name, _counter(table))
+                last, called = await source.fetchrow(f"SELECT last_value, is_called FROM {sequence}")  # noqa: S608
+                into.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table.name,))
+                if called:
+                    into.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table.name, last))
+        into.execute("COMMIT")
 
 
-_SEQUENCE = text("SELECT pg_get_serial_sequence(:name, :column)")
+@asynccontextmanager
+async def _driver(database: Database) -> AsyncIterator[Any]:
+    """A connection of the driver itself, without the types of SQLAlchemy; no statement is kept, for a pooler's sake."""
+    connection = await asyncpg.connect(**connection_url.connect_args(database.url), statement_cache_size=0)
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
-def _sequence(table: Table) -> dict[str, str]:
+def _names(table: Table) -> str:
+    return ", ".join(f'"{column.name}"' for column in table.c)
+
+
+def _counter(table: Table) -> str:
     (column,) = table.primary_key.columns
-    return {"name": table.name, "column": column.name}
+    return column.name
 
 
-async def _empty(connection: AsyncConnection) -> None:
-    for table in reversed(metadata.sorted_tables):
-        await connection.execute(delete(table))
+def _as_sqlite_has_it(column: Column[Any]) -> str:
+    """What PostgreSQL is asked for, so that SQLAlchemy reads it from SQLite as it would have read it there."""
+    name = f'"{column.name}"'
+    match column.type:
+        case UtcTime():
+            return f"to_char({name} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"
+        case Date():
+            return f"to_char({name}, 'YYYY-MM-DD')"
+        case JSON():
+            return f"{name}::text"
+        case Boolean():
+            return f"{name}::int"
+    return name
 
 
-async def _set_counted(connection: AsyncConnection, table: Table, last: int) -> None:
-    await connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), {"name": table.name})
-    given = {"name": table.name, "last": last}
-    await connection.execute(text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :last)"), given)
+def _as_postgresql_has_it(column: Column[Any]) -> Callable[[Any], Any]:
+    match column.type:
+        case UtcTime():
+            return lambda text: None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
+        case Date():
+            return lambda text: None if text is None else date.fromisoformat(text)
+        case Boolean():
+            return lambda number: None if number is None else bool(number)
+    return lambda value: value
 
 
 @contextmanager
@@ -184,7 +218,7 @@ class Rows:
     """The rows of a backup, read only: also on a medium that cannot be written."""
 
     def __init__(self, file: Path) -> None:
-        address = f"file:{quote(str(file))}?mode=ro&immutable=1"
+        self._address = address = f"file:{quote(str(file))}?mode=ro&immutable=1"
         self._engine = create_engine(
             "sqlite://", creator=lambda: sqlite3.connect(address, uri=True), json_deserializer=from_json
         )
@@ -225,6 +259,13 @@ class Rows:
             for part in found.mappings().partitions():
                 yield [dict(row) for row in part]
 
+    def raw(self, table: Table) -> Iterator[list[tuple[Any, ...]]]:
+        """The same as SQLite holds them."""
+        with closing(sqlite3.connect(self._address, uri=True)) as connection:
+            found = connection.execute(f"SELECT {_names(table)} FROM {table.name}")  # noqa: S608
+            while part := found.fetchmany(_BATCH):
+                yield part
+
     def counted(self, table: Table) -> int | None:
         """How far the table has counted."""
         with self.reading() as connection:
@@ -234,16 +275,17 @@ class Rows:
 
 async def copy_in(rows: Rows, database: Database, beat: Beat) -> None:
     """All rows into a PostgreSQL with the present schema, whose own rows go; one transaction, all of it or nothing."""
-    async with database.writing() as connection:
-        await connection.execute(text("SET LOCAL statement_timeout = 0"))
-        names = ", ".join(table.name for table in metadata.sorted_tables)
-        await connection.execute(text(f"TRUNCATE {names}"))
+    async with _driver(database) as target, target.transaction():
+        await target.execute("SET LOCAL statement_timeout = 0")
+        await target.execute(f"TRUNCATE {', '.join(table.name for table in metadata.sorted_tables)}")
         for table in KEPT:
-            for part in rows.parts(table):
-                await connection.execute(insert(table), part)
+            names, changes = table.c.keys(), [_as_postgresql_has_it(column) for column in table.c]
+            for part in rows.raw(table):
+                changed = [tuple(change(value) for change, value in zip(changes, row, strict=True)) for row in part]
+                await target.copy_records_to_table(table.name, records=changed, columns=names)
                 beat()
         for table in COUNTING:
-            name = (await connection.execute(_SEQUENCE, _sequence(table))).scalar_one()
+            sequence = await target.fetchval("SELECT pg_get_serial_sequence($1, $2)", table.name, _counter(table))
             # with the transaction, as setval would not be
-            await connection.execute(text(f"ALTER SEQUENCE {name} RESTART WITH {(rows.counted(table) or 0) + 1}"))
+            await target.execute(f"ALTER SEQUENCE {sequence} RESTART WITH {(rows.counted(table) or 0) + 1}")
         kill_point("restore_rows")
