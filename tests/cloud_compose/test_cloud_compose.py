@@ -23,7 +23,6 @@ from tests.cloud_compose.stack import BACKUPS, SERVICES, WORKERS, CloudStack
 from tests.containers.stack import docker
 from tests.support.pictures import room
 from tests.support.small_device import SmallDevice
-from visant_cloud.settings import CloudSettings
 
 pytestmark = pytest.mark.timeout(420)
 
@@ -92,18 +91,6 @@ def test_workers_have_no_way_out_and_the_rest_no_network(stack: CloudStack) -> N
             assert set(found["networks"]) == {"inside"}
         else:
             assert found["network_mode"] == "none", name
-
-
-def test_every_setting_of_the_cloud_comes_from_env_or_is_decided(stack: CloudStack) -> None:
-    """A setting that nobody passes on would be heard by nobody."""
-    text = (Path(__file__).parents[2] / "cloud" / "compose.yaml").read_text()
-    passed = set(re.findall(r"^    ([A-Z_]+):", text[text.index("x-cloud:") : text.index("x-worker:")], re.M))
-    of_a_bucket = {
-        "STORAGE_URL",
-        *(f"AWS_{key}{file}" for key in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY") for file in ("", "_FILE")),
-    }
-    decided = {"AUTH", "HTTP_HOST"}
-    assert {name.upper() for name in CloudSettings.model_fields} - passed == of_a_bucket | decided
 
 
 @pytest.mark.parametrize("missing", ["CLOUD_NAME", "CLOUD_TLS"])
