@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from visant_cloud import problems
+from visant_cloud import openapi, problems
 from visant_cloud.access.body_limits import BodyLimit
 from visant_cloud.context import Cloud
 from visant_cloud.metrics import CountRequests
@@ -21,6 +22,9 @@ _TAGS = [
     {"name": "operator", "description": "What people and programs call, with a session or an API token"},
     {"name": "operations", "description": "Health and metrics"},
 ]
+
+
+_ROUTES = (stream, triggers, captures, devices, enrolment, operations, pages)
 
 
 class HeadAsGet:
@@ -52,6 +56,24 @@ class CloudApp(FastAPI):
         scope["app"] = self
         return stream.serve(scope, receive, send)
 
+    def openapi(self) -> dict[str, Any]:
+        """What `/openapi.json` and `/docs` show."""
+        if self.openapi_schema is None:
+            self.openapi_schema = openapi.complete(super().openapi())
+        return self.openapi_schema
+
+
+async def _wrong_method(request: Request, error: Exception) -> Response:
+    """405 that names every method of the path (RFC 9110, 10.2.1); the framework names those of one route."""
+    scope = request.scope
+    known = (route for routes in _ROUTES for route in routes.router.routes if isinstance(route, Route))
+    allowed = {method for route in known if route.matches(scope)[0] is not Match.NONE for method in route.methods or ()}
+    if not allowed:  # a file
+        allowed = {"GET"}
+    if "GET" in allowed and not scope["path"].endswith("/commands"):
+        allowed.add("HEAD")
+    return problems.problem(405, "Method Not Allowed", headers={"Allow": ", ".join(sorted(allowed))})
+
 
 def create_app(cloud: Cloud) -> CloudApp:
     """The application that serves `cloud`."""
@@ -68,7 +90,8 @@ def create_app(cloud: Cloud) -> CloudApp:
     app.add_middleware(BodyLimit)
     app.add_middleware(CountRequests)
     app.add_middleware(HeadAsGet)
-    for routes in (stream, triggers, captures, devices, enrolment, operations, pages):
+    app.add_exception_handler(405, _wrong_method)
+    for routes in _ROUTES:
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     return app

@@ -69,7 +69,16 @@ OutcomeStatus = Literal["executed", "failed", "expired"]
 class OutcomeReport(BaseModel):
     """Body of `POST /v1/devices/{device_id}/triggers/{trigger_id}/outcome`."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        json_schema_extra={
+            "anyOf": [
+                {"properties": {"status": {"const": "executed"}}},
+                {"properties": {"reason": {"type": "string"}}, "required": ["reason"]},
+            ]
+        },
+    )
 
     status: OutcomeStatus
     reason: Annotated[

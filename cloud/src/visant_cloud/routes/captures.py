@@ -12,16 +12,18 @@ from visant_cloud.access.authenticate import Caller, Operator
 from visant_cloud.captures import intake
 from visant_cloud.captures.storage import Download, PictureName, StorageAway
 from visant_cloud.context import cloud_of
+from visant_cloud.openapi import refuses
 from visant_cloud.problems import Refusal
 from visant_cloud.store import captures
 from visant_cloud.store.captures import Capture
-from visant_cloud.views import as_json
+from visant_cloud.views import answers, as_json
 from visant_contract.capture import CAPTURE_HEADER, CAPTURE_HEADER_MAX, JPEG, CaptureReceipt, CaptureUpload
 
 log = structlog.get_logger()
 
 router = APIRouter()
 _RAW = f"The JPEG; everything else as JSON in the header {CAPTURE_HEADER}, at most {CAPTURE_HEADER_MAX} bytes of ASCII"
+_SHOWN: dict[int | str, dict[str, Any]] = {200: {"content": {JPEG: {}}}}
 
 
 @router.post(
@@ -29,7 +31,10 @@ _RAW = f"The JPEG; everything else as JSON in the header {CAPTURE_HEADER}, at mo
     tags=["device"],
     status_code=201,
     response_model=CaptureReceipt,
-    responses={200: {"description": "It was stored before; this is its first receipt", "model": CaptureReceipt}},
+    responses={
+        200: {"description": "It was stored before; this is its first receipt", "model": CaptureReceipt},
+        **refuses(404, 412, 415, 429, 507),
+    },
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -58,14 +63,14 @@ def _receipt(capture: Capture, status: int) -> Response:
     return JSONResponse(receipt.model_dump(mode="json"), status)
 
 
-@router.get("/v1/captures", tags=["operator"])
+@router.get("/v1/captures", tags=["operator"], responses=refuses(404))
 async def listing(
     request: Request,
     caller: Operator,
     device_id: str | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     before: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
-) -> dict[str, Any]:
+) -> answers.CapturePage:
     """Stored pictures, newest received first; `next_before` continues, null at the end."""
     key = None if device_id is None else caller.key(device_id)
     async with cloud_of(request).database.reading() as connection:
@@ -85,12 +90,12 @@ async def _found(request: Request, caller: Caller, record_id: str) -> Capture:
 
 
 @router.get("/v1/captures/{record_id}", tags=["operator"])
-async def one(request: Request, caller: Operator, record_id: str) -> dict[str, Any]:
+async def one(request: Request, caller: Operator, record_id: str) -> answers.CaptureRow:
     """One stored picture's record."""
     return as_json.capture(await _found(request, caller, record_id))
 
 
-@router.get("/v1/captures/{record_id}/picture", tags=["operator"])
+@router.get("/v1/captures/{record_id}/picture", tags=["operator"], response_class=Response, responses=_SHOWN)
 async def picture(request: Request, caller: Operator, record_id: str) -> Response:
     """The JPEG as the device sent it, byte for byte."""
     return await _picture(request, await _found(request, caller, record_id))
@@ -104,7 +109,7 @@ async def _picture(request: Request, row: Capture) -> Response:
     return _Jpeg(found, {"Content-Disposition": f'inline; filename="{name}"'})
 
 
-@router.get("/v1/captures/{record_id}/thumbnail", tags=["operator"])
+@router.get("/v1/captures/{record_id}/thumbnail", tags=["operator"], response_class=Response, responses=_SHOWN)
 async def thumbnail(request: Request, caller: Operator, record_id: str) -> Response:
     """A small JPEG, at most 320 pixels a side; the picture itself where it is missing."""
     row = await _found(request, caller, record_id)

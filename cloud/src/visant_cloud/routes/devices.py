@@ -12,10 +12,11 @@ from visant_cloud.access.authenticate import Operator
 from visant_cloud.access.body_limits import clean_json
 from visant_cloud.commands.scheduler import first_firing
 from visant_cloud.context import cloud_of
+from visant_cloud.openapi import refuses
 from visant_cloud.problems import Refusal, unknown_device
 from visant_cloud.store import device_states, devices, fleet, schedules, trigger_creation, triggers
 from visant_cloud.store.keys import device_id_of, organisation_of
-from visant_cloud.views import as_json
+from visant_cloud.views import answers, as_json
 from visant_contract.ids import DeviceId
 from visant_contract.telemetry import Telemetry
 
@@ -26,7 +27,7 @@ MAX_CONFIG_BYTES = 64 << 10
 class NewDevice(BaseModel):
     """Body of `POST /v1/devices`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
     device_id: DeviceId
     old_client: bool = False
     """It gets in with its id alone until it first presents a token."""
@@ -35,7 +36,7 @@ class NewDevice(BaseModel):
 class DeviceChange(BaseModel):
     """Body of `PATCH /v1/devices/{device_id}`; what is left out stays."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
     active: bool | None = None
     old_client: bool | None = None
     token_revoked: bool | None = None
@@ -44,17 +45,15 @@ class DeviceChange(BaseModel):
 class Schedule(BaseModel):
     """Body of `PUT /v1/devices/{device_id}/schedule`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
     interval_seconds: Annotated[float, Field(ge=1, le=31 * 86400, allow_inf_nan=False)] | None
     """Seconds between pictures; null: no schedule."""
 
 
-@router.get("/v1/devices", tags=["operator"])
-async def listing(request: Request, caller: Operator, state: Annotated[str | None, Query()] = None) -> Response:
+@router.get("/v1/devices", tags=["operator"], response_model=answers.DeviceList)
+async def listing(request: Request, caller: Operator, state: answers.State | None = None) -> Response:
     """Every device, or those in one state."""
     cloud = cloud_of(request)
-    if state is not None and state not in as_json.STATES:
-        raise Refusal(422, f"state: one of {', '.join(as_json.STATES)}", "invalid")
     async with cloud.database.reading() as connection:
         scheduled = await schedules.everyone(connection, caller.organisation_id)
         shown = [
@@ -67,15 +66,15 @@ async def listing(request: Request, caller: Operator, state: Annotated[str | Non
 
 
 @router.get("/v1/devices/connected", tags=["operator"])
-async def connected(request: Request, caller: Operator) -> dict[str, Any]:
+async def connected(request: Request, caller: Operator) -> answers.ConnectedDevices:
     """The devices whose stream is open."""
     streams = cloud_of(request).hub.connected()
     mine = {device_id_of(key): n for key, n in streams.items() if organisation_of(key) == caller.organisation_id}
     return {"devices": [{"device_id": i, "subscribers": n} for i, n in mine.items()], "count": len(mine)}
 
 
-@router.post("/v1/devices", tags=["operator"], status_code=201)
-async def create(request: Request, caller: Operator, new: NewDevice) -> dict[str, Any]:
+@router.post("/v1/devices", tags=["operator"], status_code=201, responses=refuses(409))
+async def create(request: Request, caller: Operator, new: NewDevice) -> answers.DeviceToken:
     """A new device. Its token is shown in this answer and never again."""
     cloud = cloud_of(request)
     token = credentials.device_token()
@@ -93,7 +92,7 @@ async def create(request: Request, caller: Operator, new: NewDevice) -> dict[str
 
 
 @router.get("/v1/devices/{device_id}", tags=["operator"])
-async def one(request: Request, caller: Operator, device_id: str) -> dict[str, Any]:
+async def one(request: Request, caller: Operator, device_id: str) -> answers.DeviceRow:
     """One device."""
     cloud = cloud_of(request)
     async with cloud.database.reading() as connection:
@@ -106,7 +105,7 @@ async def one(request: Request, caller: Operator, device_id: str) -> dict[str, A
 
 
 @router.patch("/v1/devices/{device_id}", tags=["operator"])
-async def change(request: Request, caller: Operator, device_id: str, wanted: DeviceChange) -> dict[str, Any]:
+async def change(request: Request, caller: Operator, device_id: str, wanted: DeviceChange) -> answers.DeviceRow:
     """Bars or admits a device. Its open streams end, and come back where they still may."""
     cloud = cloud_of(request)
     values = wanted.model_dump(exclude_none=True)
@@ -118,7 +117,7 @@ async def change(request: Request, caller: Operator, device_id: str, wanted: Dev
 
 
 @router.post("/v1/devices/{device_id}/token", tags=["operator"])
-async def new_token(request: Request, caller: Operator, device_id: str) -> dict[str, Any]:
+async def new_token(request: Request, caller: Operator, device_id: str) -> answers.DeviceToken:
     """A new token in place of the old one, which is worth nothing from now on."""
     cloud = cloud_of(request)
     token = credentials.device_token()
@@ -130,7 +129,7 @@ async def new_token(request: Request, caller: Operator, device_id: str) -> dict[
 
 
 @router.put("/v1/devices/{device_id}/schedule", tags=["operator"])
-async def schedule(request: Request, caller: Operator, device_id: str, wanted: Schedule) -> dict[str, Any]:
+async def schedule(request: Request, caller: Operator, device_id: str, wanted: Schedule) -> answers.Scheduled:
     """A picture every so many seconds; the first comes within one interval, spread over the fleet."""
     cloud = cloud_of(request)
     key, interval = caller.key(device_id), wanted.interval_seconds
@@ -144,13 +143,13 @@ async def schedule(request: Request, caller: Operator, device_id: str, wanted: S
             now = cloud.now()
             first = first_firing(key, interval, now)
             await schedules.put(connection, key, interval, first, now)
-    return {"device_id": device_id, "interval_seconds": interval, "next_scheduled_at": as_json.time(first)}
+    return {"device_id": device_id, "interval_seconds": interval, "next_scheduled_at": as_json.time_or_none(first)}
 
 
 @router.get("/v1/devices/{device_id}/missed", tags=["operator"])
 async def missed(
     request: Request, caller: Operator, device_id: str, limit: Annotated[int, Query(ge=1, le=5000)] = 100
-) -> dict[str, Any]:
+) -> answers.MissedRuns:
     """Scheduled times that passed without a trigger, as runs, the newest first.
 
     `late`: the cloud or its database was away or too busy; the last time of such a stretch was made up for.
@@ -165,7 +164,7 @@ async def missed(
 
 
 @router.put("/v1/devices/{device_id}/config", tags=["operator"])
-async def configure(request: Request, caller: Operator, device_id: str, config: dict[str, Any]) -> dict[str, Any]:
+async def configure(request: Request, caller: Operator, device_id: str, config: dict[str, Any]) -> answers.Configured:
     """Settings for the device: sent at once where it is connected, and at every later connection.
 
     The answer names the trigger under which the device reports whether it could apply them.

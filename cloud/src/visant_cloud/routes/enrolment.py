@@ -1,6 +1,6 @@
 """`POST /v1/enrol`: a device exchanges a one-time code for its own token."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
@@ -8,8 +8,10 @@ from pydantic import BaseModel, Field
 from visant_cloud.access.body_limits import clean_json
 from visant_cloud.access.enrolment import enrol
 from visant_cloud.context import cloud_of
+from visant_cloud.openapi import refuses
 from visant_cloud.problems import Refusal
 from visant_cloud.store.keys import device_id_of
+from visant_cloud.views.answers import DeviceToken
 from visant_contract.ids import DeviceId
 
 router = APIRouter(dependencies=[Depends(clean_json)])
@@ -25,8 +27,14 @@ class EnrolRequest(BaseModel):
     """Take over an id whose device died; only with a code made for this id or with `--replace`."""
 
 
-@router.post("/v1/enrol", tags=["device"], status_code=201)
-async def exchange(request: Request, wanted: EnrolRequest) -> dict[str, Any]:
+@router.post(
+    "/v1/enrol",
+    tags=["device"],
+    status_code=201,
+    responses=refuses(403, 409, 429),
+    openapi_extra={"security": []},  # the code is all that is asked for
+)
+async def exchange(request: Request, wanted: EnrolRequest) -> DeviceToken:
     """The device's id and token. The code is spent with it."""
     cloud = cloud_of(request)
     wait = cloud.enrolment_limits.acquire(request.client.host if request.client else "")

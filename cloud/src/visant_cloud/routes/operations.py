@@ -32,7 +32,7 @@ async def readyz(request: Request) -> dict[str, str]:
     return {"status": "ready"}
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", tags=["operator"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(request: Request, caller: Operator) -> Response:
     """Prometheus text format; needs an API token like other endpoints.
 

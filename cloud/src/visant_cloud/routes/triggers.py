@@ -1,19 +1,21 @@
 """Triggers: fired by operators and programs, ended by the device."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from structlog.contextvars import bind_contextvars
 
 from visant_cloud.access import authenticate
 from visant_cloud.access.authenticate import Operator
 from visant_cloud.access.body_limits import clean_json
 from visant_cloud.context import Cloud, cloud_of
+from visant_cloud.openapi import refuses
 from visant_cloud.problems import Refusal, unknown_device
 from visant_cloud.store import captures, devices, trigger_creation, trigger_history, trigger_outcomes, triggers
-from visant_cloud.views import as_json
+from visant_cloud.views import answers, as_json
+from visant_contract.capture import TriggerStatus
 from visant_contract.ids import TriggerId
 from visant_contract.outcome import OutcomeReport
 
@@ -25,18 +27,19 @@ router = APIRouter(dependencies=[Depends(clean_json)])
 class TriggerRequest(BaseModel):
     """Optional body of a trigger."""
 
+    model_config = ConfigDict(strict=True)
     expires_in: Annotated[float, Field(gt=0, le=86400)] | None = None
     """Seconds that it waits for the device; default MANUAL_TTL."""
 
 
-@router.post("/v1/devices/{device_id}/trigger", tags=["operator"])
+@router.post("/v1/devices/{device_id}/trigger", tags=["operator"], responses=refuses(409))
 async def trigger(
     request: Request,
     caller: Operator,
     device_id: str,
     body: TriggerRequest | None = None,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=512)] = None,
-) -> dict[str, Any]:
+) -> answers.Fired:
     """Take a picture now. The same Idempotency-Key gives the same trigger, however often it is sent."""
     cloud, key = cloud_of(request), caller.key(device_id)
     lifetime = (body and body.expires_in) or cloud.settings.manual_ttl
@@ -63,7 +66,7 @@ async def trigger(
         "status": ("sent" if connected else "queued") if row.status in triggers.OPEN else row.status,
         "connected": connected,
         "created_at": as_json.time(row.created_at),
-        "expires_at": as_json.time(row.expires_at),
+        "expires_at": as_json.time_or_none(row.expires_at),
     }
 
 
@@ -74,8 +77,8 @@ async def history(
     device_id: str,
     limit: Annotated[int, Query(ge=1, le=5000)] = 100,
     before: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
-    status: str | None = None,
-) -> dict[str, Any]:
+    status: TriggerStatus | None = None,
+) -> answers.TriggerPage:
     """The ledger, newest first; `next_before` continues it, null at the end."""
     cloud, key = cloud_of(request), caller.key(device_id)
     async with cloud.database.reading() as connection:
@@ -92,7 +95,7 @@ async def history(
 
 
 @router.get("/v1/triggers/{device_id}/{trigger_id:path}", tags=["operator"])
-async def one(request: Request, caller: Operator, device_id: str, trigger_id: str) -> dict[str, Any]:
+async def one(request: Request, caller: Operator, device_id: str, trigger_id: str) -> answers.TriggerRow:
     """One trigger of the ledger."""
     cloud, key = cloud_of(request), caller.key(device_id)
     async with cloud.database.reading() as connection:
@@ -103,8 +106,8 @@ async def one(request: Request, caller: Operator, device_id: str, trigger_id: st
     return as_json.trigger(row, picture)
 
 
-@router.post("/v1/devices/{device_id}/triggers/{trigger_id:path}/outcome", tags=["device"])
-async def outcome(request: Request, device_id: str, trigger_id: TriggerId, report: OutcomeReport) -> dict[str, Any]:
+@router.post("/v1/devices/{device_id}/triggers/{trigger_id:path}/outcome", tags=["device"], responses=refuses(412))
+async def outcome(request: Request, device_id: str, trigger_id: TriggerId, report: OutcomeReport) -> answers.Ended:
     """The device says how a trigger ended without a picture. Saying it again changes nothing."""
     cloud: Cloud = cloud_of(request)
     await authenticate.meant_for_us(request)

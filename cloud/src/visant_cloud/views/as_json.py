@@ -1,19 +1,25 @@
-"""What the operator's endpoints answer: rows as JSON-able dictionaries. Times are RFC 3339, UTC, microseconds."""
+"""What the operator's endpoints answer: rows as JSON-able dictionaries (answers.py says them by field)."""
 
 from datetime import datetime
-from typing import Any
+from typing import Literal, get_args
 
 from visant_cloud.store.captures import Capture
 from visant_cloud.store.device_states import DeviceState
 from visant_cloud.store.devices import Device
 from visant_cloud.store.schedules import MissedRun, Schedule
 from visant_cloud.store.triggers import Trigger
+from visant_cloud.views.answers import CaptureRow, DeviceRow, MissedTimes, State, TriggerRow
 from visant_contract.outcome import REMEDY, Reason
 
 
-def time(value: datetime | None) -> str | None:
-    """`2026-11-22T14:05:30.123456+00:00`, or None."""
-    return None if value is None else value.isoformat(timespec="microseconds")
+def time(value: datetime) -> str:
+    """`2026-11-22T14:05:30.123456+00:00`."""
+    return value.isoformat(timespec="microseconds")
+
+
+def time_or_none(value: datetime | None) -> str | None:
+    """The same, or None."""
+    return None if value is None else time(value)
 
 
 def remedy(reason: str | None) -> str | None:
@@ -31,7 +37,7 @@ def latency_ms(trigger: Trigger, capture: Capture | None) -> float | None:
     return round((capture.received_at - trigger.created_at).total_seconds() * 1000, 3)
 
 
-def trigger(row: Trigger, capture: Capture | None) -> dict[str, Any]:
+def trigger(row: Trigger, capture: Capture | None) -> TriggerRow:
     """One trigger with the picture that ended it."""
     return {
         "seq": row.seq,
@@ -45,9 +51,9 @@ def trigger(row: Trigger, capture: Capture | None) -> dict[str, Any]:
         "remedy": remedy(row.reason),
         "provisional": row.provisional,
         "created_at": time(row.created_at),
-        "expires_at": time(row.expires_at),
-        "sent_at": time(row.sent_at),
-        "ended_at": time(row.ended_at),
+        "expires_at": time_or_none(row.expires_at),
+        "sent_at": time_or_none(row.sent_at),
+        "ended_at": time_or_none(row.ended_at),
         "stored_at": None if capture is None else time(capture.received_at),
         "captured_at": None if capture is None else time(capture.captured_at),
         "latency_ms": latency_ms(row, capture),
@@ -56,7 +62,7 @@ def trigger(row: Trigger, capture: Capture | None) -> dict[str, Any]:
     }
 
 
-def capture(row: Capture) -> dict[str, Any]:
+def capture(row: Capture) -> CaptureRow:
     """One stored picture."""
     return {
         "seq": row.seq,
@@ -77,7 +83,7 @@ def capture(row: Capture) -> dict[str, Any]:
     }
 
 
-def device(row: Device, last: DeviceState, subscribers: int, schedule: Schedule | None) -> dict[str, Any]:
+def device(row: Device, last: DeviceState, subscribers: int, schedule: Schedule | None) -> DeviceRow:
     """One device, how many streams it holds, over all processes, and when it takes pictures by itself."""
     return {
         "device_id": row.device_id,
@@ -86,25 +92,25 @@ def device(row: Device, last: DeviceState, subscribers: int, schedule: Schedule 
         "active": row.active,
         "access": access(row),
         "created_at": time(row.created_at),
-        "last_seen_at": time(last.last_seen_at),
+        "last_seen_at": time_or_none(last.last_seen_at),
         "device_version": row.device_version,
         "config": row.config,
         "interval_seconds": None if schedule is None else schedule.interval_seconds,
         "next_scheduled_at": None if schedule is None else time(schedule.next_at),
         "telemetry": last.telemetry,
-        "telemetry_at": time(last.telemetry_at),
+        "telemetry_at": time_or_none(last.telemetry_at),
     }
 
 
-def missed_run(row: MissedRun) -> dict[str, Any]:
+def missed_run(row: MissedRun) -> MissedTimes:
     """One run of scheduled times without a trigger."""
     return {"first": time(row.first_at), "last": time(row.last_at), "count": row.count, "reason": row.reason}
 
 
-STATES = ("connected", "degraded", "offline", "never_seen", "inactive")
+STATES: tuple[State, ...] = get_args(State)
 
 
-def state(active: bool, subscribers: int, *, degraded: bool, seen: bool) -> str:
+def state(active: bool, subscribers: int, *, degraded: bool, seen: bool) -> State:
     """One of STATES. `degraded`: connected, and its own telemetry names a trouble."""
     if not active:
         return "inactive"
@@ -113,7 +119,7 @@ def state(active: bool, subscribers: int, *, degraded: bool, seen: bool) -> str:
     return "offline" if seen else "never_seen"
 
 
-def access(row: Device) -> str:
+def access(row: Device) -> Literal["token", "revoked", "id_alone", "none"]:
     """How the device gets in: `token`, `revoked`, `id_alone` (an old client), or `none` yet."""
     if row.token_revoked:
         return "revoked"

@@ -195,7 +195,9 @@ def operations(description: dict[str, Any]) -> dict[str, list[Operation]]:
         for method, one in methods.items():
             body = one.get("requestBody", {}).get("content", {})
             schema = next(iter(body.values()))["schema"] if body else None
-            answers = {code: answer.get("description", "") for code, answer in one["responses"].items()}
+            answers = {
+                code: _named(answer, description).get("description", "") for code, answer in one["responses"].items()
+            }
             found = Operation(
                 method.upper(),
                 path,
@@ -214,9 +216,18 @@ def _resolved(schema: dict[str, Any] | None, description: dict[str, Any]) -> dic
         return None
     for part in (schema, *schema.get("anyOf", [])):
         if "$ref" in part:
-            found: dict[str, Any] = description["components"]["schemas"][part["$ref"].rsplit("/", 1)[1]]
-            return found
+            return _named(part, description)
     return schema
+
+
+def _named(part: dict[str, Any], description: dict[str, Any]) -> dict[str, Any]:
+    """What `part` names by a reference, or `part` itself."""
+    if "$ref" not in part:
+        return part
+    found: dict[str, Any] = description
+    for step in part["$ref"].removeprefix("#/").split("/"):
+        found = found[step]
+    return found
 
 
 def with_code(text: str) -> Markup:

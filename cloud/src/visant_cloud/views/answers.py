@@ -1,0 +1,170 @@
+"""What the endpoints answer, by field: `as_json.py` makes it of rows, and the API's description shows it.
+
+A field that is null is there all the same. Times are RFC 3339, UTC, microseconds.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from typing_extensions import TypedDict  # pydantic takes the standard library's from Python 3.12 on
+
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+State = Literal["connected", "degraded", "offline", "never_seen", "inactive"]
+Status = Annotated[str, Field(description="pending, sent, executed, failed or expired; a newer release may know more")]
+
+
+class Fired(TypedDict):
+    """A trigger that was taken on. `status` is `sent` where the device is connected, else `queued`, or how it ended."""
+
+    trigger_id: str
+    device_id: str
+    status: Annotated[str, Field(description="sent or queued; executed, failed or expired where it has ended already")]
+    connected: bool
+    created_at: Time
+    expires_at: Time | None
+
+
+class TriggerRow(TypedDict):
+    """One trigger of the ledger. `latency_ms`: from `created_at` to `stored_at`, milliseconds."""
+
+    seq: int
+    device_id: str
+    trigger_id: str
+    kind: str
+    type: str
+    status: Status
+    reason: str | None
+    detail: str | None
+    remedy: str | None
+    provisional: bool
+    created_at: Time
+    expires_at: Time | None
+    sent_at: Time | None
+    ended_at: Time | None
+    stored_at: Time | None
+    captured_at: Time | None
+    latency_ms: float | None
+    record_id: str | None
+    history: list[dict[str, Any]]
+
+
+class TriggerPage(TypedDict):
+    """Newest first; `next_before` continues, null at the end."""
+
+    triggers: list[TriggerRow]
+    next_before: int | None
+
+
+class Ended(TypedDict):
+    """What the ledger says of a trigger now."""
+
+    device_id: str
+    trigger_id: str
+    status: Status
+    reason: str | None
+
+
+class CaptureRow(TypedDict):
+    """One stored picture; `picture` and `thumbnail` are paths of this cloud."""
+
+    seq: int
+    record_id: str
+    device_id: str
+    trigger_id: str | None
+    trigger_label: str | None
+    captured_at: Time
+    captured_at_uncertainty: float | None
+    received_at: Time
+    bytes: int
+    width: int
+    height: int
+    sha256: str
+    picture: str
+    thumbnail: str
+    metadata: dict[str, Any]
+
+
+class CapturePage(TypedDict):
+    """Newest received first; `next_before` continues, null at the end."""
+
+    captures: list[CaptureRow]
+    next_before: int | None
+
+
+class DeviceRow(TypedDict):
+    """One device; `subscribers` are its open streams, over all processes."""
+
+    device_id: str
+    state: State
+    subscribers: int
+    active: bool
+    access: Literal["token", "revoked", "id_alone", "none"]
+    created_at: Time
+    last_seen_at: Time | None
+    device_version: str | None
+    config: dict[str, Any] | None
+    interval_seconds: float | None
+    next_scheduled_at: Time | None
+    telemetry: dict[str, Any] | None
+    telemetry_at: Time | None
+
+
+class DeviceList(TypedDict):
+    """Devices by id."""
+
+    devices: list[DeviceRow]
+    count: int
+
+
+class Streams(TypedDict):
+    """The open streams of a device."""
+
+    device_id: str
+    subscribers: int
+
+
+class ConnectedDevices(TypedDict):
+    """Those whose stream is open."""
+
+    devices: list[Streams]
+    count: int
+
+
+class DeviceToken(TypedDict):
+    """A device's token: told once, for only its hash is kept."""
+
+    device_id: str
+    token: str
+
+
+class Scheduled(TypedDict):
+    """When a device takes pictures by itself; null: never."""
+
+    device_id: str
+    interval_seconds: float | None
+    next_scheduled_at: Time | None
+
+
+class MissedTimes(TypedDict):
+    """Scheduled times in a row that passed without a trigger."""
+
+    first: Time
+    last: Time
+    count: int
+    reason: str
+
+
+class MissedRuns(TypedDict):
+    """The newest first."""
+
+    device_id: str
+    missed: list[MissedTimes]
+
+
+class Configured(TypedDict):
+    """`trigger_id`: under which the device reports whether it could apply them; null where it is not connected."""
+
+    device_id: str
+    config: dict[str, Any]
+    connected: bool
+    trigger_id: str | None
