@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import structlog
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from visant_cloud import problems
 from visant_cloud.commands.event_stream import CONNECTION
@@ -107,6 +107,7 @@ class Connection(HttpToolsProtocol):
         """The stream that it carries."""
         self._begun = False
         """Headers are on their way."""
+        self._answering: RequestResponseCycle | None = None
 
     def watch(self, stream: Subscription | None, *, user_timeout: float | None = None) -> None:
         """`stream` is told when this connection is lost, at once where it is lost already. None: nobody any more.
@@ -163,6 +164,32 @@ class Connection(HttpToolsProtocol):
             self.touch(self._all.bodies)
         super().data_received(data)
 
+    def send_400_response(self, msg: str) -> None:
+        """uvicorn's, of what is no HTTP: a problem, unless it would be read as the answer to what came before."""
+        if not self._give_up_answer():
+            self.transport.write(_raw(400, "The request is not HTTP as it should be", "no_http"))
+        self.transport.close()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """uvicorn's."""
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _give_up_answer(self) -> bool:
+        """Whether an answer is under way; nobody hears it any more, and who writes to a closed connection fails.
+
+        uvicorn tells that to the newest request alone, which may be one that waits behind.
+        """
+        self.pipeline.clear()
+        if self._answering is None or self._answering.response_complete:
+            return False
+        self._answering.disconnected = True
+        self._answering.message_event.set()
+        return True
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """uvicorn's, of an offer to speak something else: it may be passed over (RFC 9110, 7.8), and needs no line."""
+
     def on_message_begin(self) -> None:
         """uvicorn's, of a request that begins."""
         super().on_message_begin()
@@ -200,6 +227,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio's."""
         self._all.forget(self)
+        self._give_up_answer()
         super().connection_lost(exc)
         if self.watched is not None:
             self.watched.lost()

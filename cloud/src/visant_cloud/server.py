@@ -93,6 +93,7 @@ async def serve(app: FastAPI, cloud: Cloud, listener: socket.socket, stop: Stop)
         Forwarded(app, trusted(cloud.settings.forwarded_allow_ips)),
         http=partial(Connection, connections),  # type: ignore[arg-type] # what is called to make one
         interface="asgi3",
+        ws="none",  # nobody speaks WebSocket here, and its connections would be beyond the limits of ours
         log_config=None,
         access_log=False,
         server_header=False,
