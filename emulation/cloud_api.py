@@ -95,6 +95,10 @@ class CloudApi:
         """Every stored capture of the device, newest first."""
         return await self._pages("/v1/captures", "captures", device_id=device_id)
 
+    async def captures_of_all(self) -> list[dict[str, Any]]:
+        """Every stored capture of every device, newest first."""
+        return await self._pages("/v1/captures", "captures")
+
     async def picture(self, record_id: str) -> bytes:
         """The stored JPEG. Raises httpx.HTTPError."""
         answer = await self._client.get(f"/v1/captures/{record_id}/picture")

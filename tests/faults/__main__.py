@@ -23,6 +23,7 @@ from tests.faults import (  # noqa: F401 - each adds its own
     cloud_processes,
     clouds,
     kills,
+    neighbours,
     network,
     power,
     storage,

@@ -10,8 +10,6 @@ from emulation.accounts import Account, account, settled
 from tests.faults.arena import DEVICE, Arena, arena
 from tests.faults.scenario import Scenario, Skipped
 
-FAULT_AT = 10.0
-"""Seconds after the first trigger."""
 _GIVE_UP = 3000.0
 
 
@@ -58,7 +56,7 @@ async def run_scenario(scenario: Scenario, base: Path) -> Row:
 async def _break_and_wait(scenario: Scenario, world: Arena, row: Row) -> None:
     posting = asyncio.create_task(world.post(scenario.triggers))
     try:
-        await asyncio.sleep(FAULT_AT)
+        await asyncio.sleep(scenario.begins)
         world.fault_began = time.time()
         await scenario.fault(world)
         world.fault_ended = time.time()

@@ -20,7 +20,7 @@ class NotStruck(AssertionError):
 
 @dataclass(frozen=True)
 class Scenario:
-    """`fault` runs at second 10 of 30 and returns when the fault is over."""
+    """`fault` runs at second 10 of 30, where nothing else is said, and returns when the fault is over."""
 
     name: str
     fault: Fault
@@ -40,6 +40,8 @@ class Scenario:
     """The device reaches its cloud through the fault proxy."""
     workers: bool = False
     """The cloud is two workers on one PostgreSQL."""
+    begins: float = 10.0
+    """Seconds from the first trigger to the fault."""
     triggers: int = 30
     short: bool = True
     """Part of the short form."""

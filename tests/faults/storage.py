@@ -67,14 +67,15 @@ async def _small_card(arena: Arena) -> None:
 
 async def _disk_full(arena: Arena) -> None:
     ballast = arena.device.folder / "card" / "ballast"
-    _fill(ballast)
+    fill(ballast)
     await asyncio.sleep(10.0)
     free = os.statvfs(ballast).f_bavail
     ballast.unlink()
     arena.note(f"{free} blocks were free at the end; Redis was started {arena.device.redis.starts} times")
 
 
-def _fill(path: Path) -> None:
+def fill(path: Path) -> None:
+    """Writes `path` until its file system has not a byte left."""
     with path.open("wb", buffering=0) as file:
         for size in (1 << 20, 4096):
             try:

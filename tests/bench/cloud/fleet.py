@@ -174,6 +174,11 @@ class Caller(asyncio.Protocol):
         self._transport.write("\r\n".join(head).encode() + body)
         return await self._done
 
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds, where the last answer said so."""
+        return self._answer.retry_after
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 

@@ -21,6 +21,8 @@ _WITHIN = 400.0
 class RemoteFleet:
     """`Fleet` with these arguments, in a fresh process that ends with the block."""
 
+    kind: type[Fleet] = Fleet
+
     def __init__(
         self, url: str, count: int, first: int = 0, step: int = 1, reconnect_delay: float = RECONNECT_DELAY
     ) -> None:
@@ -28,9 +30,9 @@ class RemoteFleet:
 
     def __enter__(self) -> Self:
         context = multiprocessing.get_context("forkserver")  # no fork of this process, which has threads
-        context.set_forkserver_preload([Fleet.__module__])
+        context.set_forkserver_preload([self.kind.__module__])
         self._here, there = context.Pipe()
-        self._process = context.Process(target=_work, args=(there, self._arguments), daemon=True)
+        self._process = context.Process(target=_work, args=(there, self.kind, self._arguments), daemon=True)
         self._process.start()
         there.close()
         return self
@@ -45,14 +47,14 @@ class RemoteFleet:
             self._process.join(10)
 
     def begin(
-        self, method: Callable[Concatenate[Fleet, P], Coroutine[Any, Any, R]], *arguments: P.args, **more: P.kwargs
+        self, method: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], *arguments: P.args, **more: P.kwargs
     ) -> Callable[[], R]:
         """The call goes on in the other process; what is returned waits for its result."""
         self._here.send((method, arguments, more))
         return self._result
 
     def call(
-        self, method: Callable[Concatenate[Fleet, P], Coroutine[Any, Any, R]], *arguments: P.args, **more: P.kwargs
+        self, method: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], *arguments: P.args, **more: P.kwargs
     ) -> R:
         """`await fleet.method(...)` in the other process."""
         return self.begin(method, *arguments, **more)()
@@ -66,8 +68,8 @@ class RemoteFleet:
         return result
 
 
-def _work(parent: "Connection[Any, Any]", arguments: tuple[Any, ...]) -> None:
-    uvloop.run(_serve(parent, Fleet(*arguments)))
+def _work(parent: "Connection[Any, Any]", kind: type[Fleet], arguments: tuple[Any, ...]) -> None:
+    uvloop.run(_serve(parent, kind(*arguments)))
 
 
 async def _serve(parent: "Connection[Any, Any]", fleet: Fleet) -> None:

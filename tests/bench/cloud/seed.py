@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from sqlalchemy import delete, insert, text
 
@@ -20,30 +21,32 @@ INTERVAL = 60.0
 def fleet(cloud: Cloud, devices: int) -> None:
     """So many devices that have been here before, and an operator's token. The cloud runs, and has made its schema."""
 
-    async def fill(database: Database) -> None:
-        now = datetime.now(UTC)
-        rows = [
-            {
-                "device_key": device_key(DEFAULT_ORGANISATION, device_id(number)),
-                "device_id": device_id(number),
-                "created_at": now,
-                "active": True,
-                "old_client": False,
-                "token_hash": digest(device_token(number)),
-                "token_revoked": False,
-                "token_seen_at": now,
-            }
-            for number in range(devices)
-        ]
-        async with database.writing() as connection:
-            await access.add_api_token(connection, DEFAULT_ORGANISATION, "bench", digest(API_TOKEN), now)
-            for start in range(0, devices, 1000):
-                part = rows[start : start + 1000]
-                states = [{"device_key": row["device_key"]} for row in part]
-                await connection.execute(insert(tables.devices), part)
-                await connection.execute(insert(tables.device_states), states)
+    _with(cloud, partial(fill_fleet, devices=devices))
 
-    _with(cloud, fill)
+
+async def fill_fleet(database: Database, devices: int) -> None:
+    """The same, of a database that is open already."""
+    now = datetime.now(UTC)
+    rows = [
+        {
+            "device_key": device_key(DEFAULT_ORGANISATION, device_id(number)),
+            "device_id": device_id(number),
+            "created_at": now,
+            "active": True,
+            "old_client": False,
+            "token_hash": digest(device_token(number)),
+            "token_revoked": False,
+            "token_seen_at": now,
+        }
+        for number in range(devices)
+    ]
+    async with database.writing() as connection:
+        await access.add_api_token(connection, DEFAULT_ORGANISATION, "bench", digest(API_TOKEN), now)
+        for start in range(0, devices, 1000):
+            part = rows[start : start + 1000]
+            states = [{"device_key": row["device_key"]} for row in part]
+            await connection.execute(insert(tables.devices), part)
+            await connection.execute(insert(tables.device_states), states)
 
 
 def schedules(cloud: Cloud, devices: int, *, on: bool) -> None:
