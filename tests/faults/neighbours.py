@@ -85,7 +85,8 @@ class Neighbours:
         """The fleet alone, and beside each neighbour, by turns."""
         assert arena.workers is not None
         self._pids = arena.workers.pids()
-        await asyncio.to_thread(self._fleet.call, HonestFleet.connect, 60.0)
+        took = await asyncio.to_thread(self._fleet.call, HonestFleet.connect, 60.0)
+        arena.logs.line("neighbours", f"the fleet is connected after {took:.1f} s")
         await self._live("quiet", 1.0, _RATE)
         self._rounds["quiet"].clear()  # the first second is the interpreter's
         for _ in range(_TURNS):
@@ -106,7 +107,7 @@ class Neighbours:
         try:
             await self._live(name, _SECONDS, _RATE)
         finally:
-            told = (await process.communicate())[0]
+            told = (await process.communicate(b""))[0]  # its standard input ends
         arena.logs.line(name, told.decode().strip())
         arena.struck(sum(json.loads(told).values()) > _SECONDS, f"the {name} was answered")
         await self._calm(arena)

@@ -124,13 +124,8 @@ class Maker:
         size = b"%x" % len(body)
         if odd:
             size = rng.choice((size, b"-1", b"g", b"f" * 17, b"0x2", b"2;" + b"e=" * 9_000, b""))
-        return (
-            size
-            + b"\r\n"
-            + body
-            + b"\r\n"
-            + rng.choice((b"0\r\n\r\n", b"0\r\nX-Trailer: 1\r\n\r\n", *((b"", b"0\r\n") if odd else ())))
-        )
+        ends: list[bytes] = [b"0\r\n\r\n", b"0\r\nX-Trailer: 1\r\n\r\n"] + ([b"", b"0\r\n"] if odd else [])
+        return b"\r\n".join((size, body, self._pick(ends)))
 
     def _one_in(self, count: int) -> bool:
         return self._rng.randrange(count) == 0
