@@ -21,7 +21,7 @@ from visant_cloud.backup.making import pictures_at
 from visant_cloud.backup.manifest import PICTURES, ROWS, BackupError, Manifest
 from visant_cloud.backup.rows import Beat, Rows, StoredPicture
 from visant_cloud.captures.at_start import prepare_storage, storage_of
-from visant_cloud.captures.decode import Picture
+from visant_cloud.captures.picture import Picture
 from visant_cloud.captures.storage import PictureStorage
 from visant_cloud.settings import CloudSettings
 from visant_cloud.store import connection_url, schema, tables
