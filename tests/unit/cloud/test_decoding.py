@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -19,8 +20,8 @@ from PIL import Image
 
 from tests.support.hostile_jpegs import progressive
 from visant_cloud.captures.decoding import decode as limits
+from visant_cloud.captures.decoding import messages, process
 from visant_cloud.captures.decoding import pool as pools
-from visant_cloud.captures.decoding import process
 from visant_cloud.captures.decoding.messages import HEAD
 from visant_cloud.captures.decoding.pool import DecoderFailed, DecoderPool, DecodersBusy, Sent
 from visant_cloud.captures.decoding.process import Decoder, DecoderLost
@@ -165,6 +166,17 @@ def test_what_a_decoder_says_is_held_to_bounds(said: bytes, monkeypatch: pytest.
     monkeypatch.setattr(process, "_PROGRAM", (sys.executable, "-I", "-S", "-c", talks))
     one = Decoder(1 << 20)
     with pytest.raises(DecoderLost):
+        one.decode(SMALL)
+    assert not one.alive
+
+
+def test_a_decoder_that_says_one_byte_after_the_other_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    talks = "import os, time; os.read(0, 4)\nwhile True: os.write(0, b'D'); time.sleep(0.01)"
+    monkeypatch.setattr(process, "_PROGRAM", (sys.executable, "-I", "-S", "-c", talks))
+    monkeypatch.setattr(process, "WALL_MOST", 0.05)
+    monkeypatch.setattr(messages, "HEAD", struct.Struct("!cIII500x"))
+    one = Decoder(1 << 20)
+    with pytest.raises(DecoderLost, match="late"):
         one.decode(SMALL)
     assert not one.alive
 

@@ -90,9 +90,8 @@ class Decoder:
         except OSError:
             raise self._lost("it ended") from None
         if kind == messages.DECODED:
-            if not (
-                0 < width <= messages.SIDE_MOST and 0 < height <= messages.SIDE_MOST and rest[:3] == b"\xff\xd8\xff"
-            ):
+            sane = 0 < width <= messages.SIDE_MOST and 0 < height <= messages.SIDE_MOST
+            if not sane or not rest.startswith(b"\xff\xd8\xff"):
                 raise self._lost("it said nonsense")
             return width, height, rest
         words = rest.decode("ascii", errors="replace")
@@ -110,14 +109,14 @@ class Decoder:
         data = bytearray()
         self._socket.settimeout(_LOOK_EVERY)
         while len(data) < length:
+            if time.monotonic() > until:
+                raise TimeoutError
             try:
                 part = self._socket.recv(length - len(data))
             except TimeoutError:
                 if self._cpu_seconds() - began > CPU_MOST:
                     self.close()
                     raise _costly() from None
-                if time.monotonic() > until:
-                    raise
                 continue
             if not part:
                 raise ConnectionResetError
