@@ -26,6 +26,8 @@ SENT = Counter("visant_commands_sent", "Commands written to streams", registry=R
 REFUSALS = Counter("visant_refusals", "Requests that were refused, by reason", ["reason"], registry=REGISTRY)
 REQUESTS = Counter("visant_requests", "Requests answered, by route and status", ["route", "status"], registry=REGISTRY)
 """Uploads are `POST /v1/captures`: 201 stored, 200 stored before."""
+DECODING = Gauge("visant_pictures_decoding", "Pictures that are decoded or wait for it", registry=REGISTRY)
+DECODERS_LOST = Counter("visant_decoders_lost", "Decoders that were killed, died or were late", registry=REGISTRY)
 _STREAMS = Gauge("visant_streams", "Open command streams", registry=REGISTRY)
 _LOADER_LAG = Gauge(
     "visant_loader_lag_seconds", "Seconds for which streams have wanted to read and got nothing", registry=REGISTRY

@@ -26,6 +26,7 @@ from visant_cloud.captures.decoding.messages import HEAD
 from visant_cloud.captures.decoding.pool import DecoderFailed, DecoderPool, DecodersBusy, Sent
 from visant_cloud.captures.decoding.process import Decoder, DecoderLost
 from visant_cloud.captures.picture import BrokenPicture, CostlyPicture, NotAPicture, Picture
+from visant_cloud.metrics import REGISTRY
 from visant_contract.jpeg import read
 
 
@@ -212,6 +213,13 @@ def test_a_decoder_ends_with_its_parent_whatever_it_does(tmp_path: Path) -> None
         time.sleep(0.01)
 
 
+def told(metric: str) -> float:
+    """As Prometheus reads it."""
+    value = REGISTRY.get_sample_value(metric)
+    assert value is not None
+    return value
+
+
 class Held:
     """A picture whose decoding does not go on before it is told to."""
 
@@ -237,13 +245,14 @@ async def until(condition: Callable[[], bool]) -> None:
 async def test_a_device_never_holds_more_than_its_part_and_others_pass(pool: DecoderPool) -> None:
     held = [Held(pool, "BAD") for _ in range(3)]
     await until(lambda: pool.waiting == 2)
-    assert pool.running == 1
+    assert pool.running == 1 and told("visant_pictures_decoding") == 3
     for _ in range(3):
         assert (await pool.decode("GOOD", sent(SMALL))).width == 64
     assert (pool.running, pool.waiting) == (1, 2)
     for one in held:
         await one.end()
     assert (pool.running, pool.waiting, pool.decoded) == (0, 0, 6)
+    assert told("visant_pictures_decoding") == 0
 
 
 async def test_those_that_wait_have_their_turns_device_by_device(pool: DecoderPool) -> None:
@@ -330,9 +339,10 @@ async def test_a_picture_whose_decoder_is_killed_from_outside_is_never_refused_a
 async def test_a_picture_over_which_decoders_break_is_refused_once_others_were_decoded_between(
     pool: DecoderPool,
 ) -> None:
+    before = told("visant_decoders_lost_total")
     said = [await kill(pool, signal.SIGSEGV, SMALL) for _ in range(3)]
     assert [type(one) for one in said] == [DecoderFailed, DecoderFailed, BrokenPicture]
-    assert pool.lost == 3
+    assert pool.lost == told("visant_decoders_lost_total") - before == 3
 
 
 async def test_where_decoders_break_over_everything_no_picture_is_refused(

@@ -15,6 +15,7 @@ import structlog
 
 from visant_cloud.captures.decoding.process import Decoder, DecoderLost
 from visant_cloud.captures.picture import BrokenPicture, Picture
+from visant_cloud.metrics import DECODERS_LOST, DECODING
 
 log = structlog.get_logger()
 
@@ -98,6 +99,10 @@ class DecoderPool:
         Raises NotAPicture, BrokenPicture and CostlyPicture for what the picture is, DecodersBusy and DecoderFailed for
         what it has no part in. Cancelled, it ends the decoder.
         """
+        with DECODING.track_inprogress():
+            return await self._decode(device_key, sent)
+
+    async def _decode(self, device_key: str, sent: Callable[[], Sent]) -> Picture:
         await self._turn(device_key)
         try:
             decoder = self._free_decoder()
@@ -135,6 +140,7 @@ class DecoderPool:
     def _trouble(self, lost: DecoderLost) -> Exception:
         """What to say of a picture whose decoder was lost."""
         self.lost += 1
+        DECODERS_LOST.inc()
         trouble = self._troubles.pop(lost.sha256, None) or _Trouble()
         self._troubles[lost.sha256] = trouble
         while len(self._troubles) > _TROUBLES_KEPT:
