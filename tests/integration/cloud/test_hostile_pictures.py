@@ -14,7 +14,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from structlog.testing import capture_logs
 
 from tests.support.hostile_jpegs import baseline, progressive, segment
@@ -203,7 +203,7 @@ async def test_the_file_goes_when_the_row_fails_whatever_the_reason(
 ) -> None:
     cloud = await registered(start)
     for error, status in (
-        (OperationalError("INSERT", {}, Exception("gone")), 503),
+        (InterfaceError("INSERT", {}, Exception("gone")), 503),
         (RuntimeError("a fault"), 500),
         (KeyError("x"), 500),
     ):
@@ -286,7 +286,7 @@ async def test_the_file_stays_where_nobody_knows_whether_the_row_was_committed(
     async def lost_answer() -> AsyncIterator[Any]:
         async with real() as connection:
             yield connection
-        raise OperationalError("COMMIT", {}, ConnectionResetError())
+        raise InterfaceError("COMMIT", {}, ConnectionResetError())
 
     with monkeypatch.context() as patched:
         patched.setattr(cloud.cloud.database, "writing", lost_answer)
@@ -312,7 +312,7 @@ async def test_the_file_goes_where_the_database_had_no_room_for_the_commit(
                 yield connection
                 raise ZeroDivisionError
         error = sqlite3.OperationalError("database or disk is full")
-        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_FULL, "SQLITE_FULL"
         raise OperationalError("COMMIT", {}, error)
 
     with monkeypatch.context() as patched:
