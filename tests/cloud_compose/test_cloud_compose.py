@@ -24,13 +24,13 @@ from tests.containers.stack import docker
 from tests.support.pictures import room
 from tests.support.small_device import SmallDevice
 
-pytestmark = pytest.mark.timeout(420)
+pytestmark = pytest.mark.timeout(900)
 
 SHORT = bool(os.environ.get("SHORT"))
-DEVICES = 40 if SHORT else 200
-RATE = 6.0 if SHORT else 10.0
+DEVICES = 40 if SHORT else 100
+RATE = 6.0 if SHORT else 8.0
 """Triggers a second."""
-CALM = 4.0 if SHORT else 20.0
+CALM = 4.0 if SHORT else 15.0
 """Seconds of load before, between and after what is done to the workers."""
 
 
