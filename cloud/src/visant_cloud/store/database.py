@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, datetime
@@ -42,6 +43,9 @@ class DatabaseAway(SQLAlchemyError):
 DATABASE_ERRORS = (SQLAlchemyError, OSError, TimeoutError)
 """What reads and writes raise where the database refuses, is away or does not answer in time (trouble.py)."""
 _WRITE = "visant_write"
+_SINCE = "visant_since"
+_YOUNG = 5.0
+"""Seconds."""
 
 MAX_DEPTH = 32
 """Lists and objects inside each other that JSON values may have; libraries and peers give up at some hundreds."""
@@ -102,6 +106,7 @@ class Database:
                 else create_async_engine(address, connect_args=bounds | given, **json, **(_SINGLE | {"pool_size": 8}))
             )
             for engine in {self.engine, self.single}:
+                event.listen(engine.sync_engine, "connect", _note_age)
                 event.listen(engine.sync_engine, "handle_error", _leave_a_standby)
         # SQLite's own wait for its writer is a sleep loop without order; a lock is a queue
         self._writer: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.sqlite else nullcontext()
@@ -165,7 +170,8 @@ class Database:
         if self.sqlite:
             return None
         try:
-            rows = await self.read(select(func.clock_timestamp()))
+            async with asyncio.timeout(3):
+                rows = await self.read(select(func.clock_timestamp()))
         except DATABASE_ERRORS:
             return None
         found: datetime = rows[0][0]
@@ -223,13 +229,19 @@ async def _connect(**given: Any) -> Any:
         raise DatabaseAway(f"no connection: {error}") from error
 
 
+def _note_age(connection: Any, record: Any) -> None:
+    record.info[_SINCE] = time.monotonic()
+
+
 def _leave_a_standby(context: ExceptionContext) -> None:
     """After a failover the pool is full of connections to what is a standby now, and no error ends one of them.
 
     So one that is refused a write counts as lost, and the others of its time with it: the next goes where DATABASE_URL
-    leads by then.
+    leads by then. A young one was led there just now: the database itself takes no writes.
     """
-    if getattr(context.original_exception, "sqlstate", None) == "25006":
+    if getattr(context.original_exception, "sqlstate", None) != "25006" or context.connection is None:
+        return
+    if time.monotonic() - context.connection.info.get(_SINCE, 0.0) >= _YOUNG:
         context.is_disconnect = True
 
 
