@@ -22,7 +22,7 @@ from tests.support.cloud_process import Process
 from visant_cloud.settings import database_url as engine_url
 from visant_cloud.store import schedules
 from visant_cloud.store.database import Database
-from visant_cloud.store.schema import HEAD, MIGRATIONS, migrate
+from visant_cloud.store.schema import HEAD, MIGRATIONS, migrate, revision
 from visant_cloud.store.tables import metadata
 from visant_runtime.settings import SettingsError
 
@@ -63,14 +63,14 @@ def test_the_newest_migration_is_the_one_that_a_start_looks_for() -> None:
     assert versions[-1] == HEAD
 
 
-async def upgrade_to(database: Database, revision: str) -> None:
+async def upgrade_to(database: Database, wanted: str) -> None:
     """As an earlier release left it."""
 
     def upgrade(connection: Connection) -> None:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+        command.upgrade(config, wanted)
 
     async with database.writing() as connection:
         await connection.run_sync(upgrade)
@@ -110,6 +110,21 @@ async def test_two_processes_that_migrate_at_once_agree_on_one_cloud_id(tmp_path
     for one in databases:
         await one.close()
     assert len(set(ids)) == 1 and len(ids[0]) == 32
+
+
+async def test_processes_that_start_at_once_on_an_old_database_bring_it_on_once(
+    tmp_path: Path, database_url: Any
+) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'c.db'}" if database_url is None else engine_url(database_url)
+    databases = [Database(url) for _ in range(3)]
+    await upgrade_to(databases[0], "0001")
+    async with databases[0].writing() as connection:
+        for table, values in FIRST_ROWS.items():
+            await connection.execute(text(f"INSERT INTO {table} VALUES ({values})"))
+    assert await asyncio.gather(*(migrate(one) for one in databases)) == ["born-before"] * 3
+    assert await revision(databases[0]) == HEAD
+    for one in databases:
+        await one.close()
 
 
 # A database that is not ours, or not ours any more
