@@ -63,7 +63,7 @@ async def test_trouble_comes_first(start: Any, eventually: Any) -> None:
             found = (await cloud.client.get("/v1/devices", params={"state": state})).json()["devices"]
             assert [one["device_id"] for one in found] == [name]
         metrics = (await cloud.client.get("/metrics")).text
-        assert 'visant_devices{state="degraded"} 1.0' in metrics and "visant_streams 2.0" in metrics
+        assert 'visant_devices{state="degraded"} 1.0' in metrics and 'visant_streams{worker="1"} 2.0' in metrics
     assert (await cloud.client.get("/v1/devices?state=odd")).status_code == 422
 
 
