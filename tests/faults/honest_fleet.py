@@ -31,8 +31,8 @@ _NO_ANSWER = 30.0
 """Seconds after which a request counts as one that nobody answers."""
 _LONGEST_WAIT = 2.0
 """Seconds: a device obeys `Retry-After`; one whose scenario lasts a minute asks again sooner."""
-_HEARD_WITHIN = 20.0
-"""Seconds after a round in which the last event and the last receipt must come."""
+_HEARD_WITHIN = 90.0
+"""Seconds in which an event, and after a round the last receipt, must come: an end to waiting, and no measure."""
 _LATER = (0, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE)
 """Answers after which a device tries again; 0: none."""
 
@@ -126,7 +126,7 @@ class HonestFleet(Fleet):
             await asyncio.sleep(min(retry_after or 0.5, _LONGEST_WAIT))
         trigger_id = json.loads(body)["trigger_id"]
         self._posted.append(Posted(name, trigger_id))
-        at = await self._event_of(trigger_id)
+        at = await self._event_of(trigger_id, _HEARD_WITHIN)
         if at is None:
             mine.unheard += 1
         elif tries == 1:

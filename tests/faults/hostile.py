@@ -13,10 +13,11 @@ import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from tests.bench.cloud.names import device_id, device_token
-from tests.faults.crafted_pictures import crafted
+from tests.support.hostile_jpegs import baseline, progressive
 
 HOSTILE = 200
 """The number of the device whose token was stolen: the first that is not of the honest fleet."""
@@ -122,6 +123,19 @@ STRANGER: dict[Attack, int] = {
     _wrong_token: 4,
 }
 """What strangers do, and how many of them at once."""
+
+
+@lru_cache
+def crafted() -> tuple[tuple[str, bytes], ...]:
+    """(what it is, the JPEG): what costs a decoder most for its bytes, what is broken, and one that is neither."""
+    return (
+        ("many pixels", progressive(13_000, 13_000)),
+        ("many scans", progressive(4_000, 4_000, scans=8_000)),
+        ("cut off", baseline(640, 480)[:-500] + b"\xff\xd9"),
+        ("no picture", b"\xff\xd8\xff" + bytes(200_000)),
+        ("honest picture", baseline(640, 480)),
+    )
+
 
 _MINE = f"Authorization: Bearer {device_token(HOSTILE)}"
 _PATH = f"/v1/devices/{device_id(HOSTILE)}"

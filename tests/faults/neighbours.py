@@ -30,7 +30,7 @@ from tests.faults.storage import fill
 from visant_cloud.settings import database_url
 from visant_cloud.store.database import Database
 
-_RATE = 25.0
+_RATE = 15.0
 """Triggers a second, over the whole fleet; each is answered with a picture."""
 _SECONDS = 4.0
 _TURNS = 3

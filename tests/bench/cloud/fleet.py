@@ -344,13 +344,13 @@ class Fleet:
             times.append(None if at is None else (at - began) * 1000)
         return times
 
-    async def _event_of(self, trigger_id: str) -> float | None:
+    async def _event_of(self, trigger_id: str, within: float = _LOST) -> float | None:
         at = self._heard_at.get(trigger_id)
         if at is not None:
             return at
         self._awaited[trigger_id] = waiting = asyncio.get_running_loop().create_future()
         try:
-            return await asyncio.wait_for(waiting, _LOST)
+            return await asyncio.wait_for(waiting, within)
         except TimeoutError:
             return None
 
