@@ -15,6 +15,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup emulate smoke check test lock lock-check lab up down smoke-containers test-containers test-cloud-compose images release-archive release release-key \
 	camera-rig bench-camera bench bench-cloud faults faults-workers test-updates pi-host mutants full
+.PHONY: help setup emulate smoke check test lock lock-check lab up down smoke-containers test-containers images release-archive release release-key \
+	camera-rig bench-camera bench bench-cloud fuzz faults faults-workers test-updates pi-host mutants full
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, t, ":"); printf "  make %-18s %s\n", t[1], $$2}'
@@ -73,6 +75,9 @@ bench: setup ## what a device costs card, uplink, a metered month and processor,
 bench-cloud: setup ## a fleet of 10,000 on the cloud, beside a bare application that does the same (SHORT=1, BENCH_CELLS=captures)
 	@.venv/bin/python -m tests.bench.cloud
 
+fuzz: setup ## every route of the cloud's API against its description, and broken HTTP at its door (SHORT=1, ONLY=tests/fuzz/test_api.py)
+	@.venv/bin/pytest --timeout 1800 $(or $(ONLY),tests/fuzz)
+
 faults: setup ## break everything, account for every trigger (ONLY=name, SHORT=1)
 	@.venv/bin/python -m tests.faults
 faults-workers: setup ## the same against a cloud of two workers on one PostgreSQL
@@ -88,3 +93,4 @@ pi-host: setup ## a device from installer to uninstaller on hosts with systemd (
 
 full: SAMPLE = 120
 full: test mutants smoke lab smoke-containers test-containers test-cloud-compose camera-rig faults faults-workers test-updates pi-host ## every suite in full
+full: test fuzz mutants smoke lab smoke-containers test-containers camera-rig faults faults-workers test-updates pi-host ## every suite in full
