@@ -131,7 +131,7 @@ async def test_odd_device_ids_are_refused_where_they_would_be_created(start: Any
 
 async def test_intervals_that_make_no_schedule_are_refused(start: Any) -> None:
     cloud = await registered(start)
-    intervals: list[Any] = [0, -1, 0.2, "x", 1e12, "NaN", [], {}]
+    intervals: list[Any] = [0, -1, 0.2, "x", 1e12, "NaN", "60", True, [], {}]
     for interval in intervals:
         answer = await cloud.client.put("/v1/devices/D1/schedule", json={"interval_seconds": interval})
         assert answer.status_code == 422, interval
@@ -185,6 +185,21 @@ async def test_a_wrong_path_and_a_wrong_method_are_problem_details(start: Any) -
         answer = await cloud.client.request(method, path)
         assert answer.status_code == status
         assert answer.headers["content-type"] == "application/problem+json"
+    for path, methods in (("/v1/devices", "GET, HEAD, POST"), ("/v1/devices/D1", "GET, HEAD, PATCH")):
+        assert (await cloud.client.request("TRACE", path)).headers["allow"] == methods
+
+
+async def test_words_that_only_look_like_a_value_are_none(start: Any) -> None:
+    cloud = await registered(start)
+    for method, path, body in (
+        ("POST", "/v1/devices", {"device_id": "D2", "old_client": "yes"}),
+        ("PATCH", "/v1/devices/D1", {"active": 0}),
+        ("POST", "/v1/devices/D1/trigger", {"expires_in": "60"}),
+    ):
+        assert (await cloud.client.request(method, path, json=body)).status_code == 422, body
+    assert (await cloud.client.get("/v1/devices/D1/triggers", params={"status": "lost"})).status_code == 422
+    assert (await cloud.client.get("/v1/devices", params={"state": "lost"})).status_code == 422
+    assert [one["active"] for one in (await cloud.client.get("/v1/devices")).json()["devices"]] == [True]
 
 
 async def test_telemetry_with_wrong_types_is_refused_and_the_old_one_stays(start: Any) -> None:

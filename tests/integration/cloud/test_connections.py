@@ -92,6 +92,31 @@ async def test_half_a_request_is_given_up(
     writer.close()
 
 
+@pytest.mark.parametrize("behind", [b"\0\0\0", b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n\0"])
+async def test_garbage_behind_a_request_is_no_fault_of_the_cloud(
+    start: Any, caplog: pytest.LogCaptureFixture, behind: bytes
+) -> None:
+    cloud = await start()
+    reader, writer = await asyncio.open_connection(*address(cloud.url))
+    writer.write(b"GET /v1/devices HTTP/1.1\r\nHost: test\r\n\r\n" + behind)
+    with suppress(ConnectionError):
+        async with asyncio.timeout(30):
+            await reader.read()
+    await cloud.client.get("/healthz")  # by now it has been tried
+    assert not [one for one in caplog.records if one.levelname == "ERROR"], caplog.text
+    writer.close()
+
+
+async def test_what_is_no_http_is_a_problem(start: Any) -> None:
+    cloud = await start()
+    reader, writer = await asyncio.open_connection(*address(cloud.url))
+    writer.write(b"\x16\x03\x01 is TLS\r\n\r\n")
+    async with asyncio.timeout(30):
+        answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 400 ") and b"application/problem+json" in answer
+    writer.close()
+
+
 async def test_a_body_that_comes_slowly_is_not_given_up(
     start: Any, monkeypatch: pytest.MonkeyPatch, upload_body: Any
 ) -> None:
