@@ -1,4 +1,4 @@
-"""One release, one network and one cloud a run; hosts as tests need them.
+"""One release, one network and one cloud for each process of pytest; hosts as tests need them.
 
 `pi`         a fresh host for one test file, with the kit and nothing installed
 `installed`  one working device that all files share: leave it as you found it
@@ -31,7 +31,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
 
 @pytest.fixture(scope="session")
 def network() -> Iterator[str]:
-    name = f"visant-pi-{RUN}"
+    name = f"visant-pi-{RUN}{os.environ.get('PYTEST_XDIST_WORKER', '').replace('gw', '-')}"  # one for each worker
     # A site's network, in a range that the Engine gives to nobody: it could be the one that a host's own Engine keeps
     # for its containers, in an image that was made in another network (visantctl address-pools).
     for number in range(256):

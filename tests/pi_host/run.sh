@@ -27,7 +27,9 @@ sweep() { # what a run that was killed leaves; pytest itself takes away the rest
 }
 trap sweep EXIT
 trap 'exit 130' INT TERM
-marks=()
-[ -z "${SHORT:-}" ] || marks=(-m short)
-.venv/bin/python -m pytest -c tests/pi_host/pytest.ini --rootdir . "${marks[@]}" ${ONLY:+-k "$ONLY"} -s "${@:-tests/pi_host}" &
+marks=(-s)
+# Two files side by side, which wait more than they compute: each worker has a network, a cloud and hosts of its own.
+# What the tests print then stands at the end.
+[ -z "${SHORT:-}" ] || marks=(-m short -n "${TEST_WORKERS:-2}" --dist loadfile --no-loadscope-reorder -rP)
+.venv/bin/python -m pytest -c tests/pi_host/pytest.ini --rootdir . "${marks[@]}" ${ONLY:+-k "$ONLY"} "${@:-tests/pi_host}" &
 wait $!
