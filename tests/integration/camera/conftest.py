@@ -31,7 +31,8 @@ class Service:
     def __init__(self, folder: Path, settings: dict[str, str]) -> None:
         self.folder = folder
         self.log_file = folder / "log"
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("CAMERA_", "HTTP_", "LOG_"))}
+        # LD_: cv2 sets a path when a test imports it, and who is started with one is not forked (1 s of CPU)
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("CAMERA_", "HTTP_", "LOG_", "LD_"))}
         self.env = {
             **clean,
             "HTTP_PORT": "0",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.many_devices import create_many
 from visant_cloud import housekeeping
 from visant_cloud.store import (
     captures,
@@ -201,8 +202,7 @@ async def test_two_processes_that_note_the_same_devices_at_once_do_not_wait_for_
     cloud = await start()
     keys = [f"D{number:05}" for number in range(3000)]
     async with cloud.cloud.database.writing() as connection:
-        for key in keys:
-            await devices.create(connection, key, NOW)
+        await create_many(connection, keys, NOW)
     other = Database(cloud.cloud.settings.engine_url())
 
     async def note(database: Database, in_order: list[str], at: datetime) -> None:

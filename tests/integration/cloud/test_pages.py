@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import insert, update
 
+from tests.support.many_devices import create_many
 from visant_cloud.store import counters, device_states, devices, fleet, tables
 from visant_cloud.views import as_json, pages
 
@@ -206,8 +207,7 @@ async def test_the_database_judges_and_sorts_devices_as_the_pages_do(start: Any)
 async def test_a_large_fleet_is_shown_a_hundred_at_a_time_and_found_by_words_in_the_address(start: Any) -> None:
     cloud = await start()
     async with cloud.cloud.database.writing() as connection:
-        for number in range(250):
-            await devices.create(connection, f"STORE-{number:03}", cloud.time())
+        await create_many(connection, (f"STORE-{number:03}" for number in range(250)), cloud.time())
     first = (await cloud.client.get("/")).text
     assert first.count('class="card ') == 100 and "page 1 of 3" in first and 'data-part="/parts/fleet"' in first
     last = (await cloud.client.get("/?page=3")).text
