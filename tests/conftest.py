@@ -1,8 +1,10 @@
 """Fixtures for every test: a real Redis, services that start by a fork, folders in memory."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,10 @@ settings.load_profile("visant")
 
 forked_starts.install()
 shared_tls.install()
+# httpcore looks for it at each lock, over the whole path: a twentieth of the CPU of tests that ask a cloud by httpx.
+# As visant_runtime.device.cloud_http does in the services.
+if find_spec("sniffio") is None:
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 
 def pytest_configure() -> None:
