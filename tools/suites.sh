@@ -1,6 +1,5 @@
 # shellcheck shell=bash
-# Runs suites one after the other and judges the run; sourced by .ci/run, which names the suites. One that was begun
-# before its turn runs beside others meanwhile, into a log of its own that is printed whole when its turn comes.
+# Runs suites one after the other and judges the run; sourced by .ci/run, which names the suites.
 #
 # A suite that fails is run once more, where there is time: chance must cost nobody's work, and must not stay hidden
 # either. Passed the second time: the run is green and names what failed the first time as FLAKY among its last lines.
@@ -13,35 +12,23 @@ failed=()
 flaky=()
 report=()
 logs=$(mktemp -d)
-declare -A running=() since=() # by log: a process, and when it was started
-trap 'rm -rf "$logs"; [ ${#running[@]} -eq 0 ] || kill "${running[@]}" 2>/dev/null' EXIT
+child=
+trap 'rm -rf "$logs"; [ -z "$child" ] || kill "$child" 2>/dev/null' EXIT
 trap 'exit 130' INT TERM
 
-launch() { # launch LOG MINUTES COMMAND...: in the background, ended after MINUTES
-  local log=$1 minutes=$2
+attempt() { # attempt LOG MINUTES COMMAND...: ended after MINUTES; returns its status and leaves its seconds in `took`
+  local log=$1 minutes=$2 from=$SECONDS status
   shift 2
   : >"$log"
   # Through a file, not a pipe: an Engine that a suite starts may hold its output open for ever.
   timeout --kill-after=60 $((minutes * 60)) "$@" </dev/null >"$log" 2>&1 &
-  running[$log]=$!
-  since[$log]=$EPOCHSECONDS
-}
-
-attempt() { # attempt LOG MINUTES COMMAND...: returns its status and leaves its seconds in `took`
-  local log=$1 status ended=
-  [ -v "running[$log]" ] || launch "$@"
-  kill -0 "${running[$log]}" 2>/dev/null || ended=$(stat --format %Y "$log") # before its turn: with its last line
-  tail --lines=+1 --follow --sleep-interval=0.1 --pid="${running[$log]}" "$log"
-  wait "${running[$log]}"
+  child=$!
+  tail --lines=+1 --follow --sleep-interval=0.1 --pid="$child" "$log"
+  wait "$child"
   status=$?
-  unset "running[$log]"
-  took=$((${ended:-$EPOCHSECONDS} - since[$log]))
+  child=
+  took=$((SECONDS - from))
   return "$status"
-}
-
-begin() { # begin NAME MINUTES COMMAND...: its first run starts now; `suite` with the same words waits for its end
-  [ ${#chosen[@]} -eq 0 ] || [[ " ${chosen[*]} " == *" $1 "* ]] || return 0
-  launch "$logs/$1" "${@:2}"
 }
 
 failures() { # failures NAME LOG: what failed, one a line: pytest's tests, scenarios of faults, else the suite

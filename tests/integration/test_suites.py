@@ -1,8 +1,6 @@
 """How `.ci/run` judges its suites: chance costs nobody's work, and a broken promise is never repeated away."""
 
 import subprocess
-import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,15 +10,9 @@ ROOT = Path(__file__).parents[2]
 FLAKY = 'if [ -e was-here ]; then echo fine; else touch was-here; echo "FAILED tests/x.py::test_it - oops"; exit 1; fi'
 
 
-def judged(
-    folder: Path, *suites: tuple[str, str], at: int = 0, chosen: str = "", begun: Sequence[str] = ()
-) -> tuple[int, str]:
-    """(exit status, output) of a run of `suites` (name, bash), or the `chosen`; its clock stands at `at` seconds.
-
-    `begun`: those that begin before all others.
-    """
+def judged(folder: Path, *suites: tuple[str, str], at: int = 0, chosen: str = "") -> tuple[int, str]:
+    """(exit status, output) of a run of `suites` (name, bash), or the `chosen`; its clock stands at `at` seconds."""
     lines = [f"SECONDS={at}", f"chosen=({chosen})", f". {ROOT}/tools/suites.sh"]
-    lines += [f"begin {name} 1 bash {name}.sh" for name in begun]
     for name, body in suites:
         (folder / f"{name}.sh").write_text(body)
         lines.append(f"suite {name} 1 bash {name}.sh")
@@ -89,41 +81,3 @@ def test_a_chosen_suite_that_does_not_exist_fails_the_run_and_is_named(tmp_path:
     assert status == 1
     assert "there is no suite onne" in output
     assert output.splitlines()[-1] == "failed: onne"
-
-
-UNTIL = "for _ in {1..3000}; do [ -e %s ] && break; sleep 0.01; done; "
-"""Waits for a file, half a minute at most."""
-
-
-def test_a_suite_that_was_begun_runs_beside_the_others_and_is_shown_whole_in_its_turn(tmp_path: Path) -> None:
-    beside = UNTIL % "in-turn" + "echo beside; touch beside; [ -e in-turn ]"
-    in_turn = "touch in-turn; echo first; " + UNTIL % "beside" + "echo second; [ -e beside ]"
-    suites = (("turn", in_turn), ("beside", beside))
-    status, output = judged(tmp_path, *suites, begun=["beside"])
-    assert status == 0, output
-    assert output.index("first\nsecond") < output.index("======== beside") < output.index("\nbeside\n")
-
-
-def test_a_suite_that_was_begun_and_failed_is_run_once_more_in_its_turn(tmp_path: Path) -> None:
-    status, output = judged(tmp_path, ("one", "true"), ("two", FLAKY), begun=["two"])
-    assert status == 0
-    assert output.splitlines()[-1] == "FLAKY: tests/x.py::test_it"
-    assert judged(tmp_path, ("one", "true"), ("three", "exit 1"), begun=["three"])[0] == 1
-
-
-def test_one_that_is_not_chosen_is_not_begun(tmp_path: Path) -> None:
-    suites = [(name, f"touch {name}.ran") for name in ("one", "two")]
-    assert judged(tmp_path, *suites, begun=["two"], chosen="one")[0] == 0
-    assert [path.stem for path in tmp_path.glob("*.ran")] == ["one"]
-
-
-def test_a_run_that_is_ended_ends_what_it_had_begun(tmp_path: Path) -> None:
-    (tmp_path / "two.sh").write_text("trap 'touch ended; exit' TERM; touch began; " + UNTIL % "never")
-    script = f". {ROOT}/tools/suites.sh; begin two 1 bash two.sh; " + UNTIL % "began" + "exit 3"
-    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 3
-    for _ in range(3000):
-        if (tmp_path / "ended").exists():
-            break
-        time.sleep(0.01)
-    assert (tmp_path / "ended").exists()
