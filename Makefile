@@ -13,10 +13,8 @@ export ONLY SHORT PLATFORM
 # Suites start hundreds of Pythons; without compiled modules each start takes twice the CPU (3.9 s against 1.9 s here).
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup emulate smoke check test lock lock-check lab up down smoke-containers test-containers test-cloud-compose images release-archive release release-key \
-	camera-rig bench-camera bench bench-cloud faults faults-workers test-updates pi-host mutants full
-.PHONY: help setup emulate smoke check test lock lock-check lab up down smoke-containers test-containers images release-archive release release-key \
-	camera-rig bench-camera bench bench-cloud fuzz faults faults-workers test-updates pi-host mutants full
+.PHONY: help setup emulate smoke check test lock lock-check lab up down smoke-containers test-containers test-cloud-compose \
+	images release-archive release release-key camera-rig bench-camera bench bench-cloud fuzz faults faults-workers test-updates pi-host mutants full
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, t, ":"); printf "  make %-18s %s\n", t[1], $$2}'
@@ -92,5 +90,4 @@ pi-host: setup ## a device from installer to uninstaller on hosts with systemd (
 	@tests/pi_host/run.sh
 
 full: SAMPLE = 120
-full: test mutants smoke lab smoke-containers test-containers test-cloud-compose camera-rig faults faults-workers test-updates pi-host ## every suite in full
-full: test fuzz mutants smoke lab smoke-containers test-containers camera-rig faults faults-workers test-updates pi-host ## every suite in full
+full: test fuzz mutants smoke lab smoke-containers test-containers test-cloud-compose camera-rig faults faults-workers test-updates pi-host ## every suite in full
