@@ -60,8 +60,10 @@ class RawStream:
         self._writer.close()
 
 
-async def connect(url: str, device_id: str, query: str = "", *, receive_buffer: int | None = None) -> RawStream:
-    """Asks for the device's stream; `status` says whether it is one."""
+async def connect(
+    url: str, device_id: str, query: str = "", *, receive_buffer: int | None = None, headers: str = ""
+) -> RawStream:
+    """Asks for the device's stream; `status` says whether it is one. `headers`: more of them, each with its CRLF."""
     host, port = url.removeprefix("http://").split(":")
     plain = socket.socket()
     if receive_buffer is not None:
@@ -69,7 +71,7 @@ async def connect(url: str, device_id: str, query: str = "", *, receive_buffer: 
     plain.setblocking(False)
     await asyncio.get_running_loop().sock_connect(plain, (host, int(port)))
     reader, writer = await asyncio.open_connection(sock=plain, limit=1 << 20 if receive_buffer is None else 1024)
-    writer.write(f"GET /v1/devices/{device_id}/commands{query} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
+    writer.write(f"GET /v1/devices/{device_id}/commands{query} HTTP/1.1\r\nHost: test\r\n{headers}\r\n".encode())
     one = RawStream(reader, writer)
     try:
         await one.begin()

@@ -81,8 +81,9 @@ def create_app(cloud: Cloud) -> CloudApp:
         title="Visant Edge cloud",
         version=release_version("visant-cloud"),
         openapi_tags=_TAGS,
-        docs_url=None,  # ours (routes/pages.py) needs no script from elsewhere
+        docs_url=None,  # ours (routes/pages.py) needs no script from elsewhere, and a sign-in
         redoc_url=None,
+        openapi_url=None,
         separate_input_output_schemas=False,
     )
     app.state.cloud = cloud

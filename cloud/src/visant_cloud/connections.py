@@ -19,6 +19,8 @@ from visant_cloud.commands.subscription import Subscription
 
 log = structlog.get_logger()
 
+EVERYWHERE = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "same-origin")]
+"""Headers of every answer, whatever it is."""
 RESERVE = 128
 """Descriptors that are kept for everything else: the database's pools, pictures on their way, templates, Redis."""
 SPARE = 32
@@ -27,6 +29,15 @@ HEADERS_WITHIN = 10.0
 """Seconds from the first byte, or from the connection, to the end of a request's headers."""
 BODY_SILENCE = 60.0
 """Seconds without a byte of a request's body; how long the whole takes is nobody's business."""
+HEAD_BYTES = 32 << 10
+"""Bytes of a request's line and headers. nginx takes as many (large_client_header_buffers, 4 of 8 KiB)."""
+HEADERS = 100
+PIPELINED = 8
+"""Requests that wait behind one on a connection. No client of today sends one before the answer to the last."""
+UNREAD_BYTES = 2 << 20
+UNREAD_WITHIN = 10.0
+"""What still comes of a body after the answer is thrown away, so many bytes and seconds: who is closed in the middle of
+sending may never see the answer (RFC 9112, 9.6)."""
 STALLED = 30.0
 """Seconds in which a peer has taken nothing of what waits for it. What it missed is sent again when it comes back."""
 _YOUNG = 1.0
@@ -44,6 +55,8 @@ class Connections:
         """A request is awaited, or half of it is here."""
         self.bodies: dict[Connection, float] = {}
         """A body is awaited; since its last byte."""
+        self.unread: dict[Connection, float] = {}
+        """Answered before its body had come, which still comes; since the answer."""
         self.stalled: dict[Connection, tuple[float, int]] = {}
         """More waits for the peer than may; since when, and the bytes that waited then."""
         self._full = False
@@ -77,6 +90,10 @@ class Connections:
                 one.touch(self.bodies)
             else:
                 one.give_up("the request's body did not come")
+        for one, since in list(self.unread.items()):
+            if now - since <= UNREAD_WITHIN:
+                break
+            one.end()
         for one, (since, waiting) in list(self.stalled.items()):
             if now - since <= STALLED:
                 break
@@ -90,7 +107,7 @@ class Connections:
 
     def forget(self, one: "Connection") -> None:
         """It is over."""
-        for each in (self.idle, self.headers, self.bodies, self.stalled):
+        for each in (self.idle, self.headers, self.bodies, self.unread, self.stalled):
             each.pop(one, None)
 
 
@@ -108,6 +125,11 @@ class Connection(HttpToolsProtocol):
         self._begun = False
         """Headers are on their way."""
         self._answering: RequestResponseCycle | None = None
+        self._head = self._pieces = 0
+        """Bytes of the headers that are whole, and of what came while none was."""
+        self._requests = 0
+        self._unread = 0
+        """Bytes that came of a body after its answer."""
 
     def watch(self, stream: Subscription | None, *, user_timeout: float | None = None) -> None:
         """`stream` is told when this connection is lost, at once where it is lost already. None: nobody any more.
@@ -162,10 +184,24 @@ class Connection(HttpToolsProtocol):
             self._all.headers.setdefault(self, time.monotonic())
         elif self in self._all.bodies:
             self.touch(self._all.bodies)
+        if self in self._all.unread:
+            self._unread += len(data)
+            if self._unread > UNREAD_BYTES:
+                self.end()
+                return
+        before = self._requests if self._begun else None
         super().data_received(data)
+        if self._begun and self._requests == before:  # nothing but headers
+            self._pieces += len(data)
+            if self._pieces > HEAD_BYTES and not self.transport.is_closing():
+                self._all.forget(self)
+                self.transport.write(_raw(431, *_LARGE_HEAD))
+                self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """uvicorn's, of what is no HTTP: a problem, unless it would be read as the answer to what came before."""
+        if self.transport.is_closing():
+            return
         if not self._give_up_answer():
             self.transport.write(_raw(400, "The request is not HTTP as it should be", "no_http"))
         self.transport.close()
@@ -194,24 +230,43 @@ class Connection(HttpToolsProtocol):
         """uvicorn's, of a request that begins."""
         super().on_message_begin()
         self._begun = True
+        self._head = self._pieces = 0
+        self._requests += 1
         cast(dict[str, Any], self.scope)[CONNECTION] = self
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """uvicorn's."""
+        self._head += len(name) + len(value)
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """uvicorn's."""
         self._begun = False
+        if len(self.pipeline) >= PIPELINED:
+            raise ValueError("too many requests without waiting for an answer")  # ends in send_400_response
         self._all.headers.pop(self, None)
         self.touch(self._all.bodies)
+        if self._head + len(self.url) > HEAD_BYTES or len(self.headers) > HEADERS:
+            self.app = _large_head
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """uvicorn's."""
         self._all.bodies.pop(self, None)
+        if self._all.unread.pop(self, None) is not None:
+            self.touch(self._all.idle)
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """uvicorn's."""
         super().on_response_complete()
-        if not self.transport.is_closing() and self.cycle.response_complete:
+        if self.transport.is_closing() or not self.cycle.response_complete:
+            return
+        if self.cycle.more_body:
+            self._all.bodies.pop(self, None)
+            self._unread = 0
+            self.touch(self._all.unread)
+        else:
             self.touch(self._all.headers if self._begun else self._all.idle)
 
     def pause_writing(self) -> None:
@@ -237,8 +292,15 @@ async def _turned_away(scope: Scope, receive: Receive, send: Send) -> None:
     await problems.busy("The cloud holds as many connections as it may")(scope, receive, send)
 
 
+_LARGE_HEAD = f"The request's headers have more than {HEAD_BYTES} bytes, or are more than {HEADERS}", "too_large"
+
+
+async def _large_head(scope: Scope, receive: Receive, send: Send) -> None:
+    await problems.problem(431, *_LARGE_HEAD, {"Connection": "close"})(scope, receive, send)
+
+
 def _raw(status: int, detail: str, reason: str) -> bytes:
     """A whole answer, for where no application can give it."""
-    answer = problems.problem(status, detail, reason, {"Connection": "close"})
+    answer = problems.problem(status, detail, reason, {"Connection": "close", **dict(EVERYWHERE)})
     head = b"".join(b"%b: %b\r\n" % header for header in answer.raw_headers)
     return b"HTTP/1.1 %d \r\n%b\r\n%b" % (status, head, bytes(answer.body))

@@ -10,7 +10,9 @@ from fastapi import Request
 
 from visant_cloud import metrics
 from visant_cloud.access.lookups import DeviceLookups
+from visant_cloud.access.password_checks import PasswordChecks
 from visant_cloud.access.rate_limits import RateLimits
+from visant_cloud.access.shares import Shares
 from visant_cloud.captures.decoding.pool import DecoderPool
 from visant_cloud.captures.storage import PictureStorage
 from visant_cloud.commands.arrivals import Arrivals
@@ -43,8 +45,17 @@ class Cloud:
     """The clock that every time of this cloud is told by."""
     warning: str | None = None
     """Something an operator should know, shown on the page."""
-    sign_in_limits: RateLimits = field(default_factory=lambda: RateLimits(1 / 30, 10, time.monotonic))
+    password_checks: PasswordChecks = field(default_factory=PasswordChecks)
     enrolment_limits: RateLimits = field(default_factory=lambda: RateLimits(1 / 6, 10, time.monotonic))
+    """Codes that were wrong, by address."""
+    telemetry_limits: RateLimits = field(default_factory=lambda: RateLimits(1, 20, time.monotonic))
+    """By device; ours tells it each 300 s (5 s at least), after a stream, and each 10 s where it wants a witness."""
+    outcome_limits: RateLimits = field(default_factory=lambda: RateLimits(20, 1000, time.monotonic))
+    """By device; after days offline it may have as many as its spool holds."""
+    unasked_limits: RateLimits = field(default_factory=lambda: RateLimits(1 / 10, 1000, time.monotonic))
+    """By device: outcomes of triggers that this cloud does not know. Each makes a row: after it was put back to an
+    older backup there may be as many as it had made since, but nobody invents them without end."""
+    shares: Shares = field(init=False)
     delivery_limits: RateLimits | None = None
     """DELIVERY_RATE for pictures that come late, by device."""
     heartbeat: Heartbeat | None = None
@@ -65,6 +76,7 @@ class Cloud:
         self.loader = TriggerLoader(self.database, self.hub, self.now)
         self.pings = PingClock(self.now)
         self.lookups = DeviceLookups(self.database)
+        self.shares = Shares(self.settings.max_capture_bytes * 4 // 3 + (256 << 10))
         self.readiness = Readiness(self.database, self.pictures, self.loader, self.heartbeat)
 
     def counted(self) -> metrics.Families:

@@ -4,6 +4,7 @@ uvicorn is told to end: it lets nobody in any more, the streams are closed one a
 """
 
 import asyncio
+import logging
 import resource
 import socket
 from collections.abc import Generator
@@ -15,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from visant_cloud.access.forwarded import Forwarded, trusted
-from visant_cloud.connections import RESERVE, Connection, Connections
+from visant_cloud.connections import EVERYWHERE, RESERVE, Connection, Connections
 from visant_cloud.context import Cloud
 from visant_cloud.settings import CloudSettings
 from visant_runtime.lifecycle import Stop
@@ -97,12 +98,14 @@ async def serve(app: FastAPI, cloud: Cloud, listener: socket.socket, stop: Stop)
         log_config=None,
         access_log=False,
         server_header=False,
+        headers=EVERYWHERE,
         lifespan="off",
         timeout_graceful_shutdown=_FINISH,
         timeout_keep_alive=75,
         proxy_headers=False,  # uvicorn's own believes the first address of the list where `*` is trusted
     )
     server = Server(config)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # a line for each stranger that speaks no HTTP
 
     async def end() -> None:
         await stop.wait()

@@ -10,8 +10,8 @@ import structlog
 import uvloop
 
 from visant_cloud import server, workers
-from visant_cloud.access import revocation
 from visant_cloud.access.rate_limits import RateLimits
+from visant_cloud.access.revocation import Revocation
 from visant_cloud.app import create_app
 from visant_cloud.captures import at_start
 from visant_cloud.captures.storage import PictureStorage
@@ -153,7 +153,7 @@ async def _main(
             tasks.create_task(Expiry(database, now, chosen.silence_grace).run(stop, heartbeat))
             tasks.create_task(Housekeeping(cloud).run(stop, heartbeat))
             tasks.create_task(peers.run(stop, heartbeat))
-            tasks.create_task(revocation.run(cloud, stop, heartbeat))
+            tasks.create_task(Revocation(cloud).run(stop, heartbeat))
             if supervisor is not None:
                 tasks.create_task(_tell_metrics(cloud, stop, heartbeat))
             await server.serve(create_app(cloud), cloud, listener, stop)

@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.cloud_process import Process
 from tests.support.hostile_jpegs import progressive
+from tests.support.raw_stream import connect
 from visant_cloud.access import cli
 
 
@@ -240,8 +241,11 @@ async def test_the_commands_let_people_programs_and_devices_in_beside_a_running_
         assert (await client.post("/sign-in", data=form)).status_code == 303
         own = {"Authorization": f"Bearer {made.stdout.strip()}"}
         telemetry = {"device_version": "2"}
+        stream = await connect(process.url, "FLOOR1", headers=f"Authorization: Bearer {made.stdout.strip()}\r\n")
         for command, status in (("revoke-device", 401), ("restore-device", 204)):
             await terminal(command, "FLOOR1")
+            assert await stream.ended()
+            stream.close()
             answer = await client.post("/v1/devices/FLOOR1/telemetry", json=telemetry, headers=own)
             assert answer.status_code == status
         await terminal("revoke-token", "ci")

@@ -41,30 +41,39 @@ def test_who_comes_alone_never_waits() -> None:
         assert gate.arrive() == 0.0
 
 
-async def test_strangers_at_an_address_slow_its_devices_down_and_keep_nobody_out() -> None:
+def strangers(arrivals: Arrivals, address: str, count: int) -> None:
+    for _ in range(count):
+        arrivals.unknown(address, waited=not arrivals.strangers_at(address))
+
+
+async def test_strangers_are_told_apart_by_address_and_take_no_place_from_anybody() -> None:
     now = 0.0
     arrivals = Arrivals(lambda: now)
-    for _ in range(30):
-        arrivals.unknown("192.0.2.1")
-    waits = [asyncio.create_task(arrivals.wait("192.0.2.1")) for _ in range(1000)]
-    for _ in range(3):
-        await asyncio.sleep(0)
-    refused = [one for one in waits if one.done() and one.exception() is not None]
-    assert 500 < len(refused) < 1000, "most are told when to come back"
+    for number in range(1000):
+        await arrivals.wait()
+        arrivals.unknown(f"192.0.2.{number}", waited=True)
+    strangers(arrivals, "192.0.2.1", 30)
+    assert arrivals.strangers_at("192.0.2.1") and not arrivals.strangers_at("192.0.2.2")
     async with asyncio.timeout(1):
-        await arrivals.wait("192.0.2.2")
+        await asyncio.gather(*(arrivals.wait() for _ in range(100)))
     now = 60.0
-    async with asyncio.timeout(1):
-        await arrivals.wait("192.0.2.1")
-    for one in waits:
-        one.cancel()
-    await asyncio.gather(*waits, return_exceptions=True)
+    assert not arrivals.strangers_at("192.0.2.1")
 
 
-@pytest.mark.parametrize("failures", [0, 5])
-async def test_a_few_mistakes_are_no_stranger(failures: int) -> None:
+def test_a_few_mistakes_are_no_stranger() -> None:
     arrivals = Arrivals(lambda: 0.0)
-    for _ in range(failures):
-        arrivals.unknown("192.0.2.1")
-    async with asyncio.timeout(1):
-        await asyncio.gather(*(arrivals.wait("192.0.2.1") for _ in range(100)))
+    strangers(arrivals, "192.0.2.1", 5)
+    assert not arrivals.strangers_at("192.0.2.1")
+
+
+def test_a_device_that_does_nothing_but_connect_is_told_to_come_again_and_others_are_not() -> None:
+    now = 0.0
+    arrivals = Arrivals(lambda: now)
+    for _ in range(60):
+        arrivals.again("D1")
+    with pytest.raises(Refusal) as refused:
+        arrivals.again("D1")
+    assert refused.value.status_code == 429 and refused.value.headers == {"Retry-After": "1"}
+    arrivals.again("D2")
+    now = 1.0
+    arrivals.again("D1")

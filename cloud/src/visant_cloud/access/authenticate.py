@@ -1,18 +1,23 @@
 """Who is calling, and may they: devices by token, operators by session cookie, programs by API token."""
 
+import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from functools import partial
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Request
 
 from visant_cloud.access import credentials
 from visant_cloud.access import same_origin as same_origin_rule
+from visant_cloud.access.rate_limits import RateLimits, by_address
+from visant_cloud.access.shares import ALLOWANCE, Allowance
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.problems import Refusal, another_cloud, unknown_device
 from visant_cloud.store import access, devices, organisations
 from visant_cloud.store.devices import Device
 from visant_cloud.store.keys import DEFAULT_ORGANISATION, device_key
-from visant_contract.capture import MEANT_FOR
+from visant_contract.capture import CAPTURE_HEADER, MEANT_FOR
 from visant_contract.ids import valid_device_id
 
 COOKIE = "visant_session"
@@ -20,6 +25,20 @@ CSRF_HEADER = "X-CSRF-Token"
 ORGANISATION_HEADER = "Visant-Organisation"
 """With which an operator of several organisations says which one is meant; default: the own one."""
 _SAFE = ("GET", "HEAD", "OPTIONS")
+MAX_BODY_BYTES = 256 << 10
+"""Nothing that devices, programs or pages send is larger, captures apart: captures/intake.py counts those itself."""
+_BODY_SECONDS = 60.0
+"""For the whole of such a body: 2.4 kbit/s for a telemetry of the usual size."""
+STRANGER_BYTES = 16 << 10
+"""A sign-in or an enrolment with the longest words that they take."""
+STRANGER_SECONDS = 10.0
+_UNNAMED_SECONDS = 60.0
+
+# keys of the scope: what was found out about this request
+_CALLER = "visant.caller"
+_DEVICE = "visant.device"
+_HOLDER = "visant.holder"
+_NAMED = "visant.named"
 
 
 @dataclass(frozen=True)
@@ -81,25 +100,138 @@ async def device(request: Request, device_id: str, *, register: bool = False) ->
     return await _welcome(cloud, holder, found, device_id)
 
 
+def address_of(request: Request) -> str:
+    """Whom limits for strangers count a request on."""
+    return by_address(request.client.host if request.client else None)
+
+
+async def telemetry_device(request: Request) -> Device:
+    """Guard: the device of the path that tells how it is; 429 where it does so too often."""
+    return await _of_path(request, cloud_of(request).telemetry_limits)
+
+
+async def outcome_device(request: Request) -> Device:
+    """Guard: the device of the path that reports an outcome; 412 where it is meant for another cloud, 429 as above."""
+    await meant_for_us(request)
+    found = await _of_path(request, cloud_of(request).outcome_limits)
+    await meant_for_us(request, found)
+    return found
+
+
+async def _of_path(request: Request, limits: RateLimits) -> Device:
+    found: Device | None = request.scope.get(_DEVICE)
+    if found is not None:
+        return found
+    mark, device_id = cloud_of(request).hub.mark(), request.path_params["device_id"]
+    found = await device(request, device_id)
+    wait = limits.acquire(found.device_key)
+    if wait is not None:
+        raise Refusal(429, f"This device says more than it may: come again in {wait} s", "rate", retry_after=wait)
+
+    async def again(request: Request) -> None:
+        request.scope[_DEVICE] = await device(request, device_id)
+
+    request.scope[_DEVICE] = found
+    _allow_device(request, found, mark, again, size=MAX_BODY_BYTES, seconds=_BODY_SECONDS)
+    return found
+
+
+async def capture_holder(request: Request) -> Device | None:
+    """Guard of captures: `possible_device`, and 412 first where the capture is meant for another cloud."""
+    await meant_for_us(request)
+    return await possible_device(request)
+
+
 async def possible_device(request: Request) -> Device | None:
     """`token_holder` for a request whose body says which device calls: known before the body, which is large, is read.
 
-    401 as well without a token where no device may come without one.
+    Without a token the header of a raw capture names the device, and else the first words of the body do: it is asked
+    for by then (body_limits.py). 401 at once where no device may come without a token.
     """
+    if _HOLDER in request.scope:
+        holder: Device | None = request.scope[_HOLDER]
+        return holder
     cloud = cloud_of(request)
+    mark = cloud.hub.mark()
     holder = await token_holder(request)
-    if holder is None and cloud.settings.auth != "open":
-        async with cloud.database.reading() as connection:
-            if not await devices.any_by_id_alone(connection):
-                raise _no_token()
-    return holder
+    request.scope[_HOLDER] = holder
+    if holder is not None:
+        _allow_device(request, holder, mark, _still_holder)
+        return holder
+    is_open = cloud.settings.auth == "open"
+    if not is_open and not await cloud.lookups.any_by_id_alone(mark):
+        raise _no_token()
+    device_id = _named_by_header(request)
+    if device_id is not None:
+        await named_device(request, None, device_id)
+    elif is_open:
+        request.scope[ALLOWANCE] = Allowance(unnamed=Allowance())
+    else:
+        shares, address = cloud.shares, address_of(request)
+        unnamed = Allowance(seconds=_UNNAMED_SECONDS, share=shares.unnamed, key=address)
+        request.scope[ALLOWANCE] = Allowance(
+            seconds=STRANGER_SECONDS, share=shares.beginning, key=address, unnamed=unnamed
+        )
+    return None
+
+
+async def _still_holder(request: Request) -> None:
+    found = await token_holder(request)
+    if found is not None and not found.active:
+        raise _not_active(found.device_id)
+
+
+def _named_by_header(request: Request) -> str | None:
+    """Of a raw capture; what cannot be read is left to who reads all of it."""
+    try:
+        told: Any = json.loads(request.headers.get(CAPTURE_HEADER, "null"))
+    except (ValueError, RecursionError):
+        return None
+    named = told.get("device_id") if isinstance(told, dict) else None
+    return named if isinstance(named, str) else None
+
+
+async def stranger(request: Request) -> None:
+    """Guard of the doors at which nobody is known yet: a small body, at once."""
+    request.scope[ALLOWANCE] = Allowance(
+        size=STRANGER_BYTES,
+        seconds=STRANGER_SECONDS,
+        share=cloud_of(request).shares.strangers,
+        key=address_of(request),
+    )
+
+
+def _allow_device(
+    request: Request,
+    found: Device,
+    mark: int,
+    again: Callable[[Request], Awaitable[object]],
+    *,
+    size: int | None = None,
+    seconds: float | None = None,
+) -> None:
+    request.scope[ALLOWANCE] = Allowance(size, seconds, cloud_of(request).shares.devices, found.device_key, mark, again)
 
 
 async def named_device(request: Request, holder: Device | None, device_id: str) -> Device:
     """The device that the body names, checked against what `possible_device` found: as `device`, and 404 comes first.
 
-    Who holds the token that came with the request is not read again: it is let in as it was when the request began.
+    Who holds the token that came with the request is not read again here.
     """
+    if holder is not None:
+        return await _named(request, holder, device_id)
+    asked, before = request.scope.get(_NAMED, (None, None))
+    if before is not None and asked == device_id:
+        found: Device = before
+        return found
+    mark = cloud_of(request).hub.mark()
+    found = await _named(request, None, device_id)
+    request.scope[_NAMED] = device_id, found
+    _allow_device(request, found, mark, partial(_named, holder=None, device_id=device_id))
+    return found
+
+
+async def _named(request: Request, holder: Device | None, device_id: str) -> Device:
     cloud = cloud_of(request)
     if holder is not None and holder.device_id == device_id:
         found: Device | None = holder
@@ -133,14 +265,17 @@ async def _welcome(cloud: Cloud, holder: Device | None, found: Device, device_id
         if holder.token_seen_at is None:
             now = cloud.now()
             async with cloud.database.writing() as connection:
-                if not await devices.mark_token_seen(connection, holder.device_key, holder.token_hash, now):
+                if not await devices.mark_token_seen(connection, holder, now):
                     raise _bad_token()
             found = replace(holder, token_seen_at=now)
-            cloud.hub.disconnect(holder.device_key, by_id_alone=True)  # who has no token is not this device any more
+            if holder.old_client:
+                cloud.hub.disconnect(
+                    holder.device_key, by_id_alone=True
+                )  # who has no token is not this device any more
     elif cloud.settings.auth != "open" and not found.by_id_alone:
         raise _no_token()
     if not found.active:
-        raise Refusal(403, f"Device {device_id} is not active", "not_active")
+        raise _not_active(device_id)
     return found
 
 
@@ -148,6 +283,10 @@ async def _find(cloud: Cloud, organisation_id: str, device_id: str) -> Device | 
     if not valid_device_id(device_id):
         return None
     return await cloud.lookups.by_key(device_key(organisation_id, device_id))
+
+
+def _not_active(device_id: str) -> Refusal:
+    return Refusal(403, f"Device {device_id} is not active", "not_active")
 
 
 def _no_token() -> Refusal:
@@ -167,6 +306,27 @@ async def _registered(cloud: Cloud, device_id: str) -> Device | None:
 async def find_caller(request: Request) -> Caller | None:
     """The operator or program behind a request, or None; 403 where a page of another site sent it, and where it names
     an organisation that it is not of."""
+    known: Caller | None = request.scope.get(_CALLER)
+    if known is not None:
+        return known
+    mark = cloud_of(request).hub.mark()
+    found = await _caller(request)
+    if found is not None:
+        request.scope[_CALLER] = found
+        request.scope[ALLOWANCE] = Allowance(MAX_BODY_BYTES, _BODY_SECONDS, mark=mark, again=_still_caller)
+    return found
+
+
+async def _still_caller(request: Request) -> None:
+    if await _caller(request) is None:
+        raise _no_credentials()
+
+
+def _no_credentials() -> Refusal:
+    return Refusal(401, "Sign in, or send an API token (visant-cloud create-token)", "no_credentials")
+
+
+async def _caller(request: Request) -> Caller | None:
     cloud = cloud_of(request)
     if cloud.settings.auth == "open":
         _same_origin(request)
@@ -206,7 +366,7 @@ async def operator(request: Request) -> Caller:
     """Dependency of every endpoint that is not a device's: 401 for strangers, 403 without the session's CSRF token."""
     caller = await find_caller(request)
     if caller is None:
-        raise Refusal(401, "Sign in, or send an API token (visant-cloud create-token)", "no_credentials")
+        raise _no_credentials()
     if caller.way == "session" and request.method not in _SAFE and not await _carries(request, caller.csrf):
         raise Refusal(403, "The page is out of date: reload it", "csrf")
     return caller
@@ -214,12 +374,17 @@ async def operator(request: Request) -> Caller:
 
 Operator = Annotated[Caller, Depends(operator)]
 """What an endpoint of operators and programs takes as a parameter."""
+TelemetryDevice = Annotated[Device, Depends(telemetry_device)]
+OutcomeDevice = Annotated[Device, Depends(outcome_device)]
+GUARDS = (operator, telemetry_device, outcome_device, capture_holder, stranger)
+"""Of the first of these that a route depends on, its requests are asked before their body is read (guarded.py)."""
 
 
 async def _carries(request: Request, csrf: str) -> bool:
     if request.headers.get(CSRF_HEADER) == csrf:
         return True
     if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        await request.body()  # kept by the request: whoever comes after may read it again
         return (await request.form()).get("csrf") == csrf
     return False
 

@@ -208,7 +208,7 @@ async def _revoke_token(database: Database, given: argparse.Namespace) -> None:
 
 async def _revoke_device(database: Database, given: argparse.Namespace) -> None:
     await _set_revoked(database, given, True)
-    print(f"device {given.device_id}: token revoked; an open stream ends within 5 seconds")
+    print(f"device {given.device_id}: token revoked; an open stream ends within a second")
 
 
 async def _restore_device(database: Database, given: argparse.Namespace) -> None:

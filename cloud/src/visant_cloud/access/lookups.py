@@ -5,6 +5,7 @@ least as new as its request, and a fleet that returns after a restart costs a fe
 """
 
 import asyncio
+import time
 from collections.abc import Collection
 
 from visant_cloud.store import devices
@@ -12,6 +13,8 @@ from visant_cloud.store.database import Database
 from visant_cloud.store.devices import Device
 
 _AT_ONCE = 500
+_FRESH = 1.0
+"""Seconds for which one look through all devices serves all strangers."""
 _Key = tuple[bool, str]
 """(by token, its hash) or (not, the device's key)."""
 
@@ -23,6 +26,21 @@ class DeviceLookups:
         self._database = database
         self._asked: list[tuple[_Key, asyncio.Future[Device | None]]] = []
         self._reading: asyncio.Task[None] | None = None
+        self._by_id_alone = asyncio.Lock()
+        self._any: tuple[float, int, bool] = (0.0, -1, False)
+        """When it was read, at which mark of the hub, and what."""
+
+    async def any_by_id_alone(self, mark: int) -> bool:
+        """Whether some device may come without a token, as of a second ago, or of `mark` (hub.mark) if that is later.
+
+        It is a look through all devices, so strangers share it, however many come.
+        """
+        async with self._by_id_alone:
+            at, known, found = self._any
+            if known != mark or time.monotonic() - at > _FRESH:
+                found = await devices.any_by_id_alone(self._database)
+                self._any = time.monotonic(), mark, found
+            return found
 
     async def by_token(self, token_hash: str) -> Device | None:
         """The device that holds this token, or None. Raises what the database raises."""

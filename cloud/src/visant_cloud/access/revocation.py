@@ -6,13 +6,13 @@ Read for all streams together, in pieces: a thousand streams that each read for 
 one read of ten thousand rows holds up everything else.
 """
 
-from functools import partial
+import time
 
 import structlog
 
 from visant_cloud.commands.subscription import Subscription
 from visant_cloud.context import Cloud
-from visant_cloud.store import stream_reads
+from visant_cloud.store import access_changes, stream_reads
 from visant_cloud.store.database import DATABASE_ERRORS
 from visant_cloud.store.stream_reads import Welcome
 from visant_runtime.heartbeat import Heartbeat
@@ -21,8 +21,11 @@ from visant_runtime.periodic import every
 
 log = structlog.get_logger()
 
-EVERY = 5.0
-"""Seconds between rounds: at most so much later a change that another process made takes hold."""
+EVERY = 0.5
+"""Seconds between two looks whether anything changed: at most so much later, and what reading takes, a change by
+another process or a command takes hold."""
+_ALL_EVERY = 5.0
+"""Seconds between two reads of all streams' devices where nothing did: settings that a stream missed."""
 LOOP = "revocation"
 _AT_ONCE = 500
 
@@ -38,18 +41,36 @@ def still_welcome(stream: Subscription, now: Welcome, auth: str) -> bool:
     return not now.token_revoked and now.token_hash == stream.token_hash
 
 
-async def run(cloud: Cloud, stop: Stop, heartbeat: Heartbeat) -> None:
-    """Until the end."""
-    await every(
-        EVERY,
-        partial(check_streams, cloud),
-        stop,
-        heartbeat,
-        loop=LOOP,
-        max_age=60.0,
-        survives=DATABASE_ERRORS,
-        complaint="streams not checked",
-    )
+class Revocation:
+    """One per process. A look is one read of one row, whatever the number of devices."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._last: str | None = None
+        self._read_at = 0.0
+
+    async def run(self, stop: Stop, heartbeat: Heartbeat) -> None:
+        """Until the end."""
+        await every(
+            EVERY,
+            self.look,
+            stop,
+            heartbeat,
+            loop=LOOP,
+            max_age=60.0,
+            survives=DATABASE_ERRORS,
+            complaint="streams not checked",
+        )
+
+    async def look(self) -> None:
+        """Checks the streams where something changed, and now and then in any case."""
+        last = await access_changes.last(self._cloud.database)
+        if last != self._last:
+            self._cloud.hub.changed_somewhere()  # streams and uploads that are being let in ask once more
+        elif time.monotonic() - self._read_at < _ALL_EVERY:
+            return
+        await check_streams(self._cloud)
+        self._last, self._read_at = last, time.monotonic()
 
 
 async def check_streams(cloud: Cloud) -> None:

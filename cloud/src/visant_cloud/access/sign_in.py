@@ -1,6 +1,5 @@
 """Signing in: slow on purpose, and slower for those who guess."""
 
-import asyncio
 from datetime import timedelta
 
 from visant_cloud.access import credentials
@@ -8,19 +7,18 @@ from visant_cloud.context import Cloud
 from visant_cloud.problems import Refusal
 from visant_cloud.store import access
 
-_at_once = asyncio.Semaphore(2)  # each verification takes 64 MiB
-
 
 async def sign_in(cloud: Cloud, name: str, password: str, address: str) -> str:
-    """The new session's secret. Raises Refusal: 401 wrong, 429 too often, counted by address and by name."""
-    waits = [cloud.sign_in_limits.acquire(key) for key in (f"address {address}", f"name {name.lower()}")]
-    wait = max((one for one in waits if one is not None), default=None)
-    if wait is not None:
-        raise Refusal(429, f"Too many attempts: try again in {wait} s", "rate", retry_after=wait)
-    async with cloud.database.reading() as connection:
-        found = await access.operator(connection, name)
-    async with _at_once:
-        right = await asyncio.to_thread(credentials.verify_password, found and found[1], password)
+    """The new session's secret. Raises Refusal: 401 wrong, 429 too often, 503 too many at once (password_checks.py)."""
+    found: tuple[str, str] | None = None
+
+    async def kept() -> str | None:
+        nonlocal found
+        async with cloud.database.reading() as connection:
+            found = await access.operator(connection, name)
+        return found and found[1]
+
+    right = await cloud.password_checks.check(name, address, kept, password)
     if found is None or not right:
         raise Refusal(401, "Name or password is wrong", "wrong_password")
     secret = credentials.session_token()

@@ -12,13 +12,11 @@ from collections.abc import Callable
 
 from visant_cloud import problems
 from visant_cloud.access.rate_limits import RateLimits
+from visant_cloud.problems import Refusal
 
 PER_SECOND = 500.0
 """A connection costs 1 to 1.5 ms of a core, so this leaves a third of it to the streams that are open already; and
 10,000 devices are back after 20 s."""
-STRANGERS_PER_SECOND = 50.0
-"""For addresses from which many came that nobody knows. Sites sit behind one address: who shows a valid token from
-there comes in as well, at this pace, and one stranger keeps out no fleet."""
 _AT_ONCE = 100
 """As many need not wait."""
 _WAIT = 8.0
@@ -47,21 +45,44 @@ class Turnstile:
         self._next = at + self._each
         return 0.0 if at <= now else math.ceil(at / _TOGETHER) * _TOGETHER - now
 
+    def give_back(self) -> None:
+        """One that went in takes no place after all."""
+        self._next -= self._each
+
 
 class Arrivals:
-    """One per process."""
+    """One per process.
+
+    Who it is, is asked after the wait, so that a fleet that is told to come later costs no read. At an address from
+    which strangers came it is asked before: they take no place, and whoever is known there waits as everybody does.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._all = Turnstile(PER_SECOND, clock)
-        self._strangers = Turnstile(STRANGERS_PER_SECOND, clock)
         self._unknown = RateLimits(1.0, 20.0, clock)
+        self._often = RateLimits(1.0, 60.0, clock)
 
-    async def wait(self, address: str) -> None:
-        """Until a stream from this address may begin. Raises Refusal."""
-        pause = (self._strangers if self._unknown.spent(address) else self._all).arrive()
+    def strangers_at(self, address: str) -> bool:
+        """Whether many came from this address that the cloud does not know."""
+        return self._unknown.wait(address) is not None
+
+    async def wait(self) -> None:
+        """Until a stream may begin. Raises Refusal."""
+        pause = self._all.arrive()
         if pause > 0:
             await asyncio.sleep(pause)
 
-    def unknown(self, address: str) -> None:
-        """Somebody came from this address whom the cloud does not know."""
+    def unknown(self, address: str, *, waited: bool) -> None:
+        """Somebody came from this address whom the cloud does not know; the place it `waited` for is free again."""
         self._unknown.acquire(address)
+        if waited:
+            self._all.give_back()
+
+    def again(self, device_key: str) -> None:
+        """This device opens a stream. Raises Refusal (429) where it does little else.
+
+        Ours tries a few times in the first ten seconds, then ever more rarely (the connector's reconnect.py).
+        """
+        wait = self._often.acquire(device_key)
+        if wait is not None:
+            raise Refusal(429, f"This device connects too often: come again in {wait} s", "rate", retry_after=wait)

@@ -55,6 +55,7 @@ class CommandHub:
         self._count = itertools.count(1)
         self._changes = 0
         self._changed: dict[str, int] = {}
+        self._changed_somewhere = 0
 
     @contextmanager
     def subscribe(self, device: Device) -> Iterator[Subscription]:
@@ -157,8 +158,13 @@ class CommandHub:
         return self._changes
 
     def changed_since(self, mark: int, device_key: str) -> bool:
-        """Whether `disconnect` was said of this device since: what was read of it before that may be out of date."""
-        return self._changed.get(device_key, 0) > mark
+        """Whether `disconnect` was said of this device since, or `changed_somewhere` of any: what was read of it before
+        that may be out of date."""
+        return max(self._changed_somewhere, self._changed.get(device_key, 0)) > mark
+
+    def changed_somewhere(self) -> None:
+        """Another process changed something about who may come in; about whom is not said."""
+        self._changes = self._changed_somewhere = next(self._count)
 
     def opened_elsewhere(self, device_key: str) -> None:
         """Another process holds a newer stream of this device: of too many, the oldest ends."""

@@ -4,11 +4,13 @@ from contextlib import suppress
 from typing import Annotated, Any
 
 import structlog
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.types import Send
 
+from visant_cloud.access import authenticate
 from visant_cloud.access.authenticate import Caller, Operator
+from visant_cloud.access.guarded import GuardedRoute
 from visant_cloud.captures import intake
 from visant_cloud.captures.storage import Download, PictureName, StorageAway
 from visant_cloud.context import cloud_of
@@ -21,7 +23,7 @@ from visant_contract.capture import CAPTURE_HEADER, CAPTURE_HEADER_MAX, JPEG, Ca
 
 log = structlog.get_logger()
 
-router = APIRouter()
+router = APIRouter(route_class=GuardedRoute)
 _RAW = f"The JPEG; everything else as JSON in the header {CAPTURE_HEADER}, at most {CAPTURE_HEADER_MAX} bytes of ASCII"
 _SHOWN: dict[int | str, dict[str, Any]] = {200: {"content": {JPEG: {}}}}
 
@@ -29,6 +31,7 @@ _SHOWN: dict[int | str, dict[str, Any]] = {200: {"content": {JPEG: {}}}}
 @router.post(
     "/v1/captures",
     tags=["device"],
+    dependencies=[Depends(authenticate.capture_holder)],
     status_code=201,
     response_model=CaptureReceipt,
     responses={

@@ -7,9 +7,10 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from visant_cloud.access import authenticate, credentials
-from visant_cloud.access.authenticate import Operator
+from visant_cloud.access import credentials
+from visant_cloud.access.authenticate import Operator, TelemetryDevice
 from visant_cloud.access.body_limits import clean_json
+from visant_cloud.access.guarded import GuardedRoute
 from visant_cloud.commands.scheduler import first_firing
 from visant_cloud.context import cloud_of
 from visant_cloud.openapi import refuses
@@ -20,7 +21,7 @@ from visant_cloud.views import answers, as_json
 from visant_contract.ids import DeviceId
 from visant_contract.telemetry import Telemetry
 
-router = APIRouter(dependencies=[Depends(clean_json)])
+router = APIRouter(route_class=GuardedRoute, dependencies=[Depends(clean_json)])
 MAX_CONFIG_BYTES = 64 << 10
 
 
@@ -88,6 +89,8 @@ async def create(request: Request, caller: Operator, new: NewDevice) -> answers.
         )
     if not made:
         raise Refusal(409, f"Device {new.device_id} exists already", "exists")
+    if new.old_client:
+        cloud.hub.disconnect(caller.key(new.device_id))  # who may come without a token is known at once
     return {"device_id": new.device_id, "token": token}
 
 
@@ -198,10 +201,9 @@ async def configure(request: Request, caller: Operator, device_id: str, config: 
 
 
 @router.post("/v1/devices/{device_id}/telemetry", tags=["device"], status_code=204)
-async def telemetry(request: Request, device_id: str, report: Telemetry) -> None:
+async def telemetry(request: Request, device: TelemetryDevice, device_id: str, report: Telemetry) -> None:
     """The device's health; the newest is kept."""
     cloud = cloud_of(request)
-    device = await authenticate.device(request, device_id)
     async with cloud.database.writing() as connection:
         told = report.model_dump(mode="json", exclude_none=True)
         await device_states.note_telemetry(connection, device.device_key, told, cloud.now())

@@ -5,16 +5,19 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
+from visant_cloud.access import authenticate, credentials
 from visant_cloud.access.body_limits import clean_json
 from visant_cloud.access.enrolment import enrol
+from visant_cloud.access.guarded import GuardedRoute
 from visant_cloud.context import cloud_of
 from visant_cloud.openapi import refuses
 from visant_cloud.problems import Refusal
+from visant_cloud.store import access
 from visant_cloud.store.keys import device_id_of
 from visant_cloud.views.answers import DeviceToken
 from visant_contract.ids import DeviceId
 
-router = APIRouter(dependencies=[Depends(clean_json)])
+router = APIRouter(route_class=GuardedRoute, dependencies=[Depends(authenticate.stranger), Depends(clean_json)])
 
 
 class EnrolRequest(BaseModel):
@@ -36,11 +39,16 @@ class EnrolRequest(BaseModel):
 )
 async def exchange(request: Request, wanted: EnrolRequest) -> DeviceToken:
     """The device's id and token. The code is spent with it."""
-    cloud = cloud_of(request)
-    wait = cloud.enrolment_limits.acquire(request.client.host if request.client else "")
-    if wait is not None:
-        raise Refusal(429, f"Too many enrolments from this address: wait {wait} s", "rate", retry_after=wait)
-    async with cloud.database.writing() as connection:
-        key, token = await enrol(connection, wanted.code, wanted.device_id, wanted.replace, cloud.now())
+    cloud, address = cloud_of(request), authenticate.address_of(request)
+    wait = cloud.enrolment_limits.wait(address)
+    code_hash = credentials.digest(credentials.tidy_code(wanted.code))
+    if wait is not None and not await access.may_enrol(cloud.database, code_hash, cloud.now()):
+        raise Refusal(429, f"Too many wrong codes from this address: wait {wait} s", "rate", retry_after=wait)
+    try:
+        async with cloud.database.writing() as connection:
+            key, token = await enrol(connection, wanted.code, wanted.device_id, wanted.replace, cloud.now())
+    except Refusal:
+        cloud.enrolment_limits.acquire(address)
+        raise
     cloud.hub.disconnect(key)
     return {"device_id": device_id_of(key), "token": token}

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from fastapi.templating import Jinja2Templates
 
 from visant_cloud.access import authenticate, sign_in
-from visant_cloud.access.authenticate import COOKIE, Caller
+from visant_cloud.access.authenticate import COOKIE, Caller, Operator
+from visant_cloud.access.guarded import GuardedRoute
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.problems import Refusal, unknown_device
 from visant_cloud.store import access, captures, counters, device_states, devices, schedules, trigger_history
@@ -20,7 +21,7 @@ from visant_cloud.store import fleet as fleet_rows
 from visant_cloud.store.fleet import Wish
 from visant_cloud.views import pages
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 _templates = Jinja2Templates(directory=Path(__file__).parent.parent / "templates")
 _templates.env.trim_blocks = _templates.env.lstrip_blocks = True
 pages.install(_templates.env)
@@ -38,7 +39,6 @@ def _page(request: Request, template: str, caller: Caller | None, status: int = 
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
         "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     )
-    response.headers["Referrer-Policy"] = "same-origin"
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -177,7 +177,7 @@ async def sign_in_form(request: Request, next: str = "/") -> Response:
     return _page(request, "sign_in.html", None, next=sign_in.safe_target(next), anybody=anybody)
 
 
-@router.post("/sign-in", response_class=HTMLResponse)
+@router.post("/sign-in", response_class=HTMLResponse, dependencies=[Depends(authenticate.stranger)])
 async def signing_in(
     request: Request,
     name: Annotated[str, Form(max_length=200)],
@@ -189,7 +189,7 @@ async def signing_in(
     cloud = cloud_of(request)
     target = sign_in.safe_target(next)
     try:
-        token = await sign_in.sign_in(cloud, name, password, request.client.host if request.client else "")
+        token = await sign_in.sign_in(cloud, name, password, authenticate.address_of(request))
     except Refusal as refusal:
         response = _page(
             request,
@@ -216,9 +216,8 @@ async def signing_in(
 
 
 @router.post("/sign-out")
-async def signing_out(request: Request) -> Response:
+async def signing_out(request: Request, caller: Operator) -> Response:
     """Ends the session."""
-    caller = await authenticate.operator(request)
     cookie = request.cookies.get(COOKIE)
     if caller.way == "session" and cookie is not None:
         await sign_in.sign_out(cloud_of(request), cookie)
@@ -231,5 +230,13 @@ async def signing_out(request: Request) -> Response:
 async def documentation(request: Request) -> Response:
     """The API, read from its OpenAPI description; needs nothing from elsewhere, so it works on a closed network."""
     caller = await authenticate.find_caller(request)
+    if caller is None:
+        return _to_sign_in(request)
     description = request.app.openapi()
     return _page(request, "docs.html", caller, description=description, groups=pages.operations(description))
+
+
+@router.get("/openapi.json")
+async def described(request: Request, caller: Operator) -> JSONResponse:
+    """The same for programs."""
+    return JSONResponse(request.app.openapi())

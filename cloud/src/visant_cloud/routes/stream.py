@@ -33,8 +33,7 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
     request = Request(scope)
     cloud = cloud_of(request)
     try:
-        device, ping_every = await _let_in(request, cloud)
-        cloud_id = await cloud.id_for(device.organisation_id)
+        device, cloud_id, ping_every = await _let_in(request, cloud)
     except Exception as error:
         answer = problems.answer(error, scope["path"])
         if answer is None:
@@ -46,28 +45,37 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
     await stream(cloud, cloud_id, device, ping_every, scope, send)
 
 
-async def _let_in(request: Request, cloud: Cloud) -> tuple[Device, float]:
+async def _let_in(request: Request, cloud: Cloud) -> tuple[Device, str, float]:
     if cloud.hub.closing:
         raise problems.ending()
-    client = request.client
-    address = "" if client is None else client.host
-    await cloud.arrivals.wait(address)
+    address = authenticate.address_of(request)
+    strangers = cloud.arrivals.strangers_at(address)
+    if not strangers:
+        await cloud.arrivals.wait()
     device_id = request.scope["path"].split("/")[3]
     asked = dict(parse_qsl(request.scope["query_string"].decode("latin-1"))) if request.scope["query_string"] else {}
+    first = True
     while True:
         mark = cloud.hub.mark()
         try:
             device = await authenticate.device(request, device_id, register=True)
         except problems.Refusal:
-            cloud.arrivals.unknown(address)
+            if first:
+                cloud.arrivals.unknown(address, waited=not strangers)
             raise
+        if first:
+            cloud.arrivals.again(device.device_key)
+            if strangers:
+                await cloud.arrivals.wait()
+        first = False
+        cloud_id = await cloud.id_for(device.organisation_id)
         await cloud.hub.settle(device.device_key)
         if not cloud.hub.changed_since(mark, device.device_key):  # else it is read again: `connected` tells what is
             break
     version = asked.get("device_version", "")[:100]
     if version and version != device.device_version:
         cloud.journal.mark_version(device.device_key, version)
-    return device, wanted_pings(asked.get("ping_every"), cloud.settings.ping_every)
+    return device, cloud_id, wanted_pings(asked.get("ping_every"), cloud.settings.ping_every)
 
 
 def wanted_pings(asked: str | None, ours: float) -> float:

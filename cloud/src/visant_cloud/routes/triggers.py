@@ -7,9 +7,9 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from structlog.contextvars import bind_contextvars
 
-from visant_cloud.access import authenticate
-from visant_cloud.access.authenticate import Operator
+from visant_cloud.access.authenticate import Operator, OutcomeDevice
 from visant_cloud.access.body_limits import clean_json
+from visant_cloud.access.guarded import GuardedRoute
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.openapi import refuses
 from visant_cloud.problems import Refusal, unknown_device
@@ -21,7 +21,7 @@ from visant_contract.outcome import OutcomeReport
 
 log = structlog.get_logger()
 
-router = APIRouter(dependencies=[Depends(clean_json)])
+router = APIRouter(route_class=GuardedRoute, dependencies=[Depends(clean_json)])
 
 
 class TriggerRequest(BaseModel):
@@ -107,16 +107,22 @@ async def one(request: Request, caller: Operator, device_id: str, trigger_id: st
 
 
 @router.post("/v1/devices/{device_id}/triggers/{trigger_id:path}/outcome", tags=["device"], responses=refuses(412))
-async def outcome(request: Request, device_id: str, trigger_id: TriggerId, report: OutcomeReport) -> answers.Ended:
+async def outcome(
+    request: Request, device: OutcomeDevice, device_id: str, trigger_id: TriggerId, report: OutcomeReport
+) -> answers.Ended:
     """The device says how a trigger ended without a picture. Saying it again changes nothing."""
     cloud: Cloud = cloud_of(request)
-    await authenticate.meant_for_us(request)
     if report.status != "executed" and report.reason is None:
         raise Refusal(422, f"reason: an outcome `{report.status}` needs one", "invalid")
-    device = await authenticate.device(request, device_id)
     bind_contextvars(device=device.device_key, trigger_id=trigger_id)
-    await authenticate.meant_for_us(request, device)
+
+    def unknown() -> None:
+        wait = cloud.unasked_limits.acquire(device.device_key)
+        if wait is not None:
+            detail = f"This device reports too many triggers that nobody knows: come again in {wait} s"
+            raise Refusal(429, detail, "rate", retry_after=wait)
+
     async with cloud.database.writing() as connection:
-        row = await trigger_outcomes.reported(connection, device.device_key, trigger_id, report, cloud.now())
+        row = await trigger_outcomes.reported(connection, device.device_key, trigger_id, report, cloud.now(), unknown)
     log.info("outcome reported", said=report.status, status=row.status, reason=row.reason)
     return {"device_id": device_id, "trigger_id": trigger_id, "status": row.status, "reason": row.reason}

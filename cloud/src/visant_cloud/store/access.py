@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from visant_cloud.store.column_types import UtcTime
 from visant_cloud.store.database import Database, insert_new
 from visant_cloud.store.tables import api_tokens, enrol_codes, operators, sessions
 
@@ -164,6 +165,18 @@ async def enrol_code(connection: AsyncConnection, code_hash: str) -> EnrolCode |
     )
     row = (await connection.execute(query)).one_or_none()
     return None if row is None else EnrolCode(*row)
+
+
+async def may_enrol(database: Database, code_hash: str, now: datetime) -> bool:
+    """Whether the code is good; a read that takes no lock."""
+    return bool(await database.read(_GOOD_CODE, {"hash": code_hash, "now": now}))
+
+
+_GOOD_CODE = select(enrol_codes.c.code_hash).where(
+    enrol_codes.c.code_hash == bindparam("hash"),
+    enrol_codes.c.used_at.is_(None),
+    enrol_codes.c.expires_at > bindparam("now", type_=UtcTime),
+)
 
 
 async def spend_enrol_code(connection: AsyncConnection, code_hash: str, device_id: str, now: datetime) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row, and_, not_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from visant_cloud.store import device_states
+from visant_cloud.store import access_changes, device_states
 from visant_cloud.store.database import Database, among, insert_new
 from visant_cloud.store.keys import DEFAULT_ORGANISATION, device_id_of, organisation_of
 from visant_cloud.store.tables import devices
@@ -100,22 +100,31 @@ async def create(
     )
     if made:
         await device_states.create(connection, device_key)
+        if old_client:
+            await access_changes.note(connection)
     return made
 
 
 async def change(connection: AsyncConnection, device_key: str, **values: Any) -> bool:
-    """Sets columns; False where there is no such device."""
+    """Sets columns; False where there is no such device. Who may come in is told to every process."""
     result = await connection.execute(update(devices).where(devices.c.device_key == device_key).values(**values))
+    if result.rowcount and not values.keys().isdisjoint(_ACCESS):
+        await access_changes.note(connection)
     return result.rowcount == 1
 
 
-async def mark_token_seen(connection: AsyncConnection, device_key: str, token_hash: str | None, now: datetime) -> bool:
+_ACCESS = {"active", "old_client", "token_hash", "token_revoked", "token_seen_at"}
+
+
+async def mark_token_seen(connection: AsyncConnection, device: Device, now: datetime) -> bool:
     """The device presented its token for the first time; False where it has another token by now."""
     result = await connection.execute(
         update(devices)
-        .where(devices.c.device_key == device_key, devices.c.token_hash == token_hash)
+        .where(devices.c.device_key == device.device_key, devices.c.token_hash == device.token_hash)
         .values(token_seen_at=now)
     )
+    if result.rowcount and device.old_client:  # who has no token is not this device any more
+        await access_changes.note(connection)
     return result.rowcount == 1
 
 
@@ -129,7 +138,7 @@ async def renew_token(connection: AsyncConnection, device_key: str, token_hash: 
     return await change(connection, device_key, **fresh, old_client=by_id_still)
 
 
-async def any_by_id_alone(connection: AsyncConnection) -> bool:
+async def any_by_id_alone(database: Database) -> bool:
     """Whether some device may come without a token (in the default organisation alone, where ids are known)."""
     query = select(devices.c.device_key).where(
         devices.c.organisation_id == DEFAULT_ORGANISATION,
@@ -137,4 +146,4 @@ async def any_by_id_alone(connection: AsyncConnection) -> bool:
         devices.c.token_seen_at.is_(None),
         not_(devices.c.token_revoked),
     )
-    return (await connection.execute(query.limit(1))).first() is not None
+    return bool(await database.read(query.limit(1)))

@@ -1,5 +1,6 @@
 """How a trigger ends: a picture is stored, the device reports, or the cloud gives it up for now."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -39,13 +40,16 @@ async def _locked(
     type: str,
     kind: Kind,
     held: dict[str, Locked] | None = None,
+    unknown: Callable[[], None] | None = None,
 ) -> tuple[dict[str, Locked], Trigger]:
     """The device's state (`held`, where it is locked already) and the trigger's row, both locked; the latter is made
-    where the trigger is unknown here (another database, a plain cloud's)."""
+    where the trigger is unknown here (another database, a plain cloud's), unless `unknown` raises."""
     states = await device_states.locked(connection, [device_key]) if held is None else held
     mine = one(device_key, trigger_id).with_for_update(key_share=True)
     found = await first(connection, mine)
     if found is None:
+        if unknown is not None:
+            unknown()
         await insert_new(
             connection,
             triggers,
@@ -81,15 +85,21 @@ async def captured(
 
 
 async def reported(
-    connection: AsyncConnection, device_key: str, trigger_id: str, report: OutcomeReport, now: datetime
+    connection: AsyncConnection,
+    device_key: str,
+    trigger_id: str,
+    report: OutcomeReport,
+    now: datetime,
+    unknown: Callable[[], None] | None = None,
 ) -> Trigger:
     """The device's word: final over nothing and over the cloud's provisional one; never over a picture.
 
-    Said again, or said after another final word, it changes nothing. Returns the row as it stands then.
+    Said again, or said after another final word, it changes nothing. Returns the row as it stands then. `unknown` is
+    called before a row is made for a trigger that this cloud does not know, and may raise.
     """
     kind: Kind = "update_config" if report.status == "executed" else "capture"
     type = str(report.metadata.get("trigger_type", "?"))
-    states, before = await _locked(connection, device_key, trigger_id, now, type, kind)
+    states, before = await _locked(connection, device_key, trigger_id, now, type, kind, unknown=unknown)
     if before.status in OPEN or before.provisional:
         reason = None if report.reason is None else str(report.reason)
         return await _end(connection, states, before, report.status, reason, report.detail or None, now)
