@@ -30,7 +30,9 @@ from visant_runtime.lifecycle import Stop
 
 log = structlog.get_logger()
 
-_FAILS = (BackupError, StorageAway, *DATABASE_ERRORS, sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError)
+_SAID = (BackupError, settings.SettingsError)
+_OF_A_DATABASE = (*DATABASE_ERRORS, sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError)
+_FAILS = (*_SAID, StorageAway, *_OF_A_DATABASE)
 _OF_A_DISK = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM),
     *(errno.ENOENT, errno.ENOTDIR, errno.EXDEV, errno.EMLINK, errno.ENAMETOOLONG),
@@ -107,7 +109,7 @@ def _told(work: Callable[[], Coroutine[Any, Any, None]]) -> int:
 
 
 def _line(error: Exception) -> str:
-    if isinstance(error, BackupError):
+    if isinstance(error, _SAID):
         return str(error)
     if isinstance(error, StorageAway):
         return f"the picture storage fails: {error}"
