@@ -180,15 +180,15 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """asyncio's."""
         self._all.idle.pop(self, None)
-        if self.cycle is None or self.cycle.response_complete:
-            self._all.headers.setdefault(self, time.monotonic())
-        elif self in self._all.bodies:
-            self.touch(self._all.bodies)
         if self in self._all.unread:
             self._unread += len(data)
             if self._unread > UNREAD_BYTES:
                 self.end()
                 return
+        elif self.cycle is None or self.cycle.response_complete:
+            self._all.headers.setdefault(self, time.monotonic())
+        elif self in self._all.bodies:
+            self.touch(self._all.bodies)
         before = self._requests if self._begun else None
         super().data_received(data)
         if self._begun and self._requests == before:  # nothing but headers

@@ -48,7 +48,7 @@ class Cloud:
     password_checks: PasswordChecks = field(default_factory=PasswordChecks)
     enrolment_limits: RateLimits = field(default_factory=lambda: RateLimits(1 / 6, 10, time.monotonic))
     """Codes that were wrong, by address."""
-    telemetry_limits: RateLimits = field(default_factory=lambda: RateLimits(1, 20, time.monotonic))
+    telemetry_limits: RateLimits = field(default_factory=lambda: RateLimits(1, 200, time.monotonic))
     """By device; ours tells it each 300 s (5 s at least), after a stream, and each 10 s where it wants a witness."""
     outcome_limits: RateLimits = field(default_factory=lambda: RateLimits(20, 1000, time.monotonic))
     """By device; after days offline it may have as many as its spool holds."""

@@ -88,7 +88,7 @@ async def test_what_is_no_http_is_told_so_without_a_line_in_the_log(
         b"GET / HTTP/1.1\r\nA B: c\r\n\r\n",
     ):
         one = await send(junk + b"\r\n\r\n")
-        assert await one.answer() == 400 and one.problem["reason"] == "invalid"
+        assert await one.answer() == 400 and one.problem["reason"] == "no_http"
         assert one.headers["x-content-type-options"] == "nosniff"
         assert await one.closed()
     assert not caplog.records

@@ -200,7 +200,7 @@ async def configure(request: Request, caller: Operator, device_id: str, config: 
     return {"device_id": device_id, "config": config, "connected": connected_now, "trigger_id": trigger_id}
 
 
-@router.post("/v1/devices/{device_id}/telemetry", tags=["device"], status_code=204)
+@router.post("/v1/devices/{device_id}/telemetry", tags=["device"], status_code=204, responses=refuses(429))
 async def telemetry(request: Request, device: TelemetryDevice, device_id: str, report: Telemetry) -> None:
     """The device's health; the newest is kept."""
     cloud = cloud_of(request)

@@ -14,6 +14,7 @@ from visant_cloud import problems
 from visant_cloud.access import authenticate
 from visant_cloud.commands.event_stream import stream
 from visant_cloud.context import Cloud, cloud_of
+from visant_cloud.openapi import refuses
 from visant_cloud.store.devices import Device
 
 router = APIRouter(tags=["device"])
@@ -88,7 +89,9 @@ def wanted_pings(asked: str | None, ours: float) -> float:
 
 
 @router.get(
-    "/v1/devices/{device_id}/commands", response_class=Response, responses={200: {"content": {"text/event-stream": {}}}}
+    "/v1/devices/{device_id}/commands",
+    response_class=Response,
+    responses={200: {"content": {"text/event-stream": {}}}, **refuses(429)},
 )
 async def commands(
     device_id: str, device_version: str | None = None, ping_every: Annotated[float | None, Query()] = None

@@ -106,7 +106,7 @@ async def one(request: Request, caller: Operator, device_id: str, trigger_id: st
     return as_json.trigger(row, picture)
 
 
-@router.post("/v1/devices/{device_id}/triggers/{trigger_id:path}/outcome", tags=["device"], responses=refuses(412))
+@router.post("/v1/devices/{device_id}/triggers/{trigger_id:path}/outcome", tags=["device"], responses=refuses(412, 429))
 async def outcome(
     request: Request, device: OutcomeDevice, device_id: str, trigger_id: TriggerId, report: OutcomeReport
 ) -> answers.Ended:
