@@ -93,17 +93,16 @@ async def test_half_a_request_is_given_up(
 
 
 @pytest.mark.parametrize("behind", [b"\0\0\0", b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n\0"])
-async def test_garbage_behind_a_request_is_no_fault_of_the_cloud(
-    start: Any, caplog: pytest.LogCaptureFixture, behind: bytes
-) -> None:
+async def test_garbage_behind_a_request_is_not_answered_in_its_place(start: Any, behind: bytes) -> None:
+    """That it leaves no traceback either, tests/fuzz holds: asyncio's own loop says nothing of a closed connection."""
     cloud = await start()
     reader, writer = await asyncio.open_connection(*address(cloud.url))
     writer.write(b"GET /v1/devices HTTP/1.1\r\nHost: test\r\n\r\n" + behind)
+    answer = b""
     with suppress(ConnectionError):
         async with asyncio.timeout(30):
-            await reader.read()
-    await cloud.client.get("/healthz")  # by now it has been tried
-    assert not [one for one in caplog.records if one.levelname == "ERROR"], caplog.text
+            answer = await reader.read()
+    assert b" 400 " not in answer
     writer.close()
 
 
