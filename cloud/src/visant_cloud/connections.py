@@ -195,7 +195,8 @@ class Connection(HttpToolsProtocol):
             self._pieces += len(data)
             if self._pieces > HEAD_BYTES and not self.transport.is_closing():
                 self._all.forget(self)
-                self.transport.write(_raw(431, *_LARGE_HEAD))
+                if not self._give_up_answer():
+                    self.transport.write(_raw(431, *_LARGE_HEAD))
                 self.transport.close()
 
     def send_400_response(self, msg: str) -> None:

@@ -21,6 +21,7 @@ _MEANING = {
     415: "It is not of a media type that this cloud takes",
     422: "A value is missing, or not one that is taken here",
     429: "Too often, or too much at once",
+    431: "The request's headers are larger, or more, than this cloud takes",
     503: "Not now: the cloud is busy, ends, or cannot reach its database or its pictures; nothing was stored",
     507: "The cloud's disk is full; nothing was stored",
 }
@@ -73,9 +74,11 @@ def complete(description: dict[str, Any]) -> dict[str, Any]:
 def _complete(operation: dict[str, Any], path: str, method: str) -> None:
     security = operation.setdefault("security", _security(operation["tags"], method))
     answers = operation["responses"]
-    statuses = {int(status) for status in answers if int(status) in _MEANING} - {422} | {503}
+    statuses = {int(status) for status in answers if int(status) in _MEANING} - {422} | {431, 503}
     if security:
         statuses |= {401, 403}
+    if "device" in operation["tags"]:
+        statuses.add(429)
     if "{" in path:
         statuses.add(404)
     if operation.get("parameters"):
@@ -83,7 +86,7 @@ def _complete(operation: dict[str, Any], path: str, method: str) -> None:
     if 412 in statuses:
         operation.setdefault("parameters", []).append(_MEANT_FOR)
     if "requestBody" in operation:
-        statuses |= {400, 408, 413, 422}
+        statuses |= {400, 408, 413, 422, 429}
     answers.pop("422", None)
     for status in sorted(statuses):
         answers[str(status)] = {"$ref": f"#/components/responses/{_name(status)}"}
