@@ -4,7 +4,9 @@ In this process's memory: of several processes each counts for itself.
 """
 
 import asyncio
+import os
 import random
+import threading
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
@@ -22,6 +24,11 @@ _RETRY = 1, 3
 _PROVEN = 1000
 
 
+def _step_back() -> None:
+    """On Linux each thread has a priority of its own: what strangers ask for leaves the cores to devices."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 15)
+
+
 class PasswordChecks:
     """One per process. Nothing here depends on whether there is an operator of that name."""
 
@@ -35,7 +42,7 @@ class PasswordChecks:
         self._proven: OrderedDict[tuple[str, str], None] = OrderedDict()
         """(name, address) of those who knew the password: what others try elsewhere is not counted against them."""
         self._waiting: Counter[str] = Counter()
-        self._thread = ThreadPoolExecutor(1, "password")
+        self._thread = ThreadPoolExecutor(1, "password", initializer=_step_back)
 
     async def check(self, name: str, address: str, kept: Callable[[], Awaitable[str | None]], password: str) -> bool:
         """Whether it is the password of which `kept` gives the hash. Raises Refusal: 429 too often, 503 too many."""
