@@ -32,6 +32,8 @@ from visant_cloud.store import captures, schema
 from visant_cloud.store.database import Database
 from visant_cloud.store.tables import metadata
 
+on_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+
 
 def no_beat() -> None:
     pass
@@ -336,11 +338,10 @@ def no_picture(backup: Path) -> None:
     ],
     ids=lambda one: getattr(one, "__name__", None) if callable(one) else str(one)[:20],
 )
+@on_sqlite  # a backup is the same file whatever it came from: asked on SQLite
 async def test_a_spoilt_backup_is_one_line_and_changes_nothing(
     start: Any, tmp_path: Path, engine: str, elsewhere: dict[str, Any], spoil: Any, said: str
 ) -> None:
-    if engine == "postgresql":
-        pytest.skip("a backup is the same file whatever it came from: asked on SQLite")
     cloud = await start()
     await cloud.register()
     await cloud.capture("D1", "t")
@@ -354,9 +355,8 @@ async def test_a_spoilt_backup_is_one_line_and_changes_nothing(
     assert not list(elsewhere["data_dir"].rglob("*.jpg")), "no picture was put back"
 
 
+@on_sqlite  # no database is asked
 async def test_a_folder_of_backups_is_told_from_a_backup(start: Any, tmp_path: Path, engine: str) -> None:
-    if engine == "postgresql":
-        pytest.skip("no database is asked")
     cloud = await start()
     await backed_up(cloud, tmp_path / "backups")
     newest = await backed_up(cloud, tmp_path / "backups")
@@ -367,11 +367,10 @@ async def test_a_folder_of_backups_is_told_from_a_backup(start: Any, tmp_path: P
 
 
 @pytest.mark.xdist_group("swift")
+@on_sqlite  # where rows lie makes no difference to a bucket
 async def test_pictures_in_a_bucket_stay_there_or_come_along(
     start: Any, tmp_path: Path, engine: str, swift: SwiftServer, bucket: str, elsewhere: dict[str, Any]
 ) -> None:
-    if engine == "postgresql":
-        pytest.skip("where rows lie makes no difference to a bucket")
     mine = {key.lower(): value for key, value in swift.settings(bucket, "site").items()}
     cloud = await start(**mine)
     await cloud.register()
@@ -478,9 +477,8 @@ def test_kill_9_at_any_step_leaves_a_whole_backup_or_none_and_the_old_cloud_or_t
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root mounts a small disk")
+@on_sqlite  # the disk is the backup's
 def test_a_full_disk_is_one_line_and_leaves_no_part_of_a_backup(process: Process, tmp_path: Path, engine: str) -> None:
-    if engine == "postgresql":
-        pytest.skip("the disk is the backup's")
     process.start()
     stored(process, "one")
     small = tmp_path / "small"
@@ -496,11 +494,10 @@ def test_a_full_disk_is_one_line_and_leaves_no_part_of_a_backup(process: Process
     assert trigger_ids(process) == {"one"}, "the cloud noticed nothing"
 
 
+@on_sqlite  # the loop asks no database
 def test_a_service_of_its_own_makes_one_at_once_and_ends_when_told(
     process: Process, tmp_path: Path, engine: str
 ) -> None:
-    if engine == "postgresql":
-        pytest.skip("the loop asks no database")
     process.start()
     stored(process, "one")
     folder = tmp_path / "backups"
@@ -534,18 +531,16 @@ def test_a_service_of_its_own_makes_one_at_once_and_ends_when_told(
         (("restore",), "backup"),
     ],
 )
+@on_sqlite  # no database is asked
 def test_a_wrong_call_says_what_is_wrong(
     capsys: pytest.CaptureFixture[str], engine: str, words: tuple[str, ...], said: str
 ) -> None:
-    if engine == "postgresql":
-        pytest.skip("no database is asked")
     assert {"backup": cli.backup, "restore": cli.restore}[words[0]](words[1:]) == 2
     assert said in capsys.readouterr().err
 
 
+@on_sqlite  # no database is asked
 def test_a_folder_that_cannot_be_used_is_one_line(process: Process, tmp_path: Path, engine: str) -> None:
-    if engine == "postgresql":
-        pytest.skip("no database is asked")
     assert "there is no database at" in one_line(process.run("backup", str(tmp_path / "there")))
     assert "/nowhere: there is no such folder" in one_line(process.run("restore", "/nowhere"))
     (tmp_path / "data").mkdir()
@@ -553,8 +548,7 @@ def test_a_folder_that_cannot_be_used_is_one_line(process: Process, tmp_path: Pa
     assert "/proc/x cannot be written" in one_line(process.run("backup", "/proc/x"))
 
 
+@on_sqlite  # one address without a server is enough
 def test_a_database_that_is_away_is_one_line(process: Process, tmp_path: Path, engine: str) -> None:
-    if engine == "postgresql":
-        pytest.skip("one address without a server is enough")
     process.environment["DATABASE_URL"] = "postgresql://visant@127.0.0.1:1/none"
     assert "the database cannot be used" in one_line(process.run("backup", str(tmp_path / "b")))

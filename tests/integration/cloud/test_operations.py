@@ -66,7 +66,7 @@ async def test_a_storage_or_a_loop_that_stands_still_is_not_ready(start: Any, tm
     assert "scheduler last finished" in (await why_not() or "")
     heartbeat.done("scheduler")
     shutil.rmtree(cloud.cloud.settings.data_dir / "pictures")
-    assert await why_not() == "the picture storage: No such file or directory"
+    assert await why_not() == "the picture storage: the disk: No such file or directory"
 
 
 @on_sqlite
