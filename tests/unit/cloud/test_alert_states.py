@@ -1,0 +1,207 @@
+"""States of devices: what is said of them, whatever they told and however old it is."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from visant_cloud.alerts import kinds, states
+from visant_cloud.alerts.kinds import KINDS
+from visant_cloud.alerts.rules import DEFAULT, Rules
+from visant_cloud.alerts.states import SILENCE, SILENCE_METERED, STALE, Ended, Facts, Slot, causes, health
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+SEEN = NOW - timedelta(days=2)
+
+
+def connected(telemetry: dict[str, Any] | None = None, **more: Any) -> Facts:
+    at = None if telemetry is None else NOW - timedelta(seconds=60)
+    given = {"connected": True, "last_seen_at": NOW, "telemetry": telemetry, "telemetry_at": at, "telemetry_age": 60.0}
+    return Facts(**{**given, **more})
+
+
+def kinds_of(facts: Facts, rules: Rules = DEFAULT) -> set[str]:
+    return set(causes(facts, NOW, rules))
+
+
+NUMBERS: list[Any] = [-1, 0, 0.5, 61, 85, 1e9, 1e308, 10**400, float("nan"), float("inf")]
+ANY_JSON: st.SearchStrategy[Any] = st.sampled_from(
+    [None, True, False, *NUMBERS, "", "ok", "camera_absent", [], ["x: y", 1], {}, {"state": {}}]
+)
+PARTS = {
+    "camera": st.fixed_dictionaries({}, optional={"state": ANY_JSON, "detail": ANY_JSON, "state_age": ANY_JSON}),
+    "spool": st.dictionaries(
+        st.sampled_from(["bytes", "limit_bytes", "days_left", "oldest_age", "pictures"]), ANY_JSON
+    ),
+    "host": st.fixed_dictionaries(
+        {},
+        optional={
+            "power": st.dictionaries(st.sampled_from(["undervoltage", "throttled"]), ANY_JSON) | ANY_JSON,
+            "card": st.dictionaries(st.sampled_from(["read_only", "pre_eol"]), ANY_JSON) | ANY_JSON,
+            "engine_disk": st.dictionaries(st.sampled_from(["free_bytes", "total_bytes"]), ANY_JSON) | ANY_JSON,
+        },
+    ),
+    "clock": st.dictionaries(st.sampled_from(["synchronised", "cloud_offset"]), ANY_JSON),
+    "temperature": ANY_JSON,
+    "disk_free_bytes": ANY_JSON,
+    "disk_total_bytes": ANY_JSON,
+    "metered": ANY_JSON,
+    "reasons": ANY_JSON,
+    "state": ANY_JSON | st.just("degraded"),
+}
+TELEMETRY = (
+    st.none() | ANY_JSON | st.fixed_dictionaries({}, optional={name: part | ANY_JSON for name, part in PARTS.items()})
+)
+OUTCOMES = st.lists(
+    st.builds(
+        Ended,
+        st.integers(1, 99),
+        st.sampled_from(["executed", "failed", "expired"]),
+        st.sampled_from([None, "camera_absent", "device_silent", "of a later version"]),
+    ),
+    max_size=8,
+).map(lambda found: tuple(sorted(found, key=lambda one: one.seq)))
+FACTS = st.builds(
+    Facts,
+    active=st.booleans(),
+    connected=st.booleans(),
+    created_at=st.just(SEEN),
+    last_seen_at=st.none() | st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)),
+    absent=st.floats(0, 1e7),
+    telemetry=TELEMETRY,
+    telemetry_at=st.none() | st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)),
+    telemetry_age=st.floats(0, 1e7) | st.just(float("inf")),
+    outcomes=OUTCOMES,
+    excused=st.integers(0, 99),
+    interval=st.none() | st.floats(1, 1e6),
+    slot=st.none() | st.builds(Slot, st.integers(1, 99), st.just(SEEN), st.none() | st.just("spool_full")),
+    open=st.sets(st.sampled_from(sorted(KINDS))),
+)
+
+
+@settings(max_examples=60)
+@given(FACTS)
+def test_every_device_is_in_one_state_and_each_cause_has_its_words(facts: Facts) -> None:
+    found = health(facts, NOW)
+    assert found.state in states.STATES
+    assert (found.state == "suspended") == (not facts.active)
+    assert (found.state == "never_connected") == (facts.active and not facts.seen)
+    assert bool(found.causes) == (found.state in ("degraded", "silent"))
+    for cause in found.causes:
+        assert cause.remedy and cause.detail and cause.kind in KINDS
+        assert cause.since is None or cause.since <= NOW
+    named = [cause.kind for cause in found.causes]
+    assert len(named) == len(set(named))
+    assert named == [kinds.SILENT] if found.state == "silent" else kinds.SILENT not in named
+    assert found.state != "silent" or not facts.connected
+
+
+@settings(max_examples=60)
+@given(FACTS, st.floats(0, 1e6))
+def test_a_silence_that_lasts_longer_stays_one(facts: Facts, more: float) -> None:
+    later = Facts(**{**vars(facts), "absent": facts.absent + more})
+    if health(facts, NOW).state == "silent":
+        assert health(later, NOW).state == "silent"
+
+
+@settings(max_examples=60)
+@given(FACTS)
+def test_an_open_alert_keeps_its_cause_at_least_as_long(facts: Facts) -> None:
+    shut = Facts(**{**vars(facts), "open": ()})
+    for kind in causes(shut, NOW):
+        if kind not in (kinds.SILENT, kinds.OTHER, kinds.NO_TELEMETRY):
+            kept = Facts(**{**vars(facts), "open": (kind,)})
+            assert kind in causes(kept, NOW), kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "telemetry"),
+    [
+        (kinds.CAMERA, {"camera": {"state": "camera_absent"}}),
+        (kinds.SPOOL, {"spool": {"pictures": 900, "bytes": 90, "limit_bytes": 100}}),
+        (kinds.SPOOL, {"spool": {"pictures": 9, "days_left": 1.5}}),
+        (kinds.SPOOL, {"spool": {"reports": 1, "oldest_age": 3700}}),
+        (kinds.DISK, {"disk_free_bytes": 100 << 20, "disk_total_bytes": 32 << 30}),
+        (kinds.DISK, {"host": {"engine_disk": {"free_bytes": 100 << 20}}}),
+        (kinds.DISK, {"host": {"card": {"read_only": True}}}),
+        (kinds.DISK, {"host": {"card": {"pre_eol": 3}}}),
+        (kinds.HEAT, {"temperature": 81.0}),
+        (kinds.POWER, {"host": {"power": {"undervoltage": True}}}),
+        (kinds.CLOCK, {"clock": {"synchronised": True, "cloud_offset": -120.0}}),
+        (kinds.CLOCK, {"clock": {"synchronised": False}}),
+        (kinds.OTHER, {"state": "degraded", "reasons": ["redis: away"]}),
+    ],
+)
+def test_what_a_device_tells_is_named(kind: str, telemetry: dict[str, Any]) -> None:
+    assert kinds_of(connected(telemetry)) == {kind}
+    assert health(connected(telemetry), NOW).state == "degraded"
+
+
+@pytest.mark.parametrize(
+    "telemetry",
+    [
+        {},
+        {"camera": {"state": "ok"}, "state": "ok", "reasons": []},
+        {"spool": {"pictures": 0, "bytes": 0, "limit_bytes": 100, "days_left": 0.5, "oldest_age": None}},
+        {"disk_free_bytes": 200 << 20, "disk_total_bytes": 900 << 20},  # a small disk is no full one
+        {"temperature": 79.9},
+        {"clock": {"synchronised": False, "cloud_offset": 0.1}},  # who sets it does not matter while it is right
+        {"host": {"power": {"undervoltage": False, "undervoltage_since_boot": True}}},
+    ],
+)
+def test_an_ordinary_device_is_ok(telemetry: dict[str, Any]) -> None:
+    assert health(connected(telemetry), NOW) == states.Health("ok")
+
+
+def test_a_dead_camera_is_told_with_its_reason_remedy_and_since_when() -> None:
+    told = {
+        "camera": {"state": "camera_absent", "detail": "no /dev/video0", "state_age": 300.0},
+        "state": "degraded",
+        "reasons": ["camera: camera_absent"],
+    }
+    [cause] = health(connected(told), NOW).causes
+    assert cause.kind == kinds.CAMERA and cause.detail == "camera_absent: no /dev/video0"
+    assert "Plug the camera in" in cause.remedy and cause.since == NOW - timedelta(seconds=360)
+
+
+def test_a_reconnect_is_no_silence_and_what_was_told_counts_meanwhile() -> None:
+    dead_camera = {"camera": {"state": "camera_absent"}}
+    away = {"connected": False, "last_seen_at": SEEN}
+    assert kinds_of(connected(dead_camera, **away, absent=SILENCE - 1)) == {kinds.CAMERA}
+    gone = health(connected(dead_camera, **away, absent=SILENCE), NOW)
+    assert (gone.state, gone.since, [one.kind for one in gone.causes]) == ("silent", SEEN, ["silent"])
+    assert kinds_of(connected({"metered": True}, **away, absent=SILENCE_METERED - 1)) == set()
+
+
+def test_a_device_that_says_nothing_while_connected_is_not_believed_for_ever() -> None:
+    hot = {"temperature": 90.0}
+    assert kinds_of(connected(hot, telemetry_age=STALE - 1)) == {kinds.HEAT}
+    assert kinds_of(connected(hot, telemetry_age=STALE)) == {kinds.NO_TELEMETRY}
+    assert kinds_of(connected({**hot, "metered": True}, telemetry_age=STALE)) == {kinds.HEAT}
+    assert kinds_of(connected(None, telemetry_age=STALE)) == set(), "an old client tells nothing"
+
+
+def test_failures_in_a_row_end_at_a_picture_and_leave_out_what_is_excused() -> None:
+    bad = [Ended(n, "failed", "bad_frames") for n in (3, 4, 5)]
+    assert kinds_of(connected(outcomes=bad)) == {kinds.FAILURES}
+    assert kinds_of(connected(outcomes=bad[:2])) == set()
+    assert kinds_of(connected(outcomes=[*bad, Ended(6, "executed", None)])) == set()
+    assert kinds_of(connected(outcomes=bad, excused=3)) == set()
+    assert kinds_of(connected(outcomes=bad[:1], open=[kinds.FAILURES])) == {kinds.FAILURES}, "until a picture is there"
+    assert kinds_of(connected(outcomes=bad[:1]), Rules(failures_in_a_row=1)) == {kinds.FAILURES}
+
+
+def test_a_missed_slot_is_told_of_rare_schedules_until_a_picture_is_there() -> None:
+    missed = Slot(7, SEEN, "deadline_passed")
+    one: dict[str, Any] = {"slot": missed, "interval": 86400.0, "outcomes": [Ended(7, "expired", "deadline_passed")]}
+    assert kinds_of(connected(**one)) == {kinds.SLOT_MISSED}
+    assert kinds_of(connected(**{**one, "interval": 60.0})) == set()
+    assert kinds_of(connected(**{**one, "outcomes": [*one["outcomes"], Ended(8, "executed", None)]})) == set()
+
+
+def test_the_state_is_as_old_as_the_alert_that_is_open() -> None:
+    known = NOW - timedelta(hours=5)
+    found = health(connected({"temperature": 90.0}, open=[kinds.HEAT]), NOW, since={kinds.HEAT: known})
+    assert (found.since, found.causes[0].since) == (known, known)
