@@ -12,6 +12,7 @@ import uvloop
 from visant_cloud import server, workers
 from visant_cloud.access.rate_limits import RateLimits
 from visant_cloud.access.revocation import Revocation
+from visant_cloud.alerts.rounds import AlertRounds
 from visant_cloud.app import create_app
 from visant_cloud.captures import at_start
 from visant_cloud.captures.storage import PictureStorage
@@ -152,6 +153,7 @@ async def _main(
             tasks.create_task(scheduler.run(stop, heartbeat))
             tasks.create_task(Expiry(database, now, chosen.silence_grace).run(stop, heartbeat))
             tasks.create_task(Housekeeping(cloud).run(stop, heartbeat))
+            tasks.create_task(AlertRounds(cloud, peers.process_id).run(stop, heartbeat))
             tasks.create_task(peers.run(stop, heartbeat))
             tasks.create_task(Revocation(cloud).run(stop, heartbeat))
             if supervisor is not None:

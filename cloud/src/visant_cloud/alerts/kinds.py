@@ -14,7 +14,7 @@ class Kind:
     """Of a cause. `hold` and `clear` are seconds of an engine's own clock, which no time step reaches."""
 
     title: str
-    """Follows the name of a device in a message: `FLOOR1: takes no pictures: its camera`."""
+    """Follows who it is in a message: `FLOOR1: too hot`."""
     remedy: str
     hold: float = 0.0
     """It must last so long before an alert opens."""
@@ -44,31 +44,31 @@ CHANNEL_DEAD = "channel_dead"
 
 KINDS: dict[str, Kind] = {
     SILENT: Kind(
-        "is silent",
+        "silent",
         "Look whether it has power and network: the site's router first, then the device's lamps. It comes back by "
         "itself; what it took meanwhile is delivered then.",
         hold=90.0,  # beside the 90 s after which it counts as silent: a router that restarts takes 2 to 3 minutes
         by_site=True,
     ),
     CAMERA: Kind(
-        "takes no pictures: its camera",
+        "the camera gives no pictures",
         "Replug the camera, try another port or a powered hub; `visantctl doctor` on the device says more.",
         hold=MINUTE,  # a camera that is opened anew takes up to 15 s
         clear=2 * MINUTE,
         because=(SILENT,),
     ),
     FAILURES: Kind(
-        "failed several times in a row",
+        "no picture several times in a row",
         "Look at the reasons of its last triggers; each has its remedy there.",
         because=(SILENT, CAMERA, SPOOL, NO_TELEMETRY),
     ),
     SLOT_MISSED: Kind(
-        "missed a scheduled picture",
+        "a scheduled picture is missing",
         "Look at the reason of that trigger, and trigger by hand.",
         because=(SILENT, CAMERA, SPOOL, FAILURES, NO_TELEMETRY),
     ),
     SPOOL: Kind(
-        "cannot get rid of its pictures",
+        "pictures cannot be delivered",
         "Restore its uplink, or raise SPOOL_MAX_BYTES; dead letters are seen by `visantctl spool`.",
         hold=5 * MINUTE,
         clear=10 * MINUTE,
@@ -76,50 +76,50 @@ KINDS: dict[str, Kind] = {
         by_site=True,
     ),
     DISK: Kind(
-        "has hardly any disk left, or a card that fails",
+        "the disk is nearly full, or the card fails",
         "Run `visantctl doctor` on the device: it names what takes the space, and a card that must be replaced.",
         hold=5 * MINUTE,
         clear=10 * MINUTE,
         because=(SILENT,),
     ),
     HEAT: Kind(
-        "is too hot",
+        "too hot",
         "Give it air or a cooler; a Pi slows down at 80 degrees Celsius.",
         hold=10 * MINUTE,  # two reports: one peak is no heat
         clear=10 * MINUTE,
         because=(SILENT,),
     ),
     POWER: Kind(
-        "has too little voltage",
+        "too little voltage",
         "Use the official power supply and a short cable, and a powered hub for the camera.",
         clear=HOUR,  # it dips and recovers, again and again
         because=(SILENT,),
     ),
     CLOCK: Kind(
-        "has a wrong clock",
+        "the clock is wrong",
         "Let NTP through (UDP 123), or leave the time to the cloud: `visantctl doctor` says who sets it.",
         hold=10 * MINUTE,  # after a boot it takes minutes until NTP has answered
         clear=5 * MINUTE,
         because=(SILENT,),
     ),
     NO_TELEMETRY: Kind(
-        "is connected and says nothing of its health",
+        "connected, and says nothing of its health",
         "Its uploader does not work: `visantctl status` and `visantctl logs uploader` on the device.",
         because=(SILENT,),
     ),
     OTHER: Kind(
-        "reports a trouble",
+        "a trouble",
         "Run `visantctl doctor` on the device.",
         alerts=False,
     ),
     CLOUD_DISK: Kind(
-        "The cloud has hardly any disk left",
+        "the disk is nearly full",
         "Set RETENTION_DAYS, enlarge the disk of DATA_DIR, or move pictures to a bucket (STORAGE_URL).",
         hold=MINUTE,
         clear=10 * MINUTE,
     ),
     CHANNEL_DEAD: Kind(
-        "A channel takes no messages",
+        "messages cannot be delivered",
         "Look at its last answer, mend its address, and press test.",
     ),
 }

@@ -52,12 +52,11 @@ class Summary(BaseModel):
     at: time
     zone: Zone = "UTC"
 
-    def due(self, now: datetime, last: str | None) -> str | None:
-        """The day (`2026-11-22`) whose summary is due, None where it is not yet or was `last`."""
+    def due(self, now: datetime) -> str | None:
+        """The day (`2026-11-22`) of the summary that is due, within an hour of its time; else None."""
         local = now.astimezone(ZoneInfo(self.zone))
-        day = local.date().isoformat()
-        late = datetime.combine(local.date(), self.at.replace(tzinfo=None), local.tzinfo) + timedelta(hours=1)
-        return day if local.time() >= self.at.replace(tzinfo=None) and local < late and day != last else None
+        begun = datetime.combine(local.date(), self.at.replace(tzinfo=None), local.tzinfo)
+        return local.date().isoformat() if begun <= local < begun + timedelta(hours=1) else None
 
 
 class Rules(BaseModel):

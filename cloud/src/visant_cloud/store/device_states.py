@@ -44,15 +44,21 @@ class DeviceState:
     strip: Strip
 
     @property
+    def ended(self) -> list[tuple[int, str, str | None]]:
+        """(seq, status, reason) of the same triggers as `last_outcomes`."""
+        return [(int(seq), _WORDS[letter], reason[0] if reason else None) for seq, letter, *reason in self.strip]
+
+    @property
     def last_outcomes(self) -> list[tuple[str, str | None]]:
         """(status, reason) of the last STRIP triggers that ended, oldest of them first."""
-        return [(_WORDS[letter], reason[0] if reason else None) for _, letter, *reason in self.strip]
+        return [(status, reason) for _, status, reason in self.ended]
 
 
 NEVER_SEEN = DeviceState("", None, None, None, False, None, None, [])
 """Of a device whose row is not there."""
 
 COLUMNS = [device_states.c[name] for name in DeviceState.__dataclass_fields__]
+_ONE_MORE = device_states.c.changes + 1
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,7 @@ async def note_telemetry(connection: AsyncConnection, device_key: str, told: dic
     await connection.execute(
         update(device_states)
         .where(device_states.c.device_key == device_key)
-        .values(telemetry=told, telemetry_at=now, last_seen_at=now, degraded=degraded)
+        .values(telemetry=told, telemetry_at=now, last_seen_at=now, degraded=degraded, changes=_ONE_MORE)
     )
 
 
@@ -182,7 +188,7 @@ async def locked(
 _WRITE = (
     update(device_states)
     .where(device_states.c.device_key == bindparam("key"))
-    .values(strip=bindparam("new_strip"), outcomes=bindparam("new_outcomes"))
+    .values(strip=bindparam("new_strip"), outcomes=bindparam("new_outcomes"), changes=_ONE_MORE)
 )
 
 

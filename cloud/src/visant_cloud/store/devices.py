@@ -29,6 +29,8 @@ class Device:
     token_seen_at: datetime | None
     device_version: str | None
     config: dict[str, Any] | None
+    site: str | None
+    """Where it stands: alerts of one site are told of together."""
 
     @property
     def by_id_alone(self) -> bool:

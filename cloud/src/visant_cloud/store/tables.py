@@ -37,6 +37,8 @@ metadata = MetaData(
 _OPEN = text("ended_at IS NULL")
 _KEYED = text("idempotency_key IS NOT NULL")
 _SLOTTED = text("schedule_id IS NOT NULL")
+_NOT_CLEARED = text("cleared_at IS NULL")
+_NOT_DONE = text("done_at IS NULL")
 _BIG = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only on INTEGER
 
 
@@ -128,6 +130,7 @@ devices = Table(
     Column("token_seen_at", UtcTime),
     Column("device_version", Clean(100)),
     Column("config", JSON(none_as_null=True)),
+    Column("site", Clean(100)),
     UniqueConstraint("organisation_id", "device_id"),
 )
 
@@ -145,6 +148,7 @@ device_states = Table(
     Column("newest_captured_at", UtcTime),
     Column("strip", JSON, nullable=False, server_default="[]"),
     Column("outcomes", JSON, nullable=False, server_default="{}"),
+    Column("changes", _BIG, nullable=False, server_default="0"),  # of telemetry and outcomes: what alerts look at
 )
 """What changes all the time, a row for each of `devices` (device_states.py); no index but the key: updates are HOT."""
 
@@ -275,3 +279,116 @@ captures = Table(
     _index("captures", "received_at"),
     sqlite_autoincrement=True,
 )
+
+alerts = Table(
+    "alerts",
+    metadata,
+    _organisation(),
+    Column("alert_id", _BIG, primary_key=True, autoincrement=True),
+    Column("subject", Clean(200), nullable=False),
+    Column("kind", String(30), nullable=False),
+    Column("device_key", Clean(128), ForeignKey("devices.device_key")),
+    Column("site", Clean(100)),
+    Column("since", UtcTime),
+    Column("opened_at", UtcTime, nullable=False),
+    Column("detail", Clean, nullable=False),
+    Column("remedy", Clean, nullable=False),
+    Column("cleared_at", UtcTime),
+    Column("acknowledged_at", UtcTime),
+    Column("acknowledged_by", Clean(200)),
+    Column("note", Clean),
+    Column("opened_notice_id", _BIG),
+    Column("cleared_notice_id", _BIG),
+    Column("done_at", UtcTime),
+    # one open alert a subject and kind, whoever opens it
+    _index("alerts", "organisation_id", "subject", "kind", where=_NOT_CLEARED, unique=True),
+    # every round: what is open, or cleared and not told of yet
+    _index("alerts", "alert_id", where=_NOT_DONE, name="ix_alerts_not_done"),
+    # the history of all, and of a device
+    _index("alerts", "organisation_id", "alert_id"),
+    _index("alerts", "device_key", "alert_id"),
+    sqlite_autoincrement=True,
+)
+"""`subject`: a device's key, `/channel/7` or `/cloud`. `done_at`: nothing is to be told of it any more."""
+
+silences = Table(
+    "silences",
+    metadata,
+    _organisation(),
+    Column("silence_id", _BIG, primary_key=True, autoincrement=True),
+    Column("device_key", Clean(128), ForeignKey("devices.device_key")),
+    Column("site", Clean(100)),
+    Column("kind", String(30)),
+    Column("until", UtcTime, nullable=False),
+    Column("note", Clean),
+    Column("created_by", Clean(200), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    _index("silences", "organisation_id", "until"),
+    sqlite_autoincrement=True,
+)
+"""Nobody is told of what matches all that is not null, until then."""
+
+channels = Table(
+    "channels",
+    metadata,
+    _organisation(),
+    Column("channel_id", _BIG, primary_key=True, autoincrement=True),
+    Column("type", String(20), nullable=False),
+    Column("name", Clean(100), nullable=False),
+    Column("target", Clean, nullable=False),
+    Column("secret", Text),
+    Column("kinds", JSON(none_as_null=True)),
+    Column("active", Boolean, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("last_answer", Clean),
+    Column("last_at", UtcTime),
+    UniqueConstraint("organisation_id", "name"),
+    sqlite_autoincrement=True,
+)
+"""`target`: a URL, or addresses with commas between. `failures`: attempts since the last that succeeded."""
+
+notices = Table(
+    "notices",
+    metadata,
+    _organisation(),
+    Column("notice_id", _BIG, primary_key=True, autoincrement=True),
+    Column("type", String(30), nullable=False),
+    Column("title", Clean, nullable=False),
+    Column("text", Clean, nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Messages, whoever gets them."""
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _organisation(),
+    Column("delivery_id", _BIG, primary_key=True, autoincrement=True),
+    Column("notice_id", _BIG, nullable=False),
+    Column("channel_id", _BIG, ForeignKey("channels.channel_id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("next_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime),
+    Column("delivered", Boolean, nullable=False, server_default=false()),
+    Column("answer", Clean),
+    # every round of the outbox
+    _index("deliveries", "next_at", where=_OPEN),
+    # a channel's log
+    _index("deliveries", "channel_id", "delivery_id"),
+    sqlite_autoincrement=True,
+)
+"""A message on its way to a channel. `ended_at` without `delivered`: given up."""
+
+leases = Table(
+    "leases",
+    metadata,
+    _organisation(),
+    Column("name", String(40), primary_key=True),
+    Column("holder", String(32), nullable=False),
+    Column("until", UtcTime, nullable=False),
+)
+"""Work that one process does at a time (leases.py)."""

@@ -1,0 +1,60 @@
+"""What alerts look at: a line of each device at every round, and all the rest of those that changed."""
+
+from collections.abc import Collection
+
+from sqlalchemy import select
+
+from visant_cloud.alerts.engine import Head, Told
+from visant_cloud.alerts.states import Ended, Slot
+from visant_cloud.store.database import Database, among
+from visant_cloud.store.device_states import COLUMNS as STATE_COLUMNS
+from visant_cloud.store.device_states import DeviceState
+from visant_cloud.store.tables import device_states, devices, schedules, triggers
+
+_HEADS = select(
+    devices.c.device_key, devices.c.organisation_id, devices.c.site, devices.c.active, device_states.c.changes
+).join(device_states, device_states.c.device_key == devices.c.device_key)
+_REST = (
+    _HEADS.add_columns(devices.c.created_at, schedules.c.interval_seconds, *STATE_COLUMNS)
+    .outerjoin(schedules, schedules.c.device_key == devices.c.device_key)
+    .order_by(devices.c.device_key)
+)
+_HEAD = len(Head._fields)
+
+
+async def heads(database: Database) -> list[Head]:
+    """Of every device, in one statement and without what is large."""
+    return [Head._make(row) for row in await database.read(_HEADS)]
+
+
+async def told(database: Database, device_keys: Collection[str]) -> list[Told]:
+    """Everything about these."""
+    rows = await database.read(_REST.where(among(database, devices.c.device_key, device_keys)))
+    states = [DeviceState(*row[_HEAD + 2 :]) for row in rows]
+    # the newest outcome of a scheduled device, where it is no picture: was it of a slot?
+    newest = [
+        state.ended[-1][0]
+        for row, state in zip(rows, states, strict=True)
+        if row[_HEAD + 1] is not None and state.ended and state.ended[-1][1] != "executed"
+    ]
+    slots = await _slots(database, newest) if newest else {}
+    return [
+        Told(
+            Head(*row[:_HEAD]),
+            created_at=row[_HEAD],
+            last_seen_at=state.last_seen_at,
+            telemetry=state.telemetry,
+            telemetry_at=state.telemetry_at,
+            outcomes=tuple(Ended(*one) for one in state.ended),
+            interval=row[_HEAD + 1],
+            slot=slots.get(state.ended[-1][0]) if state.ended else None,
+        )
+        for row, state in zip(rows, states, strict=True)
+    ]
+
+
+async def _slots(database: Database, seqs: Collection[int]) -> dict[int, Slot]:
+    query = select(triggers.c.seq, triggers.c.scheduled_for, triggers.c.reason).where(
+        among(database, triggers.c.seq, seqs), triggers.c.scheduled_for.is_not(None)
+    )
+    return {row.seq: Slot(row.seq, row.scheduled_for, row.reason) for row in await database.read(query)}

@@ -1,0 +1,264 @@
+"""Alerts: opened and cleared by the rounds, acknowledged by people; the times at which nobody is told."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from visant_cloud.alerts.engine import Cleared, Key, Opened
+from visant_cloud.alerts.rules import DEFAULT, Rules, rules_of
+from visant_cloud.store.database import Database, among, from_json, insert_many, to_json
+from visant_cloud.store.keys import device_id_of
+from visant_cloud.store.tables import alerts, meta, silences
+
+Which = Literal["open", "cleared", "all"]
+_RULES = "alert_rules"
+_SUMMARY = "alert_summary"
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One row of `alerts`."""
+
+    alert_id: int
+    organisation_id: str
+    subject: str
+    kind: str
+    device_key: str | None
+    site: str | None
+    since: datetime | None
+    opened_at: datetime
+    detail: str
+    remedy: str
+    cleared_at: datetime | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    note: str | None
+    opened_notice_id: int | None
+    cleared_notice_id: int | None
+
+    @property
+    def key(self) -> Key:
+        """What it is about."""
+        return Key(self.organisation_id, self.subject, self.kind)
+
+    @property
+    def device_id(self) -> str | None:
+        """As the device's organisation calls it."""
+        return None if self.device_key is None else device_id_of(self.device_key)
+
+
+@dataclass(frozen=True)
+class Silence:
+    """One row of `silences`."""
+
+    silence_id: int
+    organisation_id: str
+    device_key: str | None
+    site: str | None
+    kind: str | None
+    until: datetime
+    note: str | None
+    created_by: str
+    created_at: datetime
+
+    def covers(self, alert: Alert, now: datetime) -> bool:
+        """Whether nobody is told of this alert now."""
+        return (
+            self.organisation_id == alert.organisation_id
+            and self.until > now
+            and self.device_key in (None, alert.device_key)
+            and self.site in (None, alert.site)
+            and self.kind in (None, alert.kind)
+        )
+
+
+_COLUMNS = [alerts.c[name] for name in Alert.__dataclass_fields__]
+_SILENCE = [silences.c[name] for name in Silence.__dataclass_fields__]
+_NOT_DONE = select(*_COLUMNS).where(alerts.c.done_at.is_(None)).order_by(alerts.c.alert_id)
+
+
+async def not_done(database: Database) -> list[Alert]:
+    """What is open, or cleared without that anybody was told yet: few, and by an index of their own."""
+    return [Alert(**row._asdict()) for row in await database.read(_NOT_DONE)]
+
+
+async def not_done_locked(connection: AsyncConnection) -> list[Alert]:
+    """The same, held until the end of the transaction: no two processes tell of one."""
+    return [Alert(*row) for row in await connection.execute(_NOT_DONE.with_for_update())]
+
+
+async def open_alerts(connection: AsyncConnection, opened: Sequence[Opened], now: datetime) -> None:
+    """New alerts; what is open already stays as it is."""
+    rows = [
+        {
+            "organisation_id": one.key.organisation_id,
+            "subject": one.key.subject,
+            "kind": one.key.kind,
+            "device_key": None if one.key.subject.startswith("/") else one.key.subject,
+            "site": one.site,
+            "since": one.cause.since,
+            "opened_at": now,
+            "detail": one.cause.detail,
+            "remedy": one.cause.remedy,
+        }
+        for one in opened
+    ]
+    await insert_many(connection, alerts, rows)
+
+
+async def clear_alerts(connection: AsyncConnection, cleared: Iterable[Cleared], now: datetime) -> None:
+    """They are over. Of what nobody was told, nobody is told that it is."""
+    for one in cleared:
+        mine = (alerts.c[name] == value for name, value in one.key._asdict().items())
+        await connection.execute(update(alerts).where(*mine, alerts.c.cleared_at.is_(None)).values(cleared_at=now))
+    untold = alerts.c.cleared_at.is_not(None) & alerts.c.opened_notice_id.is_(None)
+    await connection.execute(update(alerts).where(alerts.c.done_at.is_(None), untold).values(done_at=now))
+
+
+async def note_opened(connection: AsyncConnection, alert_ids: Collection[int], notice_id: int) -> None:
+    """People are told of them by this notice."""
+    query = update(alerts).where(among(connection, alerts.c.alert_id, alert_ids))
+    await connection.execute(query.values(opened_notice_id=notice_id))
+
+
+async def note_cleared(
+    connection: AsyncConnection, alert_ids: Collection[int], notice_id: int | None, now: datetime
+) -> None:
+    """People are told that they are over (None: nobody is)."""
+    query = update(alerts).where(among(connection, alerts.c.alert_id, alert_ids))
+    await connection.execute(query.values(cleared_notice_id=notice_id, done_at=now))
+
+
+async def find(connection: AsyncConnection, organisation_id: str, alert_id: int) -> Alert | None:
+    """The alert, or None where this organisation has none of that number."""
+    query = select(*_COLUMNS).where(alerts.c.alert_id == alert_id, alerts.c.organisation_id == organisation_id)
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else Alert(*row)
+
+
+async def page(
+    connection: AsyncConnection,
+    organisation_id: str,
+    *,
+    which: Which = "all",
+    device_key: str | None = None,
+    site: str | None = None,
+    kind: str | None = None,
+    before: int | None = None,
+    limit: int = 100,
+) -> list[Alert]:
+    """The newest first."""
+    query = select(*_COLUMNS).where(alerts.c.organisation_id == organisation_id)
+    if which != "all":
+        is_open = alerts.c.cleared_at.is_(None)
+        query = query.where(is_open if which == "open" else ~is_open)
+    if which == "open":
+        query = query.where(alerts.c.done_at.is_(None))  # by its index
+    for column, value in ((alerts.c.device_key, device_key), (alerts.c.site, site), (alerts.c.kind, kind)):
+        if value is not None:
+            query = query.where(column == value)
+    if before is not None:
+        query = query.where(alerts.c.alert_id < before)
+    rows = await connection.execute(query.order_by(alerts.c.alert_id.desc()).limit(limit))
+    return [Alert(*row) for row in rows]
+
+
+async def open_since(
+    connection: AsyncConnection, organisation_id: str, device_key: str | None = None
+) -> dict[str, dict[str, datetime]]:
+    """device_key -> kind -> since when, of all open alerts of an organisation or of one device."""
+    query = select(alerts.c.device_key, alerts.c.kind, alerts.c.since, alerts.c.opened_at).where(
+        alerts.c.organisation_id == organisation_id, alerts.c.done_at.is_(None), alerts.c.cleared_at.is_(None)
+    )
+    chosen = alerts.c.device_key.is_not(None) if device_key is None else alerts.c.device_key == device_key
+    found: dict[str, dict[str, datetime]] = {}
+    for key, kind, since, opened_at in await connection.execute(query.where(chosen)):
+        found.setdefault(key, {})[kind] = since or opened_at
+    return found
+
+
+async def acknowledge(
+    connection: AsyncConnection, organisation_id: str, alert_id: int, by: str, note: str | None, now: datetime
+) -> Alert | None:
+    """Somebody has seen it; said again, the note and the name are the newer ones. None: there is no such alert."""
+    mine = (alerts.c.alert_id == alert_id, alerts.c.organisation_id == organisation_id)
+    values = {"acknowledged_at": now, "acknowledged_by": by, "note": note}
+    await connection.execute(update(alerts).where(*mine).values(**values))
+    return await find(connection, organisation_id, alert_id)
+
+
+async def count_since(connection: AsyncConnection, organisation_id: str, since: datetime) -> list[Alert]:
+    """What was opened or cleared since then, the newest first; at most 1000."""
+    recent = (alerts.c.opened_at >= since) | (alerts.c.cleared_at >= since)
+    query = select(*_COLUMNS).where(alerts.c.organisation_id == organisation_id, recent)
+    rows = await connection.execute(query.order_by(alerts.c.alert_id.desc()).limit(1000))
+    return [Alert(*row) for row in rows]
+
+
+async def delete_older(connection: AsyncConnection, before: datetime, limit: int) -> int:
+    """Forgets alerts that were done before then, at most `limit`. Returns how many."""
+    old = select(alerts.c.alert_id).where(alerts.c.done_at < before).order_by(alerts.c.alert_id).limit(limit)
+    return (await connection.execute(delete(alerts).where(alerts.c.alert_id.in_(old)))).rowcount
+
+
+async def silences_of(connection: AsyncConnection, now: datetime, organisation_id: str | None = None) -> list[Silence]:
+    """Those that last, of one organisation or of all."""
+    query = select(*_SILENCE).where(silences.c.until > now).order_by(silences.c.silence_id)
+    if organisation_id is not None:
+        query = query.where(silences.c.organisation_id == organisation_id)
+    return [Silence(*row) for row in await connection.execute(query)]
+
+
+async def add_silence(connection: AsyncConnection, values: dict[str, Any]) -> Silence:
+    """A new one."""
+    return Silence(*(await connection.execute(insert(silences).values(**values).returning(*_SILENCE))).one())
+
+
+async def end_silence(connection: AsyncConnection, organisation_id: str, silence_id: int) -> bool:
+    """It is over; False where there is none."""
+    mine = (silences.c.silence_id == silence_id, silences.c.organisation_id == organisation_id)
+    return (await connection.execute(delete(silences).where(*mine))).rowcount == 1
+
+
+async def all_rules(database: Database) -> dict[str, Rules]:
+    """organisation_id -> what it chose, of those that chose."""
+    query = select(meta.c.organisation_id, meta.c.value).where(meta.c.key == _RULES)
+    return {row.organisation_id: rules_of(from_json(row.value)) for row in await database.read(query)}
+
+
+async def rules(connection: AsyncConnection, organisation_id: str) -> Rules:
+    """What an organisation chose."""
+    value = await _value(connection, organisation_id, _RULES)
+    return DEFAULT if value is None else rules_of(from_json(value))
+
+
+async def set_rules(connection: AsyncConnection, organisation_id: str, chosen: Rules) -> None:
+    """All of it anew."""
+    await _set_value(connection, organisation_id, _RULES, to_json(chosen.model_dump(mode="json")))
+
+
+async def last_summary(connection: AsyncConnection, organisation_id: str) -> str | None:
+    """The day of the last daily summary."""
+    return await _value(connection, organisation_id, _SUMMARY)
+
+
+async def set_last_summary(connection: AsyncConnection, organisation_id: str, day: str) -> None:
+    """It was told."""
+    await _set_value(connection, organisation_id, _SUMMARY, day)
+
+
+async def _value(connection: AsyncConnection, organisation_id: str, key: str) -> str | None:
+    query = select(meta.c.value).where(meta.c.organisation_id == organisation_id, meta.c.key == key)
+    found: str | None = (await connection.execute(query)).scalar_one_or_none()
+    return found
+
+
+async def _set_value(connection: AsyncConnection, organisation_id: str, key: str, value: str) -> None:
+    row = {"organisation_id": organisation_id, "key": key, "value": value}
+    await insert_many(connection, meta, [row])
+    mine = (meta.c.organisation_id == organisation_id, meta.c.key == key)
+    await connection.execute(update(meta).where(*mine).values(value=value))
