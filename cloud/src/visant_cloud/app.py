@@ -14,7 +14,7 @@ from visant_cloud import openapi, problems
 from visant_cloud.access.body_limits import BodyLimit
 from visant_cloud.context import Cloud
 from visant_cloud.metrics import CountRequests
-from visant_cloud.routes import captures, devices, enrolment, operations, pages, stream, triggers
+from visant_cloud.routes import alerts, captures, channels, devices, enrolment, operations, pages, stream, triggers
 from visant_runtime.version import release_version
 
 _TAGS = [
@@ -24,7 +24,7 @@ _TAGS = [
 ]
 
 
-_ROUTES = (stream, triggers, captures, devices, enrolment, operations, pages)
+_ROUTES = (stream, triggers, captures, devices, alerts, channels, enrolment, operations, pages)
 
 
 class HeadAsGet:

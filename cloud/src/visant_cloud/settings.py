@@ -9,6 +9,7 @@ from pydantic_settings import NoDecode
 from visant_cloud.access.forwarded import trusted
 from visant_cloud.access.same_origin import origin
 from visant_cloud.captures.s3_url import S3Url, s3_url
+from visant_cloud.channels.email import Server, address, server
 from visant_cloud.store import connection_url
 from visant_runtime.settings import Settings, SettingsError, checked_redis_url, value_or_file
 
@@ -42,6 +43,16 @@ def _origin(value: str | None) -> str | None:
 
 def _redis_address(value: str | None) -> str | None:
     return None if value is None else checked_redis_url(value)
+
+
+def _smtp(value: SecretStr | None) -> SecretStr | None:
+    if value is not None:
+        server(value.get_secret_value())
+    return value
+
+
+def _address(value: str | None) -> str | None:
+    return None if value is None else address(value)
 
 
 class CloudSettings(Settings):
@@ -104,6 +115,29 @@ class CloudSettings(Settings):
         float | None, Field(gt=0, description="captures a second that one device may catch up with, or unset")
     ] = None
 
+    smtp_url: Annotated[
+        SecretStr | None,
+        AfterValidator(_smtp),
+        Field(description="e.g. smtp://user:password@mail.example:587, smtps:// for TLS from the first byte"),
+    ] = None
+    """The server that e-mail goes through; STARTTLS is asked for, and missed, with smtp://."""
+    smtp_url_file: Annotated[Path | None, Field(description="a file that holds it alone")] = None
+    mail_from: Annotated[str | None, AfterValidator(_address), Field(description="e.g. alerts@example.org")] = None
+    """Whose name e-mail carries."""
+    alert_allow_private: Annotated[bool, Field(description="1 lets webhooks go into private networks, or 0")] = False
+    """Whoever may make a channel may then reach this cloud's own network with it."""
+
+    @model_validator(mode="after")
+    def _mail_has_a_sender(self) -> "CloudSettings":
+        if self.smtp_url is not None and self.mail_from is None:
+            raise SettingsError("MAIL_FROM is not set: SMTP_URL needs it, e.g. MAIL_FROM=alerts@example.org")
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _smtp_from_file(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return value_or_file(values, "smtp_url", "smtp_url_file")
+
     @model_validator(mode="before")
     @classmethod
     def _keys_from_files(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -123,6 +157,10 @@ class CloudSettings(Settings):
     def uses_data_dir(self) -> bool:
         """Whether anything lies there."""
         return self.storage_url is None or self.database_url is None
+
+    def smtp_server(self) -> Server | None:
+        """Where mail goes through."""
+        return None if self.smtp_url is None else server(self.smtp_url.get_secret_value())
 
     def engine_url(self) -> str:
         """What the database engine connects to."""

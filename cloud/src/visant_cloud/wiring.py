@@ -16,6 +16,7 @@ from visant_cloud.alerts.rounds import AlertRounds
 from visant_cloud.app import create_app
 from visant_cloud.captures import at_start
 from visant_cloud.captures.storage import PictureStorage
+from visant_cloud.channels.outbox import Outbox
 from visant_cloud.commands.bell import RedisBell
 from visant_cloud.commands.expiry import Expiry
 from visant_cloud.commands.hub import CommandHub
@@ -154,6 +155,7 @@ async def _main(
             tasks.create_task(Expiry(database, now, chosen.silence_grace).run(stop, heartbeat))
             tasks.create_task(Housekeeping(cloud).run(stop, heartbeat))
             tasks.create_task(AlertRounds(cloud, peers.process_id).run(stop, heartbeat))
+            tasks.create_task(Outbox(cloud).run(stop, heartbeat))
             tasks.create_task(peers.run(stop, heartbeat))
             tasks.create_task(Revocation(cloud).run(stop, heartbeat))
             if supervisor is not None:

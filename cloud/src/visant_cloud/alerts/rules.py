@@ -4,7 +4,7 @@ from datetime import datetime, time, timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from visant_cloud.alerts.kinds import ALERTING, KINDS
 
@@ -25,7 +25,17 @@ def _zone(value: str) -> str:
     return value
 
 
-KindName = Annotated[str, AfterValidator(_kind)]
+def only_text(value: Any) -> Any:
+    """Of a time: numbers would be read as seconds."""
+    if isinstance(value, str) and value.strip().lstrip("+-").replace(".", "", 1).isdigit():
+        raise ValueError("a number is no time")
+    if not isinstance(value, str | time | datetime):
+        raise ValueError("write a time as text")
+    return value
+
+
+KindName = Annotated[str, AfterValidator(_kind), Field(json_schema_extra={"enum": list(ALERTING)})]
+TimeOfDay = Annotated[time, BeforeValidator(only_text), Field(strict=False)]
 Zone = Annotated[str, Field(max_length=100), AfterValidator(_zone)]
 Seconds = Annotated[float, Field(ge=0, le=7 * _DAY, allow_inf_nan=False)]
 
@@ -33,9 +43,9 @@ Seconds = Annotated[float, Field(ge=0, le=7 * _DAY, allow_inf_nan=False)]
 class QuietHours(BaseModel):
     """Between these times of day nobody is told; what is still so at their end is told then."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    begin: time
-    end: time
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    begin: TimeOfDay
+    end: TimeOfDay
     zone: Zone = "UTC"
 
     def quiet(self, now: datetime) -> bool:
@@ -48,8 +58,8 @@ class QuietHours(BaseModel):
 class Summary(BaseModel):
     """A message a day about what is open and what was."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    at: time
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    at: TimeOfDay
     zone: Zone = "UTC"
 
     def due(self, now: datetime) -> str | None:
@@ -62,7 +72,7 @@ class Summary(BaseModel):
 class Rules(BaseModel):
     """Of one organisation. Times in seconds."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     off: list[KindName] = Field(default_factory=list)
     """Kinds of which no alert opens."""
     hold: dict[KindName, Seconds] = Field(default_factory=dict)

@@ -4,7 +4,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import (
+    Annotated,
+    Any,
+    NotRequired,  # pydantic takes the standard library's from Python 3.12 on
+)
+
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from visant_cloud.alerts.kinds import KINDS
 from visant_cloud.alerts.telling import Message
@@ -14,6 +21,27 @@ _LISTED = 50
 """Alerts that a text names one by one."""
 _IN_DATA = 200
 _PREFIX = {"opened": "Alert", "cleared": "Recovered"}
+
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
+class AlertData(TypedDict):
+    """An alert as programs read it."""
+
+    alert_id: int
+    kind: str
+    title: str
+    device_id: str | None
+    site: str | None
+    since: Time | None
+    opened_at: Time
+    cleared_at: Time | None
+    acknowledged_at: Time | None
+    acknowledged_by: str | None
+    note: str | None
+    detail: str
+    remedy: str
+    link: NotRequired[str]
 
 
 @dataclass(frozen=True)
@@ -112,16 +140,16 @@ def _link(alerts: Sequence[Alert], public_url: str | None) -> list[str]:
     return ["", public_url + "/" if only is None else f"{public_url}/devices/{only}"]
 
 
-def as_data(alert: Alert, public_url: str | None) -> dict[str, Any]:
-    """An alert as programs read it."""
-    found: dict[str, Any] = {
+def as_data(alert: Alert, public_url: str | None) -> AlertData:
+    """With a link to the page of its device, where this cloud knows its own address."""
+    found: AlertData = {
         "alert_id": alert.alert_id,
         "kind": alert.kind,
         "title": title(alert.kind),
         "device_id": alert.device_id,
         "site": alert.site,
         "since": _time(alert.since),
-        "opened_at": _time(alert.opened_at),
+        "opened_at": _said(alert.opened_at),
         "cleared_at": _time(alert.cleared_at),
         "acknowledged_at": _time(alert.acknowledged_at),
         "acknowledged_by": alert.acknowledged_by,
@@ -136,11 +164,15 @@ def as_data(alert: Alert, public_url: str | None) -> dict[str, Any]:
 
 def as_payload(type_: str, at: datetime, title_: str, text: str, data: Mapping[str, Any]) -> dict[str, Any]:
     """What a program is sent: `type`, `timestamp`, `data`, as the Standard Webhooks specification proposes."""
-    return {"type": type_, "timestamp": _time(at), "data": {"title": title_, "text": text, **data}}
+    return {"type": type_, "timestamp": _said(at), "data": {"title": title_, "text": text, **data}}
+
+
+def _said(value: datetime) -> str:
+    return value.isoformat(timespec="microseconds")
 
 
 def _time(value: datetime | None) -> str | None:
-    return None if value is None else value.isoformat(timespec="microseconds")
+    return None if value is None else _said(value)
 
 
 def _minute(value: datetime) -> str:

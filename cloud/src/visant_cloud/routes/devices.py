@@ -1,6 +1,7 @@
 """Devices: listed, created, told what to do on a schedule and how to be set."""
 
 import asyncio
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -11,11 +12,14 @@ from visant_cloud.access import credentials
 from visant_cloud.access.authenticate import Operator, TelemetryDevice
 from visant_cloud.access.body_limits import clean_json
 from visant_cloud.access.guarded import GuardedRoute
+from visant_cloud.alerts.rules import Rules
 from visant_cloud.commands.scheduler import first_firing
-from visant_cloud.context import cloud_of
+from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.openapi import refuses
 from visant_cloud.problems import Refusal, unknown_device
-from visant_cloud.store import device_states, devices, fleet, schedules, trigger_creation, triggers
+from visant_cloud.store import alerts, device_states, devices, fleet, schedules, trigger_creation, triggers
+from visant_cloud.store.device_states import DeviceState
+from visant_cloud.store.devices import Device
 from visant_cloud.store.keys import device_id_of, organisation_of
 from visant_cloud.views import answers, as_json
 from visant_contract.ids import DeviceId
@@ -23,6 +27,8 @@ from visant_contract.telemetry import Telemetry
 
 router = APIRouter(route_class=GuardedRoute, dependencies=[Depends(clean_json)])
 MAX_CONFIG_BYTES = 64 << 10
+ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
+"""Without control characters: it stands in the subject of a mail."""
 
 
 class NewDevice(BaseModel):
@@ -41,6 +47,8 @@ class DeviceChange(BaseModel):
     active: bool | None = None
     old_client: bool | None = None
     token_revoked: bool | None = None
+    site: Annotated[str, Field(max_length=100, pattern=ONE_LINE)] | None = None
+    """Where it stands: alerts of one site are told of together. Empty: nowhere in particular."""
 
 
 class Schedule(BaseModel):
@@ -55,10 +63,13 @@ class Schedule(BaseModel):
 async def listing(request: Request, caller: Operator, state: answers.State | None = None) -> Response:
     """Every device, or those in one state."""
     cloud = cloud_of(request)
+    now = cloud.now()
     async with cloud.database.reading() as connection:
         scheduled = await schedules.everyone(connection, caller.organisation_id)
+        rules = await alerts.rules(connection, caller.organisation_id)
+        is_open = await alerts.open_since(connection, caller.organisation_id)
         shown = [
-            as_json.device(row, last, cloud.hub.subscribers(row.device_key), scheduled.get(row.device_key))
+            _shown(cloud, row, last, scheduled.get(row.device_key), now, is_open.get(row.device_key), rules)
             async for row, last in fleet.devices_with_states(connection, caller.organisation_id)
         ]
     if state is not None:
@@ -104,18 +115,38 @@ async def one(request: Request, caller: Operator, device_id: str) -> answers.Dev
             raise unknown_device(device_id)
         last = await device_states.find(connection, row.device_key)
         scheduled = await schedules.find(connection, row.device_key)
-    return as_json.device(row, last, cloud.hub.subscribers(row.device_key), scheduled)
+        rules = await alerts.rules(connection, row.organisation_id)
+        is_open = await alerts.open_since(connection, row.organisation_id, row.device_key)
+    return _shown(cloud, row, last, scheduled, cloud.now(), is_open.get(row.device_key), rules)
+
+
+def _shown(
+    cloud: Cloud,
+    row: Device,
+    last: DeviceState,
+    schedule: schedules.Schedule | None,
+    now: datetime,
+    open_since: dict[str, datetime] | None,
+    rules: Rules,
+) -> answers.DeviceRow:
+    subscribers = cloud.hub.subscribers(row.device_key)
+    health = as_json.health(row, last, subscribers, schedule, now, open_since, rules)
+    return as_json.device(row, last, subscribers, schedule, health)
 
 
 @router.patch("/v1/devices/{device_id}", tags=["operator"])
 async def change(request: Request, caller: Operator, device_id: str, wanted: DeviceChange) -> answers.DeviceRow:
-    """Bars or admits a device. Its open streams end, and come back where they still may."""
+    """Bars or admits a device, or says where it stands. Whom it bars, its open streams end; who may comes back."""
     cloud = cloud_of(request)
     values = wanted.model_dump(exclude_none=True)
     if values:
+        by_access = values.keys() - {"site"}
+        if "site" in values:
+            values["site"] = values["site"].strip() or None
         async with cloud.database.writing() as connection:
             await devices.change(connection, caller.key(device_id), **values)
-        cloud.hub.disconnect(caller.key(device_id))
+        if by_access:
+            cloud.hub.disconnect(caller.key(device_id))
     return await one(request, caller, device_id)
 
 

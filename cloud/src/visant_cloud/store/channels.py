@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,7 +21,7 @@ class Channel:
 
     channel_id: int
     organisation_id: str
-    type: str
+    type: Literal["webhook", "email"]
     name: str
     target: str
     secret: str | None

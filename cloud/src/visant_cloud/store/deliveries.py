@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -41,8 +41,8 @@ class Delivery:
     answer: str | None
 
     @property
-    def status(self) -> str:
-        """`waiting`, `delivered` or `given_up`."""
+    def status(self) -> Literal["waiting", "delivered", "given_up"]:
+        """What became of it."""
         if self.ended_at is None:
             return "waiting"
         return "delivered" if self.delivered else "given_up"

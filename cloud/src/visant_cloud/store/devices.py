@@ -29,7 +29,7 @@ class Device:
     token_seen_at: datetime | None
     device_version: str | None
     config: dict[str, Any] | None
-    site: str | None
+    site: str | None = None
     """Where it stands: alerts of one site are told of together."""
 
     @property

@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic takes the standard library's from Python 3.12 on
 
-Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+from visant_cloud.alerts.states import State as HealthState
+from visant_cloud.alerts.words import AlertData, Time
+
 State = Literal["connected", "degraded", "offline", "never_seen", "inactive"]
 Status = Annotated[str, Field(description="pending, sent, executed, failed or expired; a newer release may know more")]
 
@@ -91,11 +93,30 @@ class CapturePage(TypedDict):
     next_before: int | None
 
 
+class HealthCause(TypedDict):
+    """Why a device is not ok. `since` is null where nobody knows."""
+
+    kind: Annotated[str, Field(description="as in /v1/alerts/kinds, or `other`")]
+    since: Time | None
+    detail: str
+    remedy: str
+
+
+class DeviceHealth(TypedDict):
+    """How a device is. Of a silent one nothing else is known."""
+
+    state: HealthState
+    since: Time | None
+    causes: list[HealthCause]
+
+
 class DeviceRow(TypedDict):
     """One device; `subscribers` are its open streams, over all processes."""
 
     device_id: str
     state: State
+    health: DeviceHealth
+    site: str | None
     subscribers: int
     active: bool
     access: Literal["token", "revoked", "id_alone", "none"]
@@ -168,3 +189,116 @@ class Configured(TypedDict):
     config: dict[str, Any]
     connected: bool
     trigger_id: str | None
+
+
+class AlertRow(AlertData):
+    """One alert. `subject`: a device's id, `/channel/7` or `/cloud`; `told`: whether a message said that it opened."""
+
+    subject: str
+    told: bool
+
+
+class AlertPage(TypedDict):
+    """Newest first; `next_before` continues, null at the end."""
+
+    alerts: list[AlertRow]
+    next_before: int | None
+
+
+class AlertKind(TypedDict):
+    """`hold`: seconds that it must last before an alert opens; `clear`: that it must be gone before it is cleared."""
+
+    kind: str
+    title: str
+    remedy: str
+    hold: float
+    clear: float
+
+
+class AlertKinds(TypedDict):
+    """Every kind of alert."""
+
+    kinds: list[AlertKind]
+
+
+class SilenceRow(TypedDict):
+    """Nobody is told of what matches all that is not null."""
+
+    silence_id: int
+    device_id: str | None
+    site: str | None
+    kind: str | None
+    until: Time
+    note: str | None
+    created_by: str
+    created_at: Time
+
+
+class Silences(TypedDict):
+    """Those that last."""
+
+    silences: list[SilenceRow]
+
+
+class ChannelRow(TypedDict):
+    """One channel. `failures`: attempts in a row that failed."""
+
+    channel_id: int
+    type: Literal["webhook", "email"]
+    name: str
+    target: str
+    kinds: list[str] | None
+    active: bool
+    state: Literal["new", "ok", "failing", "dead", "off"]
+    failures: int
+    last_answer: str | None
+    last_at: Time | None
+    created_at: Time
+
+
+class NewChannelRow(ChannelRow):
+    """`secret`: told once; null where nothing is signed with one."""
+
+    secret: str | None
+
+
+class ChannelSecret(TypedDict):
+    """Told once."""
+
+    channel_id: int
+    secret: str
+
+
+class Channels(TypedDict):
+    """All of an organisation."""
+
+    channels: list[ChannelRow]
+
+
+class DeliveryRow(TypedDict):
+    """A message on its way to a channel, or at its end. `answer`: how its last attempt ended."""
+
+    delivery_id: int
+    status: Literal["waiting", "delivered", "given_up"]
+    type: str
+    title: str
+    text: str
+    attempts: int
+    answer: str | None
+    created_at: Time
+    next_at: Time | None
+    ended_at: Time | None
+
+
+class DeliveryPage(TypedDict):
+    """Newest first; `next_before` continues, null at the end."""
+
+    deliveries: list[DeliveryRow]
+    next_before: int | None
+
+
+class Replayed(TypedDict):
+    """It waits to be sent once more."""
+
+    delivery_id: int
+    status: Literal["waiting"]

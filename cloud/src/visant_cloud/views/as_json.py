@@ -1,8 +1,12 @@
 """What the operator's endpoints answer: rows as JSON-able dictionaries (answers.py says them by field)."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal, get_args
 
+from visant_cloud.alerts import states
+from visant_cloud.alerts.rules import DEFAULT, Rules
+from visant_cloud.alerts.states import Ended, Facts, Health
 from visant_cloud.store.captures import Capture
 from visant_cloud.store.device_states import DeviceState
 from visant_cloud.store.devices import Device
@@ -83,11 +87,20 @@ def capture(row: Capture) -> CaptureRow:
     }
 
 
-def device(row: Device, last: DeviceState, subscribers: int, schedule: Schedule | None) -> DeviceRow:
+def device(row: Device, last: DeviceState, subscribers: int, schedule: Schedule | None, health: Health) -> DeviceRow:
     """One device, how many streams it holds, over all processes, and when it takes pictures by itself."""
     return {
         "device_id": row.device_id,
         "state": state(row.active, subscribers, degraded=last.degraded, seen=last.last_seen_at is not None),
+        "health": {
+            "state": health.state,
+            "since": time_or_none(health.since),
+            "causes": [
+                {"kind": one.kind, "since": time_or_none(one.since), "detail": one.detail, "remedy": one.remedy}
+                for one in health.causes
+            ],
+        },
+        "site": row.site,
         "subscribers": subscribers,
         "active": row.active,
         "access": access(row),
@@ -100,6 +113,40 @@ def device(row: Device, last: DeviceState, subscribers: int, schedule: Schedule 
         "telemetry": last.telemetry,
         "telemetry_at": time_or_none(last.telemetry_at),
     }
+
+
+def health(
+    row: Device,
+    last: DeviceState,
+    subscribers: int,
+    schedule: Schedule | None,
+    now: datetime,
+    open_since: Mapping[str, datetime] | None = None,
+    rules: Rules = DEFAULT,
+) -> Health:
+    """How it is, by the cloud's clock. `open_since`: kinds of which an alert is open, and since when."""
+    known = open_since or {}
+    outcomes = [Ended(*one) for one in last.ended]
+    facts = Facts(
+        active=row.active,
+        connected=subscribers > 0,
+        created_at=row.created_at,
+        last_seen_at=last.last_seen_at,
+        absent=_age(last.last_seen_at, now),
+        telemetry=last.telemetry,
+        telemetry_at=last.telemetry_at,
+        telemetry_age=_age(last.telemetry_at, now),
+        outcomes=outcomes,
+        # what the cloud alone said is of a time without a connection, as far as a page can tell
+        excused=states.last_silent(outcomes),
+        interval=None if schedule is None else schedule.interval_seconds,
+        open=known,
+    )
+    return states.health(facts, now, rules, known)
+
+
+def _age(moment: datetime | None, now: datetime) -> float:
+    return 0.0 if moment is None else max(0.0, (now - moment).total_seconds())
 
 
 def missed_run(row: MissedRun) -> MissedTimes:
