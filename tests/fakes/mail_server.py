@@ -45,7 +45,7 @@ class FakeMailServer:
             str(self._user).encode(),
             str(self._password).encode(),
         )
-        return AuthResult(success=known)
+        return AuthResult(success=known, handled=False)
 
     async def handle_RCPT(self, server: SMTP, session: Any, envelope: Any, address: str, options: list[str]) -> str:
         """aiosmtpd's."""

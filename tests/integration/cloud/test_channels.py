@@ -161,7 +161,8 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 async def test_a_mail_goes_through_tls_with_a_password(authority: Authority, implicit: bool) -> None:
     pem = str(authority.certificate(f"mail{implicit:d}"))
     trusting = ssl.create_default_context(cafile=str(authority.file))
-    login: dict[str, Any] = {} if implicit else {"user": "visant", "password": "p@ss"}  # aiosmtpd asks for none over smtps
+    # aiosmtpd asks for none over smtps
+    login: dict[str, Any] = {} if implicit else {"user": "visant", "password": "p@ss"}
     with FakeMailServer(pem, implicit=implicit, **login) as peer:
         scheme = "smtps://" if implicit else "smtp://visant:{}@"
         mail = email.message("v@example.org", ["a@example.org"], "Alert: ü", "text", "1.2", PAST)

@@ -1,11 +1,14 @@
 """Organisations: nobody sees, changes or receives what is another's, not even of a device that has the same id."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from visant_cloud.access import cli, credentials
-from visant_cloud.store import access, devices, organisations
+from visant_cloud.alerts.engine import Key, Opened
+from visant_cloud.alerts.states import Cause
+from visant_cloud.store import access, alerts, devices, organisations
 from visant_cloud.store.keys import device_id_of, device_key, organisation_of
 
 PASSWORD = "correct horse battery"
@@ -40,11 +43,29 @@ async def told(cloud: Any, device: dict[str, str], device_id: str = "D1") -> dic
 async def everything(cloud: Any, api: dict[str, str]) -> list[Any]:
     """All that an organisation has of device D1, times of the moment apart."""
     found = []
-    for path in ("/v1/devices/D1", "/v1/devices/D1/triggers", "/v1/captures", "/v1/devices"):
+    paths = ("/v1/devices/D1", "/v1/devices/D1/triggers", "/v1/captures", "/v1/devices")
+    for path in (*paths, "/v1/alerts", "/v1/alerts/rules", "/v1/channels", "/v1/silences"):
         answer = await cloud.client.get(path, headers=api)
         assert answer.status_code == 200, path
         found.append(answer.json())
     return found
+
+
+async def alerting(cloud: Any, api: dict[str, str]) -> dict[str, int]:
+    """An alert of D1, a silence, and a channel with a delivery, all with a note or name `mine`; their numbers."""
+    opened = Opened(Key("default", "D1", "camera"), "mine", Cause("camera", None, "mine", "mine"))
+    async with cloud.cloud.database.writing() as connection:
+        await alerts.open_alerts(connection, [opened], cloud.time())
+    until = (cloud.time() + timedelta(hours=1)).isoformat()
+    made = {
+        "silence_id": ("/v1/silences", {"device_id": "D1", "until": until, "note": "mine"}),
+        "channel_id": ("/v1/channels", {"type": "webhook", "name": "mine", "target": "https://mine.example/"}),
+    }
+    found = {"alert_id": (await cloud.client.get("/v1/alerts", headers=api)).json()["alerts"][0]["alert_id"]}
+    for key, (path, body) in made.items():
+        found[key] = (await cloud.client.post(path, json=body, headers=api)).json()[key]
+    answer = await cloud.client.post(f"/v1/channels/{found['channel_id']}/test", headers=api)
+    return found | {"delivery_id": answer.json()["delivery_id"]}
 
 
 @pytest.fixture
@@ -61,6 +82,7 @@ async def test_no_endpoint_shows_or_changes_what_another_organisation_has(two: A
     cloud, mine, theirs, _ = two
     record_id = (await cloud.client.get("/v1/captures", headers=mine)).json()["captures"][0]["record_id"]
     own = await made(cloud, theirs, "OWN")
+    numbers = await alerting(cloud, mine)
     before = await everything(cloud, mine)
     bodies: dict[str, Any] = {
         "/v1/devices/{device_id}": {"active": False},
@@ -69,6 +91,10 @@ async def test_no_endpoint_shows_or_changes_what_another_organisation_has(two: A
         "/v1/devices/{device_id}/telemetry": {"device_version": "2"},
         "/v1/devices/{device_id}/triggers/{trigger_id}/outcome": {"status": "failed", "reason": "camera_absent"},
     }
+    bodies |= {
+        "/v1/silences": {"until": (datetime.now(UTC) + timedelta(days=1)).isoformat()},
+        "/v1/channels": {"type": "webhook", "name": "x", "target": "https://x.example/"},
+    }
     described = (await cloud.client.get("/openapi.json", headers=mine)).json()["paths"]
     tried = 0
     for path, methods in described.items():
@@ -76,6 +102,8 @@ async def test_no_endpoint_shows_or_changes_what_another_organisation_has(two: A
             continue  # a code and a body say whose device it is: below
         for name in ("D1", "default~D1", "acme~D1"):
             url = path.replace("{device_id}", name).replace("{record_id}", record_id).replace("{trigger_id}", "t")
+            for key, number in numbers.items():
+                url = url.replace(f"{{{key}}}", str(number))
             if url == path and name != "D1":
                 continue
             for method, operation in methods.items():
@@ -84,9 +112,10 @@ async def test_no_endpoint_shows_or_changes_what_another_organisation_has(two: A
                 headers = theirs if "device" not in operation["tags"] else own
                 answer = await cloud.client.request(method, url, headers=headers, json=bodies.get(path, {}))
                 named = "{" in path
-                assert answer.status_code in ((403, 404) if named else (200,)), (method, url, answer.text)
-                if answer.status_code == 200:
+                assert answer.status_code in ((403, 404) if named else (200, 201)), (method, url, answer.text)
+                if not named:
                     assert record_id not in answer.text and '"D1"' not in answer.text, (method, url)
+                    assert "mine" not in answer.text, (method, url)
                 tried += 1
     assert tried >= 30, "the walk went past the routes"
     for page in ("/devices/D1", "/devices/default~D1", "/parts/devices/D1", f"/v1/captures/{record_id}/picture"):
