@@ -266,6 +266,13 @@ async def test_a_full_disk_of_the_cloud_is_an_alert(start: Any, monkeypatch: pyt
     await fleet.pass_(90)
     assert await fleet.open() == [("/cloud", "cloud_disk")]
 
+    def gone() -> int:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(fleet.cloud.pictures, "free_bytes", gone)
+    await fleet.pass_(3600, 600)
+    assert await fleet.open() == [("/cloud", "cloud_disk")]
+
 
 async def test_a_summary_is_told_once_a_day(start: Any) -> None:
     fleet = Fleet(await start())
@@ -397,4 +404,4 @@ async def test_a_round_reads_a_line_a_device_and_all_of_who_changed(
     async with fleet.cloud.database.writing() as connection:
         await devices.change(connection, "D09", active=False)
     await fleet.rounds.round()
-    assert asked == [numbered(20), ["D05", "D07"], ["D09"]]
+    assert asked == [numbered(20), ["D05"], ["D09"]], "who leaves is known already"

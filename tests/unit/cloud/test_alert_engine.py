@@ -58,7 +58,7 @@ class Watch:
         self.connected.discard(name)
 
     def round(self, stored: bool = True) -> list[Change]:
-        wanted = self.engine.unknown([one.head for one in self.told.values()], self.connected)
+        wanted = self.engine.unknown([one.head for one in self.told.values()])
         read = [self.told[name] for name in wanted]
         found = self.engine.step(self.now, self.at, read, self.connected, self.open, self.rules, self.others)
         for change in found if stored else []:

@@ -82,6 +82,8 @@ class _Device:
     """When its newest telemetry was first seen here."""
     absent_at: float | None = None
     """Since when it has no stream, as far as was seen here."""
+    left_at: datetime | None = None
+    """When it was last seen to leave."""
     heard_here: bool = False
     """Whether telemetry came since this engine began."""
     excused: int = 0
@@ -105,15 +107,13 @@ class AlertEngine:
     _gone: dict[Key, float] = field(default_factory=dict)
     """Since when that of an open one is gone."""
 
-    def unknown(self, heads: Iterable[Head], connected: Collection[str]) -> list[str]:
+    def unknown(self, heads: Iterable[Head]) -> list[str]:
         """The keys of those of which more must be read before the next step; forgets devices that are no more."""
         wanted, there = [], set()
-        here = connected if isinstance(connected, set | frozenset) else set(connected)
         for head in heads:
             there.add(head.device_key)
             known = self._devices.get(head.device_key)
-            left = head.device_key in self._connected and head.device_key not in here  # was seen until just now
-            if known is None or known.told.head != head or left:
+            if known is None or known.told.head != head:
                 wanted.append(head.device_key)
         for key in self._devices.keys() - there:
             del self._devices[key]
@@ -134,7 +134,7 @@ class AlertEngine:
         `rules`: organisation -> its own. A step costs what changed, is open or about to be, and a comparison a device.
         """
         chosen = rules or {}
-        look = self._hear(told, at) | self._moved(frozenset(connected), at)
+        look = self._hear(told, at) | self._moved(frozenset(connected), at, now)
         opened: dict[str, set[str]] = {}
         rest: set[Key] = set()
         all_open = set(open_)
@@ -169,12 +169,12 @@ class AlertEngine:
             known.told = one
         return heard
 
-    def _moved(self, connected: frozenset[str], at: float) -> set[str]:
+    def _moved(self, connected: frozenset[str], at: float, now: datetime) -> set[str]:
         moved = {key for key in connected ^ self._connected if key in self._devices}
         for key in moved:
             device = self._devices[key]
             if key not in connected:
-                device.absent_at = at
+                device.absent_at, device.left_at = at, now
                 continue
             if device.absent_at is not None and at - device.absent_at >= _AWAY:
                 device.grace_until = at + RETURN_GRACE
@@ -195,7 +195,7 @@ class AlertEngine:
             active=head.active,
             connected=device.absent_at is None,
             created_at=told.created_at,
-            last_seen_at=told.last_seen_at,
+            last_seen_at=device.left_at or told.last_seen_at,
             absent=absent,
             telemetry=told.telemetry,
             telemetry_at=told.telemetry_at,

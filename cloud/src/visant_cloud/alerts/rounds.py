@@ -32,7 +32,9 @@ log = structlog.get_logger()
 TICK = 5.0
 """Seconds between rounds."""
 SHARE = 0.05
-"""Of a core that rounds may take: after a longer one the rest is longer."""
+"""Of the time that rounds may take: after a long one the rest is longer."""
+LONGEST_REST = 30.0
+"""Seconds: a machine that is busy with others tells late, and not never."""
 LEASE = timedelta(seconds=20)
 SLOWLY = 30.0
 """Seconds between looks at what seldom changes: rules, dead channels, the disk."""
@@ -89,7 +91,7 @@ class AlertRounds:
             return
         await self.round()
         took = self._monotonic() - began
-        self._next_round = began + took / SHARE if took > TICK * SHARE else began
+        self._next_round = began + min(took / SHARE, LONGEST_REST)
 
     async def round(self) -> list[Change]:
         """One look; returns what it changed. Raises what the database raises: the next round finds the same again."""
@@ -106,7 +108,7 @@ class AlertRounds:
             self._dead = await channels.dead(cloud.database)
             self._next_slow = at + SLOWLY
         connected = frozenset(cloud.hub.connected())
-        unknown = self._engine.unknown(await alert_facts.heads(cloud.database), connected)
+        unknown = self._engine.unknown(await alert_facts.heads(cloud.database))
         told = await alert_facts.told(cloud.database, unknown) if unknown else []
         alerts = await kept.not_done(cloud.database)
         open_ = {one.key for one in alerts if one.cleared_at is None}
@@ -128,9 +130,15 @@ class AlertRounds:
             )
             for one in self._dead
         }
-        free, least = self._cloud.pictures.free_bytes(), self._cloud.settings.min_free_bytes
-        if free is not None and free < 2 * least:
-            what = f"{free / 2**20:.0f} MiB free; below {least / 2**20:.0f} no picture is taken in"
+        least, what = self._cloud.settings.min_free_bytes, None
+        try:
+            free = self._cloud.pictures.free_bytes()
+        except OSError as error:  # whose disk is gone must hear of it, and of all other alerts
+            what = f"DATA_DIR cannot be read: {error.strerror or error}"
+        else:
+            if free is not None and free < 2 * least:
+                what = f"{free / 2**20:.0f} MiB free; below {least / 2**20:.0f} no picture is taken in"
+        if what is not None:
             key = Key(DEFAULT_ORGANISATION, "/cloud", kinds.CLOUD_DISK)
             found[key] = Cause(kinds.CLOUD_DISK, None, what, KINDS[kinds.CLOUD_DISK].remedy)
         return found

@@ -1,6 +1,6 @@
 """What alerts look at: a line of each device at every round, and all the rest of those that changed."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import select
 
@@ -20,6 +20,8 @@ _REST = (
     .order_by(devices.c.device_key)
 )
 _HEAD = len(Head._fields)
+_PIECE = 250
+"""Rows, as in fleet.py: a stream does not wait for longer."""
 
 
 async def heads(database: Database) -> list[Head]:
@@ -27,8 +29,15 @@ async def heads(database: Database) -> list[Head]:
     return [Head._make(row) for row in await database.read(_HEADS)]
 
 
-async def told(database: Database, device_keys: Collection[str]) -> list[Told]:
-    """Everything about these."""
+async def told(database: Database, device_keys: Sequence[str]) -> list[Told]:
+    """Everything about these, read in pieces: after a start it is the whole fleet."""
+    found: list[Told] = []
+    for start in range(0, len(device_keys), _PIECE):
+        found += await _told(database, device_keys[start : start + _PIECE])
+    return found
+
+
+async def _told(database: Database, device_keys: Collection[str]) -> list[Told]:
     rows = await database.read(_REST.where(among(database, devices.c.device_key, device_keys)))
     states = [DeviceState(*row[_HEAD + 2 :]) for row in rows]
     # the newest outcome of a scheduled device, where it is no picture: was it of a slot?
