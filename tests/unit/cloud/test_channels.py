@@ -4,8 +4,12 @@ import base64
 import hashlib
 import hmac
 import ipaddress
+import re
+import time
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -23,6 +27,21 @@ def test_the_signature_is_the_one_of_the_standard() -> None:
     secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     found = webhook.sign(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
     assert found == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_the_receiver_of_the_guide_believes_what_is_genuine_and_nothing_else() -> None:
+    guide = (Path(__file__).resolve().parents[3] / "docs/operate/alerts.md").read_text()
+    [code] = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    secret, now, body = webhook.new_secret(), int(time.time()), b'{"type": "alert.test"}'
+    headers = {"webhook-id": "msg_1", "webhook-timestamp": str(now)}
+    headers["webhook-signature"] = webhook.sign(secret, "msg_1", now, body)
+    genuine = names["genuine"]
+    assert genuine(headers, body, secret)
+    assert not genuine(headers, body + b" ", secret) and not genuine(headers, body, webhook.new_secret())
+    old = {**headers, "webhook-timestamp": str(now - 400)}
+    assert not genuine({**old, "webhook-signature": webhook.sign(secret, "msg_1", now - 400, body)}, body, secret)
 
 
 def test_a_new_secret_is_shown_as_the_standard_says_and_signs() -> None:
