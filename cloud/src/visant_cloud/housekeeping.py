@@ -13,7 +13,7 @@ import structlog
 from visant_cloud.captures.storage import ASIDE_DAYS, WITHOUT_RECORD, PictureName, StorageAway
 from visant_cloud.context import Cloud
 from visant_cloud.deletion_clock import LOOK_EVERY, DeletionClock
-from visant_cloud.store import access, captures, counters, device_states, schedules
+from visant_cloud.store import access, alerts, captures, counters, deliveries, device_states, schedules
 from visant_cloud.store.database import DATABASE_ERRORS
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
@@ -31,6 +31,10 @@ RETENTION_EVERY = LOOK_EVERY
 """Seconds between removals of what is old; one that failed is tried again in the next round."""
 MISSED_DAYS = 90
 """Days for which missed slots are kept."""
+MESSAGE_DAYS = 90
+"""The same of messages about alerts, and of silences that are over."""
+ALERT_DAYS = 400
+"""The same of alerts that are over: a year, and some to compare it with."""
 ORPHANS_EVERY = 86400.0
 """Seconds between searches for pictures without a record, beside the one at the start and the one after _ORPHAN_AGE,
 which finds what the process before this one left at its end."""
@@ -143,18 +147,27 @@ async def remove_aside(cloud: Cloud, now: datetime) -> None:
         log.warning("pictures without a record removed", count=count, set_aside_days_ago=ASIDE_DAYS)
 
 
+_FORGOTTEN = (
+    ("missed slots", MISSED_DAYS, schedules.forget_missed),
+    ("messages about alerts", MESSAGE_DAYS, deliveries.forget),
+    ("silences", MESSAGE_DAYS, alerts.forget_silences),
+    ("alerts", ALERT_DAYS, alerts.forget),
+)
+
+
 async def forget_old(cloud: Cloud, now: datetime) -> None:
-    """Deletes missed slots of more than MISSED_DAYS ago, sign-ins that are over and enrolment codes that expired."""
-    border, forgotten = now - timedelta(days=MISSED_DAYS), 0
-    while True:
-        async with cloud.database.writing() as connection:
-            count = await schedules.forget_missed(connection, border)
-        forgotten += count
-        if not count:
-            break
-        await asyncio.sleep(_PAUSE)
-    if forgotten:
-        log.info("old missed slots removed", count=forgotten, kept_days=MISSED_DAYS)
+    """Deletes what is _FORGOTTEN, some at a time, sign-ins that are over and enrolment codes that expired."""
+    for what, days, forget in _FORGOTTEN:
+        border, forgotten = now - timedelta(days=days), 0
+        while True:
+            async with cloud.database.writing() as connection:
+                count = await forget(connection, border)
+            forgotten += count
+            if not count:
+                break
+            await asyncio.sleep(_PAUSE)
+        if forgotten:
+            log.info(f"old {what} removed", count=forgotten, kept_days=days)
     async with cloud.database.writing() as connection:
         await access.forget_expired(connection, now)
 

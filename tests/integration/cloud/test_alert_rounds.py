@@ -5,8 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import Table, func, insert, select, update
 
+from visant_cloud import housekeeping
 from visant_cloud.alerts import kinds, rounds
 from visant_cloud.alerts.rounds import AlertRounds
 from visant_cloud.alerts.rules import Rules
@@ -25,7 +26,7 @@ from visant_cloud.store import (
 from visant_cloud.store import alerts as kept
 from visant_cloud.store.alerts import Alert
 from visant_cloud.store.keys import device_id_of, organisation_of
-from visant_cloud.store.tables import alerts, deliveries, notices
+from visant_cloud.store.tables import alerts, deliveries, notices, silences
 from visant_cloud.store.tables import device_states as states
 from visant_cloud.store.tables import devices as devices_table
 from visant_cloud.store.trigger_creation import Slot
@@ -112,6 +113,12 @@ class Fleet:
 
 def numbered(count: int, first: int = 1) -> list[str]:
     return [f"D{n:02}" for n in range(first, first + count)]
+
+
+async def count_of(fleet: Fleet, table: Table) -> int:
+    async with fleet.cloud.database.reading() as connection:
+        found: int = (await connection.execute(select(func.count()).select_from(table))).scalar_one()
+    return found
 
 
 async def sent_to(fleet: Fleet) -> list[int]:
@@ -356,13 +363,15 @@ async def test_old_messages_and_alerts_are_forgotten(start: Any) -> None:
     await fleet.pass_(300)
     async with fleet.cloud.database.writing() as connection:
         await connection.execute(update(deliveries).values(ended_at=fleet.cloud.now()))
-    fleet.time.pass_(rounds.KEEP.total_seconds() + 60)
-    fleet.at += 4000
-    await fleet.rounds.round()
-    assert await fleet.told() == [] and len(await fleet.all()) == 1
-    fleet.time.pass_(rounds.KEEP_ALERTS.total_seconds())
-    fleet.at += 4000
-    await fleet.rounds.round()
+    await fleet.silence(60)
+    now = fleet.cloud.now() + timedelta(days=1)
+    kept_messages, kept_alerts = (timedelta(days=one) for one in (housekeeping.MESSAGE_DAYS, housekeeping.ALERT_DAYS))
+    await housekeeping.forget_old(fleet.cloud, now + kept_messages - timedelta(days=2))
+    assert len(await fleet.told()) == 2 and await count_of(fleet, silences) == 1
+    await housekeeping.forget_old(fleet.cloud, now + kept_messages)
+    assert await fleet.told() == [] and await count_of(fleet, silences) == await count_of(fleet, deliveries) == 0
+    assert len(await fleet.all()) == 1
+    await housekeeping.forget_old(fleet.cloud, now + kept_alerts)
     assert await fleet.all() == []
 
 

@@ -83,9 +83,9 @@ async def test_alerts_are_paged_filtered_and_acknowledged(start: Any) -> None:
     assert answer.json()["acknowledged_by"] == "open" and answer.json()["note"] == "on my way"
     shown = await got(cloud, path)
     assert shown["acknowledged_at"] and shown["cleared_at"] is None, "seen and over are two things"
-    for wrong in (f"/v1/alerts/{10**30}", "/v1/alerts/0", "/v1/alerts/99"):
-        answer = await cloud.client.post(f"{wrong}/acknowledge")
-        assert (answer.status_code, answer.json()["reason"]) == (404, "unknown_alert")
+    for wrong, refusal in ((10**30, (422, "invalid")), (0, (422, "invalid")), (99, (404, "unknown_alert"))):
+        answer = await cloud.client.post(f"/v1/alerts/{wrong}/acknowledge")
+        assert (answer.status_code, answer.json()["reason"]) == refusal
 
 
 async def test_silences_are_made_listed_and_ended(start: Any) -> None:

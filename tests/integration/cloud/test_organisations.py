@@ -1,6 +1,6 @@
 """Organisations: nobody sees, changes or receives what is another's, not even of a device that has the same id."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest

@@ -38,11 +38,6 @@ LONGEST_REST = 30.0
 LEASE = timedelta(seconds=20)
 SLOWLY = 30.0
 """Seconds between looks at what seldom changes: rules, dead channels, the disk."""
-KEEP = timedelta(days=90)
-"""How long messages are kept."""
-KEEP_ALERTS = timedelta(days=400)
-_TRIM_EVERY = 3600.0
-_TRIM = 1000
 LOOP = "alerts"
 _LEASE = "alerts"
 
@@ -58,7 +53,7 @@ class AlertRounds:
         self._rules: dict[str, Rules] = {}
         self._dead: list[Channel] = []
         self._summarised: dict[str, str] = {}
-        self._next_slow = self._next_round = self._next_trim = float("-inf")
+        self._next_slow = self._next_round = float("-inf")
 
     async def run(self, stop: Stop, heartbeat: Heartbeat) -> None:
         """Until the end."""
@@ -114,9 +109,6 @@ class AlertRounds:
         open_ = {one.key for one in alerts if one.cleared_at is None}
         changes = self._engine.step(now, at, told, connected, open_, self._rules, self._others())
         await self._store(changes, alerts, now)
-        if at >= self._next_trim:
-            await self._trim(now)
-            self._next_trim = at + _TRIM_EVERY
         return changes
 
     def _others(self) -> dict[Key, Cause]:
@@ -217,14 +209,6 @@ class AlertRounds:
         recent = await kept.count_since(connection, organisation_id, now - timedelta(days=1))
         said = words.of_summary(day, recent, is_open, self._cloud.settings.public_url)
         await _add(connection, organisation_id, here.get(organisation_id, []), said, now)
-
-    async def _trim(self, now: datetime) -> None:
-        while True:
-            async with self._cloud.database.writing() as connection:
-                gone = await deliveries.delete_older(connection, now - KEEP, _TRIM)
-                gone += await kept.delete_older(connection, now - KEEP_ALERTS, _TRIM)
-            if not gone:
-                return
 
 
 def _summary_day(rules: Rules, now: datetime) -> str | None:

@@ -23,11 +23,12 @@ from visant_cloud.store import connection_url, device_states, schema
 from visant_cloud.store.column_types import UtcTime
 from visant_cloud.store.database import Database, from_json
 from visant_cloud.store.organisations import CLOUD_ID
-from visant_cloud.store.tables import captures, enrol_codes, meta, metadata, processes, sessions
+from visant_cloud.store.tables import captures, enrol_codes, leases, meta, metadata, processes, sessions
 from visant_runtime.kill_point import kill_point
 
-LEFT_OUT = (sessions, processes, enrol_codes)
-"""Who was signed in, which streams were open, codes that may have been used since: none of it may come back."""
+LEFT_OUT = (sessions, processes, leases, enrol_codes)
+"""Who was signed in, which streams were open, which process did what, codes that may have been used since: none of it
+may come back."""
 KEPT = [table for table in metadata.sorted_tables if table not in LEFT_OUT]
 """What others refer to comes first."""
 COUNTING = [table for table in KEPT if table.dialect_options["sqlite"]["autoincrement"]]

@@ -17,6 +17,7 @@ from visant_cloud.store.tables import alerts, meta, silences
 Which = Literal["open", "cleared", "all"]
 _RULES = "alert_rules"
 _SUMMARY = "alert_summary"
+_BATCH = 1000
 
 
 @dataclass(frozen=True)
@@ -199,10 +200,15 @@ async def count_since(connection: AsyncConnection, organisation_id: str, since: 
     return [Alert(*row) for row in rows]
 
 
-async def delete_older(connection: AsyncConnection, before: datetime, limit: int) -> int:
-    """Forgets alerts that were done before then, at most `limit`. Returns how many."""
-    old = select(alerts.c.alert_id).where(alerts.c.done_at < before).order_by(alerts.c.alert_id).limit(limit)
+async def forget(connection: AsyncConnection, before: datetime) -> int:
+    """Deletes alerts that were done before then, _BATCH of them. Returns how many."""
+    old = select(alerts.c.alert_id).where(alerts.c.done_at < before).order_by(alerts.c.alert_id).limit(_BATCH)
     return (await connection.execute(delete(alerts).where(alerts.c.alert_id.in_(old)))).rowcount
+
+
+async def forget_silences(connection: AsyncConnection, before: datetime) -> int:
+    """Deletes those that ended before then. Returns how many."""
+    return (await connection.execute(delete(silences).where(silences.c.until < before))).rowcount
 
 
 async def silences_of(connection: AsyncConnection, now: datetime, organisation_id: str | None = None) -> list[Silence]:

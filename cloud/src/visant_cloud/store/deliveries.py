@@ -57,6 +57,7 @@ class Parcel:
     channel: Channel
 
 
+_BATCH = 1000
 _NOTICE = [notices.c[name] for name in Notice.__dataclass_fields__]
 _DELIVERY = [deliveries.c[name] for name in Delivery.__dataclass_fields__]
 _CHANNEL = [channels.c[name] for name in Channel.__dataclass_fields__]
@@ -167,11 +168,11 @@ async def replay(connection: AsyncConnection, channel_id: int, delivery_id: int,
     return (await connection.execute(update(deliveries).where(*mine).values(**values))).rowcount == 1
 
 
-async def delete_older(connection: AsyncConnection, before: datetime, limit: int) -> int:
-    """Forgets deliveries that ended, and notices, made before then: at most `limit` of each. Returns how many."""
+async def forget(connection: AsyncConnection, before: datetime) -> int:
+    """Deletes deliveries that ended, and notices, made before then: _BATCH of each. Returns how many."""
     ended = (deliveries.c.created_at < before, deliveries.c.ended_at.is_not(None))
-    old = select(deliveries.c.delivery_id).where(*ended).order_by(deliveries.c.delivery_id).limit(limit)
+    old = select(deliveries.c.delivery_id).where(*ended).order_by(deliveries.c.delivery_id).limit(_BATCH)
     first = await connection.execute(delete(deliveries).where(deliveries.c.delivery_id.in_(old)))
-    old = select(notices.c.notice_id).where(notices.c.created_at < before).order_by(notices.c.notice_id).limit(limit)
+    old = select(notices.c.notice_id).where(notices.c.created_at < before).order_by(notices.c.notice_id).limit(_BATCH)
     second = await connection.execute(delete(notices).where(notices.c.notice_id.in_(old)))
     return first.rowcount + second.rowcount
