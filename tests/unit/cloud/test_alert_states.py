@@ -1,19 +1,28 @@
 """States of devices: what is said of them, whatever they told and however old it is."""
 
+import json
+import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from visant_cloud.alerts import kinds, states
+from visant_cloud.alerts.heard import Heard
 from visant_cloud.alerts.kinds import KINDS
 from visant_cloud.alerts.rules import DEFAULT, Rules
 from visant_cloud.alerts.states import SILENCE, SILENCE_METERED, STALE, Ended, Facts, Slot, causes, health
+from visant_contract.outcome import REMEDY, Reason
+from visant_contract.telemetry import Telemetry
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SEEN = NOW - timedelta(days=2)
+WIRE = Path(__file__).parents[3] / "docs" / "wire.md"
 
 
 def connected(telemetry: dict[str, Any] | None = None, **more: Any) -> Facts:
@@ -164,6 +173,43 @@ def test_a_dead_camera_is_told_with_its_reason_remedy_and_since_when() -> None:
     [cause] = health(connected(told), NOW).causes
     assert cause.kind == kinds.CAMERA and cause.detail == "camera_absent: no /dev/video0"
     assert "Plug the camera in" in cause.remedy and cause.since == NOW - timedelta(seconds=360)
+
+
+def told_on_the_wire() -> dict[str, Any]:
+    """The telemetry of docs/wire.md, as it is kept."""
+    example = re.search(r"```json telemetry\n(.*?)```", WIRE.read_text(), re.S)
+    assert example is not None
+    return Telemetry.model_validate(json.loads(example[1])).model_dump(mode="json", exclude_none=True)
+
+
+def test_what_the_wire_shows_of_a_device_is_understood() -> None:
+    """Its camera is absent for 41.5 s; all the rest is as it should be."""
+    [cause] = health(connected(told_on_the_wire()), NOW).causes
+    assert (cause.kind, cause.remedy) == (kinds.CAMERA, REMEDY[Reason.CAMERA_ABSENT])
+    assert cause.since == NOW - timedelta(seconds=60 + 41.5)
+
+
+def fields(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, field in model.model_fields.items():
+        yield (*above, name)
+        for part in (field.annotation, *get_args(field.annotation)):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from fields(part, (*above, name))
+
+
+def test_all_that_is_asked_of_a_report_is_a_field_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = set[tuple[str, ...]]()
+    part = Heard.part
+
+    def noted(self: Heard, *path: str) -> Any:
+        asked.add(path)
+        return part(self, *path)
+
+    monkeypatch.setattr(Heard, "part", noted)
+    power = {"undervoltage": True}
+    causes(connected(told_on_the_wire() | {"host": {"power": power}}), NOW)
+    assert ("host", "power", "throttled") in asked
+    assert asked <= set(fields(Telemetry))
 
 
 def test_a_reconnect_is_no_silence_and_what_was_told_counts_meanwhile() -> None:
