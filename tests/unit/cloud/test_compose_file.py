@@ -32,7 +32,7 @@ def test_every_setting_of_the_cloud_comes_from_env_or_is_decided(services: dict[
     passed = set(services["cloud-1"]["environment"])
     names = {name.upper() for name in CloudSettings.model_fields}
     of_a_bucket = {name for name in names if name.startswith(("AWS_", "STORAGE_"))}
-    assert names - passed == of_a_bucket | {"AUTH", "HTTP_HOST"}
+    assert names - passed == of_a_bucket | {"AUTH", "HTTP_HOST", "SMTP_URL_FILE"}
     assert passed <= names
 
 
