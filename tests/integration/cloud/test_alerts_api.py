@@ -76,6 +76,7 @@ async def test_alerts_are_paged_filtered_and_acknowledged(start: Any) -> None:
     assert sorted(one["device_id"] for one in first["alerts"] + rest["alerts"]) == numbered(6)
     assert rest["next_before"] is None
     assert len((await got(cloud, "/v1/alerts", site="Hall 3", kind="camera"))["alerts"]) == 5
+    assert 'visant_alerts{kind="camera"} 6.0' in (await cloud.client.get("/metrics")).text
     assert (await got(cloud, "/v1/alerts", device_id="D06", state="cleared"))["alerts"] == []
     [one] = (await got(cloud, "/v1/alerts", device_id="D06"))["alerts"]
     path = f"/v1/alerts/{one['alert_id']}"

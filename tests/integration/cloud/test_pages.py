@@ -3,6 +3,7 @@
 import itertools
 from collections import Counter
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import insert, update
@@ -59,13 +60,33 @@ async def test_trouble_comes_first(start: Any, eventually: Any) -> None:
         page = (await cloud.client.get("/")).text
         places = [page.index(f"/devices/{name}") for name in ("C-SICK", "A-OFFLINE", "B-FINE", "NEVER")]
         assert places == sorted(places)
-        assert "camera: camera_absent" in page
+        assert "camera: camera_absent" in page and 'class="card dead"' not in page
         for state, name in (("degraded", "C-SICK"), ("offline", "A-OFFLINE"), ("connected", "B-FINE")):
             found = (await cloud.client.get("/v1/devices", params={"state": state})).json()["devices"]
             assert [one["device_id"] for one in found] == [name]
         metrics = (await cloud.client.get("/metrics")).text
         assert 'visant_devices{state="degraded"} 1.0' in metrics and 'visant_streams{worker="1"} 2.0' in metrics
     assert (await cloud.client.get("/v1/devices?state=odd")).status_code == 422
+
+
+async def test_a_dead_camera_is_red_and_says_why_since_when_and_what_to_do(start: Any) -> None:
+    cloud = await registered(start)
+    dead = {"state": "camera_absent", "detail": "nothing at /dev/video0", "state_age": 41.5}
+    async with cloud.stream("D1") as stream:
+        await stream.next()
+        told = {"device_version": "2", "state": "degraded", "reasons": ["camera: camera_absent"], "camera": dead}
+        assert (await cloud.client.post("/v1/devices/D1/telemetry", json=told)).status_code == 204
+        told_at = datetime.fromisoformat((await cloud.client.get("/v1/devices/D1")).json()["telemetry_at"])
+        since = (told_at - timedelta(seconds=41.5)).isoformat(timespec="milliseconds")
+        for path, red in (("/", '<li class="card dead"'), ("/devices/D1", '<span class="state dead">')):
+            page = (await cloud.client.get(path)).text
+            assert red in page, path
+            assert "<b>the camera gives no pictures</b>: camera_absent: nothing at /dev/video0" in page
+            assert "Plug the camera in" in page
+            assert f'since <time datetime="{since}"' in page
+        told = {"device_version": "2", "camera": {"state": "ok"}}
+        assert (await cloud.client.post("/v1/devices/D1/telemetry", json=told)).status_code == 204
+        assert "card dead" not in (await cloud.client.get("/")).text
 
 
 async def test_the_changing_part_is_sent_again_only_when_it_changed(start: Any, eventually: Any) -> None:

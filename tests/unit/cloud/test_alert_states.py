@@ -141,6 +141,7 @@ def test_an_open_alert_keeps_its_cause_at_least_as_long(facts: Facts) -> None:
         (kinds.CLOCK, {"clock": {"synchronised": True, "cloud_offset": -120.0}}),
         (kinds.CLOCK, {"clock": {"synchronised": False}}),
         (kinds.OTHER, {"state": "degraded", "reasons": ["redis: away"]}),
+        (kinds.OTHER, {"state": "degraded", "reasons": ["camera: camera_absent"]}),
     ],
 )
 def test_what_a_device_tells_is_named(kind: str, telemetry: dict[str, Any]) -> None:

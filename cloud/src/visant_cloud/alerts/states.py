@@ -35,7 +35,7 @@ _FULL = 0.8
 """Of the spool's bytes."""
 _WAITING = 3600.0
 """Seconds that a picture waits on a device that is connected."""
-_OURS = {"camera"}
+_OURS = ("camera",)
 """Parts of the device's own reasons that a typed field says better."""
 
 
@@ -240,8 +240,9 @@ def _clock(heard: Heard, facts: Facts, rules: Rules) -> Cause | None:
 def _other(heard: Heard, facts: Facts) -> Cause | None:
     if heard.word("state") != "degraded":
         return None
-    lines = [f"{part}: {what}" if what else part for part, what in heard.reasons if part not in _OURS]
     camera_said = (heard.word("camera", "state") or "ok") != "ok"
+    said = _OURS if camera_said else ()
+    lines = [f"{part}: {what}" if what else part for part, what in heard.reasons if part not in said]
     if not lines and camera_said:
         return None
     return _cause(kinds.OTHER, None, "; ".join(lines) or "it says degraded, and not why")

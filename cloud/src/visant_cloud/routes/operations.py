@@ -5,10 +5,11 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from visant_cloud.access.authenticate import Operator
+from visant_cloud.alerts.kinds import ALERTING
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.metrics import Gathered
 from visant_cloud.problems import Refusal
-from visant_cloud.store import counters, fleet, trigger_history
+from visant_cloud.store import alerts, counters, fleet, trigger_history
 from visant_cloud.store.keys import DEFAULT_ORGANISATION
 from visant_cloud.views import as_json
 
@@ -52,10 +53,14 @@ async def _of_organisation(cloud: Cloud, organisation_id: str) -> CollectorRegis
         states = await fleet.states(connection, organisation_id, cloud.hub.connected())
         totals = await counters.totals(connection, organisation_id)
         waiting = await trigger_history.under_way(connection, organisation_id)
+        is_open = await alerts.open_by_kind(connection, organisation_id)
     registry = CollectorRegistry()
     by_state = Gauge("visant_devices", "Devices by state", ["state"], registry=registry)
     for name in as_json.STATES:
         by_state.labels(name).set(states.get(name, 0))
+    by_kind = Gauge("visant_alerts", "Open alerts by kind", ["kind"], registry=registry)
+    for kind in ALERTING:
+        by_kind.labels(kind).set(is_open.get(kind, 0))
     ended = Gauge(
         "visant_triggers",
         "Capture triggers in the ledger by status and reason",

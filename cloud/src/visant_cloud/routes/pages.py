@@ -16,10 +16,12 @@ from visant_cloud.access.authenticate import COOKIE, Caller, Operator
 from visant_cloud.access.guarded import GuardedRoute
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.problems import Refusal, unknown_device
-from visant_cloud.store import access, captures, counters, device_states, devices, schedules, trigger_history
+from visant_cloud.store import access, alerts, captures, counters, device_states, devices, schedules, trigger_history
 from visant_cloud.store import fleet as fleet_rows
+from visant_cloud.store.counters import Figures
+from visant_cloud.store.device_states import NEVER_SEEN
 from visant_cloud.store.fleet import Wish
-from visant_cloud.views import pages
+from visant_cloud.views import as_json, pages
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 _templates = Jinja2Templates(directory=Path(__file__).parent.parent / "templates")
@@ -83,16 +85,14 @@ async def _fleet(cloud: Cloud, caller: Caller, wish: Wish) -> dict[str, Any]:
         waiting = await trigger_history.under_way(connection, mine)
         made = await trigger_history.page(connection, mine, None, before=None, limit=_FLEET_HISTORY)
         pictures = await captures.of_triggers_anywhere(connection, [(one.device_key, one.trigger_id) for one in made])
-    views = [
-        pages.DeviceView(
-            rows[key],
-            last.get(key, device_states.NEVER_SEEN),
-            streams.get(key, 0),
-            figures,
-            schedule=scheduled.get(key),
-        )
-        for key, figures in shown.items()
-    ]
+        rules, is_open = await alerts.rules(connection, mine), await alerts.open_since(connection, mine)
+
+    def view_of(key: str, figures: Figures) -> pages.DeviceView:
+        row, known, there, schedule = rows[key], last.get(key, NEVER_SEEN), streams.get(key, 0), scheduled.get(key)
+        health = as_json.health(row, known, there, schedule, cloud.now(), is_open.get(key), rules)
+        return pages.DeviceView(row, known, there, figures, schedule=schedule, causes=health.causes)
+
+    views = [view_of(key, figures) for key, figures in shown.items()]
     view = pages.FleetView(wish, sums, views)
     return {
         "fleet": view,
@@ -132,9 +132,11 @@ async def _device(cloud: Cloud, caller: Caller, device_id: str, before: int | No
         figures = await counters.since(connection, key, counters.yesterday(cloud.now()))
         waiting = await trigger_history.under_way(connection, mine, key)
         scheduled = await schedules.find(connection, key)
+        rules, is_open = await alerts.rules(connection, mine), await alerts.open_since(connection, mine, key)
     subscribers, open_ones = cloud.hub.subscribers(key), sum(waiting.values())
+    health = as_json.health(row, last, subscribers, scheduled, cloud.now(), is_open.get(key), rules)
     return {
-        "device": pages.DeviceView(row, last, subscribers, figures, open_ones, scheduled),
+        "device": pages.DeviceView(row, last, subscribers, figures, open_ones, scheduled, health.causes),
         "history": [pages.line(one, pictures.get(one.trigger_id)) for one in rows],
         "older": rows[-1].seq if len(rows) == _HISTORY else None,
         "before": before,

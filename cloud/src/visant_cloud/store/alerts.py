@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.alerts.engine import Cleared, Key, Opened
@@ -180,6 +180,14 @@ async def open_since(
     for key, kind, since, opened_at in await connection.execute(query.where(chosen)):
         found.setdefault(key, {})[kind] = since or opened_at
     return found
+
+
+async def open_by_kind(connection: AsyncConnection, organisation_id: str) -> dict[str, int]:
+    """kind -> how many of an organisation are open."""
+    query = select(alerts.c.kind, func.count()).where(
+        alerts.c.organisation_id == organisation_id, alerts.c.done_at.is_(None), alerts.c.cleared_at.is_(None)
+    )
+    return {kind: count for kind, count in await connection.execute(query.group_by(alerts.c.kind))}
 
 
 async def acknowledge(

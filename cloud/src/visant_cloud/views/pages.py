@@ -1,6 +1,6 @@
 """What the pages show, worked out before a template sees it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -9,6 +9,8 @@ from jinja2 import Environment
 from markupsafe import Markup
 from pydantic import ValidationError
 
+from visant_cloud.alerts import kinds, words
+from visant_cloud.alerts.states import Cause
 from visant_cloud.store.captures import Capture
 from visant_cloud.store.counters import Figures
 from visant_cloud.store.device_states import DeviceState
@@ -53,6 +55,8 @@ class DeviceView:
     waiting: int = 0
     """Under way; the fleet's page does not say it of each."""
     schedule: Schedule | None = None
+    causes: list[Cause] = field(default_factory=list)
+    """Why it is not ok."""
 
     @property
     def state(self) -> str:
@@ -94,10 +98,9 @@ class DeviceView:
             return None
 
     @property
-    def reasons(self) -> list[str]:
-        """What the device itself says is wrong."""
-        telemetry = self.last.telemetry or {}
-        return [str(reason) for reason in telemetry.get("reasons", [])] if self.state == "degraded" else []
+    def dead(self) -> bool:
+        """Whether it gives no pictures, though it is there."""
+        return any(cause.kind == kinds.CAMERA for cause in self.causes)
 
 
 @dataclass(frozen=True)
@@ -242,4 +245,5 @@ def with_code(text: str) -> Markup:
 def install(environment: Environment) -> None:
     """Makes the formats above known to the templates."""
     filters: dict[str, Any] = {"local_time": local_time, "span": span, "size": size, "with_code": with_code}
+    filters["in_words"] = words.title
     environment.filters.update(filters)
