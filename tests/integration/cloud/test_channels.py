@@ -313,4 +313,4 @@ async def test_bad_channels_are_one_clear_line(start: Any) -> None:
     assert renewed.json()["secret"] not in (first["secret"], None)
     assert (await cloud.client.delete(f"/v1/channels/{first['channel_id']}")).status_code == 204
     assert (await cloud.client.get(f"/v1/channels/{first['channel_id']}")).status_code == 404
-    assert (await cloud.client.get(f"/v1/channels/{10**30}")).status_code == 404
+    assert (await cloud.client.get(f"/v1/channels/{10**30}")).status_code == 422
