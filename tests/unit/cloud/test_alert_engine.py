@@ -185,6 +185,41 @@ def test_of_a_silent_device_nothing_is_known_so_its_other_alerts_stay() -> None:
     assert one.words[2:] == ["D1 silent cleared", "D1 camera cleared"]
 
 
+def test_an_alert_is_cleared_by_what_is_known_to_be_well_for_long_enough() -> None:
+    """Neither time in which it was bad again counts, nor time in which nobody knew."""
+    hot, cool, clear = {"temperature": 85.0}, {"temperature": 50.0}, KINDS[kinds.HEAT].clear
+    one = watch()
+    one.say("D1", hot)
+    one.pass_(KINDS[kinds.HEAT].hold + 2 * ROUND)
+    assert one.words == ["D1 heat opened"]
+    for telemetry in (cool, hot, cool):
+        one.say("D1", telemetry)
+        one.pass_(clear - 2 * ROUND)
+    one.say("D1", hot)
+    one.pass_(STALE + 2 * clear)  # it says no more, and what it said last is not known to be so now
+    assert one.words == ["D1 heat opened", "D1 no_telemetry opened"]
+    one.say("D1", cool)
+    one.pass_(clear / 2)
+    one.connected.clear()
+    one.pass_(2 * clear)
+    assert one.words[2:] == ["D1 no_telemetry cleared", "D1 silent opened"]
+    one.connected.add("D1")
+    one.pass_(clear - 2 * ROUND)
+    assert one.words[4:] == ["D1 silent cleared"]
+    one.pass_(4 * ROUND)
+    assert one.words[5:] == ["D1 heat cleared"]
+
+
+def test_devices_that_go_in_the_same_round_are_all_missed() -> None:
+    one = watch(*(f"D{n}" for n in range(9)))
+    one.connected.clear()
+    one.pass_(600)
+    assert sorted(one.words) == [f"D{n} silent opened" for n in range(9)]
+    one.connected |= set(one.told)
+    one.pass_(ROUND)
+    assert one.open == set()
+
+
 def test_a_barred_device_has_no_alerts() -> None:
     one = watch()
     one.connected.clear()

@@ -165,6 +165,83 @@ def test_an_ordinary_device_is_ok(telemetry: dict[str, Any]) -> None:
     assert health(connected(telemetry), NOW) == states.Health("ok")
 
 
+MIB = 1 << 20
+BORDERS: list[tuple[str, bool, dict[str, Any], dict[str, Any]]] = [
+    (kinds.SPOOL, False, {"spool": {"bytes": 80, "limit_bytes": 100}}, {"spool": {"bytes": 79, "limit_bytes": 100}}),
+    (kinds.SPOOL, True, {"spool": {"bytes": 641, "limit_bytes": 1e3}}, {"spool": {"bytes": 639, "limit_bytes": 1e3}}),
+    (kinds.SPOOL, False, {"spool": {"pictures": 1, "days_left": 1.9}}, {"spool": {"pictures": 1, "days_left": 2.0}}),
+    (kinds.SPOOL, True, {"spool": {"pictures": 1, "days_left": 2.4}}, {"spool": {"pictures": 1, "days_left": 2.5}}),
+    (kinds.SPOOL, False, {"spool": {"reports": 1, "days_left": 0}}, {"spool": {"reports": 1, "days_left": -1}}),
+    (kinds.SPOOL, False, {"spool": {"pictures": 1, "oldest_age": 3600}}, {"spool": {"oldest_age": 3600}}),
+    (kinds.SPOOL, True, {"spool": {"pictures": 1, "oldest_age": 2880}}, {"spool": {"pictures": 1, "oldest_age": 2879}}),
+    (kinds.DISK, False, {"disk_free_bytes": 512 * MIB - 1}, {"disk_free_bytes": 512 * MIB}),
+    (kinds.DISK, True, {"disk_free_bytes": 640 * MIB - 1}, {"disk_free_bytes": 640 * MIB}),
+    (
+        kinds.DISK,
+        False,
+        {"disk_free_bytes": 199, "disk_total_bytes": 1000},
+        {"disk_free_bytes": 200, "disk_total_bytes": 1000},
+    ),
+    (kinds.DISK, False, {"host": {"card": {"pre_eol": 3}}}, {"host": {"card": {"pre_eol": 2}}}),
+    (kinds.HEAT, False, {"temperature": 80}, {"temperature": 79.9}),
+    (kinds.HEAT, True, {"temperature": 75}, {"temperature": 74.9}),
+    (kinds.CLOCK, False, {"clock": {"cloud_offset": 60}}, {"clock": {"cloud_offset": 59.9}}),
+    (kinds.CLOCK, False, {"clock": {"cloud_offset": -60}}, {"clock": {"cloud_offset": -59.9}}),
+    (kinds.CLOCK, True, {"clock": {"cloud_offset": 48}}, {"clock": {"cloud_offset": 47.9}}),
+    (kinds.SPOOL, False, {"spool": {"bytes": 1, "limit_bytes": 1}}, {"spool": {"bytes": 0, "limit_bytes": 0}}),
+]
+"""Kind, whether its alert is open, the least that is a cause, the most that is none."""
+
+
+@pytest.mark.parametrize(("kind", "is_open", "cause", "none"), BORDERS)
+def test_a_limit_is_where_it_is_said_to_be(
+    kind: str, is_open: bool, cause: dict[str, Any], none: dict[str, Any]
+) -> None:
+    opened = (kind,) if is_open else ()
+    assert kinds_of(connected(cause, open=opened)) == {kind}
+    assert kinds_of(connected(none, open=opened)) == set()
+    assert kinds_of(connected(cause, open=("other",) if is_open else ())) == (set() if is_open else {kind})
+
+
+@pytest.mark.parametrize(
+    ("telemetry", "detail"),
+    [
+        ({"disk_free_bytes": 100 * MIB}, "100 MiB free on the spool's disk"),
+        ({"clock": {"cloud_offset": 7200.0}}, "2 hours ahead"),
+        ({"clock": {"cloud_offset": -7199.0}}, "120 minutes behind"),
+        ({"clock": {"cloud_offset": 119.0}}, "119 seconds ahead"),
+        ({"clock": {"cloud_offset": 120.0}}, "2 minutes ahead"),
+        ({"clock": {"cloud_offset": 172800.0}}, "2 days ahead"),
+        ({"spool": {"pictures": 9, "reports": 3, "oldest_age": 7300}}, "12 wait, the oldest for 2 hours"),
+        (
+            {"spool": {"bytes": 9, "limit_bytes": 10, "reports": 1, "days_left": 1}},
+            "90% of its room is taken; room for 1.0 days",
+        ),
+        ({"host": {"power": {"undervoltage": True, "throttled": True}}}, "undervoltage and slowed down"),
+        ({"host": {"power": {"undervoltage": True}}}, "undervoltage"),
+        ({"temperature": 84.6}, "85 degrees Celsius"),
+        ({"state": "degraded"}, "it says degraded, and not why"),
+        ({"state": "degraded", "reasons": ["redis: away", "odd"]}, "redis: away; odd"),
+    ],
+)
+def test_a_detail_says_how_much(telemetry: dict[str, Any], detail: str) -> None:
+    [cause] = causes(connected(telemetry), NOW).values()
+    assert cause.detail == detail
+
+
+def test_of_who_is_not_awaited_nothing_is_wrong() -> None:
+    dead = {"camera": {"state": "camera_absent"}}
+    assert causes(connected(dead, active=False), NOW) == {}
+    assert causes(Facts(absent=1e6, telemetry=dead), NOW) == {}
+    assert kinds_of(Facts(connected=True, telemetry=dead)) == {kinds.CAMERA}
+
+
+@pytest.mark.parametrize(("age", "known"), [(0, True), (1e9 - 1, True), (1e9, False), (-1, False)])
+def test_since_when_is_believed_within_reason(age: float, known: bool) -> None:
+    [cause] = causes(connected({"camera": {"state": "camera_absent", "state_age": age}}), NOW).values()
+    assert cause.since == (NOW - timedelta(seconds=60 + age) if known else None)
+
+
 def test_a_dead_camera_is_told_with_its_reason_remedy_and_since_when() -> None:
     told = {
         "camera": {"state": "camera_absent", "detail": "no /dev/video0", "state_age": 300.0},
