@@ -1,7 +1,6 @@
 """Reads what a device told of itself, whichever version it has: a part that is absent, or is not what it should be, is
 unknown. Pure."""
 
-from collections.abc import Mapping
 from typing import Any
 
 
@@ -15,7 +14,7 @@ class Heard:
         """What lies there, or None."""
         found = self._told
         for name in path:
-            found = found.get(name) if isinstance(found, Mapping) else None
+            found = found.get(name) if isinstance(found, dict) else None
         return found
 
     def number(self, *path: str) -> float | None:

@@ -126,7 +126,7 @@ def health(
 ) -> Health:
     """How it is, by the cloud's clock. `open_since`: kinds of which an alert is open, and since when."""
     known = open_since or {}
-    outcomes = [Ended(*one) for one in last.ended]
+    outcomes = [Ended._make(one) for one in last.ended]
     facts = Facts(
         active=row.active,
         connected=subscribers > 0,
