@@ -36,9 +36,9 @@ _SECONDS = 4.0
 _TURNS = 3
 _MOST_TIMES = 3.0
 """How much longer an honest device may wait beside a neighbour."""
-_AT_LEAST = 400.0 if os.environ.get("SHORT", "") not in ("", "0") else 10.0
+_AT_LEAST = 1000.0 if os.environ.get("SHORT", "") not in ("", "0") else 10.0
 """Milliseconds: below that, a ratio would be one of this machine's scheduling. In the short form, which runs wherever
-CI does and must not fail by the mood of a machine, only a stall of more than a second counts."""
+CI does and must not fail by the mood of a machine, only a stall of more than three seconds counts."""
 _CALM = 0.15
 """Of a core: the cloud is done with what a neighbour left behind."""
 _OUTAGE_RATE = 5.0
