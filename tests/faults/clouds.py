@@ -75,7 +75,11 @@ add(
 async def _back_up(arena: Arena) -> None:
     """From here on no upload gets through: what the device takes after the backup waits there."""
     await _uploads_stop(arena)
-    await asyncio.sleep(1.0)  # an upload under way
+
+    async def all_answered() -> bool:
+        return arena.proxy.uploads_under_way == 0
+
+    await until("no upload is under way", all_answered, within=60)
     await _say(arena, "backup", str(arena.folder / "backups"))
 
 

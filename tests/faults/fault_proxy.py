@@ -82,6 +82,8 @@ class FaultProxy:
         self.faults = Faults()
         self.bytes_up = 0
         self.bytes_down = 0
+        self.uploads_under_way = 0
+        """Handed to the cloud, and not answered yet."""
         self._upstream_port = upstream_port
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
@@ -171,13 +173,17 @@ class FaultProxy:
                     return
                 if upstream is None or upstream[0].at_eof():
                     upstream = await asyncio.open_connection("127.0.0.1", self._upstream_port, limit=_HEAD_LIMIT)
-                upstream[1].write(head + body)
-                await upstream[1].drain()
-                answer = await upstream[0].readuntil(b"\r\n\r\n")
-                if b"text/event-stream" in answer.lower():
-                    await self._relay_stream(answer, upstream[0], reader, writer)
-                    return
-                answer += await _answer_body(answer, upstream[0])
+                self.uploads_under_way += upload
+                try:
+                    upstream[1].write(head + body)
+                    await upstream[1].drain()
+                    answer = await upstream[0].readuntil(b"\r\n\r\n")
+                    if b"text/event-stream" in answer.lower():
+                        await self._relay_stream(answer, upstream[0], reader, writer)
+                        return
+                    answer += await _answer_body(answer, upstream[0])
+                finally:
+                    self.uploads_under_way -= upload
                 if upload and self.faults.uploads == "lose_receipt":
                     self.faults.struck("receipt lost")
                     _reset(writer)

@@ -27,8 +27,8 @@ from tests.faults.honest_fleet import HonestFleet, RemoteHonestFleet, Round, typ
 from tests.faults.hostile import HOSTILE
 from tests.faults.scenario import Scenario, Skipped, add
 from tests.faults.storage import fill
+from visant_cloud.database.engine import Database
 from visant_cloud.settings import database_url
-from visant_cloud.store.database import Database
 
 _RATE = 15.0
 """Triggers a second, over the whole fleet; each is answered with a picture."""

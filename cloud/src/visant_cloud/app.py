@@ -22,8 +22,6 @@ _TAGS = [
     {"name": "operator", "description": "What people and programs call, with a session or an API token"},
     {"name": "operations", "description": "Health and metrics"},
 ]
-
-
 _ROUTES = (stream, triggers, captures, devices, alerts, channels, enrolment, operations, pages)
 
 

@@ -21,11 +21,11 @@ from visant_cloud.commands.loader import TriggerLoader
 from visant_cloud.commands.pings import PingClock
 from visant_cloud.commands.scheduler import TriggerScheduler
 from visant_cloud.commands.stream_journal import StreamJournal
+from visant_cloud.database.engine import Database
 from visant_cloud.metrics import Exchange
 from visant_cloud.readiness import Readiness
 from visant_cloud.settings import CloudSettings
 from visant_cloud.store import organisations
-from visant_cloud.store.database import Database
 from visant_cloud.store.keys import DEFAULT_ORGANISATION
 from visant_runtime.heartbeat import Heartbeat
 

@@ -11,11 +11,10 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 
-from visant_cloud.store.database import Database
-from visant_cloud.store.keys import DEFAULT_ORGANISATION
-from visant_cloud.store.tables import captures, meta
+from visant_cloud.database.engine import Database
+from visant_cloud.store import meta_values
+from visant_cloud.store.tables import captures
 
 log = structlog.get_logger()
 
@@ -62,26 +61,16 @@ class DeletionClock:
 
     async def _advance(self, now: datetime) -> datetime:
         """At most MOST beyond the last look of any process; the first time: beyond the newest picture."""
-        kept = await self._database.read(
-            select(meta.c.value).where(meta.c.organisation_id == DEFAULT_ORGANISATION, meta.c.key == _KEY)
-        )
+        kept = await meta_values.read(self._database, _KEY)
         newest = select(captures.c.received_at).order_by(captures.c.seq.desc()).limit(1)
-        if kept:
-            last = datetime.fromisoformat(kept[0][0])
+        if kept is not None:
+            last = datetime.fromisoformat(kept)
         else:
             found = await self._database.read(newest)
             last = found[0][0] if found else now
         reached = min(now, last + MOST)
         if reached < now - timedelta(seconds=_PLAY):
             log.info("old things are deleted a day further at a time", up_to=reached.isoformat(timespec="seconds"))
-        make = sqlite.insert if self._database.sqlite else postgresql.insert
-        row = make(meta).values(
-            organisation_id=DEFAULT_ORGANISATION, key=_KEY, value=reached.astimezone(UTC).isoformat()
-        )
         async with self._database.writing() as connection:
-            await connection.execute(
-                row.on_conflict_do_update(
-                    index_elements=["organisation_id", "key"], set_={"value": row.excluded["value"]}
-                )
-            )
+            await meta_values.put(connection, _KEY, reached.astimezone(UTC).isoformat())
         return reached

@@ -12,9 +12,9 @@ import structlog
 
 from visant_cloud.captures.storage import ASIDE_DAYS, WITHOUT_RECORD, PictureName, StorageAway
 from visant_cloud.context import Cloud
+from visant_cloud.database.engine import DATABASE_ERRORS
 from visant_cloud.deletion_clock import LOOK_EVERY, DeletionClock
 from visant_cloud.store import access, alerts, captures, counters, deliveries, device_states, schedules
-from visant_cloud.store.database import DATABASE_ERRORS
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
 from visant_runtime.periodic import every
@@ -112,19 +112,17 @@ async def set_orphans_aside(cloud: Cloud) -> AsyncGenerator[int, None]:
             yield len(aside)
 
 
-async def remove_old(cloud: Cloud, left: list[PictureName], now: datetime | None = None) -> int:
+async def remove_old(cloud: Cloud, left: list[PictureName], now: datetime) -> int:
     """Deletes pictures received more than RETENTION_DAYS ago; their triggers stay in the ledger. Returns how many.
 
-    `now`: by the DeletionClock.
-
-    `left`: what the storage did not remove after its rows were gone. It is tried first, and one batch is the most that
-    is ever in it.
+    `now`: by the DeletionClock. `left`: what the storage did not remove after its rows were gone; it is tried first,
+    and one batch is the most that is ever in it.
     """
     days = cloud.settings.retention_days
     if days is None:
         return 0
     removed = 0
-    border = (now or cloud.now()) - timedelta(days=days)
+    border = now - timedelta(days=days)
     while True:
         await cloud.pictures.remove(left)
         left.clear()

@@ -14,10 +14,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from visant_cloud.captures.storage import StorageAway
+from visant_cloud.database import trouble as troubles
+from visant_cloud.database.engine import first_line
+from visant_cloud.database.trouble import Trouble
 from visant_cloud.metrics import REFUSALS
-from visant_cloud.store import trouble as troubles
-from visant_cloud.store.database import first_line
-from visant_cloud.store.trouble import Trouble
 from visant_contract.errors import PROBLEM_JSON, Problem
 
 log = structlog.get_logger()
@@ -28,11 +28,8 @@ _LONGER = 15, 45
 """The same where a person must act first, most likely."""
 _STORAGE_RETRY = 10, 20
 """The same for a picture storage."""
-
-
 _BUSY_RETRY = 5, 20
-
-
+"""The same where a process has no room for one connection more."""
 _DETAILS = {
     Trouble.READ_ONLY: "The database takes no writes at this moment; nothing was changed, try again",
     Trouble.FULL: "The database's disk is full; nothing was stored, try again later",
@@ -144,17 +141,25 @@ def answer(error: Exception, path: str) -> Response | None:
     if isinstance(error, HTTPException):
         _log_refusal(error.status_code, getattr(error, "reason", None))
         return problem(error.status_code, str(error.detail), getattr(error, "reason", None), error.headers)
-    trouble = troubles.of(error)
-    if trouble is not None:
-        _complaint.log(trouble, path, error)
-        _log_refusal(503, "database")
-        headers = {"Retry-After": str(random.randint(*(_LONGER if trouble in _DETAILS else _DATABASE_RETRY)))}
-        return problem(503, _DETAILS.get(trouble, _NO_ANSWER), "database", headers)
+    refusal = database_away(error, path)
+    if refusal is not None:
+        _log_refusal(refusal.status_code, refusal.reason)
+        return problem(refusal.status_code, str(refusal.detail), refusal.reason, refusal.headers)
     if isinstance(error, StorageAway):  # which has written its line
         _log_refusal(503, "storage")
         headers = {"Retry-After": str(random.randint(*_STORAGE_RETRY))}
         return problem(503, "The picture storage does not answer; try again", "storage", headers)
     return None
+
+
+def database_away(error: Exception, path: str) -> Refusal | None:
+    """503 for an error that is the database's trouble, with its line in the log; None for any other error."""
+    trouble = troubles.of(error)
+    if trouble is None:
+        return None
+    _complaint.log(trouble, path, error)
+    seconds = random.randint(*(_LONGER if trouble in _DETAILS else _DATABASE_RETRY))
+    return Refusal(503, _DETAILS.get(trouble, _NO_ANSWER), "database", retry_after=seconds)
 
 
 def _log_refusal(status: int, reason: str | None) -> None:

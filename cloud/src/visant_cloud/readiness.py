@@ -8,8 +8,8 @@ from sqlalchemy import text
 
 from visant_cloud.captures.storage import PictureStorage, StorageAway
 from visant_cloud.commands.loader import TriggerLoader
+from visant_cloud.database.engine import DATABASE_ERRORS, Database, first_line
 from visant_cloud.store import schema
-from visant_cloud.store.database import DATABASE_ERRORS, Database, first_line
 from visant_runtime.heartbeat import Heartbeat
 
 log = structlog.get_logger()

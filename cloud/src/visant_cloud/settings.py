@@ -10,7 +10,7 @@ from visant_cloud.access.forwarded import trusted
 from visant_cloud.access.same_origin import origin
 from visant_cloud.captures.s3_url import S3Url, s3_url
 from visant_cloud.channels.email import Server, address, server
-from visant_cloud.store import connection_url
+from visant_cloud.database import connection_url
 from visant_runtime.settings import Settings, SettingsError, checked_redis_url, value_or_file
 
 

@@ -24,12 +24,12 @@ from visant_cloud.commands.peers import Peers
 from visant_cloud.commands.scheduler import TriggerScheduler
 from visant_cloud.commands.stream_journal import StreamJournal
 from visant_cloud.context import Cloud
+from visant_cloud.database import connection_url
+from visant_cloud.database.engine import Database
 from visant_cloud.housekeeping import Housekeeping
 from visant_cloud.metrics import TELL_EVERY, Exchange
 from visant_cloud.settings import CloudSettings
 from visant_cloud.step_filter import StepFilter
-from visant_cloud.store import connection_url
-from visant_cloud.store.database import Database
 from visant_cloud.store.schema import migrate_when_there
 from visant_runtime import lifecycle, logs, settings
 from visant_runtime.clock import Clock

@@ -9,9 +9,9 @@ from sqlalchemy import delete, insert, text
 
 from tests.bench.cloud.names import API_TOKEN, device_id, device_token, digest
 from tests.bench.cloud.servers import Cloud
+from visant_cloud.database.engine import Database
 from visant_cloud.settings import database_url
 from visant_cloud.store import access, counters, device_states, tables
-from visant_cloud.store.database import Database
 from visant_cloud.store.keys import DEFAULT_ORGANISATION, device_key
 
 INTERVAL = 60.0

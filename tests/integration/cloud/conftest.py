@@ -31,10 +31,10 @@ from visant_cloud.captures.local_folder import LocalFolder
 from visant_cloud.commands.hub import CommandHub
 from visant_cloud.commands.stream_journal import StreamJournal
 from visant_cloud.context import Cloud
+from visant_cloud.database.engine import Database
 from visant_cloud.settings import CloudSettings
 from visant_cloud.settings import database_url as engine_url
 from visant_cloud.store import trigger_creation
-from visant_cloud.store.database import Database
 from visant_cloud.store.schema import migrate
 from visant_cloud.store.tables import meta
 from visant_runtime.lifecycle import Stop

@@ -14,6 +14,7 @@ from visant_cloud.alerts.rules import Rules
 from visant_cloud.alerts.telling import BACK_WINDOW, SITE_WINDOW, TOGETHER
 from visant_cloud.store import (
     alert_facts,
+    alert_rules,
     channels,
     device_states,
     devices,
@@ -108,7 +109,7 @@ class Fleet:
 
     async def choose(self, organisation_id: str = "default", **rules: Any) -> None:
         async with self.cloud.database.writing() as connection:
-            await kept.set_rules(connection, organisation_id, Rules(**rules))
+            await alert_rules.put(connection, organisation_id, Rules(**rules))
 
 
 def numbered(count: int, first: int = 1) -> list[str]:

@@ -27,9 +27,9 @@ from visant_cloud.backup import cli, making, manifest, restoring, rows
 from visant_cloud.backup.manifest import BackupError
 from visant_cloud.backup.rows import KEPT, Rows
 from visant_cloud.captures.storage import PictureName
+from visant_cloud.database.engine import Database
 from visant_cloud.settings import CloudSettings
 from visant_cloud.store import captures, schema
-from visant_cloud.store.database import Database
 from visant_cloud.store.tables import metadata
 
 on_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.postgres import PostgresServer
-from visant_cloud.store.database import Database
+from visant_cloud.database.engine import Database
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)  # the server below is this test's own
 

@@ -10,15 +10,15 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from visant_cloud import problems
-from visant_cloud.store import database
-from visant_cloud.store.database import Database
-from visant_cloud.store.trouble import Trouble
+from visant_cloud.database import engine as database_engine
+from visant_cloud.database.engine import Database
+from visant_cloud.database.trouble import Trouble
 
 
 @pytest.fixture(autouse=True)
 def _first_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(problems, "_complaint", problems._Complaint())
-    monkeypatch.setattr(database, "_YOUNG", 0.0)  # no test waits until a connection is old
+    monkeypatch.setattr(database_engine, "_YOUNG", 0.0)  # no test waits until a connection is old
 
 
 async def refused(cloud: Any, trigger_id: str) -> set[str]:

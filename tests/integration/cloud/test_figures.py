@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.many_devices import create_many
 from visant_cloud import housekeeping
+from visant_cloud.database.engine import Database
 from visant_cloud.store import (
     captures,
     counters,
@@ -20,7 +21,6 @@ from visant_cloud.store import (
     triggers,
 )
 from visant_cloud.store.counters import Figures
-from visant_cloud.store.database import Database
 from visant_contract.outcome import OutcomeReport, Reason
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -273,7 +273,7 @@ async def test_retention_removes_in_small_batches_and_counts_stay(start: Any, mo
         for number in range(7):
             await picture(connection, "D1", None, cloud.time() - timedelta(days=3), f"r{number}")
     monkeypatch.setattr(housekeeping, "RETENTION_BATCH", 3)
-    assert await housekeeping.remove_old(cloud.cloud, []) == 7
+    assert await housekeeping.remove_old(cloud.cloud, [], cloud.time()) == 7
     async with cloud.cloud.database.reading() as connection:
         week = (cloud.time() - timedelta(days=7)).date()
         assert (await counters.since(connection, "D1", week)).captures == 7, "removed, but it was received"

@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.support.not_none import not_none
 from visant_cloud.alerts.engine import Cleared, Key
+from visant_cloud.database.column_types import UtcTime
+from visant_cloud.database.engine import Database
 from visant_cloud.settings import database_url as engine_url
 from visant_cloud.store import (
     alerts,
@@ -28,8 +30,6 @@ from visant_cloud.store import (
     trigger_outcomes,
     triggers,
 )
-from visant_cloud.store.column_types import UtcTime
-from visant_cloud.store.database import Database
 from visant_cloud.store.device_states import DeviceState
 from visant_cloud.store.schema import MIGRATIONS, migrate
 from visant_contract.outcome import OutcomeReport, Reason

@@ -214,9 +214,15 @@ async def test_a_log_that_nobody_reads_and_a_heartbeat_without_a_folder_end_no_c
             async with httpx.AsyncClient(base_url=ready.group(1), timeout=30) as client:
                 async with client.stream("GET", "/v1/devices/D1/commands") as response:
                     assert response.status_code == 200
-                for _ in range(3):
-                    assert (await client.post("/v1/devices/D1/trigger")).status_code == 200
-                    await asyncio.sleep(0.6)  # a round of the scheduler, whose beat cannot be written
+                assert (await client.post("/v1/devices/D1/trigger")).status_code == 200
+                await client.put("/v1/devices/D1/schedule", json={"interval_seconds": 1})
+                async with asyncio.timeout(60):  # rounds of the scheduler, whose beat cannot be written
+                    while (await client.get("/v1/devices/D1/triggers")).text.count('"scheduled"') < 2:
+                        await asyncio.sleep(0.05)
+                (tmp_path / "beats").mkdir()
+                async with asyncio.timeout(60):
+                    while not (tmp_path / "beats" / "heartbeat").exists():
+                        await asyncio.sleep(0.05)
             assert running.poll() is None
         finally:
             running.kill()

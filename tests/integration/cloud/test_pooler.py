@@ -16,7 +16,7 @@ from tests.support.cloud_process import Process
 from tests.support.memory import memory_folder
 from tests.support.postgres import PostgresServer
 from tests.support.redis import free_port
-from visant_cloud.store import pooler
+from visant_cloud.database import pooler
 
 _CONFIG = """
 [databases]

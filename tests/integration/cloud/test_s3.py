@@ -210,10 +210,10 @@ async def test_what_a_bucket_did_not_remove_is_removed_when_it_is_back(
         await relay.set("500")
         left: list[Any] = []
         with pytest.raises(StorageAway):
-            await housekeeping.remove_old(cloud.cloud, left)
+            await housekeeping.remove_old(cloud.cloud, left, cloud.time())
         assert len(left) == 2 and await records(cloud) == []
         await relay.set("pass")
-        await housekeeping.remove_old(cloud.cloud, left)
+        await housekeeping.remove_old(cloud.cloud, left, cloud.time())
         assert swift.keys(bucket) == ["site/.cloud"] and left == []
 
 

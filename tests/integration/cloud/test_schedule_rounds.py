@@ -15,9 +15,9 @@ from tests.support.cloud_process import Process
 from tests.support.not_none import not_none
 from visant_cloud.commands.hub import CommandHub
 from visant_cloud.commands.scheduler import BATCH, TriggerScheduler
+from visant_cloud.database.engine import Database
 from visant_cloud.settings import database_url as engine_url
 from visant_cloud.store import devices, schedules, stream_reads, tables, trigger_creation, trigger_outcomes
-from visant_cloud.store.database import Database
 from visant_cloud.store.schedules import MissedRun, Schedule
 
 on_postgresql = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)  # SQLite's one writer waits its turn

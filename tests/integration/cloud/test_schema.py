@@ -19,9 +19,9 @@ from sqlalchemy.exc import IntegrityError
 
 from tests.integration.cloud.conftest import until
 from tests.support.cloud_process import Process
+from visant_cloud.database.engine import Database
 from visant_cloud.settings import database_url as engine_url
 from visant_cloud.store import schedules
-from visant_cloud.store.database import Database
 from visant_cloud.store.schema import HEAD, MIGRATIONS, migrate, revision
 from visant_cloud.store.tables import metadata
 from visant_runtime.settings import SettingsError

@@ -55,9 +55,9 @@ async def test_pictures_older_than_retention_go_and_the_ledger_stays(start: Any)
     await cloud.capture("D1", "old")
     cloud.time.pass_(86400)
     await cloud.capture("D1", "young")
-    assert await housekeeping.remove_old(cloud.cloud, []) == 0
+    assert await housekeeping.remove_old(cloud.cloud, [], cloud.time()) == 0
     cloud.time.pass_(86400 + 5)
-    assert await housekeeping.remove_old(cloud.cloud, []) == 1
+    assert await housekeeping.remove_old(cloud.cloud, [], cloud.time()) == 1
     left = (await cloud.client.get("/v1/captures")).json()["captures"]
     assert [one["trigger_id"] for one in left] == ["young"]
     assert len(cloud.files()) == 2, "a picture and its thumbnail"

@@ -15,7 +15,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.raw_stream import connect, connected
 from visant_cloud.commands import arrivals, loader
 from visant_cloud.connections import Connection
-from visant_cloud.store.database import Database
+from visant_cloud.database.engine import Database
 
 on_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 """For a test that needs one database, or brings its own server."""

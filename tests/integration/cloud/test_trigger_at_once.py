@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select, text
 
 from tests.support.not_none import not_none
+from visant_cloud.database.engine import Database
 from visant_cloud.store import devices, stream_reads, tables, trigger_creation, triggers
-from visant_cloud.store.database import Database
 
 _BLOCKED = text(
     "SELECT count(*) FROM pg_stat_activity "

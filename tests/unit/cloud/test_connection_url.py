@@ -8,7 +8,7 @@ from asyncpg import connect_utils
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visant_cloud.store.connection_url import as_pooled, connect_args, normal, pooled, shown, warnings
+from visant_cloud.database.connection_url import as_pooled, connect_args, normal, pooled, shown, warnings
 
 PLACE = "postgres://u:s3cret@h:5433/d"
 

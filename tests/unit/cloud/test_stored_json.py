@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visant_cloud.commands.event_stream import event
-from visant_cloud.store.database import MAX_DEPTH, clean, from_json, to_json
+from visant_cloud.database.json_values import MAX_DEPTH, clean, from_json, to_json
 from visant_contract.command import UpdateConfigCommand
 
 TEXT = st.text(st.characters())  # with half surrogate pairs

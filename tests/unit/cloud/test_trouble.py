@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import exc
 
-from visant_cloud.store import trouble
-from visant_cloud.store.database import DatabaseAway, first_line
-from visant_cloud.store.trouble import Trouble
+from visant_cloud.database import trouble
+from visant_cloud.database.engine import DatabaseAway, first_line
+from visant_cloud.database.trouble import Trouble
 
 
 def said(**fields: Any) -> exc.DBAPIError:

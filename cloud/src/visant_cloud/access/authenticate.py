@@ -1,62 +1,33 @@
-"""Who is calling, and may they: devices by token, operators by session cookie, programs by API token."""
+"""Which device is calling, and may it; and what a stranger may send. People and programs: callers.py."""
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
 from visant_cloud.access import credentials
-from visant_cloud.access import same_origin as same_origin_rule
 from visant_cloud.access.rate_limits import RateLimits, by_address
-from visant_cloud.access.shares import ALLOWANCE, Allowance
+from visant_cloud.access.shares import ALLOWANCE, BODY_SECONDS, MAX_BODY_BYTES, Allowance
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.problems import Refusal, another_cloud, unknown_device
-from visant_cloud.store import access, devices, organisations
+from visant_cloud.store import devices
 from visant_cloud.store.devices import Device
 from visant_cloud.store.keys import DEFAULT_ORGANISATION, device_key
 from visant_contract.capture import CAPTURE_HEADER, MEANT_FOR
 from visant_contract.ids import valid_device_id
 
-COOKIE = "visant_session"
-CSRF_HEADER = "X-CSRF-Token"
-ORGANISATION_HEADER = "Visant-Organisation"
-"""With which an operator of several organisations says which one is meant; default: the own one."""
-_SAFE = ("GET", "HEAD", "OPTIONS")
-MAX_BODY_BYTES = 256 << 10
-"""Nothing that devices, programs or pages send is larger, captures apart: captures/intake.py counts those itself."""
-_BODY_SECONDS = 60.0
-"""For the whole of such a body: 2.4 kbit/s for a telemetry of the usual size."""
 STRANGER_BYTES = 16 << 10
 """A sign-in or an enrolment with the longest words that they take."""
 STRANGER_SECONDS = 10.0
 _UNNAMED_SECONDS = 60.0
 
 # keys of the scope: what was found out about this request
-_CALLER = "visant.caller"
 _DEVICE = "visant.device"
 _HOLDER = "visant.holder"
 _NAMED = "visant.named"
-
-
-@dataclass(frozen=True)
-class Caller:
-    """An operator or a program that may do what operators may."""
-
-    name: str
-    way: Literal["session", "token", "open"]
-    csrf: str = ""
-    organisation_id: str = DEFAULT_ORGANISATION
-    """Whose devices it sees and changes in this request; there are no others for it."""
-
-    def key(self, device_id: str) -> str:
-        """The key of the device that this caller means; 404 for what can be no device's id."""
-        try:
-            return device_key(self.organisation_id, device_id)
-        except ValueError:
-            raise unknown_device(device_id) from None
 
 
 def bearer(request: Request) -> str | None:
@@ -132,7 +103,7 @@ async def _of_path(request: Request, limits: RateLimits) -> Device:
         request.scope[_DEVICE] = await device(request, device_id)
 
     request.scope[_DEVICE] = found
-    _allow_device(request, found, mark, again, size=MAX_BODY_BYTES, seconds=_BODY_SECONDS)
+    _allow_device(request, found, mark, again, size=MAX_BODY_BYTES, seconds=BODY_SECONDS)
     return found
 
 
@@ -269,9 +240,8 @@ async def _welcome(cloud: Cloud, holder: Device | None, found: Device, device_id
                     raise _bad_token()
             found = replace(holder, token_seen_at=now)
             if holder.old_client:
-                cloud.hub.disconnect(
-                    holder.device_key, by_id_alone=True
-                )  # who has no token is not this device any more
+                # who has no token is not this device any more
+                cloud.hub.disconnect(holder.device_key, by_id_alone=True)
     elif cloud.settings.auth != "open" and not found.by_id_alone:
         raise _no_token()
     if not found.active:
@@ -303,112 +273,5 @@ async def _registered(cloud: Cloud, device_id: str) -> Device | None:
         return await devices.find(connection, device_id)
 
 
-async def find_caller(request: Request) -> Caller | None:
-    """The operator or program behind a request, or None; 403 where a page of another site sent it, and where it names
-    an organisation that it is not of."""
-    known: Caller | None = request.scope.get(_CALLER)
-    if known is not None:
-        return known
-    mark = cloud_of(request).hub.mark()
-    found = await _caller(request)
-    if found is not None:
-        request.scope[_CALLER] = found
-        request.scope[ALLOWANCE] = Allowance(MAX_BODY_BYTES, _BODY_SECONDS, mark=mark, again=_still_caller)
-    return found
-
-
-async def _still_caller(request: Request) -> None:
-    if await _caller(request) is None:
-        raise _no_credentials()
-
-
-def _no_credentials() -> Refusal:
-    return Refusal(401, "Sign in, or send an API token (visant-cloud create-token)", "no_credentials")
-
-
-async def _caller(request: Request) -> Caller | None:
-    cloud = cloud_of(request)
-    if cloud.settings.auth == "open":
-        _same_origin(request)
-        return Caller("open", "open", organisation_id=_chosen(request, [DEFAULT_ORGANISATION]))
-    token = bearer(request)
-    if token is not None:
-        program = await access.api_token(cloud.database, credentials.digest(token))
-        if program is None:
-            return None
-        return Caller(program.name, "token", organisation_id=_chosen(request, [program.organisation_id]))
-    cookie = request.cookies.get(COOKIE)
-    if cookie is None:
-        return None
-    async with cloud.database.reading() as connection:
-        session = await access.session(connection, credentials.digest(cookie), cloud.now())
-        if session is None:
-            return None
-        mine = await organisations.of_operator(connection, session.operator_id)
-    _same_origin(request)
-    return Caller(session.operator, "session", session.csrf, _chosen(request, mine))
-
-
-def _chosen(request: Request, mine: list[str]) -> str:
-    wanted = request.headers.get(ORGANISATION_HEADER)
-    if wanted is None:
-        return mine[0]
-    if wanted not in mine:
-        raise Refusal(
-            403,
-            f"{ORGANISATION_HEADER}: {wanted[:100]!r} is none of yours; name one of {', '.join(mine)}",
-            "organisation",
-        )
-    return wanted
-
-
-async def operator(request: Request) -> Caller:
-    """Dependency of every endpoint that is not a device's: 401 for strangers, 403 without the session's CSRF token."""
-    caller = await find_caller(request)
-    if caller is None:
-        raise _no_credentials()
-    if caller.way == "session" and request.method not in _SAFE and not await _carries(request, caller.csrf):
-        raise Refusal(403, "The page is out of date: reload it", "csrf")
-    return caller
-
-
-Operator = Annotated[Caller, Depends(operator)]
-"""What an endpoint of operators and programs takes as a parameter."""
 TelemetryDevice = Annotated[Device, Depends(telemetry_device)]
 OutcomeDevice = Annotated[Device, Depends(outcome_device)]
-GUARDS = (operator, telemetry_device, outcome_device, capture_holder, stranger)
-"""Of the first of these that a route depends on, its requests are asked before their body is read (guarded.py)."""
-
-
-async def _carries(request: Request, csrf: str) -> bool:
-    if request.headers.get(CSRF_HEADER) == csrf:
-        return True
-    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        await request.body()  # kept by the request: whoever comes after may read it again
-        return (await request.form()).get("csrf") == csrf
-    return False
-
-
-def _same_origin(request: Request) -> None:
-    """Browsers name the site whose page sends a change; another site's has no business here."""
-    if request.method in _SAFE:
-        return
-    ours = same_origin_rule.from_here(
-        request.headers,
-        public=cloud_of(request).settings.public_url,
-        forwarded_host=request.scope.get("forwarded_host"),
-        behind_proxy=request.scope.get("behind_proxy", False),
-    )
-    if not ours:
-        sent_by, host = (request.headers.get(name, "?")[:100] for name in ("origin", "host"))
-        raise Refusal(
-            403,
-            f"This request came from a page of another site: of {sent_by!r}, and this is {host!r}. Where both are this "
-            "cloud, behind a reverse proxy: let the proxy hand on the header Host, or set PUBLIC_URL",
-            "cross_site",
-        )
-
-
-def same_origin(request: Request) -> None:
-    """The same check for requests that no session guards yet (the sign-in)."""
-    _same_origin(request)

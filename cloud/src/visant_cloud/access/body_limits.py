@@ -1,7 +1,6 @@
 """Bodies: none is read before it is known who sends it, and of each no more than its share; JSON that can be kept."""
 
 import asyncio
-import random
 import re
 import time
 
@@ -9,11 +8,13 @@ from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from visant_cloud import problems
 from visant_cloud.access import authenticate
 from visant_cloud.access.shares import ALLOWANCE, Allowance
 from visant_cloud.context import cloud_of
+from visant_cloud.database.engine import DATABASE_ERRORS
+from visant_cloud.database.json_values import MAX_DEPTH, clean
 from visant_cloud.problems import Refusal
-from visant_cloud.store.database import DATABASE_ERRORS, MAX_DEPTH, clean
 
 _AGAIN_AFTER = 1.0
 """Seconds: whose body took longer is asked once more who it is."""
@@ -24,7 +25,6 @@ _NAMED = re.compile(
     rb'\s*\{(?:\s*"[^"\\]*"\s*:\s*' + _VALUE + rb'\s*,)*?\s*"device_id"\s*:\s*"([A-Za-z0-9._-]{1,64})"\s*[,}]'
 )
 """Nothing but words and numbers before it, so that it is no other object's."""
-_DATABASE_RETRY = 3, 10
 
 
 class BodyLimit:
@@ -156,9 +156,8 @@ class _Body:
         allowance.mark, self._asked = hub.mark(), now
         try:
             await allowance.again(request)
-        except DATABASE_ERRORS:  # FastAPI would make a fault of the sender's of it
-            detail = "The database does not answer; nothing was stored, try again"
-            raise Refusal(503, detail, "database", retry_after=random.randint(*_DATABASE_RETRY)) from None
+        except DATABASE_ERRORS as error:  # FastAPI would make a fault of the sender's of it
+            raise problems.database_away(error, self._scope["path"]) or error from None
 
 
 def _left(allowance: Allowance, began: float) -> float | None:

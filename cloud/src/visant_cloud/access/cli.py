@@ -11,9 +11,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.access import credentials
+from visant_cloud.database import connection_url, pooler
+from visant_cloud.database.engine import Database, first_line
 from visant_cloud.settings import CloudSettings
-from visant_cloud.store import access, connection_url, counters, devices, fleet, organisations, pooler
-from visant_cloud.store.database import Database, first_line
+from visant_cloud.store import access, counters, devices, fleet, organisations
 from visant_cloud.store.keys import DEFAULT_ORGANISATION, device_id_of, device_key, valid_organisation_id
 from visant_cloud.store.schema import migrate
 from visant_contract.ids import valid_device_id

@@ -6,11 +6,19 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from visant_cloud.access import authenticate
+from visant_cloud.access import authenticate, callers
+
+GUARDS = (
+    callers.operator,
+    authenticate.telemetry_device,
+    authenticate.outcome_device,
+    authenticate.capture_holder,
+    authenticate.stranger,
+)
 
 
 class GuardedRoute(APIRoute):
-    """A route that depends on one of authenticate.GUARDS has it decide first.
+    """A route that depends on one of GUARDS has it decide first.
 
     A route of which this is forgotten gets no body at all (body_limits.py).
     """
@@ -18,7 +26,7 @@ class GuardedRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's, with the guards before it. They remember what they found: asked again they read nothing."""
         handle = super().get_route_handler()
-        guards = [one.call for one in self.dependant.dependencies if one.call in authenticate.GUARDS]
+        guards = [one.call for one in self.dependant.dependencies if one.call in GUARDS]
 
         async def guarded(request: Request) -> Response:
             for guard in guards:

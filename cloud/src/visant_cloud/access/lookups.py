@@ -8,8 +8,8 @@ import asyncio
 import time
 from collections.abc import Collection
 
+from visant_cloud.database.engine import Database
 from visant_cloud.store import devices
-from visant_cloud.store.database import Database
 from visant_cloud.store.devices import Device
 
 _AT_ONCE = 500

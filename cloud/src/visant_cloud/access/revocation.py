@@ -12,8 +12,8 @@ import structlog
 
 from visant_cloud.commands.subscription import Subscription
 from visant_cloud.context import Cloud
+from visant_cloud.database.engine import DATABASE_ERRORS
 from visant_cloud.store import access_changes, stream_reads
-from visant_cloud.store.database import DATABASE_ERRORS
 from visant_cloud.store.stream_reads import Welcome
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop

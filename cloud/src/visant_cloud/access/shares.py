@@ -12,6 +12,10 @@ from visant_cloud.problems import Refusal
 
 _RETRY = 5
 """Seconds."""
+MAX_BODY_BYTES = 256 << 10
+"""Nothing that devices, programs or pages send is larger, captures apart: captures/intake.py counts those itself."""
+BODY_SECONDS = 60.0
+"""For the whole of such a body: 2.4 kbit/s for a telemetry of the usual size."""
 ALLOWANCE = "visant.allowance"
 """Key of the scope: what may come as the body of this request. Without it nothing is read."""
 
@@ -83,7 +87,7 @@ class Shares:
 
 @dataclass
 class Allowance:
-    """What may come as the body of one request, by the word of its route's guard (authenticate.py)."""
+    """What may come as the body of one request, by the word of its route's guard (guarded.py)."""
 
     size: int | None = None
     """Bytes at most; None: whoever reads it counts."""

@@ -17,11 +17,11 @@ from visant_cloud.alerts.rules import DEFAULT, Rules
 from visant_cloud.alerts.states import Cause
 from visant_cloud.alerts.words import Words
 from visant_cloud.context import Cloud
-from visant_cloud.store import alert_facts, channels, deliveries, leases
+from visant_cloud.database.engine import DATABASE_ERRORS
+from visant_cloud.store import alert_facts, alert_rules, channels, deliveries, leases
 from visant_cloud.store import alerts as kept
 from visant_cloud.store.alerts import Alert, Silence
 from visant_cloud.store.channels import Channel
-from visant_cloud.store.database import DATABASE_ERRORS
 from visant_cloud.store.keys import DEFAULT_ORGANISATION
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
@@ -99,7 +99,7 @@ class AlertRounds:
             self._next_slow = float("-inf")
         at, now = self._monotonic(), cloud.now()
         if at >= self._next_slow:
-            self._rules = await kept.all_rules(cloud.database)
+            self._rules = await alert_rules.everyone(cloud.database)
             self._dead = await channels.dead(cloud.database)
             self._next_slow = at + SLOWLY
         connected = frozenset(cloud.hub.connected())
@@ -202,11 +202,11 @@ class AlertRounds:
         here: dict[str, list[Channel]],
         now: datetime,
     ) -> None:
-        if await kept.last_summary(connection, organisation_id) == day:
+        if await alert_rules.last_summary(connection, organisation_id) == day:
             return
-        await kept.set_last_summary(connection, organisation_id, day)
+        await alert_rules.put_last_summary(connection, organisation_id, day)
         is_open = [one for one in alerts if one.organisation_id == organisation_id and one.cleared_at is None]
-        recent = await kept.count_since(connection, organisation_id, now - timedelta(days=1))
+        recent = await kept.changed_since(connection, organisation_id, now - timedelta(days=1))
         said = words.of_summary(day, recent, is_open, self._cloud.settings.public_url)
         await _add(connection, organisation_id, here.get(organisation_id, []), said, now)
 

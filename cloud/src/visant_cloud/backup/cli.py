@@ -20,9 +20,9 @@ from visant_cloud.backup import making, restoring
 from visant_cloud.backup.manifest import BackupError, Manifest
 from visant_cloud.backup.rows import Beat
 from visant_cloud.captures.storage import StorageAway
+from visant_cloud.database import pooler
+from visant_cloud.database.engine import DATABASE_ERRORS, Database, first_line
 from visant_cloud.settings import CloudSettings
-from visant_cloud.store import pooler
-from visant_cloud.store.database import DATABASE_ERRORS, Database, first_line
 from visant_runtime import lifecycle, logs, settings
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.heartbeat_start import start_heartbeat

@@ -22,9 +22,9 @@ from visant_cloud.backup.manifest import PICTURES, ROWS, BackupError, Manifest
 from visant_cloud.backup.rows import Beat, Rows, StoredPicture
 from visant_cloud.captures.at_start import storage_of
 from visant_cloud.captures.storage import PictureStorage
+from visant_cloud.database.engine import Database
 from visant_cloud.settings import CloudSettings
 from visant_cloud.store import schema
-from visant_cloud.store.database import Database
 from visant_runtime import durable
 from visant_runtime.kill_point import kill_point
 from visant_runtime.version import release_version

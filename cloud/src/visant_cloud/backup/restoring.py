@@ -23,9 +23,10 @@ from visant_cloud.backup.rows import Beat, Rows, StoredPicture
 from visant_cloud.captures.at_start import prepare_storage, storage_of
 from visant_cloud.captures.picture import Picture
 from visant_cloud.captures.storage import PictureStorage
+from visant_cloud.database import connection_url
+from visant_cloud.database.engine import Database
 from visant_cloud.settings import CloudSettings
-from visant_cloud.store import connection_url, schema, tables
-from visant_cloud.store.database import Database
+from visant_cloud.store import schema, tables
 from visant_runtime import durable
 from visant_runtime.kill_point import kill_point
 

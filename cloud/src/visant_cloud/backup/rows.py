@@ -19,9 +19,11 @@ from sqlalchemy import JSON, Boolean, Column, Connection, Date, Table, create_en
 
 from visant_cloud.backup.manifest import BackupError
 from visant_cloud.captures.storage import PictureName
-from visant_cloud.store import connection_url, device_states, schema
-from visant_cloud.store.column_types import UtcTime
-from visant_cloud.store.database import Database, from_json
+from visant_cloud.database import connection_url
+from visant_cloud.database.column_types import UtcTime
+from visant_cloud.database.engine import Database
+from visant_cloud.database.json_values import from_json
+from visant_cloud.store import device_states, schema
 from visant_cloud.store.organisations import CLOUD_ID
 from visant_cloud.store.tables import captures, enrol_codes, leases, meta, metadata, processes, sessions
 from visant_runtime.kill_point import kill_point

@@ -14,8 +14,9 @@ from visant_cloud.alerts import words
 from visant_cloud.channels import email, webhook
 from visant_cloud.channels.answer import Answer
 from visant_cloud.context import Cloud
+from visant_cloud.database.engine import DATABASE_ERRORS
+from visant_cloud.database.json_values import to_json
 from visant_cloud.store import channels, deliveries
-from visant_cloud.store.database import DATABASE_ERRORS, to_json
 from visant_cloud.store.deliveries import Parcel
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop

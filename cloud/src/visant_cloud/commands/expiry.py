@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from visant_cloud.database.engine import DATABASE_ERRORS, Database
 from visant_cloud.store import trigger_outcomes
-from visant_cloud.store.database import DATABASE_ERRORS, Database
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
 from visant_runtime.periodic import every

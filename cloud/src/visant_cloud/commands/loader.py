@@ -12,8 +12,8 @@ from datetime import datetime
 import structlog
 
 from visant_cloud.commands.hub import CommandHub
+from visant_cloud.database.engine import DATABASE_ERRORS, Database, first_line
 from visant_cloud.store import stream_reads
-from visant_cloud.store.database import DATABASE_ERRORS, Database, first_line
 
 log = structlog.get_logger()
 

@@ -13,8 +13,8 @@ import structlog
 
 from visant_cloud.commands.bell import RedisBell
 from visant_cloud.commands.hub import CommandHub
+from visant_cloud.database.engine import DATABASE_ERRORS, Database
 from visant_cloud.store import processes, stream_reads
-from visant_cloud.store.database import DATABASE_ERRORS, Database
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
 from visant_runtime.periodic import every

@@ -13,8 +13,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.commands.hub import CommandHub
+from visant_cloud.database.engine import DATABASE_ERRORS, Database
 from visant_cloud.store import schedules, trigger_creation
-from visant_cloud.store.database import DATABASE_ERRORS, Database
 from visant_cloud.store.schedules import Due, MissedRun
 from visant_cloud.store.trigger_creation import Slot
 from visant_runtime.heartbeat import Heartbeat

@@ -10,8 +10,8 @@ from datetime import datetime
 
 import structlog
 
+from visant_cloud.database.engine import DATABASE_ERRORS, Database, first_line
 from visant_cloud.store import device_states, devices, triggers
-from visant_cloud.store.database import DATABASE_ERRORS, Database, first_line
 from visant_runtime.log_throttle import LogThrottle
 
 log = structlog.get_logger()

@@ -6,15 +6,15 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from visant_cloud.access.authenticate import Operator
 from visant_cloud.access.body_limits import clean_json
+from visant_cloud.access.callers import Operator
 from visant_cloud.access.guarded import GuardedRoute
 from visant_cloud.alerts.kinds import KINDS
 from visant_cloud.alerts.rules import KindName, Rules, only_text
 from visant_cloud.context import cloud_of
 from visant_cloud.openapi import refuses
 from visant_cloud.problems import Refusal, unknown_device
-from visant_cloud.store import alerts, devices
+from visant_cloud.store import alert_rules, alerts, devices
 from visant_cloud.views import alerts_json, answers
 from visant_contract.ids import DeviceId
 
@@ -88,14 +88,14 @@ async def kinds(caller: Operator) -> answers.AlertKinds:
 async def rules(request: Request, caller: Operator) -> Rules:
     """What the organisation chose: kinds that are off, limits, quiet hours, the daily summary."""
     async with cloud_of(request).database.reading() as connection:
-        return await alerts.rules(connection, caller.organisation_id)
+        return await alert_rules.find(connection, caller.organisation_id)
 
 
 @router.put("/v1/alerts/rules")
 async def set_rules(request: Request, caller: Operator, chosen: Rules) -> Rules:
     """All of it anew; what is left out is the default. It counts within half a minute."""
     async with cloud_of(request).database.writing() as connection:
-        await alerts.set_rules(connection, caller.organisation_id, chosen)
+        await alert_rules.put(connection, caller.organisation_id, chosen)
     return chosen
 
 

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.types import Send
 
 from visant_cloud.access import authenticate
-from visant_cloud.access.authenticate import Caller, Operator
+from visant_cloud.access.callers import Caller, Operator
 from visant_cloud.access.guarded import GuardedRoute
 from visant_cloud.captures import intake
 from visant_cloud.captures.storage import Download, PictureName, StorageAway

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from visant_cloud.access.authenticate import Caller, Operator
 from visant_cloud.access.body_limits import clean_json
+from visant_cloud.access.callers import Caller, Operator
 from visant_cloud.access.guarded import GuardedRoute
 from visant_cloud.alerts import words
 from visant_cloud.alerts.rules import KindName

@@ -9,15 +9,16 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from visant_cloud.access import credentials
-from visant_cloud.access.authenticate import Operator, TelemetryDevice
+from visant_cloud.access.authenticate import TelemetryDevice
 from visant_cloud.access.body_limits import clean_json
+from visant_cloud.access.callers import Operator
 from visant_cloud.access.guarded import GuardedRoute
 from visant_cloud.alerts.rules import Rules
 from visant_cloud.commands.scheduler import first_firing
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.openapi import refuses
 from visant_cloud.problems import Refusal, unknown_device
-from visant_cloud.store import alerts, device_states, devices, fleet, schedules, trigger_creation, triggers
+from visant_cloud.store import alert_rules, alerts, device_states, devices, fleet, schedules, trigger_creation, triggers
 from visant_cloud.store.device_states import DeviceState
 from visant_cloud.store.devices import Device
 from visant_cloud.store.keys import device_id_of, organisation_of
@@ -66,7 +67,7 @@ async def listing(request: Request, caller: Operator, state: answers.State | Non
     now = cloud.now()
     async with cloud.database.reading() as connection:
         scheduled = await schedules.everyone(connection, caller.organisation_id)
-        rules = await alerts.rules(connection, caller.organisation_id)
+        rules = await alert_rules.find(connection, caller.organisation_id)
         is_open = await alerts.open_since(connection, caller.organisation_id)
         shown = [
             _shown(cloud, row, last, scheduled.get(row.device_key), now, is_open.get(row.device_key), rules)
@@ -115,7 +116,7 @@ async def one(request: Request, caller: Operator, device_id: str) -> answers.Dev
             raise unknown_device(device_id)
         last = await device_states.find(connection, row.device_key)
         scheduled = await schedules.find(connection, row.device_key)
-        rules = await alerts.rules(connection, row.organisation_id)
+        rules = await alert_rules.find(connection, row.organisation_id)
         is_open = await alerts.open_since(connection, row.organisation_id, row.device_key)
     return _shown(cloud, row, last, scheduled, cloud.now(), is_open.get(row.device_key), rules)
 

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from visant_cloud.access.authenticate import Operator
+from visant_cloud.access.callers import Operator
 from visant_cloud.alerts.kinds import ALERTING
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.metrics import Gathered

@@ -11,12 +11,22 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from fastapi.templating import Jinja2Templates
 
-from visant_cloud.access import authenticate, sign_in
-from visant_cloud.access.authenticate import COOKIE, Caller, Operator
+from visant_cloud.access import authenticate, callers, sign_in
+from visant_cloud.access.callers import COOKIE, Caller, Operator
 from visant_cloud.access.guarded import GuardedRoute
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.problems import Refusal, unknown_device
-from visant_cloud.store import access, alerts, captures, counters, device_states, devices, schedules, trigger_history
+from visant_cloud.store import (
+    access,
+    alert_rules,
+    alerts,
+    captures,
+    counters,
+    device_states,
+    devices,
+    schedules,
+    trigger_history,
+)
 from visant_cloud.store import fleet as fleet_rows
 from visant_cloud.store.counters import Figures
 from visant_cloud.store.device_states import NEVER_SEEN
@@ -85,7 +95,7 @@ async def _fleet(cloud: Cloud, caller: Caller, wish: Wish) -> dict[str, Any]:
         waiting = await trigger_history.under_way(connection, mine)
         made = await trigger_history.page(connection, mine, None, before=None, limit=_FLEET_HISTORY)
         pictures = await captures.of_triggers_anywhere(connection, [(one.device_key, one.trigger_id) for one in made])
-        rules, is_open = await alerts.rules(connection, mine), await alerts.open_since(connection, mine)
+        rules, is_open = await alert_rules.find(connection, mine), await alerts.open_since(connection, mine)
 
     def view_of(key: str, figures: Figures) -> pages.DeviceView:
         row, known, there, schedule = rows[key], last.get(key, NEVER_SEEN), streams.get(key, 0), scheduled.get(key)
@@ -104,7 +114,7 @@ async def _fleet(cloud: Cloud, caller: Caller, wish: Wish) -> dict[str, Any]:
 @router.get("/", response_class=HTMLResponse)
 async def fleet(request: Request, wish: Wished) -> Response:
     """The devices, trouble first."""
-    caller = await authenticate.find_caller(request)
+    caller = await callers.find_caller(request)
     if caller is None:
         return _to_sign_in(request)
     values = await _fleet(cloud_of(request), caller, wish)
@@ -114,7 +124,7 @@ async def fleet(request: Request, wish: Wished) -> Response:
 @router.get("/parts/fleet", response_class=HTMLResponse)
 async def fleet_part(request: Request, wish: Wished) -> Response:
     """The changing part of `/`."""
-    caller = await authenticate.operator(request)
+    caller = await callers.operator(request)
     values = await _fleet(cloud_of(request), caller, wish)
     return await asyncio.to_thread(_part, request, "_fleet.html", caller, **values)
 
@@ -132,7 +142,7 @@ async def _device(cloud: Cloud, caller: Caller, device_id: str, before: int | No
         figures = await counters.since(connection, key, counters.yesterday(cloud.now()))
         waiting = await trigger_history.under_way(connection, mine, key)
         scheduled = await schedules.find(connection, key)
-        rules, is_open = await alerts.rules(connection, mine), await alerts.open_since(connection, mine, key)
+        rules, is_open = await alert_rules.find(connection, mine), await alerts.open_since(connection, mine, key)
     subscribers, open_ones = cloud.hub.subscribers(key), sum(waiting.values())
     health = as_json.health(row, last, subscribers, scheduled, cloud.now(), is_open.get(key), rules)
     return {
@@ -149,7 +159,7 @@ async def device(
     request: Request, device_id: str, before: Annotated[int | None, Query(ge=1, lt=2**63)] = None
 ) -> Response:
     """One device: its pictures, its health, its ledger."""
-    caller = await authenticate.find_caller(request)
+    caller = await callers.find_caller(request)
     if caller is None:
         return _to_sign_in(request)
     try:
@@ -164,7 +174,7 @@ async def device_part(
     request: Request, device_id: str, before: Annotated[int | None, Query(ge=1, lt=2**63)] = None
 ) -> Response:
     """The changing part of a device's page."""
-    caller = await authenticate.operator(request)
+    caller = await callers.operator(request)
     values = await _device(cloud_of(request), caller, device_id, before)
     return await asyncio.to_thread(_part, request, "_device.html", caller, **values)
 
@@ -172,7 +182,7 @@ async def device_part(
 @router.get("/sign-in", response_class=HTMLResponse)
 async def sign_in_form(request: Request, next: str = "/") -> Response:
     """The form."""
-    if await authenticate.find_caller(request) is not None:
+    if await callers.find_caller(request) is not None:
         return RedirectResponse(sign_in.safe_target(next), 303)
     async with cloud_of(request).database.reading() as connection:
         anybody = await access.any_operator(connection)
@@ -187,7 +197,7 @@ async def signing_in(
     next: Annotated[str, Form(max_length=2000)] = "/",
 ) -> Response:
     """A session, or the form again with what was wrong."""
-    authenticate.same_origin(request)
+    callers.same_origin(request)
     cloud = cloud_of(request)
     target = sign_in.safe_target(next)
     try:
@@ -231,7 +241,7 @@ async def signing_out(request: Request, caller: Operator) -> Response:
 @router.get("/docs", response_class=HTMLResponse)
 async def documentation(request: Request) -> Response:
     """The API, read from its OpenAPI description; needs nothing from elsewhere, so it works on a closed network."""
-    caller = await authenticate.find_caller(request)
+    caller = await callers.find_caller(request)
     if caller is None:
         return _to_sign_in(request)
     description = request.app.openapi()

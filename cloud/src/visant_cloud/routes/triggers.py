@@ -7,8 +7,9 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from structlog.contextvars import bind_contextvars
 
-from visant_cloud.access.authenticate import Operator, OutcomeDevice
+from visant_cloud.access.authenticate import OutcomeDevice
 from visant_cloud.access.body_limits import clean_json
+from visant_cloud.access.callers import Operator
 from visant_cloud.access.guarded import GuardedRoute
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.openapi import refuses

@@ -7,8 +7,9 @@ from datetime import datetime
 from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from visant_cloud.store.column_types import UtcTime
-from visant_cloud.store.database import Database, insert_new
+from visant_cloud.database.column_types import UtcTime
+from visant_cloud.database.engine import Database
+from visant_cloud.database.statements import insert_new
 from visant_cloud.store.tables import api_tokens, enrol_codes, operators, sessions
 
 

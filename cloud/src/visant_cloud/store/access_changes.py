@@ -6,27 +6,19 @@ names the others), so two changes wait for each other and for nothing else.
 
 import secrets
 
-from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from visant_cloud.store.database import Database
-from visant_cloud.store.keys import DEFAULT_ORGANISATION
-from visant_cloud.store.tables import meta
+from visant_cloud.database.engine import Database
+from visant_cloud.store import meta_values
 
 _KEY = "access_changed"
-_LAST = select(meta.c.value).where(meta.c.organisation_id == DEFAULT_ORGANISATION, meta.c.key == _KEY)
 
 
 async def note(connection: AsyncConnection) -> None:
     """In the transaction that changes it."""
-    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    word = secrets.token_hex(8)
-    row = make(meta).values(organisation_id=DEFAULT_ORGANISATION, key=_KEY, value=word)
-    await connection.execute(row.on_conflict_do_update(index_elements=["organisation_id", "key"], set_={"value": word}))
+    await meta_values.put(connection, _KEY, secrets.token_hex(8))
 
 
 async def last(database: Database) -> str | None:
     """The word of the last change; None where there was none yet."""
-    rows = await database.read(_LAST)
-    return str(rows[0].value) if rows else None
+    return await meta_values.read(database, _KEY)

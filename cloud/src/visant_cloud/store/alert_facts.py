@@ -6,7 +6,8 @@ from sqlalchemy import select
 
 from visant_cloud.alerts.engine import Head, Told
 from visant_cloud.alerts.states import Ended, Slot
-from visant_cloud.store.database import Database, among
+from visant_cloud.database.engine import Database
+from visant_cloud.database.statements import among
 from visant_cloud.store.device_states import COLUMNS as STATE_COLUMNS
 from visant_cloud.store.device_states import DeviceState
 from visant_cloud.store.tables import device_states, devices, schedules, triggers

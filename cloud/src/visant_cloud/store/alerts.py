@@ -9,14 +9,12 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.alerts.engine import Cleared, Key, Opened
-from visant_cloud.alerts.rules import DEFAULT, Rules, rules_of
-from visant_cloud.store.database import Database, among, from_json, insert_many, to_json
+from visant_cloud.database.engine import Database
+from visant_cloud.database.statements import among, insert_many
 from visant_cloud.store.keys import device_id_of
-from visant_cloud.store.tables import alerts, meta, silences
+from visant_cloud.store.tables import alerts, silences
 
 Which = Literal["open", "cleared", "all"]
-_RULES = "alert_rules"
-_SUMMARY = "alert_summary"
 _BATCH = 1000
 
 
@@ -200,7 +198,7 @@ async def acknowledge(
     return await find(connection, organisation_id, alert_id)
 
 
-async def count_since(connection: AsyncConnection, organisation_id: str, since: datetime) -> list[Alert]:
+async def changed_since(connection: AsyncConnection, organisation_id: str, since: datetime) -> list[Alert]:
     """What was opened or cleared since then, the newest first; at most 1000."""
     recent = (alerts.c.opened_at >= since) | (alerts.c.cleared_at >= since)
     query = select(*_COLUMNS).where(alerts.c.organisation_id == organisation_id, recent)
@@ -236,43 +234,3 @@ async def end_silence(connection: AsyncConnection, organisation_id: str, silence
     """It is over; False where there is none."""
     mine = (silences.c.silence_id == silence_id, silences.c.organisation_id == organisation_id)
     return (await connection.execute(delete(silences).where(*mine))).rowcount == 1
-
-
-async def all_rules(database: Database) -> dict[str, Rules]:
-    """organisation_id -> what it chose, of those that chose."""
-    query = select(meta.c.organisation_id, meta.c.value).where(meta.c.key == _RULES)
-    return {row.organisation_id: rules_of(from_json(row.value)) for row in await database.read(query)}
-
-
-async def rules(connection: AsyncConnection, organisation_id: str) -> Rules:
-    """What an organisation chose."""
-    value = await _value(connection, organisation_id, _RULES)
-    return DEFAULT if value is None else rules_of(from_json(value))
-
-
-async def set_rules(connection: AsyncConnection, organisation_id: str, chosen: Rules) -> None:
-    """All of it anew."""
-    await _set_value(connection, organisation_id, _RULES, to_json(chosen.model_dump(mode="json")))
-
-
-async def last_summary(connection: AsyncConnection, organisation_id: str) -> str | None:
-    """The day of the last daily summary."""
-    return await _value(connection, organisation_id, _SUMMARY)
-
-
-async def set_last_summary(connection: AsyncConnection, organisation_id: str, day: str) -> None:
-    """It was told."""
-    await _set_value(connection, organisation_id, _SUMMARY, day)
-
-
-async def _value(connection: AsyncConnection, organisation_id: str, key: str) -> str | None:
-    query = select(meta.c.value).where(meta.c.organisation_id == organisation_id, meta.c.key == key)
-    found: str | None = (await connection.execute(query)).scalar_one_or_none()
-    return found
-
-
-async def _set_value(connection: AsyncConnection, organisation_id: str, key: str, value: str) -> None:
-    row = {"organisation_id": organisation_id, "key": key, "value": value}
-    await insert_many(connection, meta, [row])
-    mine = (meta.c.organisation_id == organisation_id, meta.c.key == key)
-    await connection.execute(update(meta).where(*mine).values(value=value))

@@ -9,8 +9,9 @@ from sqlalchemy import Row, bindparam, delete, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from visant_cloud.database.engine import Database
+from visant_cloud.database.statements import among
 from visant_cloud.store import counters, device_states
-from visant_cloud.store.database import Database, among
 from visant_cloud.store.device_states import Locked, Newest
 from visant_cloud.store.keys import device_id_of, organisation_of
 from visant_cloud.store.tables import captures

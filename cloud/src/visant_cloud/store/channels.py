@@ -8,7 +8,8 @@ from typing import Any, Literal
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from visant_cloud.store.database import Database, insert_returning
+from visant_cloud.database.engine import Database
+from visant_cloud.database.statements import insert_returning
 from visant_cloud.store.tables import channels
 
 DEAD = 4

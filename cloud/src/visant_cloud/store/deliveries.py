@@ -8,8 +8,8 @@ from typing import Any, Literal
 from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from visant_cloud.database.engine import Database
 from visant_cloud.store.channels import Channel
-from visant_cloud.store.database import Database
 from visant_cloud.store.tables import channels, deliveries, notices
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import bindparam, case, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from visant_cloud.store.database import among, insert_new
+from visant_cloud.database.statements import among, insert_new
 from visant_cloud.store.keys import organisation_of
 from visant_cloud.store.tables import captures, device_states
 

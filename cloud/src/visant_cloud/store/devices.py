@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import Row, and_, not_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from visant_cloud.database.engine import Database
+from visant_cloud.database.statements import among, insert_new
 from visant_cloud.store import access_changes, device_states
-from visant_cloud.store.database import Database, among, insert_new
 from visant_cloud.store.keys import DEFAULT_ORGANISATION, device_id_of, organisation_of
 from visant_cloud.store.tables import devices
 

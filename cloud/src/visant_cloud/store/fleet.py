@@ -24,10 +24,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from visant_cloud.database.json_values import to_json
 from visant_cloud.store import device_states as kept
 from visant_cloud.store import devices as known
 from visant_cloud.store.counters import Figures
-from visant_cloud.store.database import to_json
 from visant_cloud.store.device_states import DeviceState
 from visant_cloud.store.devices import Device
 from visant_cloud.store.tables import device_days, device_states, devices

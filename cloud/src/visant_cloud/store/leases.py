@@ -6,7 +6,7 @@ from sqlalchemy import delete, func, literal
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from visant_cloud.store.database import Database
+from visant_cloud.database.engine import Database
 from visant_cloud.store.tables import leases
 
 

@@ -5,7 +5,9 @@ import secrets
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from visant_cloud.store.database import Database, insert_new
+from visant_cloud.database.engine import Database
+from visant_cloud.database.statements import insert_new
+from visant_cloud.store import meta_values
 from visant_cloud.store.tables import memberships, meta, operators, organisations
 
 CLOUD_ID = "cloud_id"
@@ -34,14 +36,11 @@ async def cloud_id_of(database: Database, organisation_id: str) -> str:
     Each organisation has its own: a device that moves does not deliver what it holds of one to another. Where it is
     there already nothing is written: a database that takes no writes can be started on.
     """
-    query = select(meta.c.value).where(meta.c.organisation_id == organisation_id, meta.c.key == CLOUD_ID)
-    rows = await database.read(query)
-    if rows:
-        return str(rows[0][0])
+    found = await meta_values.read(database, CLOUD_ID, organisation_id)
+    if found is not None:
+        return found
     async with database.writing() as connection:
-        row = {"organisation_id": organisation_id, "key": CLOUD_ID, "value": secrets.token_hex(16)}
-        await insert_new(connection, meta, row)
-        return str((await connection.execute(query)).scalar_one())
+        return await meta_values.put_first(connection, CLOUD_ID, secrets.token_hex(16), organisation_id)
 
 
 async def has_cloud_id(connection: AsyncConnection, value: str) -> bool:

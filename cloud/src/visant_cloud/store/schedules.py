@@ -11,7 +11,7 @@ from typing import Any, Literal
 from sqlalchemy import Select, bindparam, delete, extract, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from visant_cloud.store.database import among, insert_many, insert_new
+from visant_cloud.database.statements import among, insert_many, insert_new
 from visant_cloud.store.keys import organisation_of
 from visant_cloud.store.tables import devices, missed_slots, schedules
 

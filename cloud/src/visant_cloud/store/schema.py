@@ -12,9 +12,10 @@ import structlog
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from visant_cloud.store import connection_url, organisations, pooler
-from visant_cloud.store import trouble as troubles
-from visant_cloud.store.database import DATABASE_ERRORS, Database, first_line
+from visant_cloud.database import connection_url, pooler
+from visant_cloud.database import trouble as troubles
+from visant_cloud.database.engine import DATABASE_ERRORS, Database, first_line
+from visant_cloud.store import organisations
 from visant_cloud.store.keys import DEFAULT_ORGANISATION
 from visant_cloud.store.tables import metadata
 from visant_runtime.settings import SettingsError

@@ -7,8 +7,10 @@ from typing import Any
 
 from sqlalchemy import ARRAY, BigInteger, Integer, Row, Select, Text, bindparam, column, func, select, true
 
-from visant_cloud.store.column_types import UtcTime
-from visant_cloud.store.database import Database, among, to_json
+from visant_cloud.database.column_types import UtcTime
+from visant_cloud.database.engine import Database
+from visant_cloud.database.json_values import to_json
+from visant_cloud.database.statements import among
 from visant_cloud.store.tables import devices, triggers
 from visant_cloud.store.triggers import IS_OPEN
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-from visant_cloud.store.column_types import Clean, UtcTime
+from visant_cloud.database.column_types import Clean, UtcTime
 from visant_cloud.store.keys import DEFAULT_ORGANISATION
 
 metadata = MetaData(

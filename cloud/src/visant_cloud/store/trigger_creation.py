@@ -10,7 +10,8 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from visant_cloud.store.database import Database, insert_many, insert_returning
+from visant_cloud.database.engine import Database
+from visant_cloud.database.statements import insert_many, insert_returning
 from visant_cloud.store.keys import organisation_of
 from visant_cloud.store.tables import devices, triggers
 from visant_cloud.store.triggers import COLUMNS, Kind, Trigger, first, from_row, one

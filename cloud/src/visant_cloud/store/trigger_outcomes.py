@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from visant_cloud.database.statements import among, insert_new
 from visant_cloud.store import counters, device_states
 from visant_cloud.store.counters import Outcome
-from visant_cloud.store.database import among, insert_new
 from visant_cloud.store.device_states import Locked
 from visant_cloud.store.keys import organisation_of
 from visant_cloud.store.tables import triggers

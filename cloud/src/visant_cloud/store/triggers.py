@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from sqlalchemy import ColumnElement, Row, Select, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from visant_cloud.store.database import among
+from visant_cloud.database.statements import among
 from visant_cloud.store.keys import device_id_of
 from visant_cloud.store.tables import triggers
 

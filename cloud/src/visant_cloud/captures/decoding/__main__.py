@@ -22,6 +22,8 @@ _MEMORY_BESIDE = 64 << 20
 """Bytes of address space beside what a picture may take: the picture itself, its EXIF, the allocator's waste."""
 _LEAK = 32 << 20
 """Bytes that it may have grown by before it ends, between two pictures, for a new one."""
+_NICE = 10
+"""Pictures take what commands and streams leave of the cores: a device that sends costly ones delays pictures alone."""
 _KINDS = {NotAPicture: messages.NOT_A_JPEG, BrokenPicture: messages.BROKEN, CostlyPicture: messages.COSTLY}
 
 
@@ -35,6 +37,7 @@ def main(seconds: int, most_bytes: int) -> int:
         signal.signal(number, signal.SIG_IGN)
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
         score.write("1000")  # memory that runs out costs a decoder, which is replaced, and not the cloud
+    os.nice(_NICE)
     _warm_up()
     os.dup2(1, 2)  # /dev/null: what is wrong with its start is written, what a picture may have it say is not
     base = _size()

@@ -1,39 +1,23 @@
 """Connections: short reads and short writes, on SQLite and PostgreSQL alike."""
 
 import asyncio
-import json
 import re
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import asyncpg
-from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    Column,
-    Connection,
-    Executable,
-    Row,
-    Table,
-    Text,
-    any_,
-    bindparam,
-    event,
-    func,
-    select,
-)
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Executable, Row, event, func, select
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import QueuePool
-from sqlalchemy.sql.elements import ColumnElement
 
-from visant_cloud.store import connection_url
+from visant_cloud.database import connection_url
+from visant_cloud.database.json_values import from_json, to_json
 
 
 class DatabaseAway(SQLAlchemyError):
@@ -45,11 +29,7 @@ DATABASE_ERRORS = (SQLAlchemyError, OSError, TimeoutError)
 _WRITE = "visant_write"
 _SINCE = "visant_since"
 _YOUNG = 5.0
-"""Seconds."""
-
-MAX_DEPTH = 32
-"""Lists and objects inside each other that JSON values may have; libraries and peers give up at some hundreds."""
-
+"""Seconds since a connection was made."""
 
 _NO_STATEMENT_IS_KEPT = {
     "statement_cache_size": 0,
@@ -57,8 +37,6 @@ _NO_STATEMENT_IS_KEPT = {
     "prepared_statement_name_func": str,  # the unnamed one
 }
 """For a pooler in transaction mode: a prepared statement is at one server, the next transaction at another."""
-
-
 _SINGLE: dict[str, Any] = {
     "isolation_level": "AUTOCOMMIT",
     "skip_autocommit_rollback": True,
@@ -194,32 +172,6 @@ def first_line(error: Exception) -> str:
     return re.sub("^<class '[^']*'>: ", "", said).partition("\n")[0] or type(error).__name__
 
 
-def to_json(value: Any) -> str:
-    """JSON as the standard has it: NaN and the infinities, which Python would write, become null."""
-    try:
-        return json.dumps(value, allow_nan=False)
-    except ValueError:
-        return json.dumps(json.loads(json.dumps(value), parse_constant=lambda name: None))
-
-
-def from_json(text: str) -> Any:
-    """What is stored, such that it can be written again: earlier versions stored what could not."""
-    found = json.loads(text)
-    suspect = "\\ud" in text or text.count("{") + text.count("[") > MAX_DEPTH
-    return clean(found) if suspect else found
-
-
-def clean(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """A JSON value without what cannot be carried on: half a surrogate pair becomes `?`, what lies too deep None."""
-    if isinstance(value, str):
-        return value.encode(errors="replace").decode()
-    if isinstance(value, dict):
-        return {clean(key): clean(inner, depth - 1) for key, inner in value.items()} if depth else None
-    if isinstance(value, list):
-        return [clean(inner, depth - 1) for inner in value] if depth else None
-    return value
-
-
 async def _connect(**given: Any) -> Any:
     try:
         return await asyncpg.connect(**given)
@@ -257,41 +209,3 @@ def _begin_sqlite(connection: Connection) -> None:
     # a transaction that reads first and writes later is refused at once when another wrote between; IMMEDIATE waits
     write = connection.get_execution_options().get(_WRITE, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-
-def among(where: "AsyncConnection | Database", column: Column[Any], values: Iterable[Any]) -> ColumnElement[bool]:
-    """`column` is one of `values`: one parameter for any number of them, so the statement is prepared once."""
-    wanted = list(values)
-    if where.sqlite if isinstance(where, Database) else where.dialect.name == "sqlite":
-        listed = func.json_each(bindparam(None, to_json(wanted), type_=Text)).table_valued("value")
-        return column.in_(select(listed.c.value))
-    kind = BigInteger if isinstance(column.type, BigInteger) else Text
-    return column == any_(bindparam(None, wanted, type_=ARRAY(kind)))
-
-
-def _insert(connection: AsyncConnection, table: Table, values: dict[str, Any]) -> Any:
-    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    return make(table).values(**values).on_conflict_do_nothing()
-
-
-async def insert_new(connection: AsyncConnection, table: Table, values: dict[str, Any]) -> bool:
-    """Inserts one row; False where a unique constraint says that it is there already."""
-    result = await connection.execute(_insert(connection, table, values))
-    return bool(result.rowcount == 1)
-
-
-async def insert_many(connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Inserts these rows in their order, one message to the server; those that are there already are left out."""
-    make: Any = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    if rows:
-        await connection.execute(make(table).on_conflict_do_nothing(), rows)
-
-
-async def insert_returning(
-    connection: AsyncConnection, table: Table, values: dict[str, Any], columns: Sequence[ColumnElement[Any]]
-) -> Row[Any] | None:
-    """The same, and the row as it is in the table now; None where it was there already."""
-    row: Row[Any] | None = (
-        await connection.execute(_insert(connection, table, values).returning(*columns))
-    ).one_or_none()
-    return row

@@ -10,7 +10,7 @@ import asyncpg
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from visant_cloud.store import connection_url
+from visant_cloud.database import connection_url
 
 log = structlog.get_logger()
 

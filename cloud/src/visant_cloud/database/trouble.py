@@ -7,7 +7,7 @@ from enum import Enum
 
 from sqlalchemy import exc
 
-from visant_cloud.store.database import DatabaseAway
+from visant_cloud.database.engine import DatabaseAway
 
 
 class Trouble(Enum):
