@@ -54,6 +54,14 @@ REMEDY: dict[Reason, str] = {
 }
 
 
+def remedy(reason: str | None) -> str | None:
+    """What to do about a reason; None for none, and for one of another version."""
+    try:
+        return None if reason is None else REMEDY[Reason(reason)]
+    except ValueError:
+        return None
+
+
 def _known_reason(value: Any) -> Any:
     """A reason of a newer device is kept as text instead of being refused with the outcome it explains."""
     try:

@@ -13,7 +13,7 @@ from visant_cloud.alerts import kinds
 from visant_cloud.alerts.heard import Heard
 from visant_cloud.alerts.kinds import KINDS
 from visant_cloud.alerts.rules import DEFAULT, Rules
-from visant_contract.outcome import REMEDY, Reason
+from visant_contract.outcome import Reason, remedy
 
 State = Literal["ok", "degraded", "silent", "never_connected", "suspended"]
 STATES: tuple[State, ...] = ("ok", "degraded", "silent", "never_connected", "suspended")
@@ -168,14 +168,7 @@ def _camera(heard: Heard, facts: Facts) -> Cause | None:
     if age is not None and at is not None and 0 <= age < 1e9:
         since = at - timedelta(seconds=age)
     detail = heard.word("camera", "detail")
-    return _cause(kinds.CAMERA, since, state if detail is None else f"{state}: {detail}", _remedy(state))
-
-
-def _remedy(reason: str | None) -> str | None:
-    try:
-        return None if reason is None else REMEDY[Reason(reason)]
-    except ValueError:
-        return None
+    return _cause(kinds.CAMERA, since, state if detail is None else f"{state}: {detail}", remedy(state))
 
 
 def _spool(heard: Heard, facts: Facts, rules: Rules) -> Cause | None:
@@ -254,8 +247,8 @@ def _failures(facts: Facts, rules: Rules) -> Cause | None:
     if len(run) < (1 if kinds.FAILURES in facts.open else rules.failures_in_a_row):
         return None
     reasons = list(dict.fromkeys(one.reason or one.status for one in run))
-    remedy = _remedy(reasons[-1])
-    return _cause(kinds.FAILURES, None, f"the last {len(run)} without a picture: {', '.join(reasons[-3:])}", remedy)
+    said = f"the last {len(run)} without a picture: {', '.join(reasons[-3:])}"
+    return _cause(kinds.FAILURES, None, said, remedy(reasons[-1]))
 
 
 def in_a_row(outcomes: Sequence[Ended], after: int) -> list[Ended]:
@@ -276,7 +269,7 @@ def _slot_missed(facts: Facts, rules: Rules) -> Cause | None:
     if (slot.seq <= facts.excused and not is_open) or not in_a_row(facts.outcomes, 0):
         return None
     when = slot.scheduled_for.strftime("%Y-%m-%d %H:%M UTC")
-    return _cause(kinds.SLOT_MISSED, slot.scheduled_for, f"{when}: {slot.reason or 'no picture'}", _remedy(slot.reason))
+    return _cause(kinds.SLOT_MISSED, slot.scheduled_for, f"{when}: {slot.reason or 'no picture'}", remedy(slot.reason))
 
 
 def last_silent(outcomes: Iterable[Ended]) -> int:

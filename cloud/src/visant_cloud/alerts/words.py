@@ -4,25 +4,19 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import (
-    Annotated,
-    Any,
-    NotRequired,  # pydantic takes the standard library's from Python 3.12 on
-)
+from typing import Any, NotRequired
 
-from pydantic import Field
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict  # pydantic takes the standard library's from Python 3.12 on
 
 from visant_cloud.alerts.kinds import KINDS
 from visant_cloud.alerts.telling import Message
 from visant_cloud.store.alerts import Alert
+from visant_cloud.times import Time, time, time_or_none
 
 _LISTED = 50
 """Alerts that a text names one by one."""
 _IN_DATA = 200
 _PREFIX = {"opened": "Alert", "cleared": "Recovered"}
-
-Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
 class AlertData(TypedDict):
@@ -148,10 +142,10 @@ def as_data(alert: Alert, public_url: str | None) -> AlertData:
         "title": title(alert.kind),
         "device_id": alert.device_id,
         "site": alert.site,
-        "since": _time(alert.since),
-        "opened_at": _said(alert.opened_at),
-        "cleared_at": _time(alert.cleared_at),
-        "acknowledged_at": _time(alert.acknowledged_at),
+        "since": time_or_none(alert.since),
+        "opened_at": time(alert.opened_at),
+        "cleared_at": time_or_none(alert.cleared_at),
+        "acknowledged_at": time_or_none(alert.acknowledged_at),
         "acknowledged_by": alert.acknowledged_by,
         "note": alert.note,
         "detail": alert.detail,
@@ -164,15 +158,7 @@ def as_data(alert: Alert, public_url: str | None) -> AlertData:
 
 def as_payload(type_: str, at: datetime, title_: str, text: str, data: Mapping[str, Any]) -> dict[str, Any]:
     """What a program is sent: `type`, `timestamp`, `data`, as the Standard Webhooks specification proposes."""
-    return {"type": type_, "timestamp": _said(at), "data": {"title": title_, "text": text, **data}}
-
-
-def _said(value: datetime) -> str:
-    return value.isoformat(timespec="microseconds")
-
-
-def _time(value: datetime | None) -> str | None:
-    return None if value is None else _said(value)
+    return {"type": type_, "timestamp": time(at), "data": {"title": title_, "text": text, **data}}
 
 
 def _minute(value: datetime) -> str:

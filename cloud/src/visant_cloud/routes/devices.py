@@ -22,6 +22,7 @@ from visant_cloud.store import alert_rules, alerts, device_states, devices, flee
 from visant_cloud.store.device_states import DeviceState
 from visant_cloud.store.devices import Device
 from visant_cloud.store.keys import device_id_of, organisation_of
+from visant_cloud.times import time_or_none
 from visant_cloud.views import answers, as_json
 from visant_contract.ids import DeviceId
 from visant_contract.telemetry import Telemetry
@@ -178,7 +179,7 @@ async def schedule(request: Request, caller: Operator, device_id: str, wanted: S
             now = cloud.now()
             first = first_firing(key, interval, now)
             await schedules.put(connection, key, interval, first, now)
-    return {"device_id": device_id, "interval_seconds": interval, "next_scheduled_at": as_json.time_or_none(first)}
+    return {"device_id": device_id, "interval_seconds": interval, "next_scheduled_at": time_or_none(first)}
 
 
 @router.get("/v1/devices/{device_id}/missed", tags=["operator"])

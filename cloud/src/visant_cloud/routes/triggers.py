@@ -15,6 +15,7 @@ from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.openapi import refuses
 from visant_cloud.problems import Refusal, unknown_device
 from visant_cloud.store import captures, devices, trigger_creation, trigger_history, trigger_outcomes, triggers
+from visant_cloud.times import time, time_or_none
 from visant_cloud.views import answers, as_json
 from visant_contract.capture import TriggerStatus
 from visant_contract.ids import TriggerId
@@ -66,8 +67,8 @@ async def trigger(
         "device_id": device_id,
         "status": ("sent" if connected else "queued") if row.status in triggers.OPEN else row.status,
         "connected": connected,
-        "created_at": as_json.time(row.created_at),
-        "expires_at": as_json.time_or_none(row.expires_at),
+        "created_at": time(row.created_at),
+        "expires_at": time_or_none(row.expires_at),
     }
 
 

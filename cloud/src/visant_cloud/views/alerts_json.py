@@ -7,8 +7,8 @@ from visant_cloud.store.alerts import Alert, Silence
 from visant_cloud.store.channels import DEAD, Channel
 from visant_cloud.store.deliveries import Delivery, Notice
 from visant_cloud.store.keys import device_id_of
+from visant_cloud.times import time, time_or_none
 from visant_cloud.views.answers import AlertRow, ChannelRow, DeliveryRow, SilenceRow
-from visant_cloud.views.as_json import time, time_or_none
 
 
 def alert(row: Alert) -> AlertRow:

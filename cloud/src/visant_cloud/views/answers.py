@@ -9,7 +9,8 @@ from pydantic import Field
 from typing_extensions import TypedDict  # pydantic takes the standard library's from Python 3.12 on
 
 from visant_cloud.alerts.states import State as HealthState
-from visant_cloud.alerts.words import AlertData, Time
+from visant_cloud.alerts.words import AlertData
+from visant_cloud.times import Time
 
 State = Literal["connected", "degraded", "offline", "never_seen", "inactive"]
 Status = Annotated[str, Field(description="pending, sent, executed, failed or expired; a newer release may know more")]

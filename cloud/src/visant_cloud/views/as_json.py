@@ -12,26 +12,9 @@ from visant_cloud.store.device_states import DeviceState
 from visant_cloud.store.devices import Device
 from visant_cloud.store.schedules import MissedRun, Schedule
 from visant_cloud.store.triggers import Trigger
+from visant_cloud.times import time, time_or_none
 from visant_cloud.views.answers import CaptureRow, DeviceRow, MissedTimes, State, TriggerRow
-from visant_contract.outcome import REMEDY, Reason
-
-
-def time(value: datetime) -> str:
-    """`2026-11-22T14:05:30.123456+00:00`."""
-    return value.isoformat(timespec="microseconds")
-
-
-def time_or_none(value: datetime | None) -> str | None:
-    """The same, or None."""
-    return None if value is None else time(value)
-
-
-def remedy(reason: str | None) -> str | None:
-    """What to do about a reason of the closed list."""
-    try:
-        return None if reason is None else REMEDY[Reason(reason)]
-    except ValueError:
-        return None
+from visant_contract.outcome import remedy
 
 
 def latency_ms(trigger: Trigger, capture: Capture | None) -> float | None:

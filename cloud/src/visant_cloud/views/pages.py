@@ -19,6 +19,7 @@ from visant_cloud.store.fleet import PAGE, Sums, Wish
 from visant_cloud.store.schedules import Schedule
 from visant_cloud.store.triggers import Trigger
 from visant_cloud.views import as_json
+from visant_contract.outcome import remedy
 from visant_contract.telemetry import Telemetry
 
 STATE_WORDS = {
@@ -143,7 +144,7 @@ class Line:
 
 def line(row: Trigger, capture: Capture | None) -> Line:
     """A trigger with its picture."""
-    return Line(row, capture, as_json.latency_ms(row, capture), as_json.remedy(row.reason))
+    return Line(row, capture, as_json.latency_ms(row, capture), remedy(row.reason))
 
 
 def local_time(value: datetime | str | None, missing: str = "-") -> Markup:
