@@ -112,6 +112,10 @@ async def operator(request: Request) -> Caller:
 
 Operator = Annotated[Caller, Depends(operator)]
 """What an endpoint of operators and programs takes as a parameter."""
+Viewer = Operator
+"""The same where the endpoint only reads."""
+Admin = Operator
+"""The same where the endpoint changes people, tokens or what the whole organisation lives by."""
 
 
 async def _carries(request: Request, csrf: str) -> bool:

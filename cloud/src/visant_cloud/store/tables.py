@@ -131,7 +131,40 @@ devices = Table(
     Column("device_version", Clean(100)),
     Column("config", JSON(none_as_null=True)),
     Column("site", Clean(100)),
+    Column("name", Clean(300)),
+    Column("notes", Clean),
     UniqueConstraint("organisation_id", "device_id"),
+)
+"""`name`: as people call it, in any script; null: by its id."""
+
+device_groups = Table(
+    "device_groups",
+    metadata,
+    _organisation(),
+    Column("group_id", _BIG, primary_key=True, autoincrement=True),
+    Column("name", Clean(100), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    UniqueConstraint("organisation_id", "name"),
+    sqlite_autoincrement=True,
+)
+
+group_members = Table(
+    "group_members",
+    metadata,
+    _organisation(),
+    Column("group_id", _BIG, ForeignKey("device_groups.group_id", ondelete="CASCADE"), primary_key=True),
+    Column("device_key", Clean(128), ForeignKey("devices.device_key"), primary_key=True),
+    _index("group_members", "device_key"),  # the groups of a device
+)
+"""A device may be in several groups; groups are not in groups."""
+
+device_tags = Table(
+    "device_tags",
+    metadata,
+    _organisation(),
+    Column("device_key", Clean(128), ForeignKey("devices.device_key"), primary_key=True),
+    Column("tag", Clean(50), primary_key=True),
+    _index("device_tags", "organisation_id", "tag", "device_key"),  # the devices with a tag
 )
 
 device_states = Table(
