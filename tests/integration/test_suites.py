@@ -1,6 +1,7 @@
 """How `.ci/run` judges its suites: chance costs nobody's work, and a broken promise is never repeated away."""
 
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -131,5 +132,8 @@ def test_a_run_that_is_ended_ends_the_suites_of_all_its_lanes(tmp_path: Path) ->
         run.terminate()
         assert run.wait(30) == 130
     for name in ("one", "two"):
-        pid = (tmp_path / f"{name}.pid").read_text().strip()
-        until(lambda pid=pid: not Path(f"/proc/{pid}").exists())
+        until(partial(_ended, tmp_path / f"{name}.pid"))
+
+
+def _ended(pid: Path) -> bool:
+    return not Path(f"/proc/{pid.read_text().strip()}").exists()
