@@ -27,6 +27,7 @@ compile() { # compile NAME SOURCE...
 }
 members=(contract runtime services/camera services/connector services/uploader cloud)
 compile uv requirements/uv.in
+compile node requirements/node.in # an npm for machines that have none
 compile dev requirements/dev.in "${members[@]/%//pyproject.toml}" -c "$out/uv.txt"
 for name in camera connector uploader; do
   compile "$name" "services/$name/pyproject.toml" -c "$out/dev.txt"

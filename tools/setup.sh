@@ -10,7 +10,8 @@ stamp=.venv/.setup-done
   echo "PYTHON=$python is older than 3.11: name a newer one, e.g. \`make PYTHON=python3.12 setup\`" >&2
   exit 2
 }
-wanted=$(cat requirements/uv.txt requirements/dev.txt ./*/pyproject.toml services/*/pyproject.toml tools/setup.sh | sha256sum)
+wanted=$(cat requirements/uv.txt requirements/dev.txt ./*/pyproject.toml services/*/pyproject.toml tools/setup.sh \
+  tools/image/web.sh cloud/web/package-lock.json | sha256sum)
 [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && exit 0
 
 retry() { # package downloads fail now and then; a wrong hash fails each time
@@ -37,5 +38,6 @@ retry() { # package downloads fail now and then; a wrong hash fails each time
   # uv_build is part of uv: building the workspace's own packages downloads nothing
   .venv/bin/uv pip install -q --python .venv/bin/python --no-deps \
     -e contract -e runtime -e services/camera -e services/connector -e services/uploader -e cloud
+  retry tools/image/web.sh .venv/bin/uv cloud/src/visant_cloud/static/vendor
   echo "$wanted" >"$stamp"
 ) 9>.setup.lock

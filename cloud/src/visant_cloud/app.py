@@ -1,12 +1,10 @@
 """The web application: routes and the form of errors, around one Cloud."""
 
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request, Response
-from fastapi.staticfiles import StaticFiles
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -15,6 +13,7 @@ from visant_cloud.access.body_limits import BodyLimit
 from visant_cloud.context import Cloud
 from visant_cloud.metrics import CountRequests
 from visant_cloud.routes import alerts, captures, channels, devices, enrolment, operations, pages, stream, triggers
+from visant_cloud.static_files import STATIC
 from visant_runtime.version import release_version
 
 _TAGS = [
@@ -92,5 +91,5 @@ def create_app(cloud: Cloud) -> CloudApp:
     app.add_exception_handler(405, _wrong_method)
     for routes in _ROUTES:
         app.include_router(routes.router)
-    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
+    app.mount("/static", STATIC, name="static")
     return app

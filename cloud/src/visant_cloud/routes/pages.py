@@ -14,8 +14,10 @@ from fastapi.templating import Jinja2Templates
 from visant_cloud.access import authenticate, callers, sign_in
 from visant_cloud.access.callers import COOKIE, Caller, Operator
 from visant_cloud.access.guarded import GuardedRoute
+from visant_cloud.compression import compress
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.problems import Refusal, unknown_device
+from visant_cloud.static_files import STATIC
 from visant_cloud.store import (
     access,
     alert_rules,
@@ -37,6 +39,7 @@ router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 _templates = Jinja2Templates(directory=Path(__file__).parent.parent / "templates")
 _templates.env.trim_blocks = _templates.env.lstrip_blocks = True
 pages.install(_templates.env)
+_templates.env.globals["asset"] = STATIC.address
 
 _HISTORY = 50
 _FLEET_HISTORY = 20
@@ -44,6 +47,12 @@ _GALLERY = 12
 
 
 def _page(request: Request, template: str, caller: Caller | None, status: int = 200, **values: Any) -> Response:
+    response = _rendered(request, template, caller, status, **values)
+    compress(request.headers, response)
+    return response
+
+
+def _rendered(request: Request, template: str, caller: Caller | None, status: int = 200, **values: Any) -> Response:
     cloud = cloud_of(request)
     shown = {"caller": caller, "open": cloud.settings.auth == "open", "warning": cloud.warning, "now": cloud.now()}
     response = _templates.TemplateResponse(request, template, {**shown, **values}, status_code=status)
@@ -62,12 +71,13 @@ def _to_sign_in(request: Request) -> Response:
 
 def _part(request: Request, template: str, caller: Caller, **values: Any) -> Response:
     """A changing part: 304 while it is as the browser has it."""
-    response = _page(request, template, caller, **values)
+    response = _rendered(request, template, caller, **values)
     tag = f'"{hashlib.sha256(response.body).hexdigest()[:32]}"'
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers={"ETag": tag})
     response.headers["ETag"] = tag
     response.headers["Cache-Control"] = "private, no-cache"
+    compress(request.headers, response)
     return response
 
 
