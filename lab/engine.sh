@@ -121,7 +121,7 @@ main() {
         say "Docker Engine $(docker version --format '{{.Server.Version}}') runs"
     fi
     docker compose version >/dev/null 2>&1 ||
-        die "this machine's Docker has no Compose plugin: install docker-compose (2.20 or newer)"
+        die "this machine's Docker has no Compose plugin: install docker-compose (2.24 or newer)"
 }
 
 main "$@"

@@ -1,4 +1,5 @@
 """`make faults`: every scenario, a table, and the sums as one line of JSON. ONLY=name[,name], SHORT=1, PARALLEL=n.
+ONLY=list prints the names.
 
 WORKERS=2: against a cloud of two workers on one PostgreSQL.
 
@@ -42,7 +43,7 @@ def chosen(only: str, short: bool) -> list[Scenario]:
     names = [name for name in only.replace(",", " ").split() if name]
     unknown = [name for name in names if name not in SCENARIOS]
     if unknown:
-        raise SystemExit(f"ONLY={only}: no scenario {', '.join(unknown)}; there are: {' '.join(SCENARIOS)}")
+        raise SystemExit(f"ONLY={only}: no scenario {', '.join(unknown)}; `make faults ONLY=list` names them")
     if names:
         return [SCENARIOS[name] for name in names]
     return [one for one in SCENARIOS.values() if one.short or not short]
@@ -127,11 +128,7 @@ async def _run(scenarios: list[Scenario], base: Path, parallel: int) -> list[Row
     # the long ones first, so that the last to end is a short one
     order = sorted(
         scenarios,
-        key=lambda one: (
-            not one.name.startswith(
-                ("random_kills", "power_lost", "burst_10000", "backlog", "network_gone", "cloud_reset")
-            )
-        ),
+        key=lambda one: not one.name.startswith(_LONG),
     )
     async with asyncio.TaskGroup() as group:
         rows = [group.create_task(one(scenario)) for scenario in order]
@@ -140,6 +137,9 @@ async def _run(scenarios: list[Scenario], base: Path, parallel: int) -> list[Row
 
 def main() -> int:
     """The exit status."""
+    if os.environ.get("ONLY") == "list":
+        print("\n".join(f"{one.name}{'' if one.short else '  (long form only)'}" for one in SCENARIOS.values()))
+        return 0
     scenarios = chosen(os.environ.get("ONLY", ""), os.environ.get("SHORT", "") not in ("", "0"))
     parallel = int(os.environ.get("PARALLEL") or _PARALLEL)
     prepare_machine()

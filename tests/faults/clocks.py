@@ -183,7 +183,7 @@ async def _schedule_went_on(arena: Arena) -> None:
 
 add(
     Scenario(
-        "cloud-clock",
+        "cloud_clock",
         _cloud_steps,
         "the cloud's clock is a day ahead for 10 s, then a day behind, while a schedule runs beside the triggers",
         prepare=_cloud_wears_clock,

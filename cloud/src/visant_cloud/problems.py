@@ -89,7 +89,10 @@ def another_cloud() -> Refusal:
 def unknown_device(device_id: str) -> Refusal:
     """404 for an id that nobody created."""
     return Refusal(
-        404, f"Device {device_id[:100]!r} is unknown: create it first (visant-cloud create-device)", "unknown_device"
+        404,
+        f"Device {device_id[:100]!r} is unknown: create it first (visant-cloud create-device); where AUTH=open, it is "
+        "known once it has connected",
+        "unknown_device",
     )
 
 

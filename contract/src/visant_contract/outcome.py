@@ -45,7 +45,8 @@ REMEDY: dict[Reason, str] = {
     Reason.REJECTED_400: "The cloud refused the capture as malformed; it lies in the dead-letter folder.",
     Reason.REJECTED_413: "The cloud refused the capture as too large: lower CAMERA_RESOLUTION, or raise its limit.",
     Reason.REJECTED_415: "The cloud refused the capture's type; it lies in the dead-letter folder.",
-    Reason.REJECTED_422: "The cloud refused the capture's fields; it lies in the dead-letter folder.",
+    Reason.REJECTED_422: "The cloud refused a field of the capture or cannot decode its picture; it lies in the "
+    "dead-letter folder.",
     Reason.REFUSED_ON_THE_WAY: "Something before the cloud refused this picture for a day and let others pass: look at "
     "proxy, firewall and size limits, then `visant-uploader spool requeue` sends it again.",
     Reason.DEADLINE_PASSED: "The device got to the command too late; look at its connection and its backlog.",

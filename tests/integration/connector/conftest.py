@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from tests.support.redis import RedisServer
 from visant_connector.admission import Admission, connect
 from visant_connector.cloud_stream import CloudStream
-from visant_connector.metrics import Metrics
+from visant_connector.counters import Counters
 from visant_connector.relay import Relay
 from visant_connector.settings import ConnectorSettings
 from visant_contract.stream import CLOUD, STREAM, CloudSeen, CommandEntry
@@ -60,15 +60,15 @@ class Device:
         self.stop = Stop()
         self.redis: Any = redis.Redis.from_url(redis_url, decode_responses=True)
         self._client = connect(redis_url)
-        self.metrics = Metrics(self.heart)
-        self._stream = CloudStream(self.settings, self.clock, self.metrics.left_out)
+        self.counters = Counters(self.heart)
+        self._stream = CloudStream(self.settings, self.clock, self.counters.left_out)
         self._admission = Admission(self._client)
         self.task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         meter = NetworkMeter(self.clock)
         relay = Relay(
-            self.settings, self._stream, self._admission, self.metrics, self.heart, self.clock, self.rng, meter
+            self.settings, self._stream, self._admission, self.counters, self.heart, self.clock, self.rng, meter
         )
         self.task = asyncio.create_task(relay.run(self.stop))
 

@@ -15,7 +15,7 @@ from tests.support.redis import RedisServer
 from visant_connector.admission import Admission, connect
 from visant_connector.cloud_memory import CloudMemory
 from visant_connector.cloud_stream import CloudStream
-from visant_connector.metrics import BEAT_WITHIN, LOOP, Metrics
+from visant_connector.counters import BEAT_WITHIN, LOOP, Counters
 from visant_connector.reconnect import STEADY
 from visant_connector.redis_retry import RedisRetry
 from visant_connector.session import LOOK_EVERY, Session
@@ -48,12 +48,12 @@ class Rig:
         self.stop = Stop()
         self.heart = Heartbeat(heartbeat)
         self.heart.expect(LOOP, BEAT_WITHIN)
-        self.metrics = Metrics(self.heart)
+        self.counters = Counters(self.heart)
         self.closing = AsyncExitStack()
 
     async def run(self, api_url: str) -> SessionEnd:
         settings = ConnectorSettings(device_id="FLOOR1", api_url=api_url, redis_url=self.redis_url)
-        stream = CloudStream(settings, self.clock, self.metrics.left_out)
+        stream = CloudStream(settings, self.clock, self.counters.left_out)
         client = connect(self.redis_url)
         self.closing.push_async_callback(stream.aclose)
         self.closing.push_async_callback(client.aclose)
@@ -65,7 +65,7 @@ class Rig:
             stream,
             admission,
             retry,
-            self.metrics,
+            self.counters,
             self.heart,
             self.clock,
             CloudMemory(),

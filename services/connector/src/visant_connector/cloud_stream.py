@@ -1,4 +1,5 @@
-"""The command stream of the cloud over HTTP: opens it, and turns what arrives into typed messages.
+"""The command stream of the cloud over HTTP: opens it, turns what arrives into typed messages, ends it
+when it is silent.
 
 Raises two verdicts: Misconfigured where a person must act (401, 403, 404, a redirect), Retryable for all else.
 """

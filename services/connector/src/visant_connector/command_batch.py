@@ -6,7 +6,7 @@ import structlog
 
 from visant_connector.admission import Admission, AdmissionResult, RedisRefused
 from visant_connector.command_entries import Admittable
-from visant_connector.metrics import Metrics
+from visant_connector.counters import Counters
 from visant_connector.redis_retry import RedisRetry
 from visant_runtime.kill_point import kill_point
 
@@ -16,10 +16,10 @@ log = structlog.get_logger()
 class CommandBatch:
     """Of one stream, in its order."""
 
-    def __init__(self, admission: Admission, redis_retry: RedisRetry, metrics: Metrics) -> None:
+    def __init__(self, admission: Admission, redis_retry: RedisRetry, counters: Counters) -> None:
         self._admission = admission
         self._redis_retry = redis_retry
-        self._metrics = metrics
+        self._counters = counters
         self._waiting: list[Admittable] = []
 
     def add(self, one: Admittable) -> None:
@@ -51,7 +51,7 @@ class CommandBatch:
         return True
 
     def _say(self, one: Admittable, result: AdmissionResult) -> None:
-        self._metrics.command(result)
+        self._counters.command(result)
         named = {"trigger_id": one.entry.trigger_id, "cmd": one.entry.cmd[:80]}
         if result is AdmissionResult.ADMITTED:
             log.info("admitted", **named)

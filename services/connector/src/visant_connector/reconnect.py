@@ -1,4 +1,4 @@
-"""When to connect again: pure policy, the loop sleeps.
+"""When to connect again, and after how much silence a stream is dead: pure policy, the loop sleeps.
 
 Attempt 0 comes at once, spread over a second so that a fleet does not arrive in one instant; then
 random(0, min(30 s, RECONNECT_DELAY x 2**n)). The count starts anew only after a stream that stayed confirmed

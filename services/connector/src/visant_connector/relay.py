@@ -8,7 +8,7 @@ from visant_connector.admission import Admission
 from visant_connector.cloud_memory import CloudMemory
 from visant_connector.cloud_stream import CloudStream
 from visant_connector.command_entries import Scope
-from visant_connector.metrics import BEAT_WITHIN, LOOP, TICK, Metrics
+from visant_connector.counters import BEAT_WITHIN, LOOP, TICK, Counters
 from visant_connector.reconnect import Reconnect, refused_wait
 from visant_connector.redis_retry import RedisRetry
 from visant_connector.session import Session
@@ -31,7 +31,7 @@ class Relay:
         settings: ConnectorSettings,
         stream: CloudStream,
         admission: Admission,
-        metrics: Metrics,
+        counters: Counters,
         heart: Heartbeat,
         clock: Clock,
         rng: Random,
@@ -41,7 +41,7 @@ class Relay:
         self._settings = settings
         self._stream = stream
         self._admission = admission
-        self._metrics = metrics
+        self._counters = counters
         self._heart = heart
         self._clock = clock
         self._rng = rng
@@ -81,7 +81,7 @@ class Relay:
             self._stream,
             self._admission,
             redis_retry,
-            self._metrics,
+            self._counters,
             self._heart,
             self._clock,
             self._memory,
@@ -98,7 +98,7 @@ class Relay:
         else:
             text, wait = error.reason, self._policy.wait(self._rng, retry_after=error.retry_after)
             self._policy = self._policy.failed()
-        self._metrics.reconnect()
+        self._counters.reconnect()
         self._heart.degraded("cloud", text)
         times = self._repeats.again(text)
         if times is not None:

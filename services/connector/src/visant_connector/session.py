@@ -12,8 +12,8 @@ from visant_connector.cloud_memory import CloudMemory
 from visant_connector.cloud_stream import CloudStream, Received
 from visant_connector.command_batch import CommandBatch
 from visant_connector.command_entries import Scope, admittable
+from visant_connector.counters import LOOP, TICK, Counters
 from visant_connector.event_buffer import BufferedItem, EventBuffer, StreamClosed, StreamOpened
-from visant_connector.metrics import LOOP, TICK, Metrics
 from visant_connector.reconnect import STEADY, silence_limit
 from visant_connector.redis_retry import RedisRetry
 from visant_connector.session_state import SessionEnd, SessionEvent, SessionState, after
@@ -45,7 +45,7 @@ class Session:
         stream: CloudStream,
         admission: Admission,
         redis_retry: RedisRetry,
-        metrics: Metrics,
+        counters: Counters,
         heart: Heartbeat,
         clock: Clock,
         memory: CloudMemory,
@@ -55,13 +55,13 @@ class Session:
         self._settings = settings
         self._admission = admission
         self._redis_retry = redis_retry
-        self._metrics = metrics
+        self._counters = counters
         self._heart = heart
         self._clock = clock
         self._boot_id = clock.boot_id()
         self._memory = memory
         self._buffer = EventBuffer(stream)
-        self._batch = CommandBatch(admission, redis_retry, metrics)
+        self._batch = CommandBatch(admission, redis_retry, counters)
         self._state = SessionState.CONNECTING
         self._reason: Retryable | None = None
         self._scope: Scope | None = None
@@ -80,7 +80,7 @@ class Session:
                 self._buffer.close()
             await self._tell_of_a_replay_cut_short()
         finally:
-            self._metrics.lost()
+            self._counters.lost()
         end = SessionEnd(error, self._is_steady())
         self._advance(SessionEvent.OVER)
         return end
@@ -94,7 +94,7 @@ class Session:
                 self._buffer.close()
             items = await self._buffer.drain(stop, TICK)
             self._heart.beat(LOOP)
-            self._metrics.tick(self._clock.boottime())
+            self._counters.tick(self._clock.boottime())
             closed = await self._carry(items)
             if self._seen is not None and self._clock.boottime() - self._looked > LOOK_EVERY:
                 await self._look_after_redis()
@@ -124,7 +124,7 @@ class Session:
         return closed
 
     async def _hear(self, one: Received) -> None:
-        self._metrics.event(one.boottime)
+        self._counters.event(one.boottime)
         match one.message:
             case Connected() as connected:
                 await self._batch.admit(self._held_up)
@@ -133,13 +133,13 @@ class Session:
                 await self._batch.admit(self._held_up)
                 await self._ping(ping, one)
             case UnknownEvent() as unknown:
-                self._metrics.left_out(f"unknown event {unknown.event[:80]!r}")
+                self._counters.left_out(f"unknown event {unknown.event[:80]!r}")
             case BrokenMessage() as broken:
-                self._metrics.left_out(str(broken))
+                self._counters.left_out(str(broken))
                 self._add(broken, one)
             case command:
                 if not self._add(command, one):
-                    self._metrics.left_out(f"unknown command {command.cmd[:80]!r} without a trigger_id")
+                    self._counters.left_out(f"unknown command {command.cmd[:80]!r} without a trigger_id")
 
     def _add(self, command: Command | BrokenMessage, one: Received) -> bool:
         """Puts it into the batch; False: it names no trigger and cannot be followed.
@@ -162,7 +162,7 @@ class Session:
 
     async def _connected(self, connected: Connected, one: Received) -> None:
         for unread in connected.unread:
-            self._metrics.left_out(f"of `connected`: {unread}")
+            self._counters.left_out(f"of `connected`: {unread}")
         scope = Scope(connected.cloud_id or self._settings.api_url, plain=connected.cloud_id is None)
         if not self._is_acceptable(scope):
             return
@@ -180,7 +180,7 @@ class Session:
             )
         if connected.device_id not in (None, self._settings.device_id):
             log.warning("the cloud confirms another device id", device_id=str(connected.device_id)[:80])
-        self._metrics.confirmed(
+        self._counters.confirmed(
             one.boottime,
             cloud_id=self._scope.cloud_id,
             duplicate=connected.duplicate,
@@ -230,12 +230,12 @@ class Session:
 
     async def _ping(self, ping: Ping, one: Received) -> None:
         for unread in ping.unread:
-            self._metrics.left_out(f"of a ping: {unread}")
+            self._counters.left_out(f"of a ping: {unread}")
         missing = _missing(ping, one)
         if missing is None:
             self._advance(SessionEvent.PING_AGREED)
         else:
-            self._metrics.gap()
+            self._counters.gap()
             self._leave(SessionEvent.GAP, missing)
         if ping.server_time is not None:
             self._memory.clock.heard(ping.server_time.timestamp(), one.boottime)

@@ -8,7 +8,7 @@ import structlog
 
 from visant_connector.admission import Admission, connect
 from visant_connector.cloud_stream import CloudStream
-from visant_connector.metrics import Metrics
+from visant_connector.counters import Counters
 from visant_connector.relay import Relay
 from visant_connector.settings import ConnectorSettings
 from visant_contract.env_keys import misspelt
@@ -30,13 +30,13 @@ def run() -> int:
     logs.configure(format=settings.log_format, level=settings.log_level, secrets=settings.secrets())
     clock = Clock()
     heart = start_heartbeat("connector")
-    metrics = Metrics(heart)
+    counters = Counters(heart)
     try:
         redis = connect(settings.redis_url)
-        stream = CloudStream(settings, clock, metrics.left_out)
+        stream = CloudStream(settings, clock, counters.left_out)
     except SettingsError as error:
         fail(str(error))
-    relay = Relay(settings, stream, Admission(redis), metrics, heart, clock, Random(), NetworkMeter(clock))
+    relay = Relay(settings, stream, Admission(redis), counters, heart, clock, Random(), NetworkMeter(clock))
     _greet(settings, notes)
 
     async def work(stop: Stop) -> None:

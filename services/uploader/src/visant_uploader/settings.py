@@ -13,7 +13,7 @@ MIB = 1 << 20
 
 
 def _telemetry_interval(settings: dict[str, Any]) -> float:
-    """A report is some 5 KB with its TLS handshake: 45 MB a month each 300 s, 2 MB each 7200 s."""
+    """Seconds; docs/settings.md says what a report costs on the way."""
     return 7200.0 if settings.get("metered") else 300.0
 
 

@@ -1,4 +1,4 @@
-"""The spool in figures: what lies in it, what still fits, how fast it fills.
+"""The spool in figures: what lies in it, whether one more picture fits (SpoolFull), how fast it fills.
 
 Counted once from the folders and then kept in step with every move: a full card holds tens of thousands of files.
 The limits are of pictures; reports are small and not limited.

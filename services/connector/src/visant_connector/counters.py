@@ -17,7 +17,7 @@ TICK = 5.0
 """Seconds at most between two beats while nothing comes."""
 
 
-class Metrics:
+class Counters:
     """One per process. `stream` is read by the updater: a confirmed stream is its sign that a release works."""
 
     def __init__(self, heart: Heartbeat) -> None:

@@ -1,0 +1,23 @@
+"""docs/guarantees.md names every scenario of `make faults`, and every reason that they let a trigger end with."""
+
+import fnmatch
+import re
+from pathlib import Path
+
+from tests.faults import __main__ as faults
+
+TEXT = (Path(__file__).parents[2] / "docs/guarantees.md").read_text()
+NAMED = re.findall(r"`([a-z0-9_*]+)`", TEXT)
+
+
+def test_each_scenario_is_named_and_no_name_stands_for_none() -> None:
+    known = faults.SCENARIOS
+    assert [one for one in known if not any(fnmatch.fnmatch(one, name) for name in NAMED)] == []
+    starred = [name for name in NAMED if "*" in name]
+    assert [name for name in starred if not fnmatch.filter(known, name)] == []
+
+
+def test_the_reasons_that_scenarios_allow_are_those_of_the_page() -> None:
+    table = TEXT.split("In the scenarios these appear, and no others:")[1].split("More come from")[0]
+    allowed = {reason for one in faults.SCENARIOS.values() for reason in one.allowed}
+    assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == allowed
