@@ -12,7 +12,18 @@ from visant_cloud import openapi, problems
 from visant_cloud.access.body_limits import BodyLimit
 from visant_cloud.context import Cloud
 from visant_cloud.metrics import CountRequests
-from visant_cloud.routes import alerts, captures, channels, devices, enrolment, operations, pages, stream, triggers
+from visant_cloud.routes import (
+    alerts,
+    captures,
+    channels,
+    devices,
+    enrolment,
+    operations,
+    pages,
+    quality,
+    stream,
+    triggers,
+)
 from visant_cloud.static_files import STATIC
 from visant_runtime.version import release_version
 
@@ -21,7 +32,18 @@ _TAGS = [
     {"name": "operator", "description": "What people and programs call, with a session or an API token"},
     {"name": "operations", "description": "Health and metrics"},
 ]
-_ROUTES = (stream, triggers, captures, devices, alerts, channels, enrolment, operations, pages)
+_ROUTES = (
+    stream,
+    triggers,
+    captures,
+    quality,
+    devices,
+    alerts,
+    channels,
+    enrolment,
+    operations,
+    pages,
+)
 
 
 class HeadAsGet:

@@ -66,7 +66,9 @@ async def test_the_receipt_carries_every_field_of_the_plain_form(start: Any) -> 
     receipt = (await cloud.capture("D1", await cloud.trigger("D1"))).json()
     expected = "record_id device_id captured_at ingested_at evaluation_status state score reason evaluated_at "
     assert set(receipt) == set((expected + "image_stored thumbnail_stored").split())
-    assert receipt["evaluation_status"] == "pending" and receipt["image_stored"] is True
+    assert receipt["evaluation_status"] == "evaluated" and receipt["image_stored"] is True
+    assert receipt["state"] == "useful" and receipt["score"] == 1.0 and receipt["reason"]
+    assert receipt["evaluated_at"] == receipt["ingested_at"]
 
 
 async def test_the_same_trigger_delivered_again_gets_the_first_receipt(start: Any) -> None:

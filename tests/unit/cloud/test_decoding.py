@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from tests.support.hostile_jpegs import progressive
 from visant_cloud.captures.decoding import decode as limits
@@ -26,6 +27,7 @@ from visant_cloud.captures.decoding.messages import HEAD
 from visant_cloud.captures.decoding.pool import DecoderFailed, DecoderPool, DecodersBusy, Sent
 from visant_cloud.captures.decoding.process import Decoder, DecoderLost
 from visant_cloud.captures.picture import BrokenPicture, CostlyPicture, NotAPicture, Picture
+from visant_cloud.quality.measure import measure
 from visant_cloud.metrics import REGISTRY
 from visant_contract.jpeg import read
 
@@ -79,7 +81,8 @@ def end_soon(pid: int, number: signal.Signals) -> None:
 
 def test_a_decoder_reads_one_picture_after_the_other_and_says_what_is_none(decoder: Decoder) -> None:
     for _ in range(2):
-        width, height, thumbnail = decoder.decode(SMALL)
+        width, height, figures, thumbnail = decoder.decode(SMALL)
+        assert figures == measure(JpegImageFile(io.BytesIO(SMALL)))
         assert (width, height) == Image.open(io.BytesIO(thumbnail)).size == (64, 48)
         with pytest.raises(NotAPicture, match="FF D8 FF"):
             decoder.decode(b"")

@@ -23,8 +23,10 @@ from visant_cloud.captures.picture import BrokenPicture, CostlyPicture, NotAPict
 from visant_cloud.captures.storage import PictureName, StorageAway, StorageFull
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.problems import Refusal, validation_line
-from visant_cloud.store import captures, trigger_outcomes
+from visant_cloud.quality.judge import Verdict, judge
+from visant_cloud.store import captures, quality, trigger_outcomes
 from visant_cloud.store.captures import Capture
+from visant_cloud.store.quality import Known
 from visant_contract.capture import CAPTURE_HEADER, JPEG, CaptureFields, CaptureTime, CaptureUpload
 from visant_runtime.kill_point import kill_point
 
@@ -62,8 +64,9 @@ async def receive(request: Request) -> tuple[Capture, bool]:
         return first, False
     await cloud.pictures.ready()
     _refuse_when_pressed(cloud, device.device_key, upload)
-    picture = await _decoded(cloud, device.device_key, sent)
-    return await _keep(cloud, device.device_key, upload, picture)
+    picture = await decoded(cloud, device.device_key, sent)
+    known = await quality.find(cloud.database, device.device_key)
+    return await _keep(cloud, device.device_key, upload, picture, known)
 
 
 async def _read(request: Request, most: int) -> tuple[CaptureFields, Callable[[], Sent]]:
@@ -117,8 +120,8 @@ def _raw_picture(jpeg: bytes, said: object) -> Sent:
     return jpeg, sha256
 
 
-async def _decoded(cloud: Cloud, device_key: str, sent: Callable[[], Sent]) -> Picture:
-    """Refused for good only for what the picture is; what others or the machine do means later."""
+async def decoded(cloud: Cloud, device_key: str, sent: Callable[[], Sent]) -> Picture:
+    """Raises Refusal: for good only for what the picture is; what others or the machine do means later."""
     try:
         return await cloud.decoders.decode(device_key, sent)
     except NotAPicture as error:
@@ -152,17 +155,28 @@ def _full() -> Refusal:
     return Refusal(507, text, "disk_full", retry_after=_FULL_RETRY)
 
 
-async def _keep(cloud: Cloud, device_key: str, upload: CaptureFields, picture: Picture) -> tuple[Capture, bool]:
+async def _keep(
+    cloud: Cloud, device_key: str, upload: CaptureFields, picture: Picture, known: Known
+) -> tuple[Capture, bool]:
     """Picture first, row after: a row always has its picture."""
     received_at = cloud.now()
+    assert picture.figures is not None
+    taken_at = min(_storable(upload.captured_at), received_at)
+    size = f"{picture.width}x{picture.height}"
+    verdict, after = judge(picture.figures, size, taken_at.timestamp(), known.memory)
     record_id = secrets.token_hex(16)
     name = PictureName(device_key, received_at, record_id)
     committing = False
+    row = _row(device_key, upload, picture, received_at, record_id)
     try:
         await cloud.pictures.store(picture, name)
         kill_point("picture_stored")
         async with cloud.database.writing() as connection:
-            kept, held = await captures.add(connection, _row(device_key, upload, picture, received_at, record_id))
+            kept, held = await captures.add(connection, row | _said(verdict, received_at))
+            if held is not None:
+                await quality.note(
+                    connection, device_key, known, after, at=taken_at, reason=verdict.reason, record_id=record_id
+                )
             if held is not None and upload.trigger_id is not None:
                 kind = str(upload.metadata.get("trigger_type") or "unknown")
                 await trigger_outcomes.captured(connection, device_key, upload.trigger_id, received_at, kind, held)
@@ -210,6 +224,16 @@ def _row(
         "sha256": picture.sha256,
         "thumbnail": True,
         "metadata": upload.metadata,
+    }
+
+
+def _said(verdict: Verdict, now: datetime) -> dict[str, Any]:
+    return {
+        "state": verdict.state,
+        "score": verdict.score,
+        "reason": verdict.reason,
+        "evaluated_at": now,
+        "figures": verdict.figures,
     }
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from visant_cloud.quality.block import Figures
+
 
 class NotAPicture(ValueError):
     """The bytes are no JPEG at all."""
@@ -24,3 +26,5 @@ class Picture:
     height: int
     sha256: str
     thumbnail: bytes
+    figures: Figures | None = None
+    """None: nobody measured it (a backup's, which has been judged)."""

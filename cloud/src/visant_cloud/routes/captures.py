@@ -61,6 +61,11 @@ def _receipt(capture: Capture, status: int) -> Response:
         device_id=capture.device_id,
         captured_at=capture.captured_at,
         ingested_at=capture.received_at,
+        evaluation_status=as_json.evaluation_status(capture),
+        state=capture.state,
+        score=capture.score,
+        reason=capture.reason,
+        evaluated_at=capture.evaluated_at,
         thumbnail_stored=capture.thumbnail,
     )
     return JSONResponse(receipt.model_dump(mode="json"), status)

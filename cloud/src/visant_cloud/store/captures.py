@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, select, tuple_
+from sqlalchemy import Row, bindparam, delete, exists, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,7 +14,7 @@ from visant_cloud.database.statements import among
 from visant_cloud.store import counters, device_states
 from visant_cloud.store.device_states import Locked, Newest
 from visant_cloud.store.keys import device_id_of, organisation_of
-from visant_cloud.store.tables import captures
+from visant_cloud.store.tables import captures, device_quality
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,14 @@ class Capture:
     sha256: str
     thumbnail: bool
     metadata: dict[str, Any]
+    state: str | None = None
+    """What the cloud says of it (quality/judge.py); null for those of before."""
+    score: float | None = None
+    reason: str | None = None
+    evaluated_at: datetime | None = None
+    figures: dict[str, Any] | None = None
+    own_evaluation: dict[str, Any] | None = None
+    """What a program of the customer's says of it."""
 
     @property
     def device_id(self) -> str:
@@ -119,6 +127,28 @@ async def find(connection: AsyncConnection, organisation_id: str, record_id: str
     return None if row is None else _capture(row)
 
 
+async def evaluate(
+    connection: AsyncConnection, organisation_id: str, record_id: str, own: dict[str, Any] | None
+) -> Capture | None:
+    """Keeps what a program of the customer's says of a picture; None where there is no such."""
+    mine = captures.c.record_id == record_id, captures.c.organisation_id == organisation_id
+    query = update(captures).where(*mine).values(own_evaluation=own).returning(*_COLUMNS)
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else _capture(row)
+
+
+async def hold(connection: AsyncConnection, record_id: str) -> bool:
+    """Whether it is there; it stays until the end of the transaction."""
+    query = select(captures.c.seq).where(captures.c.record_id == record_id).with_for_update(key_share=True)
+    return (await connection.execute(query)).first() is not None
+
+
+async def set_verdict(connection: AsyncConnection, record_id: str, state: str, reason: str, now: datetime) -> None:
+    """A person said otherwise."""
+    values = {"state": state, "score": 1.0, "reason": reason, "evaluated_at": now}
+    await connection.execute(update(captures).where(captures.c.record_id == record_id).values(values))
+
+
 async def page(
     connection: AsyncConnection,
     organisation_id: str,
@@ -151,9 +181,12 @@ async def known(connection: AsyncConnection, record_ids: Iterable[str]) -> set[s
 async def delete_older(connection: AsyncConnection, before: datetime, limit: int = 500) -> list[Capture]:
     """Deletes the oldest rows received before then and returns them; the caller removes the files after the commit.
 
-    Rows that another process deletes just now are left to it.
+    A device's reference picture stays for as long as it is one. Rows that another process deletes are left to it.
     """
-    query = select(*_COLUMNS).where(captures.c.received_at < before).order_by(captures.c.received_at).limit(limit)
+    kept = exists().where(device_quality.c.reference_record_id == captures.c.record_id)
+    query = (
+        select(*_COLUMNS).where(captures.c.received_at < before, ~kept).order_by(captures.c.received_at).limit(limit)
+    )
     found = [_capture(row) for row in await connection.execute(query.with_for_update(skip_locked=True))]
     if found:
         seqs = {one.seq for one in found}

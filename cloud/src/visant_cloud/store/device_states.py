@@ -4,7 +4,8 @@ A row for each of `devices`, apart from it, so that what comes in every second n
 in. The row is also what orders all that is written of one device's outcomes. A transaction that needs more than one
 lock takes them in this order, and each kind in the order of its key, or two of them would wait for each other for ever:
 
-    the row of `captures` -> the rows here -> the rows of `triggers` -> the rows of `device_days`
+    the row of `captures` -> the rows here -> the row of `device_quality` -> the rows of `triggers`
+    -> the rows of `device_days`
 """
 
 from collections.abc import Collection, Iterable

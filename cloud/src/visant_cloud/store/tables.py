@@ -303,6 +303,12 @@ captures = Table(
     Column("sha256", String(64), nullable=False),
     Column("thumbnail", Boolean, nullable=False, default=False),
     Column("metadata", JSON, nullable=False),
+    Column("state", String(20)),
+    Column("score", Float),
+    Column("reason", Clean),
+    Column("evaluated_at", UtcTime),
+    Column("figures", JSON(none_as_null=True)),
+    Column("own_evaluation", JSON(none_as_null=True)),
     # a picture that is delivered again; the pictures of a page of triggers
     UniqueConstraint("device_key", "trigger_id"),
     # a device's newest, the newest of all devices
@@ -312,6 +318,27 @@ captures = Table(
     _index("captures", "received_at"),
     sqlite_autoincrement=True,
 )
+
+device_quality = Table(
+    "device_quality",
+    metadata,
+    _organisation(),
+    Column("device_key", Clean(128), ForeignKey("devices.device_key"), primary_key=True),
+    Column("version", _BIG, nullable=False),
+    Column("normal", Text, nullable=False),
+    Column("views", Text, nullable=False),
+    Column("reference_record_id", String(32)),
+    Column("reference", Text),
+    Column("mask", JSON(none_as_null=True)),
+    Column("state", String(20), nullable=False),
+    Column("since", UtcTime),
+    Column("reason", Clean),
+    Column("record_id", String(32)),
+    # retention: is it a reference?
+    _index("device_quality", "reference_record_id", where=text("reference_record_id IS NOT NULL")),
+)
+"""What is normal of a device's pictures, and what was said of its last one (quality.py). `record_id`: the first picture
+of that verdict."""
 
 alerts = Table(
     "alerts",

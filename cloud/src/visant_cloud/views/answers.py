@@ -11,6 +11,7 @@ from typing_extensions import TypedDict  # pydantic takes the standard library's
 from visant_cloud.alerts.states import State as HealthState
 from visant_cloud.alerts.words import AlertData
 from visant_cloud.times import Time
+from visant_cloud.views.quality_answers import OwnEvaluation
 
 State = Literal["connected", "degraded", "offline", "never_seen", "inactive"]
 Status = Annotated[str, Field(description="pending, sent, executed, failed or expired; a newer release may know more")]
@@ -67,6 +68,9 @@ class Ended(TypedDict):
     reason: str | None
 
 
+_STATES = "useful, dark, bright, blurred, frozen, covered or moved; a newer release may know more"
+
+
 class CaptureRow(TypedDict):
     """One stored picture; `picture` and `thumbnail` are paths of this cloud."""
 
@@ -85,6 +89,13 @@ class CaptureRow(TypedDict):
     picture: str
     thumbnail: str
     metadata: dict[str, Any]
+    evaluation_status: Literal["evaluated", "pending"]
+    state: Annotated[str | None, Field(description=_STATES)]
+    score: float | None
+    reason: str | None
+    evaluated_at: Time | None
+    figures: dict[str, Any] | None
+    own_evaluation: OwnEvaluation | None
 
 
 class CapturePage(TypedDict):

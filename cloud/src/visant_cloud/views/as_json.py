@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from visant_cloud.alerts import states
 from visant_cloud.alerts.rules import DEFAULT, Rules
@@ -14,6 +14,7 @@ from visant_cloud.store.schedules import MissedRun, Schedule
 from visant_cloud.store.triggers import Trigger
 from visant_cloud.times import time, time_or_none
 from visant_cloud.views.answers import CaptureRow, DeviceRow, MissedTimes, State, TriggerRow
+from visant_cloud.views.quality_answers import OwnEvaluation
 from visant_contract.outcome import remedy
 
 
@@ -49,6 +50,11 @@ def trigger(row: Trigger, capture: Capture | None) -> TriggerRow:
     }
 
 
+def evaluation_status(row: Capture) -> Literal["evaluated", "pending"]:
+    """Whether the cloud has said something of a picture; nobody does of those that were stored before it could."""
+    return "pending" if row.state is None else "evaluated"
+
+
 def capture(row: Capture) -> CaptureRow:
     """One stored picture."""
     return {
@@ -67,6 +73,13 @@ def capture(row: Capture) -> CaptureRow:
         "picture": f"/v1/captures/{row.record_id}/picture",
         "thumbnail": f"/v1/captures/{row.record_id}/thumbnail",
         "metadata": row.metadata,
+        "evaluation_status": evaluation_status(row),
+        "state": row.state,
+        "score": row.score,
+        "reason": row.reason,
+        "evaluated_at": time_or_none(row.evaluated_at),
+        "figures": row.figures,
+        "own_evaluation": cast(OwnEvaluation | None, row.own_evaluation),
     }
 
 

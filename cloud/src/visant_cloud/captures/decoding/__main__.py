@@ -75,7 +75,7 @@ def _answer(jpeg: bytes) -> bytes:
         words = str(error).partition("\n")[0].encode(errors="replace")[: messages.WORDS_MOST]
         return messages.HEAD.pack(_KINDS[type(error)], 0, 0, len(words)) + words
     head = messages.HEAD.pack(messages.DECODED, found.width, found.height, len(found.thumbnail))
-    return head + found.thumbnail
+    return head + found.figures + found.thumbnail
 
 
 def _warm_up() -> None:

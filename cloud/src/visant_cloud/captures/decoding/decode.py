@@ -11,6 +11,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from visant_cloud.captures.picture import BrokenPicture, CostlyPicture, NotAPicture
+from visant_cloud.quality.measure import measure
 from visant_contract.jpeg import Jpeg, NotAJpeg, NotWhole, read
 
 Image.MAX_IMAGE_PIXELS = None  # _cost bounds them
@@ -44,17 +45,21 @@ _PROCESSES = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
 
 @dataclass(frozen=True)
 class Decoded:
-    """Width and height in pixels, as a browser shows the picture; the thumbnail as a JPEG, turned alike."""
+    """Width and height in pixels, as a browser shows the picture; the thumbnail as a JPEG, turned alike.
+
+    `figures`: quality.block.Figures, packed. Of the picture as it lies in the file, whichever way it is shown.
+    """
 
     width: int
     height: int
     thumbnail: bytes
+    figures: bytes
 
 
 def decode(jpeg: bytes) -> Decoded:
     """Decodes the whole picture once, at thumbnail size. Raises NotAPicture, BrokenPicture, CostlyPicture, MemoryError.
 
-    Takes about 7 ms for 1920x1080.
+    Takes about 12 ms for 1920x1080, 5 of them for the figures.
     """
     try:
         _refuse_costly(read(jpeg))
@@ -70,6 +75,8 @@ def decode(jpeg: bytes) -> Decoded:
             if turned in _ON_ITS_SIDE:
                 width, height = height, width
             image.draft("RGB", _thumbnail_of(*image.size))  # of THUMBNAIL itself it would be read twice as large
+            image.load()
+            looked_at = image.convert("L")
             image.thumbnail(THUMBNAIL)
             small = BytesIO()
             shown = image if turned is None else image.transpose(turned)
@@ -78,7 +85,8 @@ def decode(jpeg: bytes) -> Decoded:
         raise
     except Exception as error:  # noqa: BLE001 - Pillow raises many kinds at a file that was made to break it
         raise BrokenPicture(f"the JPEG cannot be decoded: {error or type(error).__name__}") from None
-    return Decoded(width, height, small.getvalue())
+    # apart: what it raised would be no fault of the picture's
+    return Decoded(width, height, small.getvalue(), measure(looked_at).pack())
 
 
 def _refuse_costly(found: Jpeg) -> None:

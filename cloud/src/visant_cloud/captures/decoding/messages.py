@@ -5,9 +5,10 @@ import struct
 LENGTH = struct.Struct("!I")
 """Before each picture: its length in bytes."""
 HEAD = struct.Struct("!cIII")
-"""A decoder's answer begins with: its kind, width and height in pixels, and the length in bytes of what follows."""
+"""A decoder's answer begins with: its kind, width and height in pixels, and the length in bytes of what follows (the
+figures aside)."""
 DECODED = b"D"
-"""The thumbnail follows."""
+"""The figures of the picture follow, quality.figures.SIZE bytes, and the thumbnail."""
 NOT_A_JPEG, BROKEN, COSTLY = b"N", b"B", b"C"
 """Why there is none follows, in one line."""
 NO_MEMORY = b"M"

@@ -236,8 +236,8 @@ class DecoderPool:
 def _work(decoder: Decoder, sent: Callable[[], Sent]) -> Picture:
     jpeg, sha256 = sent()
     try:
-        width, height, thumbnail = decoder.decode(jpeg)
+        width, height, figures, thumbnail = decoder.decode(jpeg)
     except DecoderLost as lost:
         lost.sha256 = sha256
         raise
-    return Picture(jpeg, width, height, sha256, thumbnail)
+    return Picture(jpeg, width, height, sha256, thumbnail, figures)

@@ -13,6 +13,8 @@ from contextlib import suppress
 
 from visant_cloud.captures.decoding import messages
 from visant_cloud.captures.picture import BrokenPicture, CostlyPicture, NotAPicture
+from visant_cloud.quality.block import SIZE as FIGURES
+from visant_cloud.quality.block import Figures, unpack
 
 CPU_MOST = 10.0
 """Seconds of computing for one picture: 1,000 times what one of 1920x1080 takes. The structure bounds it to about a
@@ -74,8 +76,8 @@ class Decoder:
         self._socket.close()
         return self._process.wait()
 
-    def decode(self, jpeg: bytes) -> tuple[int, int, bytes]:
-        """(width, height, thumbnail). Raises NotAPicture, BrokenPicture, CostlyPicture, DecoderLost."""
+    def decode(self, jpeg: bytes) -> tuple[int, int, Figures, bytes]:
+        """(width, height, figures, thumbnail). Raises NotAPicture, BrokenPicture, CostlyPicture, DecoderLost."""
         began, until = self._cpu_seconds(), time.monotonic() + WALL_MOST
         try:
             self._socket.settimeout(WALL_MOST)
@@ -84,6 +86,7 @@ class Decoder:
             kind, width, height, length = messages.HEAD.unpack(self._received(messages.HEAD.size, began, until))
             if length > (messages.THUMBNAIL_MOST if kind == messages.DECODED else messages.WORDS_MOST):
                 raise self._lost("it said too much")
+            block = self._received(FIGURES if kind == messages.DECODED else 0, began, until)
             rest = self._received(length, began, until)
         except TimeoutError:
             raise self._lost("it was late") from None
@@ -93,7 +96,11 @@ class Decoder:
             sane = 0 < width <= messages.SIDE_MOST and 0 < height <= messages.SIDE_MOST
             if not sane or not rest.startswith(b"\xff\xd8\xff"):
                 raise self._lost("it said nonsense")
-            return width, height, rest
+            try:
+                figures = unpack(block)
+            except ValueError:
+                raise self._lost("it said nonsense") from None
+            return width, height, figures, rest
         words = rest.decode("ascii", errors="replace")
         words = "".join(one if one.isprintable() else "?" for one in words)
         if kind == messages.NOT_A_JPEG:
