@@ -18,6 +18,7 @@ from visant_cloud.routes import (
     channels,
     devices,
     enrolment,
+    gallery,
     operations,
     pages,
     quality,
@@ -35,6 +36,7 @@ _TAGS = [
 _ROUTES = (
     stream,
     triggers,
+    gallery,  # its paths before those of a record
     captures,
     quality,
     devices,

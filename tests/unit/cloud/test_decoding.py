@@ -27,8 +27,8 @@ from visant_cloud.captures.decoding.messages import HEAD
 from visant_cloud.captures.decoding.pool import DecoderFailed, DecoderPool, DecodersBusy, Sent
 from visant_cloud.captures.decoding.process import Decoder, DecoderLost
 from visant_cloud.captures.picture import BrokenPicture, CostlyPicture, NotAPicture, Picture
-from visant_cloud.quality.measure import measure
 from visant_cloud.metrics import REGISTRY
+from visant_cloud.quality.measure import measure
 from visant_contract.jpeg import read
 
 

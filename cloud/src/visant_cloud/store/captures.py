@@ -50,15 +50,15 @@ class Capture:
         return device_id_of(self.device_key)
 
 
-_COLUMNS = [captures.c[name] for name in Capture.__dataclass_fields__]
+COLUMNS = [captures.c[name] for name in Capture.__dataclass_fields__]
 
 
-def _capture(row: Row[Any]) -> Capture:
+def from_row(row: Row[Any]) -> Capture:
     return Capture(**row._asdict())
 
 
 _ADD = {
-    name: make(captures).on_conflict_do_nothing().returning(*_COLUMNS)
+    name: make(captures).on_conflict_do_nothing().returning(*COLUMNS)
     for name, make in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
 }
 """Made once: to build a statement costs more than to run it."""
@@ -75,13 +75,13 @@ async def add(connection: AsyncConnection, values: dict[str, Any]) -> tuple[Capt
         before = await of_trigger(connection, key, values["trigger_id"])
         assert before is not None
         return before, None
-    made = _capture(row)
+    made = from_row(row)
     held = await device_states.note_newest(connection, key, Newest(made.seq, made.record_id, made.captured_at))
     await counters.count_capture(connection, key, made.received_at, made.bytes)
     return made, held
 
 
-_OF_TRIGGER = select(*_COLUMNS).where(
+_OF_TRIGGER = select(*COLUMNS).where(
     captures.c.device_key == bindparam("device"), captures.c.trigger_id == bindparam("trigger")
 )
 
@@ -89,13 +89,13 @@ _OF_TRIGGER = select(*_COLUMNS).where(
 async def of_trigger(connection: AsyncConnection, device_key: str, trigger_id: str) -> Capture | None:
     """The picture of a trigger, or None."""
     row = (await connection.execute(_OF_TRIGGER, {"device": device_key, "trigger": trigger_id})).one_or_none()
-    return None if row is None else _capture(row)
+    return None if row is None else from_row(row)
 
 
 async def stored_before(database: Database, device_key: str, trigger_id: str) -> Capture | None:
     """The same, by a single read."""
     rows = await database.read(_OF_TRIGGER, {"device": device_key, "trigger": trigger_id})
-    return _capture(rows[0]) if rows else None
+    return from_row(rows[0]) if rows else None
 
 
 async def of_triggers(connection: AsyncConnection, device_key: str, trigger_ids: Iterable[str]) -> dict[str, Capture]:
@@ -104,9 +104,9 @@ async def of_triggers(connection: AsyncConnection, device_key: str, trigger_ids:
     found: dict[str, Capture] = {}
     for start in range(0, len(wanted), 500):
         part = wanted[start : start + 500]
-        query = select(*_COLUMNS).where(captures.c.device_key == device_key, captures.c.trigger_id.in_(part))
+        query = select(*COLUMNS).where(captures.c.device_key == device_key, captures.c.trigger_id.in_(part))
         for row in await connection.execute(query):
-            capture = _capture(row)
+            capture = from_row(row)
             found[str(capture.trigger_id)] = capture
     return found
 
@@ -115,16 +115,16 @@ async def of_triggers_anywhere(
     connection: AsyncConnection, pairs: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], Capture]:
     """(device_key, trigger_id) -> picture, for those of a few pairs that have one."""
-    query = select(*_COLUMNS).where(tuple_(captures.c.device_key, captures.c.trigger_id).in_(pairs))
-    found = (_capture(row) for row in await connection.execute(query))
+    query = select(*COLUMNS).where(tuple_(captures.c.device_key, captures.c.trigger_id).in_(pairs))
+    found = (from_row(row) for row in await connection.execute(query))
     return {(capture.device_key, str(capture.trigger_id)): capture for capture in found}
 
 
 async def find(connection: AsyncConnection, organisation_id: str, record_id: str) -> Capture | None:
     """The record, or None where this organisation has none such."""
-    query = select(*_COLUMNS).where(captures.c.record_id == record_id, captures.c.organisation_id == organisation_id)
+    query = select(*COLUMNS).where(captures.c.record_id == record_id, captures.c.organisation_id == organisation_id)
     row = (await connection.execute(query)).one_or_none()
-    return None if row is None else _capture(row)
+    return None if row is None else from_row(row)
 
 
 async def evaluate(
@@ -132,9 +132,9 @@ async def evaluate(
 ) -> Capture | None:
     """Keeps what a program of the customer's says of a picture; None where there is no such."""
     mine = captures.c.record_id == record_id, captures.c.organisation_id == organisation_id
-    query = update(captures).where(*mine).values(own_evaluation=own).returning(*_COLUMNS)
+    query = update(captures).where(*mine).values(own_evaluation=own).returning(*COLUMNS)
     row = (await connection.execute(query)).one_or_none()
-    return None if row is None else _capture(row)
+    return None if row is None else from_row(row)
 
 
 async def hold(connection: AsyncConnection, record_id: str) -> bool:
@@ -160,11 +160,11 @@ async def page(
     """Newest received first, of one device or (None) of all; `before` is the seq to go on from."""
     # the key names the organisation as well; asked for both, a database may choose the index of all devices
     mine = captures.c.organisation_id == organisation_id if device_key is None else captures.c.device_key == device_key
-    query = select(*_COLUMNS).where(mine)
+    query = select(*COLUMNS).where(mine)
     if before is not None:
         query = query.where(captures.c.seq < before)
     rows = await connection.execute(query.order_by(captures.c.seq.desc()).limit(limit))
-    return [_capture(row) for row in rows]
+    return [from_row(row) for row in rows]
 
 
 async def known(connection: AsyncConnection, record_ids: Iterable[str]) -> set[str]:
@@ -184,10 +184,8 @@ async def delete_older(connection: AsyncConnection, before: datetime, limit: int
     A device's reference picture stays for as long as it is one. Rows that another process deletes are left to it.
     """
     kept = exists().where(device_quality.c.reference_record_id == captures.c.record_id)
-    query = (
-        select(*_COLUMNS).where(captures.c.received_at < before, ~kept).order_by(captures.c.received_at).limit(limit)
-    )
-    found = [_capture(row) for row in await connection.execute(query.with_for_update(skip_locked=True))]
+    query = select(*COLUMNS).where(captures.c.received_at < before, ~kept).order_by(captures.c.received_at).limit(limit)
+    found = [from_row(row) for row in await connection.execute(query.with_for_update(skip_locked=True))]
     if found:
         seqs = {one.seq for one in found}
         await connection.execute(delete(captures).where(among(connection, captures.c.seq, seqs)))

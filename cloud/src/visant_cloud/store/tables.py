@@ -39,6 +39,7 @@ _KEYED = text("idempotency_key IS NOT NULL")
 _SLOTTED = text("schedule_id IS NOT NULL")
 _NOT_CLEARED = text("cleared_at IS NULL")
 _NOT_DONE = text("done_at IS NULL")
+_NOT_USEFUL = text("state <> 'useful'")
 _BIG = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only on INTEGER
 
 
@@ -316,6 +317,10 @@ captures = Table(
     _index("captures", "organisation_id", "seq"),
     # what retention removes
     _index("captures", "received_at"),
+    # gallery.page and moment: by when they were taken, of a device, of all, and those that a person should look at
+    _index("captures", "device_key", "captured_at", "seq"),
+    _index("captures", "organisation_id", "captured_at", "seq"),
+    _index("captures", "organisation_id", "captured_at", "seq", where=_NOT_USEFUL, name="ix_captures_not_useful"),
     sqlite_autoincrement=True,
 )
 

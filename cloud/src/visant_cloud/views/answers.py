@@ -99,10 +99,12 @@ class CaptureRow(TypedDict):
 
 
 class CapturePage(TypedDict):
-    """Newest received first; `next_before` continues, null at the end."""
+    """Newest received first, and `next_before` continues; newest taken first where a filter asks for more than a
+    device, and `next_cursor` does. Null at the end."""
 
     captures: list[CaptureRow]
     next_before: int | None
+    next_cursor: str | None
 
 
 class HealthCause(TypedDict):

@@ -1,0 +1,172 @@
+"""Pictures as people look for them: by when they were taken, over some devices or all."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Select, and_, select, text, tuple_, union_all
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from visant_cloud.store.captures import COLUMNS, Capture, from_row
+from visant_cloud.store.tables import captures, device_groups, device_tags, devices, group_members
+
+FEW = 50
+"""Devices of which each one's pictures are asked for by itself. A larger part of a fleet is found by going through the
+pictures of all: one of fifty or so is of it."""
+_CURSOR = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class BadCursor(ValueError):
+    """It is none that this cloud gave."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Which pictures. Empty or None: no bound. `since` counts, `until` does not."""
+
+    organisation_id: str
+    device_keys: tuple[str, ...] = ()
+    site: str | None = None
+    group: str | None = None
+    tag: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    states: tuple[str, ...] = ()
+
+    @property
+    def of_some(self) -> bool:
+        """Whether it asks for some devices only."""
+        return bool(self.device_keys or self.site or self.group or self.tag)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it asks for all there is, of one device at most."""
+        return len(self.device_keys) < 2 and not (self.site or self.group or self.tag or self.states or self.bounded)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether it names a time."""
+        return self.since is not None or self.until is not None
+
+
+def cursor_of(row: Capture) -> str:
+    """Where a page that ended with this row goes on."""
+    return f"{(row.captured_at - _EPOCH) // timedelta(microseconds=1)}.{row.seq}"
+
+
+def _after(cursor: str) -> tuple[datetime, int]:
+    found = _CURSOR.fullmatch(cursor)
+    if found is None:
+        raise BadCursor(f"cursor: {cursor[:40]!r} is none of this list; leave it out to begin anew")
+    try:
+        return _EPOCH + timedelta(microseconds=int(found[1])), int(found[2])
+    except OverflowError:
+        raise BadCursor(f"cursor: {cursor[:40]!r} is none of this list; leave it out to begin anew") from None
+
+
+def _device_query(wish: Wish) -> Select[Any]:
+    query = select(devices.c.device_key).where(devices.c.organisation_id == wish.organisation_id)
+    if wish.device_keys:
+        query = query.where(devices.c.device_key.in_(wish.device_keys))
+    if wish.site is not None:
+        query = query.where(devices.c.site == wish.site)
+    if wish.group is not None:
+        members = (
+            select(group_members.c.device_key)
+            .join(device_groups, device_groups.c.group_id == group_members.c.group_id)
+            .where(device_groups.c.organisation_id == wish.organisation_id, device_groups.c.name == wish.group)
+        )
+        query = query.where(devices.c.device_key.in_(members))
+    if wish.tag is not None:
+        tagged = select(device_tags.c.device_key).where(
+            device_tags.c.organisation_id == wish.organisation_id, device_tags.c.tag == wish.tag
+        )
+        query = query.where(devices.c.device_key.in_(tagged))
+    return query
+
+
+async def device_keys(connection: AsyncConnection, wish: Wish, *, after: str = "", limit: int) -> list[str]:
+    """The keys of the devices that are wished for, in their order, after that one."""
+    query = _device_query(wish).where(devices.c.device_key > after).order_by(devices.c.device_key).limit(limit)
+    return list((await connection.execute(query)).scalars())
+
+
+def _bounds(wish: Wish, after: tuple[datetime, int] | None) -> list[Any]:
+    found: list[Any] = []
+    if wish.since is not None:
+        found.append(captures.c.captured_at >= wish.since)
+    if wish.until is not None:
+        found.append(captures.c.captured_at < wish.until)
+    if after is not None:
+        found.append(tuple_(captures.c.captured_at, captures.c.seq) < tuple_(*after))
+    if wish.states:
+        found.append(captures.c.state.in_(wish.states))
+        if "useful" not in wish.states:
+            found.append(text("state <> 'useful'"))  # as the index of the few spells it
+    return found
+
+
+_NEWEST_FIRST = (captures.c.captured_at.desc(), captures.c.seq.desc())
+
+
+async def page(connection: AsyncConnection, wish: Wish, *, cursor: str | None, limit: int) -> list[Capture]:
+    """Newest taken first. Raises BadCursor."""
+    bounds = _bounds(wish, None if cursor is None else _after(cursor))
+    mine = captures.c.organisation_id == wish.organisation_id
+    if not wish.of_some:
+        return await _rows(connection, select(*COLUMNS).where(mine, *bounds).order_by(*_NEWEST_FIRST).limit(limit))
+    keys = await device_keys(connection, wish, limit=FEW + 1)
+    if not keys:
+        return []
+    if len(keys) > FEW:
+        some = captures.c.device_key.in_(_device_query(wish))
+        return await _rows(
+            connection, select(*COLUMNS).where(mine, some, *bounds).order_by(*_NEWEST_FIRST).limit(limit)
+        )
+    of_each = [
+        select(*COLUMNS).where(captures.c.device_key == key, *bounds).order_by(*_NEWEST_FIRST).limit(limit)
+        for key in keys
+    ]
+    return await _rows(connection, _together(of_each).order_by(text("captured_at DESC, seq DESC")).limit(limit))
+
+
+def _together(parts: Sequence[Select[Any]]) -> Any:
+    return union_all(*(select(part.subquery()) for part in parts))
+
+
+async def _rows(connection: AsyncConnection, query: Any) -> list[Capture]:
+    return [from_row(row) for row in await connection.execute(query)]
+
+
+async def moment(
+    connection: AsyncConnection, keys: Sequence[str], at: datetime, within: timedelta
+) -> dict[str, Capture]:
+    """device key -> its picture that was taken nearest to `at`, for those that have one no further away."""
+    if not keys:
+        return {}
+    parts = []
+    for key in keys:
+        mine = captures.c.device_key == key
+        before = and_(mine, captures.c.captured_at <= at, captures.c.captured_at >= at - within)
+        later = and_(mine, captures.c.captured_at > at, captures.c.captured_at <= at + within)
+        parts.append(select(*COLUMNS).where(before).order_by(*_NEWEST_FIRST).limit(1))
+        parts.append(select(*COLUMNS).where(later).order_by(captures.c.captured_at, captures.c.seq).limit(1))
+    found: dict[str, Capture] = {}
+    for row in await _rows(connection, _together(parts)):
+        other = found.get(row.device_key)
+        if other is None or abs(row.captured_at - at) < abs(other.captured_at - at):
+            found[row.device_key] = row
+    return found
+
+
+async def of_records(connection: AsyncConnection, organisation_id: str, record_ids: Sequence[str]) -> list[Capture]:
+    """Those of these records that this organisation has, in the order in which they are named."""
+    found: dict[str, Capture] = {}
+    for start in range(0, len(record_ids), 500):
+        named = captures.c.record_id.in_(record_ids[start : start + 500])
+        query = select(*COLUMNS).where(captures.c.organisation_id == organisation_id, named)
+        found.update((row.record_id, row) for row in await _rows(connection, query))
+    return [found[one] for one in dict.fromkeys(record_ids) if one in found]
