@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, and_, select, text, tuple_, union_all
+from sqlalchemy import ARRAY, Select, Text, bindparam, func, select, text, true, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from visant_cloud.database.statements import among
 from visant_cloud.store.captures import COLUMNS, Capture, from_row
 from visant_cloud.store.tables import captures, device_groups, device_tags, devices, group_members
 
@@ -126,15 +127,19 @@ async def page(connection: AsyncConnection, wish: Wish, *, cursor: str | None, l
         return await _rows(
             connection, select(*COLUMNS).where(mine, some, *bounds).order_by(*_NEWEST_FIRST).limit(limit)
         )
-    of_each = [
-        select(*COLUMNS).where(captures.c.device_key == key, *bounds).order_by(*_NEWEST_FIRST).limit(limit)
-        for key in keys
-    ]
-    return await _rows(connection, _together(of_each).order_by(text("captured_at DESC, seq DESC")).limit(limit))
+    newest = _of_each(connection, keys, bounds, limit)
+    return await _rows(connection, newest.order_by(text("captured_at DESC, seq DESC")).limit(limit))
 
 
-def _together(parts: Sequence[Select[Any]]) -> Any:
-    return union_all(*(select(part.subquery()) for part in parts))
+def _of_each(connection: AsyncConnection, keys: Sequence[str], bounds: Sequence[Any], limit: int) -> Any:
+    """The newest of each of these devices. SQLite has no LATERAL, PostgreSQL plans a long UNION for long."""
+    if connection.dialect.name == "postgresql":
+        each = func.unnest(bindparam(None, list(keys), type_=ARRAY(Text))).table_valued("key").render_derived()
+        of_one = select(*COLUMNS).where(captures.c.device_key == each.c.key, *bounds)
+        newest = of_one.order_by(*_NEWEST_FIRST).limit(limit).lateral()
+        return select(newest).select_from(each.join(newest, true()))
+    parts = [select(*COLUMNS).where(captures.c.device_key == key, *bounds) for key in keys]
+    return union_all(*(select(one.order_by(*_NEWEST_FIRST).limit(limit).subquery()) for one in parts))
 
 
 async def _rows(connection: AsyncConnection, query: Any) -> list[Capture]:
@@ -145,19 +150,19 @@ async def moment(
     connection: AsyncConnection, keys: Sequence[str], at: datetime, within: timedelta
 ) -> dict[str, Capture]:
     """device key -> its picture that was taken nearest to `at`, for those that have one no further away."""
-    if not keys:
-        return {}
-    parts = []
-    for key in keys:
-        mine = captures.c.device_key == key
-        before = and_(mine, captures.c.captured_at <= at, captures.c.captured_at >= at - within)
-        later = and_(mine, captures.c.captured_at > at, captures.c.captured_at <= at + within)
-        parts.append(select(*COLUMNS).where(before).order_by(*_NEWEST_FIRST).limit(1))
-        parts.append(select(*COLUMNS).where(later).order_by(captures.c.captured_at, captures.c.seq).limit(1))
+    other = captures.alias()
+    mine = other.c.device_key == devices.c.device_key
+    before = select(other.c.seq).where(mine, other.c.captured_at <= at, other.c.captured_at >= at - within)
+    later = select(other.c.seq).where(mine, other.c.captured_at > at, other.c.captured_at <= at + within)
+    query = select(
+        before.order_by(other.c.captured_at.desc(), other.c.seq.desc()).limit(1).scalar_subquery(),
+        later.order_by(other.c.captured_at, other.c.seq).limit(1).scalar_subquery(),
+    ).where(among(connection, devices.c.device_key, keys))
+    seqs = [seq for row in await connection.execute(query) for seq in row if seq is not None]
     found: dict[str, Capture] = {}
-    for row in await _rows(connection, _together(parts)):
-        other = found.get(row.device_key)
-        if other is None or abs(row.captured_at - at) < abs(other.captured_at - at):
+    for row in await _rows(connection, select(*COLUMNS).where(among(connection, captures.c.seq, seqs))):
+        nearest = found.get(row.device_key)
+        if nearest is None or abs(row.captured_at - at) < abs(nearest.captured_at - at):
             found[row.device_key] = row
     return found
 
