@@ -2,7 +2,7 @@
 
 from visant_cloud.migrations.indexes import build_index
 
-revision = "0017"
+revision = "0018"
 down_revision = "0010"
 branch_labels = None
 depends_on = None
