@@ -14,7 +14,7 @@ from visant_cloud.alerts import kinds, states
 from visant_cloud.alerts.heard import Heard
 from visant_cloud.alerts.kinds import KINDS, OF_A_DEVICE
 from visant_cloud.alerts.rules import DEFAULT, Rules
-from visant_cloud.alerts.states import Cause, Ended, Facts, Slot
+from visant_cloud.alerts.states import Cause, Ended, Facts, Pictures, Slot
 
 _AWAY = 30.0
 """Seconds: whoever is back sooner was never away."""
@@ -54,6 +54,7 @@ class Told:
     outcomes: tuple[Ended, ...] = ()
     interval: float | None = None
     slot: Slot | None = None
+    pictures: Pictures | None = None
 
 
 @dataclass(frozen=True)
@@ -204,6 +205,7 @@ class AlertEngine:
             excused=device.excused,
             interval=told.interval,
             slot=told.slot,
+            pictures=told.pictures,
             open=open_,
         )
         found = states.causes(facts, now, rules)

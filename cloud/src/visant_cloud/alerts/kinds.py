@@ -36,6 +36,7 @@ SPOOL = "spool"
 DISK = "disk"
 HEAT = "heat"
 POWER = "power"
+QUALITY = "quality"
 CLOCK = "clock"
 NO_TELEMETRY = "no_telemetry"
 OTHER = "other"
@@ -94,6 +95,12 @@ KINDS: dict[str, Kind] = {
         "Use the official power supply and a short cable, and a powered hub for the camera.",
         clear=HOUR,  # it dips and recovers, again and again
         because=(SILENT,),
+    ),
+    QUALITY: Kind(
+        "the pictures do not show what they should",
+        "Look at the newest picture and at what is said of it; dismiss the verdict where it is wrong.",
+        clear=10 * MINUTE,
+        because=(SILENT, CAMERA),
     ),
     CLOCK: Kind(
         "the clock is wrong",

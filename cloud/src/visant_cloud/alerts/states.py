@@ -13,6 +13,7 @@ from visant_cloud.alerts import kinds
 from visant_cloud.alerts.heard import Heard
 from visant_cloud.alerts.kinds import KINDS
 from visant_cloud.alerts.rules import DEFAULT, Rules
+from visant_cloud.quality import remedies
 from visant_contract.outcome import Reason, remedy
 
 State = Literal["ok", "degraded", "silent", "never_connected", "suspended"]
@@ -55,6 +56,14 @@ class Slot(NamedTuple):
     reason: str | None
 
 
+class Pictures(NamedTuple):
+    """What is said against a device's last pictures: a verdict that is not `useful`."""
+
+    state: str
+    since: datetime | None
+    reason: str
+
+
 @dataclass(frozen=True)
 class Facts:
     """What is known of a device."""
@@ -77,6 +86,8 @@ class Facts:
     interval: float | None = None
     """Of its schedule, seconds."""
     slot: Slot | None = None
+    pictures: Pictures | None = None
+    """None: nothing is said against them."""
     open: Collection[str] = ()
     """Kinds of which an alert is open: they stay until things are clearly better."""
 
@@ -151,7 +162,7 @@ def causes(facts: Facts, now: datetime, rules: Rules = DEFAULT) -> dict[str, Cau
         told = [_cause(kinds.NO_TELEMETRY, facts.telemetry_at, text)]
     elif (other := _other(heard, facts)) is not None:
         told.append(other)
-    told += [_failures(facts, rules), _slot_missed(facts, rules)]
+    told += [_failures(facts, rules), _slot_missed(facts, rules), _quality(facts)]
     return {one.kind: one for one in told if one is not None}
 
 
@@ -259,6 +270,13 @@ def in_a_row(outcomes: Sequence[Ended], after: int) -> list[Ended]:
             break
         run.append(one)
     return run[::-1]
+
+
+def _quality(facts: Facts) -> Cause | None:
+    said = facts.pictures
+    if said is None:
+        return None
+    return _cause(kinds.QUALITY, said.since, f"{said.state}: {said.reason}", remedies.remedy(said.state))
 
 
 def _slot_missed(facts: Facts, rules: Rules) -> Cause | None:

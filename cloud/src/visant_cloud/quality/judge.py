@@ -20,6 +20,8 @@ CONFIRMED: dict[State, int] = {"frozen": 1, "covered": 2, "moved": 2, "dark": 3,
 """Pictures in a row that make a suspicion a verdict. Two that are the same to the last bit are no chance."""
 CONFIRMED_SECONDS = 120.0
 """Between the first and the last of them, whatever the schedule: somebody stands before the lens for a minute."""
+BLURRED_SECONDS = 6 * HOUR
+"""The same of what is blurred: fog and rain go by."""
 SCENE_KNOWN = DAY
 SCENE_PICTURES = 12
 """From when on, and from how many pictures, the scene's views are known: a day with its night."""
@@ -37,13 +39,17 @@ _DARK_PART = 0.5
 _BRIGHT_LEAST = 0.4
 _DETAIL_LEAST = 3.0
 _DETAIL_PART = 0.4
-_AGREES = 0.25
+_AGREES = 0.4
 """Part of the tiles that show the same, up to which the scene is another."""
-_AGREES_AGAIN = 0.4
+_AGREES_COVERED = 0.15
+_AGREES_AGAIN = 0.5
 _VIEW_NEW = 0.6
 """A useful picture that agrees less is a view of its own."""
+_LESS = 0.2
+"""So much less than usual is a change."""
 _VIEW_RENEWED = 0.75
 _SHARP_PART = 0.6
+_SHARP_PART_LEAST = 0.45
 _SHARP_SPREADS = 6.0
 _NOISE_TIMES = 3.0
 _NOISE_MORE = 2.0
@@ -51,12 +57,10 @@ _SAME_PART = 0.9
 _SAME_SELDOM = 0.3
 _SAME_LEAST = 12
 """Tiles that are not clipped."""
-_LOST_PART = 0.15
-"""Of the tiles: a stain on the lens is smaller than that."""
-_LOST_FOR = 24 * HOUR
-_LOST_PICTURES = 24
-_LOST_BY = 0.08
-_LOST_PERCENT = 85
+_CHANGED_FOR = 20 * HOUR
+_CHANGED_PICTURES = 6
+_COMPARABLE = TILES // 3
+"""Tiles that a view shows, from which part of a picture can be said to have changed."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class Memory:
     normal: Normal = field(default_factory=Normal)
     views: tuple[View, ...] = ()
     candidate: View | None = None
-    """The last picture, where it showed another scene."""
+    """The last picture that showed another scene, or that was a new look of this one."""
     reference: View | None = None
     """A person said that it should look so."""
     masked: frozenset[int] = frozenset()
@@ -128,6 +132,8 @@ def judge(figures: Figures, size: str, at: float, known: Memory) -> tuple[Verdic
     late = bool(normal.sums) and at < normal.last_at + _LATE
     suspicions = _suspicions(look, at, known, late=late)
     name, worst = max(suspicions.items(), key=lambda one: one[1].strength or 0.0)
+    if name == "dark" and (suspicions["covered"].strength or 0.0) >= _BOUND:
+        name, worst = "covered", suspicions["covered"]  # what is before the lens takes its light, too
     strength = worst.strength or 0.0
     suspected = strength >= _BOUND
     numbers = _numbers(look)
@@ -137,7 +143,8 @@ def judge(figures: Figures, size: str, at: float, known: Memory) -> tuple[Verdic
         return Verdict(state, score, worst.words if suspected else "as it should be", numbers), known
     normal, candidate = _counted(normal, name if suspected else "", at, look, known)
     confirmed = suspected and normal.run >= CONFIRMED[name]
-    if confirmed and CONFIRMED[name] > 1 and at - normal.run_since < CONFIRMED_SECONDS:
+    lasting = BLURRED_SECONDS if name == "blurred" else CONFIRMED_SECONDS
+    if confirmed and CONFIRMED[name] > 1 and at - normal.run_since < lasting:
         confirmed = False
     state, reason = "useful", "as it should be"
     if confirmed:
@@ -241,31 +248,23 @@ def _bright(look: _Look) -> _Suspicion:
 def _covered(look: _Look, normal: Normal, *, scene_known: bool, light_known: bool) -> _Suspicion:
     if not scene_known or look.expected is None or look.best is None:
         return _Suspicion(None)
-    stain = _stain(normal)
-    if stain is not None:
-        return stain
+    match = look.best[1]
+    if normal.changed >= _CHANGED_PICTURES and normal.last_at - normal.changed_since >= _CHANGED_FOR:
+        return _Suspicion(
+            _clamp(_BOUND + (normal.usual - match.agreement) / 2),
+            f"{1 - match.agreement:.0%} of it have not shown for a day what they did; something may stick to the lens",
+        )
     least, detail = look.expected.low_detail, look.seen.detail
-    agreement = look.best[1].agreement
     if least < _DETAIL_LEAST:
-        return _Suspicion(0.0 if agreement >= _AGREES_AGAIN else None)
+        return _Suspicion(0.0 if match.agreement >= _AGREES_AGAIN else None)
     if look.seen.luminance < _DARK_MOST and not light_known:
         return _Suspicion(None)  # the first evening without a lamp is not known yet
     part = (detail + 0.5) / (least + 0.5)
-    if agreement > _AGREES:
-        return _Suspicion(_clamp(_BOUND * (1 - agreement)))
+    if match.agreement > _AGREES_COVERED:
+        return _Suspicion(_clamp(_BOUND * (1 - match.agreement)))
     return _Suspicion(
         _clamp(_BOUND + (_DETAIL_PART - part) * 1.25),
         f"it shows a detail of {detail:.1f} grey levels; at this hour it was never below {least:.1f}",
-    )
-
-
-def _stain(normal: Normal) -> _Suspicion | None:
-    """A part of the picture has shown nothing for a day, while the rest is as it was."""
-    share = sum(1 for percent in normal.lost if percent >= _LOST_PERCENT) / TILES
-    if not normal.lost_since or share < _LOST_PART or normal.last_at - normal.lost_since < _LOST_FOR:
-        return None
-    return _Suspicion(
-        _clamp(_BOUND + share / 2), f"{share:.0%} of it have shown nothing for a day; something did there"
     )
 
 
@@ -276,7 +275,7 @@ def _moved(look: _Look, candidate: View | None, counted: Sequence[int]) -> _Susp
     agreement = match.agreement
     if len(match.lost) > 0.6 * match.shown:
         return _Suspicion(None)
-    strength = _BOUND + (_AGREES - agreement) * 2 if agreement <= _AGREES else _BOUND * (1 - agreement)
+    strength = _BOUND + (_AGREES - agreement) if agreement <= _AGREES else _BOUND * (1 - agreement)
     if strength >= _BOUND and candidate is not None:
         again = views.compare(look.figures, candidate, counted)
         if again.shown >= views.ENOUGH and again.agreement < _AGREES_AGAIN:
@@ -294,12 +293,14 @@ def _blurred(look: _Look, known: Memory) -> _Suspicion:
             _clamp(_BOUND * seen.noise / noisy),
             f"noise of {seen.noise:.1f} grey levels; {expected.noise:.1f} are normal",
         )
+    part = (seen.detail + 0.5) / (expected.low_detail + 0.5)
+    if expected.low_detail >= _DETAIL_LEAST and part < _DETAIL_PART and expected.pictures >= _LIGHT_PICTURES:
+        words = f"a detail of {seen.detail:.1f} grey levels; at this hour it was never below {expected.low_detail:.1f}"
+        return _Suspicion(_clamp(_BOUND + (_DETAIL_PART - part) / 2), words)
     best = known.sharpness if expected.sharpness is None else expected.sharpness
     if seen.sharpness is None or best is None:
         return _Suspicion(None)
-    border = min(_SHARP_PART * best, best - _SHARP_SPREADS * expected.spread)
-    if border <= 0:
-        return _Suspicion(None)
+    border = max(_SHARP_PART_LEAST * best, min(_SHARP_PART * best, best - _SHARP_SPREADS * expected.spread))
     return _Suspicion(
         _clamp(1 - _BOUND * seen.sharpness / border),
         f"sharpness {seen.sharpness:.3f}; {best:.3f} is normal at this hour",
@@ -312,7 +313,7 @@ def _counted(normal: Normal, name: str, at: float, look: _Look, known: Memory) -
     goes_on = bool(name) and (name == normal.run_of or {name, normal.run_of} <= {"covered", "moved", "dark"})
     run = normal.run + 1 if goes_on else int(bool(name))
     since = normal.run_since if goes_on else at
-    candidate = views.view_of(look.figures, at) if name == "moved" else None
+    candidate = views.view_of(look.figures, at) if name == "moved" else known.candidate
     return replace(normal, run_of=name, run=run, run_since=since if name else 0.0), candidate
 
 
@@ -334,69 +335,67 @@ def _remembered(known: Memory, look: _Look, at: float, suspected: bool) -> Memor
     normal = replace(known.normal, last_at=max(at, known.normal.last_at), sums=look.figures.sums.hex())
     if look.same is not None and look.same < 1.0:
         normal = normals.same_again(normal, look.same)
-    normal = _lost(normal, look, at)
+    if look.best is not None and look.best[1].shown >= _COMPARABLE and look.textured >= views.ENOUGH:
+        normal = normals.agreed(normal, look.best[1].agreement, at, _LESS)
     if suspected or known.state != "useful":
         return replace(known, normal=normal)
     normal = normals.learned(normal, look.seen, at)
-    return replace(known, normal=normal, views=_viewed(known, normal, look, at))
+    found, candidate = _viewed(known, normal, look, at)
+    return replace(known, normal=normal, views=found, candidate=candidate)
 
 
-def _lost(normal: Normal, look: _Look, at: float) -> Normal:
-    if look.best is None or look.best[1].agreement < _AGREES_AGAIN or look.best[1].shown < TILES // 3:
-        return normal
-    gone = look.best[1].lost
-    before = normal.lost or (0,) * TILES
-    lost = tuple(
-        round(percent + (100 * (tile in gone) - percent) * _LOST_BY + (0.5 if tile in gone else -0.5))
-        for tile, percent in enumerate(before)
-    )
-    lost = tuple(max(0, min(100, percent)) for percent in lost)
-    some = sum(1 for percent in lost if percent >= _LOST_PERCENT) >= _LOST_PART * TILES
-    since = (normal.lost_since or at) if some else 0.0
-    return replace(normal, lost=lost, lost_since=since)
+def _viewed(known: Memory, normal: Normal, look: _Look, at: float) -> tuple[tuple[View, ...], View | None]:
+    """The views with this useful picture among them, where it is one of its own or the one it fits is a day old.
 
-
-def _viewed(known: Memory, normal: Normal, look: _Look, at: float) -> tuple[View, ...]:
-    """The views with this useful picture among them, where it is one of its own or the one it fits is a day old."""
+    Once the scene is known, a new look waits as the candidate until an old one is seen again: light comes and goes,
+    what sticks to the lens stays.
+    """
     if look.textured < views.ENOUGH:
-        return known.views
-    found = list(known.views)
-    if look.best is None or look.best[1].agreement < _VIEW_NEW:
-        if len(found) >= views.MOST:
-            found.remove(min(found, key=lambda one: one.used))
-        return (*found, views.view_of(look.figures, at))
+        return known.views, known.candidate
+    picture = views.view_of(look.figures, at)
+    if look.best is None:
+        return _with(known.views, picture), None
     place, match = look.best
-    if known.reference is not None:
-        if place == 0:
-            return known.views
-        place -= 1
+    if match.agreement < _VIEW_NEW:
+        return (known.views, picture) if _is_known(normal) else (_with(known.views, picture), None)
+    found = known.views
+    if normal.changed:
+        return found, known.candidate
+    if known.candidate is not None:
+        found = _with(found, known.candidate)
+    place -= known.reference is not None
+    if place < 0:
+        return found, None
     fits = found[place]
-    whole = not any(percent >= 50 for percent in normal.lost)
-    if at - fits.made >= DAY and match.agreement >= _VIEW_RENEWED and whole:
-        found[place] = views.view_of(look.figures, at)
-    elif at - fits.used >= DAY / 4:
-        found[place] = replace(fits, used=at)
-    else:
-        return known.views
-    return tuple(found)
+    if at - fits.made >= DAY and match.agreement >= _VIEW_RENEWED:
+        return (*found[:place], picture, *found[place + 1 :]), None
+    if at - fits.used >= DAY / 4:
+        return (*found[:place], replace(fits, used=at), *found[place + 1 :]), None
+    return found, None
+
+
+def _with(found: tuple[View, ...], one: View) -> tuple[View, ...]:
+    """With one more; the one that was not seen for longest goes, where there are too many."""
+    if len(found) >= views.MOST:
+        oldest = min(found, key=lambda view: view.used)
+        found = tuple(view for view in found if view is not oldest)
+    return (*found, one)
 
 
 def taught(known: Memory, figures: Figures, at: float, verdict: State) -> Memory:
     """A person said that this picture, of which something else was said, is useful: it is normal at every hour."""
     normal = normals.widened(known.normal, _scalars(figures, known))
     normal = _calm(replace(normal, still=normal.still or verdict == "frozen"))
-    found = list(known.views)
+    found = known.views
     if views.textured(figures, known.counted) >= views.ENOUGH:
-        if len(found) >= views.MOST:
-            found.remove(min(found, key=lambda one: one.used))
-        found.append(views.view_of(figures, max(at, normal.last_at)))
+        found = _with(found, views.view_of(figures, max(at, normal.last_at)))
     state = "useful" if verdict == known.state else known.state
-    return replace(known, normal=normal, views=tuple(found), candidate=None, state=state)
+    return replace(known, normal=normal, views=found, candidate=None, state=state)
 
 
 def _calm(normal: Normal) -> Normal:
     """Nothing is suspected any more."""
-    return replace(normal, run=0, run_of="", run_since=0.0, lost=(), lost_since=0.0)
+    return replace(normal, run=0, run_of="", run_since=0.0, changed=0, changed_since=0.0)
 
 
 def _scalars(figures: Figures, known: Memory) -> Scalars:

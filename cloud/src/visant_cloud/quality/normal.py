@@ -72,9 +72,11 @@ class Normal:
     """What the last pictures are suspected of, and how many of them in a row."""
     run: int = 0
     run_since: float = 0.0
-    lost: tuple[int, ...] = ()
-    """For each tile the mean of whether it shows nothing where something was, in percent."""
-    lost_since: float = 0.0
+    usual: float = 1.0
+    """How far pictures agree with a view, as a mean."""
+    changed: int = 0
+    """Pictures in a row that agree less."""
+    changed_since: float = 0.0
 
     @property
     def age(self) -> float:
@@ -85,19 +87,18 @@ class Normal:
         """Some 3 kB."""
         return {
             **{name: getattr(self, name) for name in _PLAIN},
-            "lost": list(self.lost),
             "hours": {str(hour): [round(value, 3) for value in one] for hour, one in self.hours.items()},
         }
 
 
-_PLAIN = tuple(name for name in Normal.__dataclass_fields__ if name not in ("hours", "lost"))
+_PLAIN = tuple(name for name in Normal.__dataclass_fields__ if name != "hours")
 
 
 def from_json(kept: Any) -> Normal:
     """What `as_json` made; nothing where another version made something else."""
     try:
         hours = {int(hour): Hour(*one) for hour, one in kept["hours"].items()}
-        return Normal(**{name: kept[name] for name in _PLAIN}, hours=hours, lost=tuple(kept["lost"]))
+        return Normal(**{name: kept[name] for name in _PLAIN}, hours=hours)
     except (KeyError, TypeError, ValueError, AttributeError):
         return Normal()
 
@@ -148,6 +149,8 @@ def _next(hour: Hour, seen: Scalars, at: float) -> Hour:
     light = _towards(hour.light, seen.luminance, by)
     bright = _towards(hour.bright, seen.bright, by)
     detail = _towards(hour.detail, seen.detail, by)
+    # a sensor that dies slowly does not become normal
+    noisier = by if seen.noise < hour.noise or count <= 3 else 1 - 0.5 ** (days / _BEST_DAYS)
     sharpness, spread, best = hour.sharpness, hour.spread, hour.best
     if seen.sharpness is not None:
         away = abs(seen.sharpness - sharpness) if sharpness else 0.0
@@ -166,7 +169,7 @@ def _next(hour: Hour, seen: Scalars, at: float) -> Hour:
         sharpness,
         spread,
         best,
-        _towards(hour.noise, seen.noise, by),
+        _towards(hour.noise, seen.noise, noisier),
     )
 
 
@@ -186,6 +189,14 @@ def widened(normal: Normal, seen: Scalars) -> Normal:
         )
 
     return replace(normal, hours={name: wider(hour) for name, hour in normal.hours.items()})
+
+
+def agreed(normal: Normal, agreement: float, at: float, less: float) -> Normal:
+    """How far a picture agrees with the views, learned. `less`: so much under the usual is a change."""
+    if agreement >= normal.usual - less:
+        usual = _towards(normal.usual, agreement, 1 / _SAME_PICTURES)
+        return replace(normal, usual=usual, changed=0, changed_since=0.0)
+    return replace(normal, changed=normal.changed + 1, changed_since=normal.changed_since or at)
 
 
 def same_again(normal: Normal, share: float) -> Normal:

@@ -14,11 +14,22 @@ from visant_cloud.access.body_limits import clean_json
 from visant_cloud.access.callers import Operator
 from visant_cloud.access.guarded import GuardedRoute
 from visant_cloud.alerts.rules import Rules
+from visant_cloud.alerts.states import Pictures
 from visant_cloud.commands.scheduler import first_firing
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.openapi import refuses
 from visant_cloud.problems import Refusal, unknown_device
-from visant_cloud.store import alert_rules, alerts, device_states, devices, fleet, schedules, trigger_creation, triggers
+from visant_cloud.store import (
+    alert_rules,
+    alerts,
+    device_states,
+    devices,
+    fleet,
+    quality,
+    schedules,
+    trigger_creation,
+    triggers,
+)
 from visant_cloud.store.device_states import DeviceState
 from visant_cloud.store.devices import Device
 from visant_cloud.store.keys import device_id_of, organisation_of
@@ -70,8 +81,9 @@ async def listing(request: Request, caller: Operator, state: answers.State | Non
         scheduled = await schedules.everyone(connection, caller.organisation_id)
         rules = await alert_rules.find(connection, caller.organisation_id)
         is_open = await alerts.open_since(connection, caller.organisation_id)
+        said = await quality.verdicts(connection, caller.organisation_id)
         shown = [
-            _shown(cloud, row, last, scheduled.get(row.device_key), now, is_open.get(row.device_key), rules)
+            _shown(cloud, row, last, scheduled.get(key := row.device_key), now, is_open.get(key), rules, said.get(key))
             async for row, last in fleet.devices_with_states(connection, caller.organisation_id)
         ]
     if state is not None:
@@ -119,7 +131,9 @@ async def one(request: Request, caller: Operator, device_id: str) -> answers.Dev
         scheduled = await schedules.find(connection, row.device_key)
         rules = await alert_rules.find(connection, row.organisation_id)
         is_open = await alerts.open_since(connection, row.organisation_id, row.device_key)
-    return _shown(cloud, row, last, scheduled, cloud.now(), is_open.get(row.device_key), rules)
+        said = await quality.verdicts(connection, row.organisation_id, row.device_key)
+    key = row.device_key
+    return _shown(cloud, row, last, scheduled, cloud.now(), is_open.get(key), rules, said.get(key))
 
 
 def _shown(
@@ -130,9 +144,10 @@ def _shown(
     now: datetime,
     open_since: dict[str, datetime] | None,
     rules: Rules,
+    pictures: Pictures | None,
 ) -> answers.DeviceRow:
     subscribers = cloud.hub.subscribers(row.device_key)
-    health = as_json.health(row, last, subscribers, schedule, now, open_since, rules)
+    health = as_json.health(row, last, subscribers, schedule, now, open_since, rules, pictures)
     return as_json.device(row, last, subscribers, schedule, health)
 
 

@@ -26,6 +26,7 @@ from visant_cloud.store import (
     counters,
     device_states,
     devices,
+    quality,
     schedules,
     trigger_history,
 )
@@ -106,10 +107,11 @@ async def _fleet(cloud: Cloud, caller: Caller, wish: Wish) -> dict[str, Any]:
         made = await trigger_history.page(connection, mine, None, before=None, limit=_FLEET_HISTORY)
         pictures = await captures.of_triggers_anywhere(connection, [(one.device_key, one.trigger_id) for one in made])
         rules, is_open = await alert_rules.find(connection, mine), await alerts.open_since(connection, mine)
+        said = await quality.verdicts(connection, mine)
 
     def view_of(key: str, figures: Figures) -> pages.DeviceView:
         row, known, there, schedule = rows[key], last.get(key, NEVER_SEEN), streams.get(key, 0), scheduled.get(key)
-        health = as_json.health(row, known, there, schedule, cloud.now(), is_open.get(key), rules)
+        health = as_json.health(row, known, there, schedule, cloud.now(), is_open.get(key), rules, said.get(key))
         return pages.DeviceView(row, known, there, figures, schedule=schedule, causes=health.causes)
 
     views = [view_of(key, figures) for key, figures in shown.items()]
@@ -153,8 +155,9 @@ async def _device(cloud: Cloud, caller: Caller, device_id: str, before: int | No
         waiting = await trigger_history.under_way(connection, mine, key)
         scheduled = await schedules.find(connection, key)
         rules, is_open = await alert_rules.find(connection, mine), await alerts.open_since(connection, mine, key)
+        said = await quality.verdicts(connection, mine, key)
     subscribers, open_ones = cloud.hub.subscribers(key), sum(waiting.values())
-    health = as_json.health(row, last, subscribers, scheduled, cloud.now(), is_open.get(key), rules)
+    health = as_json.health(row, last, subscribers, scheduled, cloud.now(), is_open.get(key), rules, said.get(key))
     return {
         "device": pages.DeviceView(row, last, subscribers, figures, open_ones, scheduled, health.causes),
         "history": [pages.line(one, pictures.get(one.trigger_id)) for one in rows],

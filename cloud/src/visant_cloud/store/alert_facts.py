@@ -10,14 +10,16 @@ from visant_cloud.database.engine import Database
 from visant_cloud.database.statements import among
 from visant_cloud.store.device_states import COLUMNS as STATE_COLUMNS
 from visant_cloud.store.device_states import DeviceState
-from visant_cloud.store.tables import device_states, devices, schedules, triggers
+from visant_cloud.store.quality import VERDICT, pictures_of
+from visant_cloud.store.tables import device_quality, device_states, devices, schedules, triggers
 
 _HEADS = select(
     devices.c.device_key, devices.c.organisation_id, devices.c.site, devices.c.active, device_states.c.changes
 ).join(device_states, device_states.c.device_key == devices.c.device_key)
 _REST = (
-    _HEADS.add_columns(devices.c.created_at, schedules.c.interval_seconds, *STATE_COLUMNS)
+    _HEADS.add_columns(devices.c.created_at, schedules.c.interval_seconds, *VERDICT, *STATE_COLUMNS)
     .outerjoin(schedules, schedules.c.device_key == devices.c.device_key)
+    .outerjoin(device_quality, device_quality.c.device_key == devices.c.device_key)
     .order_by(devices.c.device_key)
 )
 _HEAD = len(Head._fields)
@@ -40,7 +42,7 @@ async def told(database: Database, device_keys: Sequence[str]) -> list[Told]:
 
 async def _told(database: Database, device_keys: Collection[str]) -> list[Told]:
     rows = await database.read(_REST.where(among(database, devices.c.device_key, device_keys)))
-    states = [DeviceState(*row[_HEAD + 2 :]) for row in rows]
+    states = [DeviceState(*row[_HEAD + 2 + len(VERDICT) :]) for row in rows]
     # the newest outcome of a scheduled device, where it is no picture: was it of a slot?
     newest = [
         state.ended[-1][0]
@@ -58,6 +60,7 @@ async def _told(database: Database, device_keys: Collection[str]) -> list[Told]:
             outcomes=tuple(Ended(*one) for one in state.ended),
             interval=row[_HEAD + 1],
             slot=slots.get(state.ended[-1][0]) if state.ended else None,
+            pictures=pictures_of(*row[_HEAD + 2 : _HEAD + 2 + len(VERDICT)]),
         )
         for row, state in zip(rows, states, strict=True)
     ]

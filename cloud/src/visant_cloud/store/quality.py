@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from visant_cloud.alerts.states import Pictures
 from visant_cloud.database.engine import Database
 from visant_cloud.database.statements import insert_new
 from visant_cloud.quality.judge import STATES, Memory, State
@@ -27,6 +28,26 @@ _NORMAL = (
     .where(device_quality.c.device_key == bindparam("key"), device_quality.c.version == bindparam("before"))
     .values(version=device_quality.c.version + 1, normal=bindparam("new_normal"))
 )
+
+
+VERDICT = (device_quality.c.state, device_quality.c.since, device_quality.c.reason)
+
+
+def pictures_of(state: str | None, since: datetime | None, reason: str | None) -> Pictures | None:
+    """Of the columns VERDICT: what is said against a device's pictures."""
+    return None if state is None or state == "useful" else Pictures(state, since, reason or "")
+
+
+async def verdicts(
+    connection: AsyncConnection, organisation_id: str, device_key: str | None = None
+) -> dict[str, Pictures]:
+    """device_key -> what is said against its pictures, of those of which something is."""
+    mine = device_quality.c.organisation_id == organisation_id
+    if device_key is not None:
+        mine = device_quality.c.device_key == device_key
+    query = select(device_quality.c.device_key, *VERDICT).where(mine, device_quality.c.state != "useful")
+    found = {key: pictures_of(*said) for key, *said in await connection.execute(query)}
+    return {key: said for key, said in found.items() if said is not None}
 
 
 @dataclass(frozen=True)

@@ -339,6 +339,8 @@ device_quality = Table(
     Column("since", UtcTime),
     Column("reason", Clean),
     Column("record_id", String(32)),
+    # of whose pictures something is said
+    _index("device_quality", "organisation_id", where=text("state != 'useful'")),
     # retention: is it a reference?
     _index("device_quality", "reference_record_id", where=text("reference_record_id IS NOT NULL")),
 )

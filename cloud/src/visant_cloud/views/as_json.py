@@ -6,7 +6,7 @@ from typing import Literal, cast, get_args
 
 from visant_cloud.alerts import states
 from visant_cloud.alerts.rules import DEFAULT, Rules
-from visant_cloud.alerts.states import Ended, Facts, Health
+from visant_cloud.alerts.states import Ended, Facts, Health, Pictures
 from visant_cloud.store.captures import Capture
 from visant_cloud.store.device_states import DeviceState
 from visant_cloud.store.devices import Device
@@ -119,8 +119,12 @@ def health(
     now: datetime,
     open_since: Mapping[str, datetime] | None = None,
     rules: Rules = DEFAULT,
+    pictures: Pictures | None = None,
 ) -> Health:
-    """How it is, by the cloud's clock. `open_since`: kinds of which an alert is open, and since when."""
+    """How it is, by the cloud's clock. `open_since`: kinds of which an alert is open, and since when.
+
+    `pictures`: what is said against them.
+    """
     known = open_since or {}
     outcomes = [Ended._make(one) for one in last.ended]
     facts = Facts(
@@ -136,6 +140,7 @@ def health(
         # what the cloud alone said is of a time without a connection, as far as a page can tell
         excused=states.last_silent(outcomes),
         interval=None if schedule is None else schedule.interval_seconds,
+        pictures=pictures,
         open=known,
     )
     return states.health(facts, now, rules, known)

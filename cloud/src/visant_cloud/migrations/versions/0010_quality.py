@@ -9,6 +9,7 @@ branch_labels = None
 depends_on = None
 
 _BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_NOT_USEFUL = sa.text("state != 'useful'")
 _REFERRED = sa.text("reference_record_id IS NOT NULL")
 
 
@@ -41,6 +42,13 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["device_key"], ["devices.device_key"], name=op.f("fk_device_quality_device_key")),
         sa.PrimaryKeyConstraint("device_key", name=op.f("pk_device_quality")),
+    )
+    op.create_index(
+        "ix_device_quality_organisation_id",
+        "device_quality",
+        ["organisation_id"],
+        sqlite_where=_NOT_USEFUL,
+        postgresql_where=_NOT_USEFUL,
     )
     op.create_index(
         "ix_device_quality_reference_record_id",
