@@ -62,6 +62,8 @@ class CommandEntry(BaseModel):
     expires_at: AwareDatetime | None = None
     admitted_wall: AwareDatetime
     admitted_synchronised: bool
+    admitted_boottime: float | None = None
+    """CLOCK_BOOTTIME, seconds, in the boot of `deadline`; None in an entry of a release that did not say it."""
     deadline: Deadline
     config: dict[str, Any] | None = None
     broken: str | None = None

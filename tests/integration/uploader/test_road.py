@@ -9,6 +9,7 @@ import pytest
 from tests.fakes.fake_camera import FakeCamera, boottime
 from tests.fakes.fake_cloud import FakeCloud
 from tests.support.uploader_process import BOOT_ID, Device, until
+from visant_contract.stages import read_stages
 from visant_contract.stream import CLOUD, DEADLINES, ENTRY_FIELD, NETWORK, STREAM
 
 
@@ -28,6 +29,10 @@ def test_an_admitted_command_becomes_one_picture_at_the_cloud(
     assert stored.fields["trigger_label"] == "scheduled_t-1"
     assert stored.fields["metadata"]["trigger_type"] == "scheduled"
     assert stored.fields["metadata"]["time"]["uncertainty"] is not None
+    stages = read_stages(stored.fields["metadata"])  # `admitted` is the connector's to say, which is not here
+    assert list(stages) == ["camera_asked", "exposed", "spooled", "upload_began"]
+    assert sorted(stages.values(), key=lambda one: one.at) == list(stages.values())
+    assert stages["exposed"].at.isoformat() == stored.fields["captured_at"]
     until(lambda: device.files() == [] and device.queue_length() == 0)
     assert "secret-token" not in device.log()
 

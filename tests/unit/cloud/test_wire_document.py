@@ -17,6 +17,7 @@ from visant_contract.command import CaptureCommand, UpdateConfigCommand, parse_m
 from visant_contract.errors import Problem
 from visant_contract.outcome import REMEDY, OutcomeReport, Reason
 from visant_contract.sse import Connected, Ping
+from visant_contract.stages import STAGES, read_stages
 from visant_contract.telemetry import Telemetry
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "wire.md").read_text()
@@ -91,6 +92,13 @@ def test_the_time_of_the_capture_example_is_read_as_such() -> None:
     text = next(text for name, text in examples() if name == "capture_upload")
     moment = CaptureTime.model_validate(json.loads(text)["metadata"]["time"])
     assert moment.uncertainty == 0.05
+
+
+def test_the_stages_of_the_examples_are_read_as_such() -> None:
+    uploaded = next(json.loads(text) for name, text in examples() if name == "capture_upload")
+    reported = next(json.loads(text) for name, text in examples() if name == "outcome")
+    assert list(read_stages(uploaded["metadata"])) == [name for name in STAGES if name != "decided"]
+    assert list(read_stages(reported["metadata"])) == ["admitted", "camera_asked", "decided"]
 
 
 def test_the_table_of_reasons_is_the_closed_list_with_its_remedies() -> None:

@@ -149,6 +149,7 @@ def test_an_entry_remembers_cloud_and_clocks_of_its_admission(plain: bool, synch
     assert found is not None
     entry = found.entry
     assert (entry.plain, entry.admitted_wall, entry.admitted_synchronised) == (plain, now.wall, synchronised)
+    assert (entry.deadline.boot_id, entry.admitted_boottime) == (now.boot_id, now.boottime)
     assert (entry.deadline.boottime, found.from_the_cloud) == (1300.0, False)
     assert (entry.trigger_type, entry.config, entry.broken) == ("manual", None, None)
 

@@ -219,3 +219,20 @@ async def test_a_picture_that_comes_just_after_the_end_began_is_not_thrown_away(
         await asyncio.sleep(0.01)
     stop.set()
     assert await waiting == "jpeg"
+
+
+async def test_a_picture_and_a_reason_say_when_the_camera_was_asked_first() -> None:
+    camera = FakeCamera()
+    camera.reasons = [Reason.CAMERA_STARTING]
+    slots = CameraSlots(camera, Clock(), patience=5)
+    slots._wait = 0.05
+    began = Clock().boottime()
+    async with slots.snapshot(began + 5, Stop()) as snapshot:
+        assert camera.asked == 2 and snapshot.first_asked_at is not None
+        assert began <= snapshot.first_asked_at < snapshot.asked_at
+    camera.away = True
+    began = Clock().boottime()
+    with pytest.raises(CameraTrouble) as trouble:
+        async with slots.snapshot(began + 0.2, Stop()):
+            pass
+    assert trouble.value.first_asked_at is not None and trouble.value.first_asked_at - began < 0.2

@@ -78,6 +78,7 @@ def admittable(
         expires_at=expires_at,
         admitted_wall=now.wall,
         admitted_synchronised=now.synchronised,
+        admitted_boottime=now.boottime,
         deadline=Deadline(boot_id=now.boot_id, boottime=until),
         config=command.config if isinstance(command, UpdateConfigCommand) else None,
         broken=str(command) if isinstance(command, BrokenMessage) else None,

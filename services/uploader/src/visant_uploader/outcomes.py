@@ -1,5 +1,6 @@
 """From what happened to what is written: the header of each kind of outcome."""
 
+from visant_contract.capture import CaptureTime
 from visant_contract.command import WORD_MAX
 from visant_contract.errors import Rejected
 from visant_contract.outcome import OutcomeReport, OutcomeStatus, Reason
@@ -9,9 +10,11 @@ from visant_uploader.capture.camera_client import Snapshot
 from visant_uploader.cloud_watch import CloudWatch
 from visant_uploader.device import Device
 from visant_uploader.spool.file_format import SpoolHeader
-from visant_uploader.timestamps import Offset, at_exposure, best
+from visant_uploader.timestamps import SET_UNCERTAINTY, Offset, at_exposure, best
 
 DETAIL_MAX = 1000
+SPOOLED_KEPT = 10_000
+"""Outcomes of which it is known when they were spooled; about 2 MB."""
 
 
 class Outcomes:
@@ -20,6 +23,7 @@ class Outcomes:
     def __init__(self, device: Device, watch: CloudWatch) -> None:
         self.device = device
         self._watch = watch
+        self._spooled: dict[str, float] = {}
 
     def now(self) -> Moment:
         """The clocks."""
@@ -43,6 +47,7 @@ class Outcomes:
             trigger_type=entry.trigger_type[:WORD_MAX],  # an older connector queued any length
             device_version=self.device.version,
             time=at_exposure(snapshot.info.captured_boottime, now),
+            earlier=_earlier(entry, snapshot.first_asked_at, now),
             clock_offset=self._offset(),
             sequence=snapshot.info.sequence,
             width=snapshot.info.width,
@@ -50,9 +55,15 @@ class Outcomes:
         )
 
     def report(
-        self, entry: CommandEntry, trigger_id: str, status: OutcomeStatus, reason: Reason | None, detail: str
+        self,
+        entry: CommandEntry,
+        trigger_id: str,
+        status: OutcomeStatus,
+        reason: Reason | None,
+        detail: str,
+        asked_at: float | None = None,
     ) -> SpoolHeader:
-        """For a command that ended without a picture, just now."""
+        """For a command that ended without a picture, just now. `asked_at`: CLOCK_BOOTTIME, the camera was asked."""
         now = self._watch.moment()
         return SpoolHeader(
             kind="report",
@@ -64,6 +75,7 @@ class Outcomes:
             trigger_type=entry.trigger_type[:WORD_MAX],
             device_version=self.device.version,
             time=at_exposure(now.boottime, now),
+            earlier=_earlier(entry, asked_at, now),
             clock_offset=self._offset(),
             report=OutcomeReport(status=status, reason=reason, detail=detail[:DETAIL_MAX]),
         )
@@ -78,18 +90,46 @@ class Outcomes:
 
     def _instead(self, header: SpoolHeader, reason: Reason, detail: str) -> SpoolHeader:
         now = self._watch.moment()
+        taken = {"exposed": header.time} if header.kind == "picture" else {}
         return header.model_copy(
             update={
                 "kind": "report",
+                "earlier": header.earlier | taken,
                 "time": at_exposure(now.boottime, now),
                 "clock_offset": self._offset(),
                 "report": OutcomeReport(status="failed", reason=reason, detail=detail[:DETAIL_MAX]),
             }
         )
 
+    def note_spooled(self, name: str) -> None:
+        """The outcome's file is on the medium, just now."""
+        self._spooled[name] = self._watch.moment().boottime
+        if len(self._spooled) > SPOOLED_KEPT:
+            del self._spooled[next(iter(self._spooled))]
+
+    def spooled_at(self, name: str) -> float | None:
+        """CLOCK_BOOTTIME of that; None where another process wrote it, or too many have been since."""
+        return self._spooled.get(name)
+
     def _offset(self) -> float | None:
         offset = self._watch.offset()
         return None if offset is None else offset.seconds
+
+
+def _earlier(entry: CommandEntry, asked_at: float | None, now: Moment) -> dict[str, CaptureTime]:
+    """The steps before the outcome."""
+    found = {}
+    if entry.admitted_boottime is not None:
+        found["admitted"] = CaptureTime(
+            boot_id=entry.deadline.boot_id,
+            boottime=entry.admitted_boottime,
+            wall=entry.admitted_wall,
+            synchronised=entry.admitted_synchronised,
+            uncertainty=SET_UNCERTAINTY if entry.admitted_synchronised else None,
+        )
+    if asked_at is not None:
+        found["camera_asked"] = at_exposure(asked_at, now)
+    return found
 
 
 def offset_for(header: SpoolHeader, current: Offset | None) -> Offset | None:

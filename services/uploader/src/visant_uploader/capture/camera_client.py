@@ -25,10 +25,12 @@ AHEAD = 600.0
 class CameraTrouble(Exception):
     """No picture, and why: a reason of the closed list."""
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: Reason, detail: str, first_asked_at: float | None = None) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+        self.first_asked_at = first_asked_at
+        """CLOCK_BOOTTIME of the first of several requests; None where this says nothing of them."""
 
 
 class ConfigRefused(Exception):
@@ -43,6 +45,8 @@ class Snapshot:
     info: SnapshotInfo
     asked_at: float
     """CLOCK_BOOTTIME, seconds."""
+    first_asked_at: float | None = None
+    """The same of the first of several requests."""
 
 
 class CameraClient:

@@ -7,6 +7,7 @@ whoever has no slot before its patience ends is told that, and nobody waits behi
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from visant_contract.outcome import Reason
 from visant_runtime.clock import Clock
@@ -44,9 +45,11 @@ class CameraSlots:
         """A picture asked for before `deadline` (CLOCK_BOOTTIME). Raises CameraTrouble, TooLate, Stopped."""
         patience_ends = self._clock.boottime() + self._patience
         last: CameraTrouble | None = None
+        first_asked_at: float | None = None
         while await self._has_slot(deadline, patience_ends, last is not None, stop):
             try:
                 asked_at, wait = self._clock.boottime(), self._wait
+                first_asked_at = asked_at if first_asked_at is None else first_asked_at
                 if last is None:  # a slot that came late, because many asked before, is no fault of the camera
                     patience_ends = max(patience_ends, asked_at + min(self._patience, wait))
                 left = max(0.001, min(deadline, patience_ends) - asked_at)
@@ -55,7 +58,7 @@ class CameraSlots:
                 self._wait = min(ASK_MOST, max(least, 2 * (self._clock.boottime() - asked_at)))
                 if isinstance(answer, Snapshot):
                     self.trouble = None
-                    yield answer
+                    yield replace(answer, first_asked_at=first_asked_at)
                     return
                 # no frame within the moment that was left is no finding: what was said before is truer
                 if last is None or left >= ASK_FIRST or answer.reason is not Reason.CAMERA_STALLED:
@@ -66,7 +69,10 @@ class CameraSlots:
         if stop.is_set():
             raise Stopped
         # one that had no slot shares what the others learnt meanwhile
-        raise last or self.trouble or TooLate()
+        trouble = last or self.trouble
+        if trouble is None:
+            raise TooLate
+        raise CameraTrouble(trouble.reason, trouble.detail, first_asked_at)
 
     async def _has_slot(self, deadline: float, patience_ends: float, tried: bool, stop: Stop) -> bool:
         """False: no more. Patience only counts while the camera gives nothing; the deadline always does."""

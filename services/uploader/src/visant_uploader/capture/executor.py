@@ -32,6 +32,8 @@ class ExecutionResult:
     status: OutcomeStatus
     reason: Reason | None
     detail: str
+    asked_at: float | None = None
+    """CLOCK_BOOTTIME at which the camera was asked first, where it was."""
 
 
 class Executor:
@@ -63,7 +65,7 @@ class Executor:
                     try:
                         result = await held.enter_async_context(self._slots.snapshot(until, stop))
                     except CameraTrouble as trouble:
-                        result = ExecutionResult("failed", trouble.reason, trouble.detail)
+                        result = ExecutionResult("failed", trouble.reason, trouble.detail, trouble.first_asked_at)
                     except TooLate:
                         detail = "the deadline passed before the camera's turn came"
                         result = ExecutionResult("expired", Reason.DEADLINE_PASSED, detail)

@@ -102,10 +102,12 @@ class OutcomeWriter:
             try:
                 name = await asyncio.to_thread(self._spool.put, header, result.jpeg)
             except SpoolFull as full:
-                result = ExecutionResult("failed", Reason.SPOOL_FULL, str(full))
+                result = ExecutionResult("failed", Reason.SPOOL_FULL, str(full), result.first_asked_at)
             except OSError as error:
-                result = ExecutionResult("failed", Reason.SPOOL_FULL, f"the disk refused the picture: {error.strerror}")
+                said = f"the disk refused the picture: {error.strerror}"
+                result = ExecutionResult("failed", Reason.SPOOL_FULL, said, result.first_asked_at)
             else:
+                self._outcomes.note_spooled(name)
                 self._captured(header, result)
                 return name
         return await self._write_report(command, trigger_id, result, stop)
@@ -128,7 +130,9 @@ class OutcomeWriter:
         self._counters.add(f"commands_{result.status}")
         if result.status != "executed":
             log.warning(result.status, trigger_id=trigger_id, reason=result.reason, detail=result.detail)
-        report = self._outcomes.report(command, trigger_id, result.status, result.reason, result.detail)
+        report = self._outcomes.report(
+            command, trigger_id, result.status, result.reason, result.detail, result.asked_at
+        )
         while True:
             try:
                 name = await asyncio.to_thread(self._spool.put, report)
@@ -137,6 +141,7 @@ class OutcomeWriter:
                 if await stop.sleep(RETRY_DISK):
                     raise Stopped from None
             else:
+                self._outcomes.note_spooled(name)
                 self._degraded.disk(None)
                 return name
 

@@ -1,6 +1,7 @@
 """The cloud's door for outcomes: a receipt, or why there is none."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +19,7 @@ from visant_contract.capture import (
 )
 from visant_contract.errors import Retryable
 from visant_contract.outcome import OutcomeReport
+from visant_contract.stages import KEY, Stage, StageName
 from visant_contract.telemetry import Telemetry
 from visant_runtime.clock import Clock
 from visant_runtime.device.cloud_errors import in_between, refused
@@ -39,6 +41,7 @@ from visant_uploader.settings import UploaderSettings
 from visant_uploader.spool.file_format import Outcome, SpoolHeader
 
 MAX_ANSWER_BYTES = 256 * 1024
+Stages = Mapping[StageName, Stage]
 
 _DETAIL_KEPT = 200
 
@@ -100,7 +103,9 @@ class CloudClient:
         """The network may be another one: connections that idle are used no more."""
         self._connections.renew()
 
-    async def send_picture(self, outcome: Outcome, captured_at: datetime, time: CaptureTime, *, raw: bool) -> str:
+    async def send_picture(
+        self, outcome: Outcome, captured_at: datetime, time: CaptureTime, stages: Stages | None = None, *, raw: bool
+    ) -> str:
         """The cloud's record id. `raw`: the cloud takes the JPEG as it is. Raises Retryable, Refused."""
         header = outcome.header
         metadata: dict[str, Any] = {
@@ -111,6 +116,7 @@ class CloudClient:
             "sequence": header.sequence,
             "width": header.width,
             "height": header.height,
+            **_told(stages),
         }
         fields = {
             "device_id": header.device_id,
@@ -133,8 +139,9 @@ class CloudClient:
                 pass  # a captive portal says 200 to everything; the verdict below is Retryable
         raise self._verdict(status, headers, answer, header.plain)
 
-    async def send_report(self, header: SpoolHeader, report: OutcomeReport) -> None:
+    async def send_report(self, header: SpoolHeader, report: OutcomeReport, stages: Stages | None = None) -> None:
         """The cloud knows. Raises Retryable, Refused."""
+        report = report.model_copy(update={"metadata": {**report.metadata, **_told(stages)}})
         path = f"{self._device}/triggers/{quote(header.trigger_id, safe='')}/outcome"
         body = report.model_dump_json(exclude_none=True).encode()
         status, headers, answer = await self._post(path, WholeBody(body), _meant_for(header), header.plain)
@@ -211,6 +218,15 @@ def _is(kind: type[BaseModel], answer: bytes) -> bool:
     except ValidationError:
         return False
     return True
+
+
+def _told(stages: Stages | None) -> dict[str, Any]:
+    """Part of `metadata`."""
+    return (
+        {}
+        if stages is None
+        else {KEY: {name: stage.model_dump(mode="json", exclude_none=True) for name, stage in stages.items()}}
+    )
 
 
 def _detail(answer: bytes) -> str:

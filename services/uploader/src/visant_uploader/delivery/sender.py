@@ -20,6 +20,7 @@ from visant_uploader.spool.file_format import CorruptFile, Outcome, SpoolHeader,
 from visant_uploader.spool.layout import Destination
 from visant_uploader.spool.refusal_file import FILE_NAME, remember
 from visant_uploader.spool.store import Spool
+from visant_uploader.stages import stages_of
 from visant_uploader.timestamps import best
 
 log = structlog.get_logger()
@@ -88,7 +89,7 @@ class Sender:
         header = outcome.header
         try:
             if header.kind == "picture":
-                await self._send_picture(outcome)
+                await self._send_picture(name, outcome)
             else:
                 await self._send_report(name, header)
         except (Refused, Unanswered) as failure:
@@ -120,17 +121,18 @@ class Sender:
         """A stream was confirmed: the way may take raw pictures now, or the cloud is another release."""
         self._raw_fails = False
 
-    async def _send_picture(self, outcome: Outcome) -> None:
-        header = outcome.header
-        at, time = best(header.time, offset_for(header, self._watch.offset()), self._outcomes.now())
+    async def _send_picture(self, name: str, outcome: Outcome) -> None:
+        header, now = outcome.header, self._outcomes.now()
+        at, time = best(header.time, offset_for(header, self._watch.offset()), now)
+        stages = stages_of(header, self._outcomes.spooled_at(name), self._watch.offset(), now)
         raw = not header.plain and not self._raw_fails and JPEG in self._watch.accepts()
         try:
-            record_id = await self._cloud.send_picture(outcome, at, time, raw=raw)
+            record_id = await self._cloud.send_picture(outcome, at, time, stages, raw=raw)
         except Refused as refused:
             if not raw or refused.is_fault:
                 raise
             # a proxy that cuts headers, or a cloud of an older release: as JSON before anything follows from it
-            record_id = await self._cloud.send_picture(outcome, at, time, raw=False)
+            record_id = await self._cloud.send_picture(outcome, at, time, stages, raw=False)
             self._raw_fails = True
             log.warning("raw pictures are refused, they go as JSON until the next stream", detail=refused.detail)
         self._refusals.accepted(self._outcomes.now().boottime, "picture")
@@ -138,9 +140,11 @@ class Sender:
         log.info("delivered", trigger_id=header.trigger_id, record_id=record_id)
 
     async def _send_report(self, name: str, header: SpoolHeader) -> None:
-        report = dated(header, self._watch.offset(), self._outcomes.now())
+        now = self._outcomes.now()
+        report = dated(header, self._watch.offset(), now)
+        stages = stages_of(header, self._outcomes.spooled_at(name), self._watch.offset(), now)
         try:
-            await self._cloud.send_report(header, report)
+            await self._cloud.send_report(header, report, stages)
         except Refused as refused:
             if not self._knows_no_outcomes(name, header, refused):
                 raise

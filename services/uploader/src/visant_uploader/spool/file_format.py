@@ -49,6 +49,8 @@ class SpoolHeader(BaseModel):
     device_version: str
     time: CaptureTime
     """Of the exposure; in a report, of the decision."""
+    earlier: dict[str, CaptureTime] = Field(default_factory=dict)
+    """Steps of this trigger before `time`, by their names in contract/stages.py."""
     clock_offset: float | None = None
     """Cloud's epoch seconds minus CLOCK_BOOTTIME in the boot of `time`, where it was known."""
     sequence: int | None = None
