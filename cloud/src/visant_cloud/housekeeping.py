@@ -14,7 +14,7 @@ from visant_cloud.captures.storage import ASIDE_DAYS, WITHOUT_RECORD, PictureNam
 from visant_cloud.context import Cloud
 from visant_cloud.database.engine import DATABASE_ERRORS
 from visant_cloud.deletion_clock import LOOK_EVERY, DeletionClock
-from visant_cloud.store import access, alerts, captures, counters, deliveries, device_states, schedules
+from visant_cloud.store import access, alerts, captures, counters, deliveries, device_states, schedules, slot_days
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
 from visant_runtime.periodic import every
@@ -147,6 +147,7 @@ async def remove_aside(cloud: Cloud, now: datetime) -> None:
 
 _FORGOTTEN = (
     ("missed slots", MISSED_DAYS, schedules.forget_missed),
+    ("figures of slots", slot_days.DAYS, slot_days.forget),
     ("messages about alerts", MESSAGE_DAYS, deliveries.forget),
     ("silences", MESSAGE_DAYS, alerts.forget_silences),
     ("alerts", ALERT_DAYS, alerts.forget),

@@ -74,7 +74,9 @@ def one_camera(number: int, *, weeks: int, step: float, package: bool) -> Weeks:
         verdict, memory = judge(measure(Image.fromarray(shown)), SIZE, at, memory)
         if memory.state not in (before, "useful"):
             found.ours.false += 1
-            found.reasons.append(f"{number} {camera.kind} day {(at - MONDAY) / DAY:.2f}: {verdict.state}: {verdict.reason}")
+            found.reasons.append(
+                f"{number} {camera.kind} day {(at - MONDAY) / DAY:.2f}: {verdict.state}: {verdict.reason}"
+            )
         found.plain.append(_plain(shown))
         if watch is not None and found.package is not None:
             found.package.false += watch.new(shown)

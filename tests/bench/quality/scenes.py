@@ -187,7 +187,9 @@ def _surfaces(rng: np.random.Generator, outdoor: bool) -> tuple[Plane, Plane, Pl
     surface = np.asarray(shade.filter(ImageFilter.GaussianBlur(0.6)), dtype=np.float32) / 255
     grain = rng.standard_normal((high, wide), dtype=np.float32)
     coarse = np.asarray(
-        Image.fromarray(rng.standard_normal((high // 6, wide // 6), dtype=np.float32)).resize(_CANVAS, Image.Resampling.BICUBIC)
+        Image.fromarray(rng.standard_normal((high // 6, wide // 6), dtype=np.float32)).resize(
+            _CANVAS, Image.Resampling.BICUBIC
+        )
     )
     surface = np.clip(surface * (1 + 0.05 * grain + 0.10 * coarse), 0.02, 1).astype(np.float32)
     height = np.asarray(stands, dtype=np.float32) / 255

@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from datetime import UTC, datetime, timedelta
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,12 +16,14 @@ from visant_cloud.store import (
     counters,
     device_states,
     devices,
+    slot_days,
     trigger_creation,
     trigger_history,
     trigger_outcomes,
     triggers,
 )
 from visant_cloud.store.counters import Figures
+from visant_cloud.store.trigger_creation import Slot
 from visant_contract.outcome import OutcomeReport, Reason
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -75,11 +78,18 @@ class Ledger:
 
     async def _change(self, connection: Any) -> None:
         chance, now = self._chance, self.now
-        kind = chance.choice(("create", "create", "sent", "reported", "expired", "captured", "captured", "settings"))
+        kinds = ("create", "create", "sent", "reported", "expired", "captured", "captured", "settings", "slot", "slot")
+        kind = chance.choice((*kinds, "judged"))
         if kind in ("create", "settings"):
             of: Any = "update_config" if kind == "settings" else "capture"
             made, _ = await trigger_creation.create(connection, chance.choice(DEVICES), now, 60.0, kind=of)
             self._known.append((made.device_key, made.trigger_id))
+        elif kind == "slot":
+            slot = Slot(1, chance.choice(DEVICES), now, 7200.0)
+            for trigger_id in await trigger_creation.create_scheduled(connection, [slot], now):
+                self._known.append((slot.device_key, trigger_id))
+        elif kind == "judged":
+            await trigger_outcomes.judged(connection, *self._trigger(), useful=chance.random() < 0.5)
         elif kind == "sent":
             await triggers.mark_sent(connection, range(1, 30), now)
         elif kind == "expired":
@@ -94,7 +104,8 @@ class Ledger:
         else:
             key, trigger_id = self._trigger()
             await picture(connection, key, trigger_id, now, f"{chance.random()}")
-            await trigger_outcomes.captured(connection, key, trigger_id, now, "manual")
+            shown = await captures.of_trigger(connection, key, trigger_id)
+            await trigger_outcomes.captured(connection, key, trigger_id, now, "manual", picture=shown)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -115,6 +126,12 @@ async def test_whatever_happens_in_whatever_order_the_figures_are_what_a_recount
         rows = await trigger_history.page(connection, "default", None, before=None, limit=10_000)
     ended = [(row.status, row.reason or "") for row in rows if row.kind == "capture" and row.ended_at is not None]
     assert totals == {one: ended.count(one) for one in set(ended)} and len(totals) > 3
+    everything = date(2000, 1, 1), date(2100, 1, 1)
+    async with database.reading() as connection:
+        causes = await slot_days.causes(connection, "default", *everything, None)
+    slots = [row for row in rows if row.scheduled_for is not None and row.ended_at is not None]
+    assert causes == Counter(slot_days.cause(row.status, row.reason, row.gap) for row in slots)
+    assert {"useful", "late"} < causes.keys()
 
 
 async def test_a_provisional_outcome_moves_to_the_final_ones_column_on_the_day_the_trigger_was_made(start: Any) -> None:

@@ -179,7 +179,9 @@ async def _keep(
                 )
             if held is not None and upload.trigger_id is not None:
                 kind = str(upload.metadata.get("trigger_type") or "unknown")
-                await trigger_outcomes.captured(connection, device_key, upload.trigger_id, received_at, kind, held)
+                await trigger_outcomes.captured(
+                    connection, device_key, upload.trigger_id, received_at, kind, held, kept
+                )
             committing = True
     except StorageFull:
         raise _full() from None

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from visant_cloud.store import device_states
+from visant_cloud.store import device_states, slot_days
 from visant_cloud.store.device_states import Locked
 from visant_cloud.store.keys import organisation_of
 from visant_cloud.store.tables import captures, device_days, triggers
@@ -203,8 +203,9 @@ async def recount(connection: AsyncConnection, device_key: str, now: datetime) -
     right_days = {day: figures for day, figures in right_days.items() if figures != Figures()}
     newest = await device_states.find_newest(connection, device_key)
     right = await _counted_outcomes(connection, device_key), newest, right_days
+    slots = await slot_days.recount(connection, device_key, now, _day(connection, triggers.c.created_at))
     if right == before:
-        return False
+        return slots
     await device_states.write(connection, {device_key: right[0]})
     await device_states.set_newest(connection, device_key, newest)
     await connection.execute(delete(device_days).where(device_days.c.device_key == device_key, _of(device_key)))

@@ -12,6 +12,7 @@ from sqlalchemy import Select, bindparam, delete, extract, select, tuple_, updat
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.database.statements import among, insert_many, insert_new
+from visant_cloud.store import slot_days
 from visant_cloud.store.keys import organisation_of
 from visant_cloud.store.tables import devices, missed_slots, schedules
 
@@ -172,6 +173,9 @@ async def note_missed(connection: AsyncConnection, runs: Sequence[tuple[MissedRu
     # one that was made longer ends where the new one does: the key says that it is there
     rows = [{"organisation_id": organisation_of(run.device_key), **vars(run)} for run, _ in runs]
     await insert_many(connection, missed_slots, rows)
+    await slot_days.count_missed(
+        connection, [(run.device_key, run.first_at, run.last_at, run.count, run.reason) for run, _ in runs]
+    )
 
 
 async def missed(connection: AsyncConnection, device_key: str, limit: int) -> list[MissedRun]:

@@ -40,6 +40,7 @@ _SLOTTED = text("schedule_id IS NOT NULL")
 _NOT_CLEARED = text("cleared_at IS NULL")
 _NOT_DONE = text("done_at IS NULL")
 _NOT_USEFUL = text("state <> 'useful'")
+_GAP = text("reason IS NOT NULL OR gap IS NOT NULL")
 _BIG = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only on INTEGER
 
 
@@ -198,6 +199,18 @@ device_days = Table(
 )
 """What became of the triggers of a day, and what was received on it (counters.py)."""
 
+slot_days = Table(
+    "slot_days",
+    metadata,
+    _organisation(primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("device_key", Clean(128), ForeignKey("devices.device_key"), primary_key=True),
+    Column("cause", Clean(120), primary_key=True),
+    Column("count", Integer, nullable=False, server_default="0"),
+    _index("slot_days", "day"),  # slot_days.forget
+)
+"""What became of the scheduled slots of a day (slot_days.py)."""
+
 processes = Table(
     "processes",
     metadata,
@@ -271,6 +284,8 @@ triggers = Table(
     Column("idempotency_key", Clean(512)),
     Column("schedule_id", _BIG),
     Column("scheduled_for", UtcTime),
+    Column("gap", String(20)),
+    Column("stages", JSON(none_as_null=True)),
     CheckConstraint("(ended_at IS NULL) = (status IN ('pending', 'sent'))", name="ck_triggers_ended"),
     # the outcome or the picture of a trigger comes; one row an id for all time
     UniqueConstraint("device_key", "trigger_id"),
@@ -283,8 +298,14 @@ triggers = Table(
     # what streams send, and which triggers are overdue. Neither has `status`: `sent` changes no index, so it is HOT
     _index("triggers", "device_key", "seq", where=_OPEN, name="ix_triggers_open"),
     _index("triggers", "expires_at", where=_OPEN),
+    # the ledger over the fleet, of a device, and of what went wrong (ledger.py)
+    _index("triggers", "organisation_id", "created_at", "seq"),
+    _index("triggers", "device_key", "created_at", "seq"),
+    _index("triggers", "organisation_id", "created_at", "seq", where=_GAP, name="ix_triggers_gaps"),
     sqlite_autoincrement=True,
 )
+"""`gap`: why the picture of a slot does not count (slot_gaps.py). `stages`: of the device's report (views/stages.py); a
+picture has them in its own metadata."""
 
 captures = Table(
     "captures",

@@ -2,20 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.database.statements import among, insert_new
-from visant_cloud.store import counters, device_states
+from visant_cloud.store import counters, device_states, slot_days
+from visant_cloud.store.captures import Capture
 from visant_cloud.store.counters import Outcome
 from visant_cloud.store.device_states import Locked
 from visant_cloud.store.keys import organisation_of
+from visant_cloud.store.slot_gaps import Gap, gap_of
 from visant_cloud.store.tables import triggers
 from visant_cloud.store.triggers import HELD, IS_OPEN, OPEN, Kind, Trigger, first, locked_seqs, one
 from visant_contract.outcome import OutcomeReport, Reason
+from visant_contract.stages import read_stages
 
 
 def _said(trigger: Trigger) -> list[dict[str, Any]]:
@@ -77,11 +80,26 @@ async def captured(
     now: datetime,
     type: str,
     held: dict[str, Locked] | None = None,
+    picture: Capture | None = None,
 ) -> None:
     """A picture is stored: it wins over every other status. `held`: the device's state, where it is locked already."""
     states, before = await _locked(connection, device_key, trigger_id, now, type, "capture", held)
     if before.status != "executed":
-        await _end(connection, states, before, "executed", None, None, now)
+        gap = None if picture is None else gap_of(before, picture)
+        await _end(connection, states, before, "executed", None, None, now, gap=gap)
+
+
+async def judged(connection: AsyncConnection, device_key: str, trigger_id: str, useful: bool) -> None:
+    """The picture of a trigger has another verdict: where it is of a slot, that counts so from now on."""
+    await device_states.locked(connection, [device_key])
+    before = await first(connection, one(device_key, trigger_id).with_for_update(key_share=True))
+    if before is None or before.status != "executed" or before.scheduled_for is None:
+        return
+    gap: Gap | None = None if useful else "not_useful"
+    if before.gap == gap or before.gap in ("late", "not_fresh"):
+        return
+    await connection.execute(update(triggers).where(triggers.c.seq == before.seq).values(gap=gap))
+    await slot_days.count(connection, [_slot(before, "executed", None, gap)])
 
 
 async def reported(
@@ -102,7 +120,12 @@ async def reported(
     states, before = await _locked(connection, device_key, trigger_id, now, type, kind, unknown=unknown)
     if before.status in OPEN or before.provisional:
         reason = None if report.reason is None else str(report.reason)
-        return await _end(connection, states, before, report.status, reason, report.detail or None, now)
+        stages: dict[str, Any] = {
+            name: stage.model_dump(mode="json") for name, stage in read_stages(report.metadata).items()
+        }
+        return await _end(
+            connection, states, before, report.status, reason, report.detail or None, now, stages=stages or None
+        )
     return before
 
 
@@ -112,7 +135,7 @@ _END = (
     .values(
         {
             name: bindparam(f"new_{name}", type_=triggers.c[name].type)
-            for name in ("status", "reason", "detail", "provisional", "ended_at", "history")
+            for name in ("status", "reason", "detail", "provisional", "ended_at", "history", "gap", "stages")
         }
     )
 )
@@ -127,6 +150,8 @@ async def _end(
     reason: str | None,
     detail: str | None,
     now: datetime,
+    gap: Gap | None = None,
+    stages: dict[str, Any] | None = None,
 ) -> Trigger:
     changed: dict[str, Any] = {
         "status": status,
@@ -135,13 +160,26 @@ async def _end(
         "provisional": False,
         "ended_at": now,
         "history": _said(before),
+        "gap": gap,
+        "stages": stages,
     }
     await connection.execute(_END, {"trigger": before.seq, **{f"new_{name}": changed[name] for name in changed}})
     if before.kind == "capture":
         earlier = None if before.ended_at is None else (before.status, before.reason)
         end = Outcome(before.device_key, before.seq, before.created_at, earlier, (status, reason))
         await counters.count_outcomes(connection, states, [end])
+        if before.scheduled_for is not None:
+            await slot_days.count(connection, [_slot(before, status, reason, gap)])
     return replace(before, **changed)
+
+
+def _slot(before: Trigger, status: str, reason: str | None, gap: str | None) -> slot_days.Change:
+    was = None if before.ended_at is None else slot_days.cause(before.status, before.reason, before.gap)
+    day = before.created_at.astimezone(UTC).date()
+    return slot_days.Change(before.device_key, day, was, slot_days.cause(status, reason, gap))
+
+
+_EXPIRED = ("device_key", "trigger_id", "seq", "created_at", "kind", "scheduled_for")
 
 
 async def expire_silent(
@@ -164,7 +202,7 @@ async def expire_silent(
         update(triggers)
         .where(triggers.c.seq == held.c.seq, IS_OPEN)
         .values(status="expired", reason=reason, provisional=True, ended_at=now)
-        .returning(*(triggers.c[name] for name in ("device_key", "trigger_id", "seq", "created_at", "kind")))
+        .returning(*(triggers.c[name] for name in _EXPIRED))
     )
     all_ended = ended.all()
     await counters.count_outcomes(
@@ -176,4 +214,8 @@ async def expire_silent(
             if row.kind == "capture"
         ],
     )
+    silent = slot_days.cause("expired", reason, None)
+    slots = [row for row in all_ended if row.scheduled_for is not None and row.kind == "capture"]
+    days = [(row.device_key, row.created_at.astimezone(UTC).date()) for row in slots]
+    await slot_days.count(connection, [slot_days.Change(key, day, None, silent) for key, day in days])
     return [(row.device_key, row.trigger_id) for row in all_ended]

@@ -42,6 +42,13 @@ class Trigger:
     sent_at: datetime | None
     ended_at: datetime | None
     history: list[dict[str, Any]] = field(default_factory=list)
+    schedule_id: int | None = None
+    scheduled_for: datetime | None = None
+    """The time of the slot; None: it is of no schedule."""
+    gap: str | None = None
+    """Why its picture does not count (slot_gaps.py)."""
+    stages: dict[str, Any] | None = None
+    """Of the device's report, as it was told."""
 
     @property
     def device_id(self) -> str:

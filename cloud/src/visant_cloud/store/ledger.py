@@ -1,0 +1,183 @@
+"""The ledger over the fleet: triggers by when they were made, newest first, filtered, a page at a time.
+
+The order is (created_at, seq), which no later row changes; a page goes on behind the last place of the one before. A
+page never looks at more than _LOOK rows: where a filter finds few, it holds fewer than asked for, and the next goes on.
+
+What serves which query:
+    all devices                      ix_triggers_organisation_id_created_at_seq
+    all devices, what went wrong     ix_triggers_gaps (the same columns, of triggers with a reason or a gap)
+    a device, or up to _FEW          ix_triggers_device_key_created_at_seq, of each its own part
+    more devices than that           as all devices; they are many, so each page finds some
+    its picture                      uq_captures_device_key_trigger_id
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Select, and_, or_, select, union_all
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from visant_cloud.database.statements import among
+from visant_cloud.store.captures import Capture
+from visant_cloud.store.tables import captures, device_groups, device_tags, devices, group_members, triggers
+from visant_cloud.store.triggers import COLUMNS, Trigger
+
+_LOOK = 10_000
+"""Rows of the index that a page looks through at most."""
+_FEW = 50
+"""Devices of which each is read in its own part of the index."""
+_WRONG = ("failed", "expired")
+IS_GAP = or_(triggers.c.reason.is_not(None), triggers.c.gap.is_not(None))
+"""As the index ix_triggers_gaps has it."""
+_PICTURE = [captures.c[name] for name in Capture.__dataclass_fields__]
+
+
+@dataclass(frozen=True)
+class Devices:
+    """Which devices; all that is not None must fit."""
+
+    keys: tuple[str, ...] = ()
+    """Empty: any."""
+    site: str | None = None
+    group: str | None = None
+    tag: str | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether every device is meant."""
+        return not self.keys and self.site is None and self.group is None and self.tag is None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which triggers; all that is not None must fit."""
+
+    devices: Devices = Devices()
+    status: str | None = None
+    reason: str | None = None
+    type: str | None = None
+    schedule_id: int | None = None
+    since: datetime | None = None
+    """Made then or later."""
+    until: datetime | None = None
+    """Made before."""
+    slots: bool = False
+    """Those of schedules alone."""
+    gaps: bool = False
+    """Those without a picture that counts."""
+
+
+class Place(NamedTuple):
+    """Where a page ends."""
+
+    created_at: datetime
+    seq: int
+
+
+@dataclass(frozen=True)
+class Page:
+    """`next`: where the next one goes on, None at the end. It may hold fewer than were asked for."""
+
+    rows: list[tuple[Trigger, Capture | None]]
+    next: Place | None
+
+
+def chosen(connection: AsyncConnection, organisation_id: str, which: Devices) -> Select[Any] | None:
+    """A query for their keys; None: all of the organisation."""
+    if which.any:
+        return None
+    query = select(devices.c.device_key).where(devices.c.organisation_id == organisation_id)
+    if which.keys:
+        query = query.where(among(connection, devices.c.device_key, which.keys))
+    if which.site is not None:
+        query = query.where(devices.c.site == which.site)
+    if which.group is not None:
+        members = select(group_members.c.device_key).join(
+            device_groups, device_groups.c.group_id == group_members.c.group_id
+        )
+        of = members.where(device_groups.c.organisation_id == organisation_id, device_groups.c.name == which.group)
+        query = query.where(devices.c.device_key.in_(of))
+    if which.tag is not None:
+        tagged = select(device_tags.c.device_key)
+        of = tagged.where(device_tags.c.organisation_id == organisation_id, device_tags.c.tag == which.tag)
+        query = query.where(devices.c.device_key.in_(of))
+    return query
+
+
+async def page(
+    connection: AsyncConnection, organisation_id: str, wanted: Wanted, after: Place | None, limit: int
+) -> Page:
+    """The newest of those that are wanted, or what comes after a place."""
+    which = chosen(connection, organisation_id, wanted.devices)
+    parts = [triggers.c.organisation_id == organisation_id]
+    only: list[ColumnElement[bool]] = _only(wanted)
+    if which is not None:
+        keys = list((await connection.execute(which.limit(_FEW + 1))).scalars())
+        if not keys:
+            return Page([], None)
+        if len(keys) <= _FEW:
+            parts = [triggers.c.device_key == key for key in keys]  # the key names the organisation as well
+        else:
+            only.append(triggers.c.device_key.in_(which))
+    if wanted.gaps or wanted.reason is not None or wanted.status in _WRONG:
+        parts = [and_(part, IS_GAP) for part in parts]
+    span = _span(wanted, after)
+    edge = await _edge(connection, [and_(part, *span) for part in parts], _LOOK // len(parts)) if only else None
+    if edge is not None:
+        span = [*span, _from(edge)]
+    found = [_newest(select(*COLUMNS).where(part, *span, *only)).limit(limit) for part in parts]
+    picked = (found[0] if len(found) == 1 else union_all(*(select(one.subquery()) for one in found))).subquery("picked")
+    its = and_(captures.c.device_key == picked.c.device_key, captures.c.trigger_id == picked.c.trigger_id)
+    query = select(*picked.c, *_PICTURE).select_from(picked).outerjoin(captures, its)
+    query = query.order_by(picked.c.created_at.desc(), picked.c.seq.desc()).limit(limit)
+    count = len(COLUMNS)
+    rows = [
+        (Trigger(*row[:count]), None if row[count] is None else Capture(*row[count:]))
+        for row in await connection.execute(query)
+    ]
+    if len(rows) == limit:
+        return Page(rows, Place(rows[-1][0].created_at, rows[-1][0].seq))
+    return Page(rows, edge)
+
+
+def _only(wanted: Wanted) -> list[ColumnElement[bool]]:
+    """What no index decides."""
+    columns = {"status": wanted.status, "reason": wanted.reason, "type": wanted.type}
+    only: list[ColumnElement[bool]] = [
+        triggers.c[name] == value for name, value in columns.items() if value is not None
+    ]
+    if wanted.schedule_id is not None:
+        only.append(triggers.c.schedule_id == wanted.schedule_id)
+    if wanted.slots:
+        only.append(triggers.c.schedule_id.is_not(None))
+    return only
+
+
+def _span(wanted: Wanted, after: Place | None) -> list[ColumnElement[bool]]:
+    made, span = triggers.c.created_at, []
+    if wanted.since is not None:
+        span.append(made >= wanted.since)
+    if wanted.until is not None:
+        span.append(made < wanted.until)
+    if after is not None:
+        span.append(and_(made <= after.created_at, or_(made < after.created_at, triggers.c.seq < after.seq)))
+    return span
+
+
+def _from(edge: Place) -> ColumnElement[bool]:
+    made = triggers.c.created_at
+    return and_(made >= edge.created_at, or_(made > edge.created_at, triggers.c.seq >= edge.seq))
+
+
+async def _edge(connection: AsyncConnection, parts: list[ColumnElement[bool]], look: int) -> Place | None:
+    """The last place that may be looked at; None: all may."""
+    columns = triggers.c.created_at, triggers.c.seq
+    ends = [_newest(select(*columns).where(part)).offset(look - 1).limit(1) for part in parts]
+    query = ends[0] if len(ends) == 1 else union_all(*(select(one.subquery()) for one in ends))
+    places = [Place(*row) for row in await connection.execute(query)]
+    return max(places, default=None)
+
+
+def _newest(query: Select[Any]) -> Select[Any]:
+    return query.order_by(triggers.c.created_at.desc(), triggers.c.seq.desc())
