@@ -12,20 +12,34 @@ from visant_cloud import openapi, problems
 from visant_cloud.access.body_limits import BodyLimit
 from visant_cloud.context import Cloud
 from visant_cloud.metrics import CountRequests
+from visant_cloud.static_files import STATIC
+    ledger,
+    operations,
+    pages,
+    stream,
+    triggers,
+)
 from visant_cloud.routes import (
+    a,
     alerts,
+    before,
     captures,
     channels,
     devices,
     enrolment,
     gallery,
+    its,
+    ledger,
+    of,
     operations,
     pages,
+    paths,
     quality,
+    record,
     stream,
+    those,
     triggers,
 )
-from visant_cloud.static_files import STATIC
 from visant_runtime.version import release_version
 
 _TAGS = [
@@ -36,7 +50,14 @@ _TAGS = [
 _ROUTES = (
     stream,
     triggers,
-    gallery,  # its paths before those of a record
+    gallery,
+    its,
+    paths,
+    before,
+    those,
+    of,
+    a,
+    record,
     captures,
     quality,
     devices,
@@ -44,6 +65,7 @@ _ROUTES = (
     channels,
     enrolment,
     operations,
+    ledger,
     pages,
 )
 

@@ -11,6 +11,7 @@ What serves which query:
     its picture                      uq_captures_device_key_trigger_id
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -181,3 +182,25 @@ async def _edge(connection: AsyncConnection, parts: list[ColumnElement[bool]], l
 
 def _newest(query: Select[Any]) -> Select[Any]:
     return query.order_by(triggers.c.created_at.desc(), triggers.c.seq.desc())
+
+
+async def has_group(connection: AsyncConnection, organisation_id: str, name: str) -> bool:
+    """Whether there is a group of this name."""
+    query = select(device_groups.c.group_id).where(
+        device_groups.c.organisation_id == organisation_id, device_groups.c.name == name
+    )
+    return (await connection.execute(query)).first() is not None
+
+
+class Label(NamedTuple):
+    """How people call a device, and where it stands."""
+
+    name: str | None
+    site: str | None
+
+
+async def labels(connection: AsyncConnection, device_keys: Iterable[str]) -> dict[str, Label]:
+    """device_key -> its label."""
+    query = select(devices.c.device_key, devices.c.name, devices.c.site)
+    rows = await connection.execute(query.where(among(connection, devices.c.device_key, device_keys)))
+    return {row.device_key: Label(row.name, row.site) for row in rows}

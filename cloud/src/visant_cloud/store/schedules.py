@@ -184,6 +184,29 @@ async def missed(connection: AsyncConnection, device_key: str, limit: int) -> li
     return [MissedRun(**row._asdict()) for row in await connection.execute(query.limit(limit))]
 
 
+async def missed_between(
+    connection: AsyncConnection,
+    organisation_id: str,
+    chosen: Select[Any] | None,
+    since: datetime,
+    until: datetime,
+    limit: int,
+) -> list[MissedRun]:
+    """Runs that reach into a time, the newest first. `chosen`: keys of the devices; None: all.
+
+    Served by ix_missed_slots_last_at: runs that ended before are not looked at.
+    """
+    query = select(*_MISSED).where(
+        missed_slots.c.last_at >= since,
+        missed_slots.c.first_at < until,
+        missed_slots.c.organisation_id == organisation_id,
+    )
+    if chosen is not None:
+        query = query.where(missed_slots.c.device_key.in_(chosen))
+    query = query.order_by(missed_slots.c.last_at.desc(), missed_slots.c.device_key).limit(limit)
+    return [MissedRun(**row._asdict()) for row in await connection.execute(query)]
+
+
 async def forget_missed(connection: AsyncConnection, before: datetime, limit: int = 1000) -> int:
     """Removes runs that ended before then, the oldest first; returns how many, 0 at the end."""
     key = missed_slots.c.device_key, missed_slots.c.last_at, missed_slots.c.schedule_id

@@ -4,7 +4,6 @@ A picture that was stored was whole: the intake decodes each. What is found is w
 with the outcome, so that a picture that retention removes takes no knowledge with it.
 """
 
-from datetime import timedelta
 from typing import Literal
 
 from visant_cloud.store.captures import Capture
@@ -26,8 +25,8 @@ def gap_of(trigger: Trigger, picture: Capture) -> Gap | None:
         return None
     if trigger.expires_at is not None and picture.received_at > trigger.expires_at:
         return "late"
-    if picture.uncertainty is not None:  # else nobody knows, and a device of ours exposes after it was asked
-        least = trigger.scheduled_for - timedelta(seconds=min(picture.uncertainty, 1e9))
-        if picture.captured_at < least:
-            return "not_fresh"
+    before = (trigger.scheduled_for - picture.captured_at).total_seconds()
+    # where nobody knows how wrong a clock is: a device of ours exposes after it was asked
+    if picture.uncertainty is not None and before > picture.uncertainty:
+        return "not_fresh"
     return None if useful(picture) else "not_useful"

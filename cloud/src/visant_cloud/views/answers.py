@@ -12,6 +12,7 @@ from visant_cloud.alerts.states import State as HealthState
 from visant_cloud.alerts.words import AlertData
 from visant_cloud.times import Time
 from visant_cloud.views.quality_answers import OwnEvaluation
+from visant_cloud.views.stages import StageRow
 
 State = Literal["connected", "degraded", "offline", "never_seen", "inactive"]
 Status = Annotated[str, Field(description="pending, sent, executed, failed or expired; a newer release may know more")]
@@ -49,6 +50,12 @@ class TriggerRow(TypedDict):
     captured_at: Time | None
     latency_ms: float | None
     record_id: str | None
+    schedule_id: Annotated[int | None, Field(description="whose slot it is; null: of none")]
+    scheduled_for: Time | None
+    gap: Annotated[
+        str | None, Field(description="why the picture of a slot does not count: late, not_fresh or not_useful")
+    ]
+    stages: list[StageRow]
     history: list[dict[str, Any]]
 
 

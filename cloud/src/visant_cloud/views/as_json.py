@@ -15,6 +15,7 @@ from visant_cloud.store.triggers import Trigger
 from visant_cloud.times import time, time_or_none
 from visant_cloud.views.answers import CaptureRow, DeviceRow, MissedTimes, State, TriggerRow
 from visant_cloud.views.quality_answers import OwnEvaluation
+from visant_cloud.views.stages import stages
 from visant_contract.outcome import remedy
 
 
@@ -46,6 +47,10 @@ def trigger(row: Trigger, capture: Capture | None) -> TriggerRow:
         "captured_at": None if capture is None else time(capture.captured_at),
         "latency_ms": latency_ms(row, capture),
         "record_id": None if capture is None else capture.record_id,
+        "schedule_id": row.schedule_id,
+        "scheduled_for": time_or_none(row.scheduled_for),
+        "gap": row.gap,
+        "stages": stages(row, capture),
         "history": row.history,
     }
 
