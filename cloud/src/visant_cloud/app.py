@@ -12,34 +12,21 @@ from visant_cloud import openapi, problems
 from visant_cloud.access.body_limits import BodyLimit
 from visant_cloud.context import Cloud
 from visant_cloud.metrics import CountRequests
-from visant_cloud.static_files import STATIC
-    ledger,
-    operations,
-    pages,
-    stream,
-    triggers,
-)
 from visant_cloud.routes import (
-    a,
     alerts,
-    before,
     captures,
     channels,
     devices,
     enrolment,
     gallery,
-    its,
     ledger,
-    of,
     operations,
     pages,
-    paths,
     quality,
-    record,
     stream,
-    those,
     triggers,
 )
+from visant_cloud.static_files import STATIC
 from visant_runtime.version import release_version
 
 _TAGS = [
@@ -50,14 +37,8 @@ _TAGS = [
 _ROUTES = (
     stream,
     triggers,
+    ledger,
     gallery,
-    its,
-    paths,
-    before,
-    those,
-    of,
-    a,
-    record,
     captures,
     quality,
     devices,
@@ -65,7 +46,6 @@ _ROUTES = (
     channels,
     enrolment,
     operations,
-    ledger,
     pages,
 )
 

@@ -395,6 +395,25 @@ def known_clock(at: datetime) -> dict[str, Any]:
     return {"trigger_type": "scheduled", "time": time}
 
 
+async def test_the_pages_show_the_rate_each_gap_and_where_the_time_went(start: Any) -> None:
+    one = await start()
+    await fleet(one)
+    await midday(one)
+    scheduler = await scheduled(one, 600.0, one.time(), "D1")
+    assert "useful slots" not in (await one.client.get("/")).text, "nothing was due"
+    await scheduler.fire_due()
+    await one.capture("D1", await newest(one, "D1"), captured_at=one.time().isoformat())
+    one.time.pass_(600)
+    await scheduler.fire_due()
+    late = await newest(one, "D1")
+    one.time.pass_(601)
+    await one.capture("D1", late, captured_at=one.time().isoformat())
+    for path in ("/", "/devices/D1"):
+        page = (await one.client.get(path)).text
+        assert "<b>50.0 %</b><span>useful slots" in page and "1 of 2" in page, path
+        assert "after its deadline" in page and "exposed <span" in page and "stored <span" in page
+
+
 async def test_slots_of_a_barred_device_are_listed_and_not_due(start: Any) -> None:
     one = await start()
     await fleet(one)

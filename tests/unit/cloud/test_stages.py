@@ -23,18 +23,40 @@ def at(seconds: float) -> datetime:
 
 def trigger(**more: Any) -> Trigger:
     row: dict[str, Any] = {
-        **{"seq": 1, "device_key": "D1", "trigger_id": "t", "kind": "capture", "type": "manual", "status": "executed"},
-        **{"reason": None, "detail": None, "provisional": False, "config": None, "created_at": NOON},
-        **{"expires_at": at(120), "sent_at": at(0.01), "ended_at": at(0.6)},
+        "seq": 1,
+        "device_key": "D1",
+        "trigger_id": "t",
+        "kind": "capture",
+        "type": "manual",
+        "status": "executed",
+        "reason": None,
+        "detail": None,
+        "provisional": False,
+        "config": None,
+        "created_at": NOON,
+        "expires_at": at(120),
+        "sent_at": at(0.01),
+        "ended_at": at(0.6),
     }
     return Trigger(**{**row, **more})
 
 
 def capture(metadata: dict[str, Any], **more: Any) -> Capture:
     row: dict[str, Any] = {
-        **{"seq": 1, "record_id": "r", "device_key": "D1", "trigger_id": "t", "trigger_label": None},
-        **{"captured_at": at(0.2), "received_at": at(0.6), "uncertainty": 1.0, "bytes": 1, "width": 1, "height": 1},
-        **{"sha256": "", "thumbnail": True, "metadata": metadata},
+        "seq": 1,
+        "record_id": "r",
+        "device_key": "D1",
+        "trigger_id": "t",
+        "trigger_label": None,
+        "captured_at": at(0.2),
+        "received_at": at(0.6),
+        "uncertainty": 1.0,
+        "bytes": 1,
+        "width": 1,
+        "height": 1,
+        "sha256": "",
+        "thumbnail": True,
+        "metadata": metadata,
     }
     return Capture(**{**row, **more})
 

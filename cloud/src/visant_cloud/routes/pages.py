@@ -28,6 +28,7 @@ from visant_cloud.store import (
     devices,
     quality,
     schedules,
+    slot_days,
     trigger_history,
 )
 from visant_cloud.store import fleet as fleet_rows
@@ -108,6 +109,7 @@ async def _fleet(cloud: Cloud, caller: Caller, wish: Wish) -> dict[str, Any]:
         pictures = await captures.of_triggers_anywhere(connection, [(one.device_key, one.trigger_id) for one in made])
         rules, is_open = await alert_rules.find(connection, mine), await alerts.open_since(connection, mine)
         said = await quality.verdicts(connection, mine)
+        slots = await slot_days.rate(connection, mine, day)
 
     def view_of(key: str, figures: Figures) -> pages.DeviceView:
         row, known, there, schedule = rows[key], last.get(key, NEVER_SEEN), streams.get(key, 0), scheduled.get(key)
@@ -118,6 +120,7 @@ async def _fleet(cloud: Cloud, caller: Caller, wish: Wish) -> dict[str, Any]:
     view = pages.FleetView(wish, sums, views)
     return {
         "fleet": view,
+        "slots": slots,
         "waiting": sum(waiting.values()),
         "history": [pages.line(one, pictures.get((one.device_key, one.trigger_id))) for one in made],
     }
@@ -156,11 +159,13 @@ async def _device(cloud: Cloud, caller: Caller, device_id: str, before: int | No
         scheduled = await schedules.find(connection, key)
         rules, is_open = await alert_rules.find(connection, mine), await alerts.open_since(connection, mine, key)
         said = await quality.verdicts(connection, mine, key)
+        slots = await slot_days.rate(connection, mine, counters.yesterday(cloud.now()), key)
     subscribers, open_ones = cloud.hub.subscribers(key), sum(waiting.values())
     health = as_json.health(row, last, subscribers, scheduled, cloud.now(), is_open.get(key), rules, said.get(key))
     return {
         "device": pages.DeviceView(row, last, subscribers, figures, open_ones, scheduled, health.causes),
         "history": [pages.line(one, pictures.get(one.trigger_id)) for one in rows],
+        "slots": slots,
         "older": rows[-1].seq if len(rows) == _HISTORY else None,
         "before": before,
         "gallery": gallery,

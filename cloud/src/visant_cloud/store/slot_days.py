@@ -149,6 +149,18 @@ class Share:
     useful: int
 
 
+async def rate(connection: AsyncConnection, organisation_id: str, first: date, device_key: str | None = None) -> Share:
+    """Of a device, or (None) of all, from that day on."""
+    good = func.sum(case((slot_days.c.cause == USEFUL, slot_days.c["count"]), else_=0))
+    query = select(func.sum(slot_days.c["count"]), good).where(
+        slot_days.c.organisation_id == organisation_id, slot_days.c.day >= first, slot_days.c.cause != NOT_ACTIVE
+    )
+    if device_key is not None:
+        query = query.where(slot_days.c.device_key == device_key)
+    due, useful = (await connection.execute(query)).one()
+    return Share(None, int(due or 0), int(useful or 0))
+
+
 By = Literal["device", "site", "group"]
 
 

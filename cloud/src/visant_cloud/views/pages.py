@@ -1,5 +1,6 @@
 """What the pages show, worked out before a template sees it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,8 @@ from visant_cloud.store.fleet import PAGE, Sums, Wish
 from visant_cloud.store.schedules import Schedule
 from visant_cloud.store.triggers import Trigger
 from visant_cloud.views import as_json
+from visant_cloud.views.ledger_json import percent
+from visant_cloud.views.stages import StageRow, stages
 from visant_contract.outcome import remedy
 from visant_contract.telemetry import Telemetry
 
@@ -29,6 +32,7 @@ STATE_WORDS = {
     "never_seen": "Never seen",
     "inactive": "Not active",
 }
+GAP_WORDS = {"late": "after its deadline", "not_fresh": "older than its slot", "not_useful": "shows nothing of use"}
 _LATE = 30.0
 """Seconds between exposure and arrival from which the page speaks of a late picture."""
 
@@ -132,6 +136,10 @@ class Line:
     capture: Capture | None
     latency_ms: float | None
     remedy: str | None
+    gap: str | None = None
+    """Why the picture of a slot does not count, in words."""
+    stages: Sequence[StageRow] = ()
+    """Where its time went."""
 
     @property
     def late(self) -> float | None:
@@ -144,7 +152,8 @@ class Line:
 
 def line(row: Trigger, capture: Capture | None) -> Line:
     """A trigger with its picture."""
-    return Line(row, capture, as_json.latency_ms(row, capture), remedy(row.reason))
+    gap = GAP_WORDS.get(row.gap or "", row.gap)
+    return Line(row, capture, as_json.latency_ms(row, capture), remedy(row.reason), gap, stages(row, capture))
 
 
 def local_time(value: datetime | str | None, missing: str = "-") -> Markup:
@@ -247,4 +256,5 @@ def install(environment: Environment) -> None:
     """Makes the formats above known to the templates."""
     filters: dict[str, Any] = {"local_time": local_time, "span": span, "size": size, "with_code": with_code}
     filters["in_words"] = words.title
+    filters["useful_percent"] = lambda slots: percent(slots.useful, slots.due)
     environment.filters.update(filters)
