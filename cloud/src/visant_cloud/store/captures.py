@@ -11,8 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.database.engine import Database
 from visant_cloud.database.statements import among
+from visant_cloud.events import types
 from visant_cloud.store import counters, device_states
 from visant_cloud.store.device_states import Locked, Newest
+from visant_cloud.store.events import NotedChange
 from visant_cloud.store.keys import device_id_of, organisation_of
 from visant_cloud.store.tables import captures, device_quality
 
@@ -57,10 +59,14 @@ def from_row(row: Row[Any]) -> Capture:
     return Capture(**row._asdict())
 
 
-_ADD = {
-    name: make(captures).on_conflict_do_nothing().returning(*COLUMNS)
-    for name, make in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
-}
+_GIVEN = [column for column in captures.c if column.name != "seq"]
+_VALUES = {column.name: bindparam(f"new_{column.name}", type_=column.type) for column in _GIVEN}
+_ADD = NotedChange(
+    *(
+        make(captures).values(_VALUES).on_conflict_do_nothing().returning(*COLUMNS)
+        for make in (sqlite.insert, postgresql.insert)
+    )
+)
 """Made once: to build a statement costs more than to run it."""
 
 
@@ -70,7 +76,7 @@ async def add(connection: AsyncConnection, values: dict[str, Any]) -> tuple[Capt
     """
     key = values["device_key"]
     given = {**values, "organisation_id": organisation_of(key)}
-    row = (await connection.execute(_ADD[connection.dialect.name], given)).one_or_none()
+    row = await _ADD.run(connection, _named(given), types.capture_stored(key, given))
     if row is None:
         before = await of_trigger(connection, key, values["trigger_id"])
         assert before is not None
@@ -79,6 +85,12 @@ async def add(connection: AsyncConnection, values: dict[str, Any]) -> tuple[Capt
     held = await device_states.note_newest(connection, key, Newest(made.seq, made.record_id, made.captured_at))
     await counters.count_capture(connection, key, made.received_at, made.bytes)
     return made, held
+
+
+def _named(given: dict[str, Any]) -> dict[str, Any]:
+    """A parameter for each column: what is left out is the column's default, or null where it may be."""
+    left_out = {one.name: getattr(one.default, "arg", None) for one in _GIVEN if one.default or one.nullable}
+    return {f"new_{name}": value for name, value in {**left_out, **given}.items()}
 
 
 _OF_TRIGGER = select(*COLUMNS).where(

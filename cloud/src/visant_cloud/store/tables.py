@@ -184,6 +184,7 @@ device_states = Table(
     Column("strip", JSON, nullable=False, server_default="[]"),
     Column("outcomes", JSON, nullable=False, server_default="{}"),
     Column("changes", _BIG, nullable=False, server_default="0"),  # of telemetry and outcomes: what alerts look at
+    Column("stated", JSON(none_as_null=True)),  # what events told last: connected, state, kinds of causes
 )
 """What changes all the time, a row for each of `devices` (device_states.py); no index but the key: updates are HOT."""
 
@@ -480,3 +481,36 @@ leases = Table(
     Column("until", UtcTime, nullable=False),
 )
 """Work that one process does at a time (leases.py)."""
+
+event_notes = Table(
+    "event_notes",
+    metadata,
+    _organisation(),
+    Column("note_id", _BIG, primary_key=True, autoincrement=True),
+    Column("type", String(40), nullable=False),
+    Column("device_key", Clean(128)),
+    Column("at", UtcTime, nullable=False),
+    Column("data", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""What happened, written with the change itself; it becomes an event when it gets its number (events.py)."""
+
+events = Table(
+    "events",
+    metadata,
+    _organisation(),
+    Column("event_id", _BIG, primary_key=True, autoincrement=False),
+    Column("type", String(40), nullable=False),
+    Column("device_key", Clean(128)),
+    Column("at", UtcTime, nullable=False),
+    Column("data", JSON, nullable=False),
+)
+"""Numbered without gaps, in an order in which nothing ever appears before what was read already."""
+
+event_counter = Table(
+    "event_counter",
+    metadata,
+    _organisation(primary_key=True),
+    Column("last_id", _BIG, nullable=False),
+)
+"""One row, of the default organisation: the last number given; who holds it gives the next ones."""

@@ -11,7 +11,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.database.engine import Database
-from visant_cloud.database.statements import insert_many, insert_returning
+from visant_cloud.database.statements import among, insert_many, insert_returning
+from visant_cloud.events import types
+from visant_cloud.store import events
+from visant_cloud.store.events import NotedChange
 from visant_cloud.store.keys import organisation_of
 from visant_cloud.store.tables import devices, triggers
 from visant_cloud.store.triggers import COLUMNS, Kind, Trigger, first, from_row, one
@@ -38,6 +41,7 @@ async def create(
     values = {**_new(device_key, now, lifetime, kind, type), "idempotency_key": idempotency_key, "config": config}
     row = await insert_returning(connection, triggers, values, COLUMNS)
     if row is not None:
+        await events.note(connection, types.trigger_created(device_key, values))
         return from_row(row), True
     same = select(*COLUMNS).where(triggers.c.device_key == device_key, triggers.c.idempotency_key == idempotency_key)
     found = await first(connection, same)
@@ -54,8 +58,13 @@ async def create_at_once(
     """
     made = _new(device_key, now, lifetime, "capture", "manual")
     given = {f"new_{name}": value for name, value in made.items()} | {"new_idempotency_key": idempotency_key}
-    statement = _CREATE["sqlite" if database.sqlite else "postgresql"]
-    rows = await database.write(statement, given)
+    happened = types.trigger_created(device_key, made)
+    if database.sqlite:
+        async with database.writing() as connection:
+            row = await _CREATE.run(connection, given, happened)
+        rows = [] if row is None else [row]
+    else:
+        rows = list(await database.write(_CREATE.noting, _CREATE.given(given, happened)))
     if rows:
         return from_row(rows[0])
     # perhaps this very one was made, and the connection lost before it was said
@@ -78,7 +87,7 @@ _NEW = (
     *("organisation_id", "device_key", "trigger_id", "kind", "type", "status", "provisional"),
     *("created_at", "expires_at", "history"),
 )
-_CREATE = {dialect: _create_statement(dialect) for dialect in ("sqlite", "postgresql")}
+_CREATE = NotedChange(_create_statement("sqlite"), _create_statement("postgresql"))
 
 
 def _new(device_key: str, now: datetime, lifetime: float, kind: Kind, type: str) -> dict[str, Any]:
@@ -120,4 +129,11 @@ async def create_scheduled(connection: AsyncConnection, slots: Iterable[Slot], n
         for slot in slots
     ]
     await insert_many(connection, triggers, rows)
-    return [row["trigger_id"] for row in rows]
+    made = {row["trigger_id"]: row for row in rows}
+    there = select(triggers.c.trigger_id).where(
+        among(connection, triggers.c.device_key, {row["device_key"] for row in rows}),
+        among(connection, triggers.c.trigger_id, made),
+    )
+    new = [made[trigger_id] for trigger_id in (await connection.execute(there)).scalars()] if rows else []
+    await events.note(connection, *(types.trigger_created(row["device_key"], row) for row in new))
+    return list(made)

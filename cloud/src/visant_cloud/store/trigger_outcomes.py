@@ -9,10 +9,12 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.database.statements import among, insert_new
-from visant_cloud.store import counters, device_states, slot_days
+from visant_cloud.events import types
+from visant_cloud.store import counters, device_states, events, slot_days
 from visant_cloud.store.captures import Capture
 from visant_cloud.store.counters import Outcome
 from visant_cloud.store.device_states import Locked
+from visant_cloud.store.events import NotedChange
 from visant_cloud.store.keys import organisation_of
 from visant_cloud.store.slot_gaps import Gap, gap_of
 from visant_cloud.store.tables import triggers
@@ -129,7 +131,7 @@ async def reported(
     return before
 
 
-_END = (
+_SET_END = (
     update(triggers)
     .where(triggers.c.seq == bindparam("trigger"))
     .values(
@@ -138,7 +140,9 @@ _END = (
             for name in ("status", "reason", "detail", "provisional", "ended_at", "history", "gap", "stages")
         }
     )
+    .returning(triggers.c.seq)
 )
+_END = NotedChange(_SET_END, _SET_END)
 """Made once: to build a statement costs more than to run it."""
 
 
@@ -163,7 +167,10 @@ async def _end(
         "gap": gap,
         "stages": stages,
     }
-    await connection.execute(_END, {"trigger": before.seq, **{f"new_{name}": changed[name] for name in changed}})
+    given = {"trigger": before.seq, **{f"new_{name}": changed[name] for name in changed}}
+    said = {"status": status, "reason": reason, "detail": detail}
+    happened = types.trigger_ended(before.device_key, before.trigger_id, before.kind, now, **said)
+    await _END.run(connection, given, happened)
     if before.kind == "capture":
         earlier = None if before.ended_at is None else (before.status, before.reason)
         end = Outcome(before.device_key, before.seq, before.created_at, earlier, (status, reason))
@@ -218,4 +225,8 @@ async def expire_silent(
     slots = [row for row in all_ended if row.scheduled_for is not None and row.kind == "capture"]
     days = [(row.device_key, row.created_at.astimezone(UTC).date()) for row in slots]
     await slot_days.count(connection, [slot_days.Change(key, day, None, silent) for key, day in days])
+    said = {"status": "expired", "reason": reason, "provisional": True}
+    await events.note(
+        connection, *(types.trigger_ended(row.device_key, row.trigger_id, row.kind, now, **said) for row in all_ended)
+    )
     return [(row.device_key, row.trigger_id) for row in all_ended]
