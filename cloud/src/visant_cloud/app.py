@@ -18,6 +18,7 @@ from visant_cloud.routes import (
     channels,
     devices,
     enrolment,
+    events,
     gallery,
     ledger,
     operations,
@@ -36,6 +37,7 @@ _TAGS = [
 ]
 _ROUTES = (
     stream,
+    events,
     triggers,
     ledger,
     gallery,
@@ -48,13 +50,16 @@ _ROUTES = (
     operations,
     pages,
 )
+_ENDLESS = ("/commands", "/v1/events")
+"""How the paths of streams end."""
 
 
 class HeadAsGet:
     """ASGI middleware: HEAD is answered as GET (RFC 9110, 9.3.2), whose body the server leaves out.
 
     `curl -I`, `wget --spider` and most monitors ask so, and FastAPI's routes know only what they name. A device's
-    stream has no end that a HEAD could wait for, and opening it says that the device is there: 405, as before.
+    stream has no end that a HEAD could wait for, and opening it says that the device is there: 405, as before, and the
+    same of the stream of events.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -62,7 +67,7 @@ class HeadAsGet:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] == "http" and scope["method"] == "HEAD" and not scope["path"].endswith("/commands"):
+        if scope["type"] == "http" and scope["method"] == "HEAD" and not scope["path"].endswith(_ENDLESS):
             scope = {**scope, "method": "GET"}
         await self._app(scope, receive, send)
 
@@ -93,7 +98,7 @@ async def _wrong_method(request: Request, error: Exception) -> Response:
     allowed = {method for route in known if route.matches(scope)[0] is not Match.NONE for method in route.methods or ()}
     if not allowed:  # a file
         allowed = {"GET"}
-    if "GET" in allowed and not scope["path"].endswith("/commands"):
+    if "GET" in allowed and not scope["path"].endswith(_ENDLESS):
         allowed.add("HEAD")
     return problems.problem(405, "Method Not Allowed", headers={"Allow": ", ".join(sorted(allowed))})
 

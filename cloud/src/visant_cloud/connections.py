@@ -7,7 +7,8 @@ or never reads what it is sent, would hold a descriptor for ever, and a process 
 import itertools
 import socket
 import time
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, Protocol, cast
 
 import structlog
 from starlette.types import Receive, Scope, Send
@@ -15,7 +16,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from visant_cloud import problems
 from visant_cloud.commands.event_stream import CONNECTION
-from visant_cloud.commands.subscription import Subscription
 
 log = structlog.get_logger()
 
@@ -42,6 +42,16 @@ STALLED = 30.0
 """Seconds in which a peer has taken nothing of what waits for it. What it missed is sent again when it comes back."""
 _YOUNG = 1.0
 """Seconds in which a new connection may bring its request before it is given up for another."""
+
+
+class Watched(Protocol):
+    """A stream that a connection carries."""
+
+    stalled: Callable[[], bool]
+    """Whether the peer reads too slowly to be sent more now."""
+
+    def lost(self) -> None:
+        """The connection is gone."""
 
 
 class Connections:
@@ -120,7 +130,7 @@ class Connection(HttpToolsProtocol):
     def __init__(self, all_: Connections, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self._all = all_
-        self.watched: Subscription | None = None
+        self.watched: Watched | None = None
         """The stream that it carries."""
         self._begun = False
         """Headers are on their way."""
@@ -131,7 +141,7 @@ class Connection(HttpToolsProtocol):
         self._unread = 0
         """Bytes that came of a body after its answer."""
 
-    def watch(self, stream: Subscription | None, *, user_timeout: float | None = None) -> None:
+    def watch(self, stream: Watched | None, *, user_timeout: float | None = None) -> None:
         """`stream` is told when this connection is lost, at once where it is lost already. None: nobody any more.
 
         `user_timeout`: seconds for which what was sent may stay unacknowledged; None: as the listener says.

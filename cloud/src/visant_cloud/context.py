@@ -22,6 +22,7 @@ from visant_cloud.commands.pings import PingClock
 from visant_cloud.commands.scheduler import TriggerScheduler
 from visant_cloud.commands.stream_journal import StreamJournal
 from visant_cloud.database.engine import Database
+from visant_cloud.events.log import EventLog
 from visant_cloud.metrics import Exchange
 from visant_cloud.readiness import Readiness
 from visant_cloud.settings import CloudSettings
@@ -69,6 +70,7 @@ class Cloud:
     pings: PingClock = field(init=False)
     arrivals: Arrivals = field(default_factory=Arrivals)
     lookups: DeviceLookups = field(init=False)
+    events: EventLog = field(init=False)
     _cloud_ids: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -76,6 +78,7 @@ class Cloud:
         self.loader = TriggerLoader(self.database, self.hub, self.now)
         self.pings = PingClock(self.now)
         self.lookups = DeviceLookups(self.database)
+        self.events = EventLog(self.database)
         self.shares = Shares(self.settings.max_capture_bytes * 4 // 3 + (256 << 10))
         self.readiness = Readiness(self.database, self.pictures, self.loader, self.heartbeat)
 

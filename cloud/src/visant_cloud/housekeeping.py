@@ -14,7 +14,17 @@ from visant_cloud.captures.storage import ASIDE_DAYS, WITHOUT_RECORD, PictureNam
 from visant_cloud.context import Cloud
 from visant_cloud.database.engine import DATABASE_ERRORS
 from visant_cloud.deletion_clock import LOOK_EVERY, DeletionClock
-from visant_cloud.store import access, alerts, captures, counters, deliveries, device_states, schedules, slot_days
+from visant_cloud.store import (
+    access,
+    alerts,
+    captures,
+    counters,
+    deliveries,
+    device_states,
+    events,
+    schedules,
+    slot_days,
+)
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
 from visant_runtime.periodic import every
@@ -70,6 +80,7 @@ class Housekeeping:
 
     async def _round(self, stop: Stop, heartbeat: Heartbeat) -> None:
         await mark_connected_seen(self._cloud)
+        await forget_events_beyond(self._cloud)
         if time.monotonic() >= self._next_orphans:
             async with aclosing(set_orphans_aside(self._cloud)) as pieces:
                 async for _ in pieces:
@@ -151,6 +162,7 @@ _FORGOTTEN = (
     ("messages about alerts", MESSAGE_DAYS, deliveries.forget),
     ("silences", MESSAGE_DAYS, alerts.forget_silences),
     ("alerts", ALERT_DAYS, alerts.forget),
+    ("events", events.KEEP_DAYS, events.forget),
 )
 
 
@@ -169,6 +181,15 @@ async def forget_old(cloud: Cloud, now: datetime) -> None:
             log.info(f"old {what} removed", count=forgotten, kept_days=days)
     async with cloud.database.writing() as connection:
         await access.forget_expired(connection, now)
+
+
+async def forget_events_beyond(cloud: Cloud) -> None:
+    """Deletes the oldest events where there are more than may be kept: no clock is asked for that."""
+    while True:
+        async with cloud.database.writing() as connection:
+            if not await events.forget_beyond(connection):
+                return
+        await asyncio.sleep(_PAUSE)
 
 
 async def roll_up(cloud: Cloud, now: datetime | None = None) -> int:

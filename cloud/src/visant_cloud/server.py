@@ -111,6 +111,8 @@ async def serve(app: FastAPI, cloud: Cloud, listener: socket.socket, stop: Stop)
         await stop.wait()
         server.should_exit = True  # from now on nobody is let in
         last = asyncio.get_running_loop().time() + _DECODE_WITHIN
+        cloud.hub.refuse()
+        cloud.events.close()
         await cloud.hub.close_within(_CLOSE_WITHIN, _CLOSE_RATE)
         await asyncio.sleep(last - asyncio.get_running_loop().time())
         cloud.decoders.close()
@@ -121,7 +123,8 @@ async def serve(app: FastAPI, cloud: Cloud, listener: socket.socket, stop: Stop)
             connections.sweep()
 
     async with asyncio.TaskGroup() as tasks:
-        helpers = [tasks.create_task(work) for work in (end(), sweep(), cloud.loader.run(), cloud.pings.run())]
+        endless = (end(), sweep(), cloud.loader.run(), cloud.pings.run(), cloud.events.run())
+        helpers = [tasks.create_task(work) for work in endless]
         await server.serve(sockets=[listener])
         for helper in helpers:
             helper.cancel()

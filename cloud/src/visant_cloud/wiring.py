@@ -130,6 +130,8 @@ async def _main(
         scheduler=scheduler,
         exchange=exchange,
     )
+    if bell is not None:
+        cloud.events.ring, bell.on_events = bell.events, database.written.set
     if chosen.auth != "open":
         cloud.warning = at_start.loss_ahead(chosen)
     if chosen.delivery_rate is not None:

@@ -70,6 +70,7 @@ class Revocation:
         elif time.monotonic() - self._read_at < _ALL_EVERY:
             return
         await check_streams(self._cloud)
+        await self._cloud.events.check()
         self._last, self._read_at = last, time.monotonic()
 
 

@@ -81,6 +81,8 @@ class Shares:
         self.strangers = Share("this address", 8, 256, until_read=True)
         # captures without a token until they have named their device: 4 KiB and what came with that
         self.beginning = Share("this address", 128, 512)
+        # streams of events: each costs what is read for it, and a look each few seconds whether its reader still may
+        self.readers = Share("this reader", 20, 200)
         # those that do not name it first: each may be as large as a capture
         self.unnamed = Share("this address", 2, 6)
 

@@ -14,7 +14,7 @@ from visant_cloud.alerts import kinds, states
 from visant_cloud.alerts.heard import Heard
 from visant_cloud.alerts.kinds import KINDS, OF_A_DEVICE
 from visant_cloud.alerts.rules import DEFAULT, Rules
-from visant_cloud.alerts.states import Cause, Ended, Facts, Pictures, Slot
+from visant_cloud.alerts.states import Cause, Ended, Facts, Health, Pictures, Slot
 
 _AWAY = 30.0
 """Seconds: whoever is back sooner was never away."""
@@ -42,6 +42,19 @@ class Head(NamedTuple):
     """Counted up whenever its telemetry or its outcomes change."""
 
 
+class Stated(NamedTuple):
+    """What programs were told of a device by events."""
+
+    connected: bool = False
+    state: str = "never_connected"
+    causes: tuple[str, ...] = ()
+    """Kinds, sorted."""
+
+
+NOTHING = Stated()
+"""Of a new device."""
+
+
 @dataclass(frozen=True)
 class Told:
     """The rest."""
@@ -55,6 +68,7 @@ class Told:
     interval: float | None = None
     slot: Slot | None = None
     pictures: Pictures | None = None
+    stated: Stated = NOTHING
 
 
 @dataclass(frozen=True)
@@ -76,6 +90,16 @@ class Cleared:
 Change = Opened | Cleared
 
 
+@dataclass(frozen=True)
+class News:
+    """What is now so of a device, and was told otherwise or not yet."""
+
+    device_key: str
+    before: Stated
+    now: Stated
+    health: Health
+
+
 @dataclass
 class _Device:
     told: Told
@@ -91,6 +115,8 @@ class _Device:
     grace_until: float = 0.0
     look_at: float = 0.0
     """When time alone may make a difference."""
+    stated: Stated = NOTHING
+    """What was told."""
 
 
 @dataclass
@@ -107,6 +133,7 @@ class AlertEngine:
     """Since when the cause of an alert that is not open lasts."""
     _gone: dict[Key, float] = field(default_factory=dict)
     """Since when that of an open one is gone."""
+    _news: dict[str, News] = field(default_factory=dict)
 
     def unknown(self, heads: Iterable[Head]) -> list[str]:
         """The keys of those of which more must be read before the next step; forgets devices that are no more."""
@@ -118,7 +145,19 @@ class AlertEngine:
                 wanted.append(head.device_key)
         for key in self._devices.keys() - there:
             del self._devices[key]
+            self._news.pop(key, None)
         return wanted
+
+    def news(self, limit: int) -> list[News]:
+        """What differs from what was told, of so many devices at most, in the order of their keys."""
+        return [self._news[key] for key in sorted(self._news)[:limit]]
+
+    def stated(self, news: Iterable[News]) -> None:
+        """These were told."""
+        for one in news:
+            self._news.pop(one.device_key, None)
+            if one.device_key in self._devices:
+                self._devices[one.device_key].stated = one.now
 
     def step(
         self,
@@ -163,7 +202,7 @@ class AlertEngine:
             if known is None:
                 absent = None if key in self._connected else at
                 excused = states.last_silent(one.outcomes)
-                self._devices[key] = _Device(one, at, absent, excused=excused)
+                self._devices[key] = _Device(one, at, absent, excused=excused, stated=one.stated)
                 continue
             if one.telemetry_at != known.told.telemetry_at:
                 known.heard_at, known.heard_here = at, True
@@ -210,6 +249,7 @@ class AlertEngine:
         )
         found = states.causes(facts, now, rules)
         device.look_at = _next_look(device, facts)
+        self._note_state(device, facts, states.of_causes(facts, found, now, {}))
         changes: list[Change] = []
         for kind in OF_A_DEVICE:
             key = Key(head.organisation_id, head.device_key, kind)
@@ -223,6 +263,19 @@ class AlertEngine:
                 cause = None  # of who is away nothing else is expected
             changes += self._settle(key, head.site, cause, at, is_open, rules, at_once=not head.active)
         return changes
+
+    def _note_state(self, device: _Device, facts: Facts, health: Health) -> None:
+        """Who is back within _AWAY was never away; who was silent stays so until it is back."""
+        told, key = device.stated, device.told.head.device_key
+        connected = facts.connected or (told.connected and facts.absent < _AWAY)
+        state, kinds_ = health.state, tuple(sorted(one.kind for one in health.causes))
+        if told.state == "silent" and not facts.connected and facts.active:
+            state, kinds_ = "silent", told.causes
+        stated = Stated(connected, state, kinds_)
+        if stated == told:
+            self._news.pop(key, None)
+        else:
+            self._news[key] = News(key, told, stated, health)
 
     def _others(
         self, at: float, open_: Collection[Key], found: Mapping[Key, Cause], rules: Mapping[str, Rules]
@@ -271,6 +324,8 @@ def _next_look(device: _Device, facts: Facts) -> float:
     if device.absent_at is not None:
         # past its silence it waits among what is about to open, or is open
         silent_at = device.absent_at + (states.SILENCE_METERED if metered else states.SILENCE)
+        if device.stated.connected and facts.absent < _AWAY:
+            return device.absent_at + _AWAY
         return silent_at if facts.absent < silent_at - device.absent_at and facts.active else float("inf")
     if facts.telemetry is None:
         return float("inf")

@@ -11,14 +11,16 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.alerts import kinds, telling, words
-from visant_cloud.alerts.engine import AlertEngine, Change, Cleared, Key, Opened
+from visant_cloud.alerts.engine import AlertEngine, Change, Cleared, Key, News, Opened
 from visant_cloud.alerts.kinds import KINDS
 from visant_cloud.alerts.rules import DEFAULT, Rules
 from visant_cloud.alerts.states import Cause
 from visant_cloud.alerts.words import Words
 from visant_cloud.context import Cloud
 from visant_cloud.database.engine import DATABASE_ERRORS
-from visant_cloud.store import alert_facts, alert_rules, channels, deliveries, leases
+from visant_cloud.events import types
+from visant_cloud.events.types import Note
+from visant_cloud.store import alert_facts, alert_rules, channels, deliveries, device_states, events, leases
 from visant_cloud.store import alerts as kept
 from visant_cloud.store.alerts import Alert, Silence
 from visant_cloud.store.channels import Channel
@@ -40,6 +42,8 @@ SLOWLY = 30.0
 """Seconds between looks at what seldom changes: rules, dead channels, the disk."""
 LOOP = "alerts"
 _LEASE = "alerts"
+_TOGETHER = 200
+"""Devices of whose states one transaction tells."""
 
 
 class AlertRounds:
@@ -109,7 +113,17 @@ class AlertRounds:
         open_ = {one.key for one in alerts if one.cleared_at is None}
         changes = self._engine.step(now, at, told, connected, open_, self._rules, self._others())
         await self._store(changes, alerts, now)
+        await self._tell_states(self._engine, now)
         return changes
+
+    async def _tell_states(self, engine: AlertEngine, now: datetime) -> None:
+        """Events of devices that came, went or are otherwise than told, some at a time."""
+        while news := engine.news(_TOGETHER):
+            async with self._cloud.database.writing() as connection:
+                stated = {one.device_key: one.now._asdict() for one in news}
+                await device_states.put_stated(connection, stated)
+                await events.note(connection, *(note for one in news for note in _notes(one, now)))
+            engine.stated(news)
 
     def _others(self) -> dict[Key, Cause]:
         """What is wrong with the cloud itself."""
@@ -148,10 +162,13 @@ class AlertRounds:
             if not plan.messages and not plan.unsaid:
                 return
         async with self._cloud.database.writing() as connection:
-            await kept.open_alerts(connection, [one for one in changes if isinstance(one, Opened)], now)
-            cleared = [one for one in changes if isinstance(one, Cleared)]
-            if cleared:
-                await kept.clear_alerts(connection, cleared, now)
+            opened = await kept.open_alerts(connection, [one for one in changes if isinstance(one, Opened)], now)
+            cleared = await kept.clear_alerts(connection, [one for one in changes if isinstance(one, Cleared)], now)
+            await events.note(
+                connection,
+                *(types.alert(types.ALERT_OPENED, one, now) for one in opened),
+                *(types.alert(types.ALERT_CLEARED, one, now) for one in cleared),
+            )
             alerts = await kept.not_done_locked(connection)
             silences = await kept.silences_of(connection, now)
             here = await channels.active(connection)
@@ -164,8 +181,7 @@ class AlertRounds:
                 await self._summarise(connection, organisation_id, day, alerts, here, now)
         self._summarised |= summaries
         for change in changes:
-            opened = isinstance(change, Opened)
-            what = "alert opened" if opened else "alert cleared"
+            what = "alert opened" if isinstance(change, Opened) else "alert cleared"
             detail = {"detail": change.cause.detail} if isinstance(change, Opened) else {}
             log.info(what, kind=change.key.kind, subject=change.key.subject, **detail)
 
@@ -209,6 +225,19 @@ class AlertRounds:
         recent = await kept.changed_since(connection, organisation_id, now - timedelta(days=1))
         said = words.of_summary(day, recent, is_open, self._cloud.settings.public_url)
         await _add(connection, organisation_id, here.get(organisation_id, []), said, now)
+
+
+def _notes(news: News, now: datetime) -> list[Note]:
+    said = []
+    if news.now.connected != news.before.connected:
+        type = types.DEVICE_CONNECTED if news.now.connected else types.DEVICE_DISCONNECTED
+        said.append(types.of_device(type, news.device_key, now))
+    if news.now[1:] != news.before[1:]:
+        health = news.health
+        said.append(
+            types.device_state(news.device_key, now, news.before.state, news.now.state, health.since, health.causes)
+        )
+    return said
 
 
 def _summary_day(rules: Rules, now: datetime) -> str | None:

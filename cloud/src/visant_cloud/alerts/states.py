@@ -119,12 +119,15 @@ class Health:
 
 def health(facts: Facts, now: datetime, rules: Rules = DEFAULT, since: Mapping[str, datetime] | None = None) -> Health:
     """The state and its causes. `since`: of open alerts, kind -> when it began, which is older than the last report."""
-    found = causes(facts, now, rules)
+    return of_causes(facts, causes(facts, now, rules), now, since or {})
+
+
+def of_causes(facts: Facts, found: Mapping[str, Cause], now: datetime, known: Mapping[str, datetime]) -> Health:
+    """The same, of causes that were found before."""
     if not facts.active:
         return Health("suspended")
     if not facts.seen:
         return Health("never_connected", facts.created_at)
-    known = since or {}
     told = [_older(one, known.get(one.kind), now) for one in found.values()]
     if not told:
         return Health("ok")

@@ -25,12 +25,23 @@ from visant_cloud.database.engine import Database
 from visant_cloud.database.json_values import from_json
 from visant_cloud.store import device_states, schema
 from visant_cloud.store.organisations import CLOUD_ID
-from visant_cloud.store.tables import captures, enrol_codes, leases, meta, metadata, processes, sessions
+from visant_cloud.store.tables import (
+    captures,
+    enrol_codes,
+    event_counter,
+    event_notes,
+    events,
+    leases,
+    meta,
+    metadata,
+    processes,
+    sessions,
+)
 from visant_runtime.kill_point import kill_point
 
-LEFT_OUT = (sessions, processes, leases, enrol_codes)
+LEFT_OUT = (sessions, processes, leases, enrol_codes, event_notes, events, event_counter)
 """Who was signed in, which streams were open, which process did what, codes that may have been used since: none of it
-may come back."""
+may come back. Nor events, whose numbers readers know: those of a restored cloud begin anew, further on."""
 KEPT = [table for table in metadata.sorted_tables if table not in LEFT_OUT]
 """What others refer to comes first."""
 COUNTING = [table for table in KEPT if table.dialect_options["sqlite"]["autoincrement"]]

@@ -9,7 +9,7 @@ Nothing depends on it: PostgreSQL is the truth, and with Redis away each process
 import asyncio
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import structlog
@@ -66,6 +66,9 @@ class RedisBell:
         self._changed: dict[str, bool] = {}
         """device_key -> whether one of its streams is new."""
         self._ends: dict[tuple[str, bool], None] = {}
+        self._events = False
+        self.on_events: Callable[[], None] = lambda: None
+        """What is done when another process has numbered events."""
         self._something = asyncio.Event()
         self._complaints = LogThrottle()
 
@@ -87,6 +90,11 @@ class RedisBell:
     def disconnect(self, device_key: str, *, by_id_alone: bool) -> None:
         """Its streams are to end."""
         self._ends[device_key, by_id_alone] = None
+        self._something.set()
+
+    def events(self) -> None:
+        """Events have got their numbers."""
+        self._events = True
         self._something.set()
 
     def opened(self, device_key: str) -> None:
@@ -141,6 +149,7 @@ class RedisBell:
             nudges, self._nudges = self._nudges, {}
             changed, self._changed = self._changed, {}
             ends, self._ends = self._ends, {}
+            numbered, self._events = self._events, False
             here = self._hub.count_here
             news: dict[str, Any] = {"from": self._process_id}
             if changed:
@@ -148,6 +157,8 @@ class RedisBell:
                 news["newer"] = [key for key, new in changed.items() if new]
             if ends:
                 news["end"] = list(ends)
+            if numbered:
+                news["events"] = True
             pipeline = self._redis.pipeline(transaction=False)
             for key in changed:
                 if here(key):
@@ -208,6 +219,8 @@ class RedisBell:
                 self._heard.add(key)
         for key in message.get("newer", ()):
             self._hub.opened_elsewhere(key)
+        if message.get("events"):
+            self.on_events()
         if message.get("gone"):
             self._forget(process_id)
 

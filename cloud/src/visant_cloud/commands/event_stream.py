@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 CONNECTION = "visant.connection"
 """Key of the scope: the connection (connections.py) that a request came by."""
-_HEADERS = [
+HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     # proxies must neither keep nor gather what is sent
     (b"cache-control", b"no-store"),
@@ -54,7 +54,7 @@ async def stream(cloud: Cloud, cloud_id: str, device: Device, ping_every: float,
     CONNECTS.inc()
     cloud.journal.mark_seen(subscription.device_key)
     try:
-        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         await _send(subscription, connected(cloud, cloud_id, device, subscription))
         del device
         cloud.pings.add(subscription)

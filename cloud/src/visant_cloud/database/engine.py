@@ -86,6 +86,8 @@ class Database:
             for engine in {self.engine, self.single}:
                 event.listen(engine.sync_engine, "connect", _note_age)
                 event.listen(engine.sync_engine, "handle_error", _leave_a_standby)
+        self.written = asyncio.Event()
+        """Set after each commit of this process; who waits for changes clears it."""
         # SQLite's own wait for its writer is a sleep loop without order; a lock is a queue
         self._writer: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.sqlite else nullcontext()
 
@@ -123,7 +125,9 @@ class Database:
             async with self.writing() as connection:
                 return (await connection.execute(statement, given)).all()
         async with self._writer:
-            return await self.read(statement, given)
+            rows = await self.read(statement, given)
+        self.written.set()
+        return rows
 
     @asynccontextmanager
     async def writing_alone(self) -> AsyncIterator[AsyncConnection]:
@@ -134,6 +138,7 @@ class Database:
         else:
             async with self._writer, self.single.connect() as connection:
                 yield connection
+            self.written.set()
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
@@ -142,6 +147,7 @@ class Database:
             connection = await plain.execution_options(**{_WRITE: True})
             async with connection.begin():
                 yield connection
+        self.written.set()
 
     async def now(self) -> datetime | None:
         """PostgreSQL's clock, often another machine's; None on SQLite, or where it does not answer."""

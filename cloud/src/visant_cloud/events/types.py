@@ -6,11 +6,14 @@ The list is open: a reader passes over a type that it does not know, and fields 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from visant_cloud.alerts.states import Cause
 from visant_cloud.store.keys import organisation_of
 from visant_cloud.times import time, time_or_none
+
+if TYPE_CHECKING:
+    from visant_cloud.store.alerts import Alert
 
 TRIGGER_CREATED = "trigger.created"
 TRIGGER_ENDED = "trigger.ended"
@@ -94,3 +97,20 @@ def device_state(
 def device_settings(device_key: str, at: datetime, config: Mapping[str, Any], trigger_id: str | None) -> Note:
     """Somebody wants the device to be set so. `trigger_id`: under which it will report; None: it is not connected."""
     return of_device(DEVICE_SETTINGS, device_key, at, {"config": dict(config), "trigger_id": trigger_id})
+
+
+def alert(type: str, row: "Alert", at: datetime) -> Note:
+    """`row`: of `alerts`, as it is by then."""
+    data = {
+        "alert_id": row.alert_id,
+        "kind": row.kind,
+        "subject": row.device_id or row.subject,
+        "site": row.site,
+        "since": time_or_none(row.since),
+        "opened_at": time(row.opened_at),
+        "detail": row.detail,
+        "remedy": row.remedy,
+    }
+    if type == ALERT_ACKNOWLEDGED:
+        data |= {"acknowledged_by": row.acknowledged_by, "note": row.note}
+    return Note(type, row.organisation_id, row.device_key, at, data)

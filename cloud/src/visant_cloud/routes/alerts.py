@@ -12,9 +12,10 @@ from visant_cloud.access.guarded import GuardedRoute
 from visant_cloud.alerts.kinds import KINDS
 from visant_cloud.alerts.rules import KindName, Rules, only_text
 from visant_cloud.context import cloud_of
+from visant_cloud.events import types
 from visant_cloud.openapi import refuses
 from visant_cloud.problems import Refusal, unknown_device
-from visant_cloud.store import alert_rules, alerts, devices
+from visant_cloud.store import alert_rules, alerts, devices, events
 from visant_cloud.views import alerts_json, answers
 from visant_contract.ids import DeviceId
 
@@ -118,6 +119,8 @@ async def acknowledge(
     note = None if body is None else body.note
     async with cloud.database.writing() as connection:
         row = await alerts.acknowledge(connection, caller.organisation_id, alert_id, caller.name, note, cloud.now())
+        if row is not None:
+            await events.note(connection, types.alert(types.ALERT_ACKNOWLEDGED, row, cloud.now()))
     if row is None:
         raise _unknown("alert", alert_id)
     return alerts_json.alert(row)

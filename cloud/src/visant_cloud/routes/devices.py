@@ -17,6 +17,7 @@ from visant_cloud.alerts.rules import Rules
 from visant_cloud.alerts.states import Pictures
 from visant_cloud.commands.scheduler import first_firing
 from visant_cloud.context import Cloud, cloud_of
+from visant_cloud.events import types
 from visant_cloud.openapi import refuses
 from visant_cloud.problems import Refusal, unknown_device
 from visant_cloud.store import (
@@ -24,6 +25,7 @@ from visant_cloud.store import (
     alerts,
     device_states,
     devices,
+    events,
     fleet,
     quality,
     schedules,
@@ -241,6 +243,7 @@ async def configure(request: Request, caller: Operator, device_id: str, config: 
                 config=config,
             )
             trigger_id = row.trigger_id
+        await events.note(connection, types.device_settings(key, cloud.now(), config, trigger_id))
     if connected_now:
         cloud.hub.nudge(key)
     else:

@@ -1,10 +1,11 @@
 """What alerts look at: a line of each device at every round, and all the rest of those that changed."""
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from sqlalchemy import select
 
-from visant_cloud.alerts.engine import Head, Told
+from visant_cloud.alerts.engine import NOTHING, Head, Stated, Told
 from visant_cloud.alerts.states import Ended, Slot
 from visant_cloud.database.engine import Database
 from visant_cloud.database.statements import among
@@ -17,7 +18,13 @@ _HEADS = select(
     devices.c.device_key, devices.c.organisation_id, devices.c.site, devices.c.active, device_states.c.changes
 ).join(device_states, device_states.c.device_key == devices.c.device_key)
 _REST = (
-    _HEADS.add_columns(devices.c.created_at, schedules.c.interval_seconds, *VERDICT, *STATE_COLUMNS)
+    _HEADS.add_columns(
+        devices.c.created_at,
+        schedules.c.interval_seconds,
+        device_states.c.stated,
+        *VERDICT,
+        *STATE_COLUMNS,
+    )
     .outerjoin(schedules, schedules.c.device_key == devices.c.device_key)
     .outerjoin(device_quality, device_quality.c.device_key == devices.c.device_key)
     .order_by(devices.c.device_key)
@@ -42,7 +49,7 @@ async def told(database: Database, device_keys: Sequence[str]) -> list[Told]:
 
 async def _told(database: Database, device_keys: Collection[str]) -> list[Told]:
     rows = await database.read(_REST.where(among(database, devices.c.device_key, device_keys)))
-    states = [DeviceState(*row[_HEAD + 2 + len(VERDICT) :]) for row in rows]
+    states = [DeviceState(*row[_HEAD + 3 + len(VERDICT) :]) for row in rows]
     # the newest outcome of a scheduled device, where it is no picture: was it of a slot?
     newest = [
         state.ended[-1][0]
@@ -60,10 +67,15 @@ async def _told(database: Database, device_keys: Collection[str]) -> list[Told]:
             outcomes=tuple(Ended(*one) for one in state.ended),
             interval=row[_HEAD + 1],
             slot=slots.get(state.ended[-1][0]) if state.ended else None,
-            pictures=pictures_of(*row[_HEAD + 2 : _HEAD + 2 + len(VERDICT)]),
+            pictures=pictures_of(*row[_HEAD + 3 : _HEAD + 3 + len(VERDICT)]),
+            stated=_stated(row[_HEAD + 2]),
         )
         for row, state in zip(rows, states, strict=True)
     ]
+
+
+def _stated(kept: Any) -> Stated:
+    return NOTHING if kept is None else Stated(kept["connected"], kept["state"], tuple(kept["causes"]))
 
 
 async def _slots(database: Database, seqs: Collection[int]) -> dict[int, Slot]:

@@ -90,8 +90,8 @@ async def not_done_locked(connection: AsyncConnection) -> list[Alert]:
     return [Alert(*row) for row in await connection.execute(_NOT_DONE.with_for_update())]
 
 
-async def open_alerts(connection: AsyncConnection, opened: Sequence[Opened], now: datetime) -> None:
-    """New alerts; what is open already stays as it is."""
+async def open_alerts(connection: AsyncConnection, opened: Sequence[Opened], now: datetime) -> list[Alert]:
+    """New alerts, which are returned; what is open already stays as it is."""
     rows = [
         {
             "organisation_id": one.key.organisation_id,
@@ -106,16 +106,28 @@ async def open_alerts(connection: AsyncConnection, opened: Sequence[Opened], now
         }
         for one in opened
     ]
+    if not rows:
+        return []
+    newest = (await connection.execute(select(func.max(alerts.c.alert_id)))).scalar() or 0
     await insert_many(connection, alerts, rows)
+    keys = {one.key for one in opened}
+    new = await connection.execute(_NOT_DONE.where(alerts.c.alert_id > newest, alerts.c.cleared_at.is_(None)))
+    return [one for one in (Alert(*row) for row in new) if one.key in keys]
 
 
-async def clear_alerts(connection: AsyncConnection, cleared: Iterable[Cleared], now: datetime) -> None:
-    """They are over. Of what nobody was told, nobody is told that it is."""
-    for one in cleared:
+async def clear_alerts(connection: AsyncConnection, cleared: Iterable[Cleared], now: datetime) -> list[Alert]:
+    """They are over, and returned. Of what nobody was told, nobody is told that it is."""
+    gone: list[Alert] = []
+    over_now = list(cleared)
+    for one in over_now:
         mine = (alerts.c[name] == value for name, value in one.key._asdict().items())
-        await connection.execute(update(alerts).where(*mine, alerts.c.cleared_at.is_(None)).values(cleared_at=now))
+        over = update(alerts).where(*mine, alerts.c.cleared_at.is_(None)).values(cleared_at=now)
+        gone += [Alert(*row) for row in await connection.execute(over.returning(*_COLUMNS))]
+    if not over_now:
+        return []
     untold = alerts.c.cleared_at.is_not(None) & alerts.c.opened_notice_id.is_(None)
     await connection.execute(update(alerts).where(alerts.c.done_at.is_(None), untold).values(done_at=now))
+    return gone
 
 
 async def note_opened(connection: AsyncConnection, alert_ids: Collection[int], notice_id: int) -> None:

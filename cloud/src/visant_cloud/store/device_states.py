@@ -200,6 +200,20 @@ async def write(connection: AsyncConnection, changed: dict[str, Locked]) -> None
         await connection.execute(_WRITE, rows if len(rows) > 1 else rows[0])
 
 
+_STATE = (
+    update(device_states)
+    .where(device_states.c.device_key == bindparam("key"))
+    .values(stated=bindparam("new_stated", type_=device_states.c.stated.type))
+)
+
+
+async def put_stated(connection: AsyncConnection, stated: dict[str, dict[str, Any]]) -> None:
+    """device_key -> what events told of it (alerts/engine.py, Stated)."""
+    rows = [{"key": key, "new_stated": stated[key]} for key in sorted(stated)]
+    if rows:
+        await connection.execute(_STATE, rows)
+
+
 def with_outcome(strip: Strip, seq: int, status: str, reason: str | None) -> Strip:
     """The strip with this outcome in its place: another of the same trigger is replaced, the oldest falls out. Pure."""
     entry = [seq, _LETTERS[status]] if reason is None else [seq, _LETTERS[status], reason]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Executable, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Executable, Row, Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -91,12 +91,12 @@ class NotedChange:
 
 
 _LAST = select(event_counter.c.last_id)
-_WAITING = select(select(event_notes.c.note_id).exists(), _LAST.scalar_subquery())
+_WAITING: Select[Any] = select(select(event_notes.c.note_id).exists(), _LAST.scalar_subquery())
 
 
 async def look(database: Database) -> tuple[bool, int]:
     """Whether notes wait for their numbers, and the last number that was given; one statement."""
-    waiting, last = (await database.read(_WAITING))[0]
+    waiting, last = tuple((await database.read(_WAITING))[0])
     return bool(waiting), int(last or 0)
 
 
@@ -133,7 +133,7 @@ async def _begin(connection: AsyncConnection) -> None:
 async def after(database: Database, event_id: int, limit: int) -> list[Event]:
     """Of every organisation, in order; nobody who reads pages of numbers scans for an organisation that has few."""
     query = select(*_COLUMNS).where(events.c.event_id > event_id).order_by(events.c.event_id).limit(limit)
-    return [Event(*row) for row in await database.read(query)]
+    return [Event(**row._asdict()) for row in await database.read(query)]
 
 
 async def oldest(database: Database) -> int | None:

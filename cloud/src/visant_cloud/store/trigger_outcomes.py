@@ -168,8 +168,9 @@ async def _end(
         "stages": stages,
     }
     given = {"trigger": before.seq, **{f"new_{name}": changed[name] for name in changed}}
-    said = {"status": status, "reason": reason, "detail": detail}
-    happened = types.trigger_ended(before.device_key, before.trigger_id, before.kind, now, **said)
+    happened = types.trigger_ended(
+        before.device_key, before.trigger_id, before.kind, now, status=status, reason=reason, detail=detail
+    )
     await _END.run(connection, given, happened)
     if before.kind == "capture":
         earlier = None if before.ended_at is None else (before.status, before.reason)
@@ -225,8 +226,11 @@ async def expire_silent(
     slots = [row for row in all_ended if row.scheduled_for is not None and row.kind == "capture"]
     days = [(row.device_key, row.created_at.astimezone(UTC).date()) for row in slots]
     await slot_days.count(connection, [slot_days.Change(key, day, None, silent) for key, day in days])
-    said = {"status": "expired", "reason": reason, "provisional": True}
-    await events.note(
-        connection, *(types.trigger_ended(row.device_key, row.trigger_id, row.kind, now, **said) for row in all_ended)
+    happened = (
+        types.trigger_ended(
+            row.device_key, row.trigger_id, row.kind, now, status="expired", reason=reason, provisional=True
+        )
+        for row in all_ended
     )
+    await events.note(connection, *happened)
     return [(row.device_key, row.trigger_id) for row in all_ended]

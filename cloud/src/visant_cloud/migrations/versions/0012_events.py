@@ -1,5 +1,7 @@
 """Events with numbers in the order in which they may be read, and what was told of each device's state last."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -21,7 +23,7 @@ def _refers(table: str) -> sa.ForeignKeyConstraint:
     )
 
 
-def _said() -> list[sa.Column[str]]:
+def _said() -> list[sa.Column[Any]]:
     return [
         sa.Column("type", sa.String(length=40), nullable=False),
         sa.Column("device_key", sa.String(length=128), nullable=True),
