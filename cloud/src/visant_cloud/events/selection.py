@@ -48,6 +48,14 @@ class Selection:
         """Whether it must be known which devices are meant."""
         return any(one is not None for one in (self.site, self.group, self.tag))
 
+    async def check(self, database: Database) -> None:
+        """Raises Refusal where there is no such group: a site and a tag are words that anybody may write later."""
+        if self.group is None:
+            return
+        mine = device_groups.c.organisation_id == self.organisation_id, device_groups.c.name == self.group
+        if not await database.read(select(device_groups.c.group_id).where(*mine)):
+            raise Refusal(404, f"There is no group {self.group[:100]!r}", "unknown_group")
+
     async def refresh(self, database: Database) -> None:
         """Reads which devices are meant, where that is REFRESH old."""
         if not self.by_devices or time.monotonic() - self._read_at < REFRESH:

@@ -42,6 +42,7 @@ async def stream(
     cloud = cloud_of(request)
     key = None if device_id is None else caller.key(device_id)
     wanted = Selection(caller.organisation_id, chosen_types(types), key, site, group, tag)
+    await wanted.check(cloud.database)
     if cloud.hub.closing:
         raise problems.ending()
     allowance = request.scope[ALLOWANCE]
