@@ -25,6 +25,7 @@ from visant_cloud.routes import (
     pages,
     quality,
     stream,
+    telemetry,
     triggers,
 )
 from visant_cloud.static_files import STATIC
@@ -44,6 +45,7 @@ _ROUTES = (
     captures,
     quality,
     devices,
+    telemetry,
     alerts,
     channels,
     enrolment,

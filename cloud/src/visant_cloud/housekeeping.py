@@ -24,6 +24,7 @@ from visant_cloud.store import (
     events,
     schedules,
     slot_days,
+    telemetry_history,
 )
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
@@ -163,6 +164,8 @@ _FORGOTTEN = (
     ("silences", MESSAGE_DAYS, alerts.forget_silences),
     ("alerts", ALERT_DAYS, alerts.forget),
     ("events", events.KEEP_DAYS, events.forget),
+    ("reports of telemetry", telemetry_history.RAW_HOURS / 24, telemetry_history.forget_reports),
+    ("steps of telemetry", telemetry_history.STEP_DAYS, telemetry_history.forget_hours),
 )
 
 

@@ -29,6 +29,7 @@ from visant_cloud.store import (
     fleet,
     quality,
     schedules,
+    telemetry_history,
     trigger_creation,
     triggers,
 )
@@ -258,5 +259,6 @@ async def telemetry(request: Request, device: TelemetryDevice, device_id: str, r
     async with cloud.database.writing() as connection:
         told = report.model_dump(mode="json", exclude_none=True)
         await device_states.note_telemetry(connection, device.device_key, told, cloud.now())
+        await telemetry_history.note(connection, device.device_key, told, cloud.now())
         if device.device_version != (version := report.device_version[:100]):
             await devices.change(connection, device.device_key, device_version=version)

@@ -514,3 +514,25 @@ event_counter = Table(
     Column("last_id", _BIG, nullable=False),
 )
 """One row, of the default organisation: the last number given; who holds it gives the next ones."""
+
+telemetry_reports = Table(
+    "telemetry_reports",
+    metadata,
+    _organisation(),
+    Column("device_key", Clean(128), primary_key=True),
+    Column("at", UtcTime, primary_key=True),
+    Column("kept", JSON, nullable=False),
+    _index("telemetry_reports", "at"),  # an hour of all devices, and what is old
+)
+"""What is kept of each report of the last two days (history/fields.py)."""
+
+telemetry_hours = Table(
+    "telemetry_hours",
+    metadata,
+    _organisation(),
+    Column("device_key", Clean(128), primary_key=True),
+    Column("hour", UtcTime, primary_key=True),
+    Column("steps", JSON, nullable=False),
+    _index("telemetry_hours", "hour"),  # what is old
+)
+"""The same in steps of five minutes, a row for each device and hour; `hour`: its begin."""

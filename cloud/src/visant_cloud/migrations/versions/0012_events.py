@@ -1,4 +1,4 @@
-"""Events with numbers in the order in which they may be read, and what was told of each device's state last."""
+"""Events with numbers in the order in which they may be read; telemetry over time."""
 
 from typing import Any
 
@@ -58,3 +58,14 @@ def upgrade() -> None:
         _refers("event_counter"),
         sa.PrimaryKeyConstraint("organisation_id", name=op.f("pk_event_counter")),
     )
+    for name, time, kept in (("telemetry_reports", "at", "kept"), ("telemetry_hours", "hour", "steps")):
+        op.create_table(
+            name,
+            _organisation(),
+            sa.Column("device_key", sa.String(length=128), nullable=False),
+            sa.Column(time, sa.DateTime(timezone=True), nullable=False),
+            sa.Column(kept, sa.JSON(), nullable=False),
+            _refers(name),
+            sa.PrimaryKeyConstraint("device_key", time, name=op.f(f"pk_{name}")),
+        )
+        op.create_index(f"ix_{name}_{time}", name, [time])
