@@ -78,7 +78,7 @@ def trigger_ended(
 
 def capture_stored(device_key: str, row: Mapping[str, Any]) -> Note:
     """`row`: of `captures`."""
-    data = {name: row[name] for name in ("record_id", "trigger_id", "bytes", "width", "height")}
+    data = {name: row.get(name) for name in ("record_id", "trigger_id", "bytes", "width", "height")}
     return of_device(CAPTURE_STORED, device_key, row["received_at"], {**data, "captured_at": time(row["captured_at"])})
 
 
