@@ -21,7 +21,9 @@ from visant_cloud.store import (
     counters,
     deliveries,
     device_states,
+    enrol_batches,
     events,
+    jobs,
     schedules,
     slot_days,
     telemetry_history,
@@ -46,6 +48,10 @@ MESSAGE_DAYS = 90
 """The same of messages about alerts, and of silences that are over."""
 ALERT_DAYS = 400
 """The same of alerts that are over: a year, and some to compare it with."""
+JOB_DAYS = 30
+"""The same of jobs that have ended, with what became of each device."""
+BATCH_DAYS = 90
+"""Days for which a batch of enrolment codes is kept after its codes expired."""
 ORPHANS_EVERY = 86400.0
 """Seconds between searches for pictures without a record, beside the one at the start and the one after _ORPHAN_AGE,
 which finds what the process before this one left at its end."""
@@ -166,6 +172,8 @@ _FORGOTTEN = (
     ("events", events.KEEP_DAYS, events.forget),
     ("reports of telemetry", telemetry_history.RAW_HOURS / 24, telemetry_history.forget_reports),
     ("steps of telemetry", telemetry_history.STEP_DAYS, telemetry_history.forget_hours),
+    ("jobs", JOB_DAYS, jobs.forget),
+    ("batches of enrolment codes", BATCH_DAYS, enrol_batches.forget),
 )
 
 

@@ -16,10 +16,11 @@ _MEANING = {
     404: "There is no such device, trigger or record",
     408: "The request's body did not come in time",
     409: "What is there already does not allow it",
-    412: "It is meant for another cloud",
+    412: "It is meant for another cloud, or what it changes is not what was seen (If-Match)",
     413: "It is larger than this cloud takes",
     415: "It is not of a media type that this cloud takes",
     422: "A value is missing, or not one that is taken here",
+    428: "It must say what was seen (If-Match)",
     429: "Too often, or too much at once",
     431: "The request's headers are larger, or more, than this cloud takes",
     503: "Not now: the cloud is busy, ends, or cannot reach its database or its pictures; nothing was stored",
@@ -83,7 +84,7 @@ def _complete(operation: dict[str, Any], path: str, method: str) -> None:
         statuses.add(404)
     if operation.get("parameters"):
         statuses.add(422)
-    if 412 in statuses:
+    if 412 in statuses and "device" in operation["tags"]:
         operation.setdefault("parameters", []).append(_MEANT_FOR)
     if "requestBody" in operation:
         statuses |= {400, 408, 413, 422, 429}

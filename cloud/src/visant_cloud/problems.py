@@ -18,6 +18,7 @@ from visant_cloud.database import trouble as troubles
 from visant_cloud.database.engine import first_line
 from visant_cloud.database.trouble import Trouble
 from visant_cloud.metrics import REFUSALS
+from visant_cloud.store.device_states import DeviceGone
 from visant_contract.errors import PROBLEM_JSON, Problem
 
 log = structlog.get_logger()
@@ -96,6 +97,11 @@ def unknown_device(device_id: str) -> Refusal:
     )
 
 
+def device_gone() -> Refusal:
+    """403: what a deleted device brings."""
+    return Refusal(403, "This device was deleted here: enrol it again to use it", "device_deleted")
+
+
 def problem(status: int, detail: str, reason: str | None = None, headers: Any = None) -> Response:
     """The problem document as a response."""
     REFUSALS.labels(reason or f"status_{status}").inc()
@@ -122,7 +128,7 @@ def install(app: FastAPI) -> None:
             raise error
         return found
 
-    for kind in (HTTPException, StorageAway, ConnectionError, exc.SQLAlchemyError):
+    for kind in (HTTPException, StorageAway, DeviceGone, ConnectionError, exc.SQLAlchemyError):
         app.add_exception_handler(kind, known)
 
     @app.exception_handler(ClientDisconnect)
@@ -144,7 +150,7 @@ def answer(error: Exception, path: str) -> Response | None:
     if isinstance(error, HTTPException):
         _log_refusal(error.status_code, getattr(error, "reason", None))
         return problem(error.status_code, str(error.detail), getattr(error, "reason", None), error.headers)
-    refusal = database_away(error, path)
+    refusal = device_gone() if isinstance(error, DeviceGone) else database_away(error, path)
     if refusal is not None:
         _log_refusal(refusal.status_code, refusal.reason)
         return problem(refusal.status_code, str(refusal.detail), refusal.reason, refusal.headers)

@@ -28,6 +28,7 @@ from visant_cloud.database import connection_url
 from visant_cloud.database.engine import Database
 from visant_cloud.history.roll_up import RollUp
 from visant_cloud.housekeeping import Housekeeping
+from visant_cloud.jobs.runner import JobRunner
 from visant_cloud.metrics import TELL_EVERY, Exchange
 from visant_cloud.settings import CloudSettings
 from visant_cloud.step_filter import StepFilter
@@ -160,6 +161,7 @@ async def _main(
             tasks.create_task(AlertRounds(cloud, peers.process_id).run(stop, heartbeat))
             tasks.create_task(Outbox(cloud).run(stop, heartbeat))
             tasks.create_task(RollUp(cloud, peers.process_id).run(stop, heartbeat))
+            tasks.create_task(JobRunner(cloud, peers.process_id).run(stop, heartbeat))
             tasks.create_task(peers.run(stop, heartbeat))
             tasks.create_task(Revocation(cloud).run(stop, heartbeat))
             if supervisor is not None:

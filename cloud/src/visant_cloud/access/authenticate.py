@@ -12,7 +12,7 @@ from visant_cloud.access import credentials
 from visant_cloud.access.rate_limits import RateLimits, by_address
 from visant_cloud.access.shares import ALLOWANCE, BODY_SECONDS, MAX_BODY_BYTES, Allowance
 from visant_cloud.context import Cloud, cloud_of
-from visant_cloud.problems import Refusal, another_cloud, unknown_device
+from visant_cloud.problems import Refusal, another_cloud, device_gone, unknown_device
 from visant_cloud.store import devices
 from visant_cloud.store.devices import Device
 from visant_cloud.store.keys import DEFAULT_ORGANISATION, device_key
@@ -149,7 +149,7 @@ async def possible_device(request: Request) -> Device | None:
 async def _still_holder(request: Request) -> None:
     found = await token_holder(request)
     if found is not None and not found.active:
-        raise _not_active(found.device_id)
+        raise _not_active(found)
 
 
 def _named_by_header(request: Request) -> str | None:
@@ -233,7 +233,7 @@ async def _welcome(cloud: Cloud, holder: Device | None, found: Device, device_id
     if holder is not None:
         if holder.device_id != device_id:
             raise Refusal(403, f"This token belongs to another device than {device_id[:100]!r}", "other_device")
-        if holder.token_seen_at is None:
+        if holder.token_seen_at is None and holder.deleted_at is None:
             now = cloud.now()
             async with cloud.database.writing() as connection:
                 if not await devices.mark_token_seen(connection, holder, now):
@@ -245,7 +245,7 @@ async def _welcome(cloud: Cloud, holder: Device | None, found: Device, device_id
     elif cloud.settings.auth != "open" and not found.by_id_alone:
         raise _no_token()
     if not found.active:
-        raise _not_active(device_id)
+        raise _not_active(found)
     return found
 
 
@@ -255,8 +255,10 @@ async def _find(cloud: Cloud, organisation_id: str, device_id: str) -> Device | 
     return await cloud.lookups.by_key(device_key(organisation_id, device_id))
 
 
-def _not_active(device_id: str) -> Refusal:
-    return Refusal(403, f"Device {device_id} is not active", "not_active")
+def _not_active(found: Device) -> Refusal:
+    if found.deleted_at is not None:
+        return device_gone()
+    return Refusal(403, f"Device {found.device_id} is not active", "not_active")
 
 
 def _no_token() -> Refusal:

@@ -8,7 +8,14 @@ from fastapi import Depends, Request
 from visant_cloud.access import credentials
 from visant_cloud.access import same_origin as same_origin_rule
 from visant_cloud.access.authenticate import bearer
-from visant_cloud.access.shares import ALLOWANCE, BODY_SECONDS, MAX_BODY_BYTES, Allowance
+from visant_cloud.access.shares import (
+    ALLOWANCE,
+    BODY_SECONDS,
+    LARGE_BODIES,
+    LARGE_BODY_BYTES,
+    MAX_BODY_BYTES,
+    Allowance,
+)
 from visant_cloud.context import cloud_of
 from visant_cloud.problems import Refusal, unknown_device
 from visant_cloud.store import access, organisations
@@ -51,7 +58,8 @@ async def find_caller(request: Request) -> Caller | None:
     found = await _caller(request)
     if found is not None:
         request.scope[_CALLER] = found
-        request.scope[ALLOWANCE] = Allowance(MAX_BODY_BYTES, BODY_SECONDS, mark=mark, again=_still_caller)
+        size = LARGE_BODY_BYTES if request.scope["path"] in LARGE_BODIES else MAX_BODY_BYTES
+        request.scope[ALLOWANCE] = Allowance(size, BODY_SECONDS, mark=mark, again=_still_caller)
     return found
 
 

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.access import credentials
 from visant_cloud.problems import Refusal
-from visant_cloud.store import access, devices
+from visant_cloud.store import access, devices, enrol_batches, labels
 from visant_cloud.store.keys import device_key
 
 
@@ -24,6 +24,8 @@ async def enrol(
         raise Refusal(
             403, "The enrolment code is unknown or has expired: make one with visant-cloud enrol-code", "bad_code"
         )
+    if found.revoked_at is not None:
+        raise Refusal(403, "The enrolment code was revoked: ask who gave it to you for another", "revoked_code")
     if found.used_at is not None:
         raise Refusal(
             403, "The enrolment code was used already: make another with visant-cloud enrol-code", "used_code"
@@ -47,8 +49,19 @@ async def enrol(
     if not await access.spend_enrol_code(connection, code_hash, wanted, now):
         raise Refusal(403, "The enrolment code was used already", "used_code")
     token = credentials.device_token()
-    if existing is None:
-        await devices.create(connection, key, now, token_hash=credentials.digest(token))
-    else:
+    if existing is not None:
         await devices.renew_token(connection, key, credentials.digest(token))
+    elif not await devices.create(connection, key, now, token_hash=credentials.digest(token)):
+        raise Refusal(409, f"Device {wanted} is being deleted: wait until its job has ended", "deleting")
+    if found.batch_id is not None:
+        await _as_the_batch_says(connection, key, found.batch_id, found.name)
     return key, token
+
+
+async def _as_the_batch_says(connection: AsyncConnection, key: str, batch_id: int, name: str | None) -> None:
+    row = await devices.held(connection, key)
+    if row is not None and name is not None:
+        await devices.name(connection, row, name=name)
+    group_id = await enrol_batches.group_id(connection, batch_id)
+    if group_id is not None:
+        await labels.join(connection, [group_id], [key])

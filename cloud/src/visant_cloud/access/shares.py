@@ -14,6 +14,9 @@ _RETRY = 5
 """Seconds."""
 MAX_BODY_BYTES = 256 << 10
 """Nothing that devices, programs or pages send is larger, captures apart: captures/intake.py counts those itself."""
+LARGE_BODY_BYTES = 1 << 20
+"""Where a list of 10,000 device ids may be sent."""
+LARGE_BODIES = ("/v1/bulk", "/v1/bulk/preview")
 BODY_SECONDS = 60.0
 """For the whole of such a body: 2.4 kbit/s for a telemetry of the usual size."""
 ALLOWANCE = "visant.allowance"

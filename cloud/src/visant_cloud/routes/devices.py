@@ -1,43 +1,26 @@
 """Devices: listed, created, told what to do on a schedule and how to be set."""
 
-import asyncio
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from visant_cloud.access import credentials
 from visant_cloud.access.authenticate import TelemetryDevice
 from visant_cloud.access.body_limits import clean_json
-from visant_cloud.access.callers import Operator
+from visant_cloud.access.callers import Operator, Viewer
 from visant_cloud.access.guarded import GuardedRoute
-from visant_cloud.alerts.rules import Rules
-from visant_cloud.alerts.states import Pictures
-from visant_cloud.commands.scheduler import first_firing
-from visant_cloud.context import Cloud, cloud_of
-from visant_cloud.events import types
+from visant_cloud.context import cloud_of
+from visant_cloud.fleet import actions, device_rows
+from visant_cloud.fleet.groups import ids_of as group_ids_of
+from visant_cloud.fleet.names import Name, NameOrNothing, Notes, Tag
 from visant_cloud.openapi import refuses
 from visant_cloud.problems import Refusal, unknown_device
-from visant_cloud.store import (
-    alert_rules,
-    alerts,
-    device_states,
-    devices,
-    events,
-    fleet,
-    quality,
-    schedules,
-    telemetry_history,
-    trigger_creation,
-    triggers,
-)
-from visant_cloud.store.device_states import DeviceState
-from visant_cloud.store.devices import Device
+from visant_cloud.store import device_states, devices, labels, schedules, telemetry_history
 from visant_cloud.store.keys import device_id_of, organisation_of
 from visant_cloud.times import time_or_none
-from visant_cloud.views import answers, as_json
+from visant_cloud.views import answers, as_json, etags
+from visant_cloud.views.etags import IfMatch
 from visant_contract.ids import DeviceId
 from visant_contract.telemetry import Telemetry
 
@@ -63,8 +46,15 @@ class DeviceChange(BaseModel):
     active: bool | None = None
     old_client: bool | None = None
     token_revoked: bool | None = None
-    site: Annotated[str, Field(max_length=100, pattern=ONE_LINE)] | None = None
+    site: NameOrNothing | None = None
     """Where it stands: alerts of one site are told of together. Empty: nowhere in particular."""
+    name: NameOrNothing | None = None
+    """As people call it, in any script. Empty: by its id."""
+    notes: Notes | None = None
+    groups: Annotated[list[Name], Field(max_length=100)] | None = None
+    """All groups that it is in, by name."""
+    tags: Annotated[list[Tag], Field(max_length=labels.MAX_TAGS)] | None = None
+    """All its tags."""
 
 
 class Schedule(BaseModel):
@@ -73,25 +63,6 @@ class Schedule(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
     interval_seconds: Annotated[float, Field(ge=1, le=31 * 86400, allow_inf_nan=False)] | None
     """Seconds between pictures; null: no schedule."""
-
-
-@router.get("/v1/devices", tags=["operator"], response_model=answers.DeviceList)
-async def listing(request: Request, caller: Operator, state: answers.State | None = None) -> Response:
-    """Every device, or those in one state."""
-    cloud = cloud_of(request)
-    now = cloud.now()
-    async with cloud.database.reading() as connection:
-        scheduled = await schedules.everyone(connection, caller.organisation_id)
-        rules = await alert_rules.find(connection, caller.organisation_id)
-        is_open = await alerts.open_since(connection, caller.organisation_id)
-        said = await quality.verdicts(connection, caller.organisation_id)
-        shown = [
-            _shown(cloud, row, last, scheduled.get(key := row.device_key), now, is_open.get(key), rules, said.get(key))
-            async for row, last in fleet.devices_with_states(connection, caller.organisation_id)
-        ]
-    if state is not None:
-        shown = [one for one in shown if one["state"] == state]
-    return await asyncio.to_thread(JSONResponse, {"devices": shown, "count": len(shown)})
 
 
 @router.get("/v1/devices/connected", tags=["operator"])
@@ -115,6 +86,9 @@ async def create(request: Request, caller: Operator, new: NewDevice) -> answers.
             token_hash=credentials.digest(token),
             old_client=new.old_client,
         )
+        dying = not made and await devices.being_deleted(connection, caller.key(new.device_id))
+    if dying:
+        raise Refusal(409, f"Device {new.device_id} is being deleted: its job in GET /v1/jobs says how far", "deleting")
     if not made:
         raise Refusal(409, f"Device {new.device_id} exists already", "exists")
     if new.old_client:
@@ -123,51 +97,71 @@ async def create(request: Request, caller: Operator, new: NewDevice) -> answers.
 
 
 @router.get("/v1/devices/{device_id}", tags=["operator"])
-async def one(request: Request, caller: Operator, device_id: str) -> answers.DeviceRow:
-    """One device."""
-    cloud = cloud_of(request)
-    async with cloud.database.reading() as connection:
-        row = await devices.find(connection, caller.key(device_id))
+async def one(request: Request, response: Response, caller: Viewer, device_id: str) -> answers.DeviceRow:
+    """One device. The ETag is of what PATCH changes."""
+    async with cloud_of(request).database.reading() as connection:
+        found = await device_rows.of_keys(
+            connection, cloud_of(request), caller.organisation_id, [caller.key(device_id)]
+        )
+    if not found:
+        raise unknown_device(device_id)
+    response.headers["ETag"] = etags.of(_edited(found[0]))
+    return found[0]
+
+
+def _edited(row: answers.DeviceRow) -> dict[str, Any]:
+    return {name: row[name] for name in ("name", "site", "notes", "groups", "tags", "active", "access")}
+
+
+_BY_HAND = {"name", "notes", "groups", "tags"}
+"""What two people may edit at once. Programs of before set the rest without an ETag."""
+
+
+@router.patch("/v1/devices/{device_id}", tags=["operator"], responses=refuses(412, 428))
+async def change(
+    request: Request,
+    response: Response,
+    caller: Operator,
+    device_id: str,
+    wanted: DeviceChange,
+    if_match: IfMatch = None,
+) -> answers.DeviceRow:
+    """Suspends or resumes a device, or says how it is called and where it belongs; null or left out stays.
+
+    Whom it bars, its open streams end; who may comes back. A change of name, notes, groups or tags needs If-Match.
+    """
+    cloud, key = cloud_of(request), caller.key(device_id)
+    given = wanted.model_dump(exclude_none=True)
+    async with cloud.database.writing() as connection:
+        row = await devices.held(connection, key)
         if row is None:
             raise unknown_device(device_id)
-        last = await device_states.find(connection, row.device_key)
-        scheduled = await schedules.find(connection, row.device_key)
-        rules = await alert_rules.find(connection, row.organisation_id)
-        is_open = await alerts.open_since(connection, row.organisation_id, row.device_key)
-        said = await quality.verdicts(connection, row.organisation_id, row.device_key)
-    key = row.device_key
-    return _shown(cloud, row, last, scheduled, cloud.now(), is_open.get(key), rules, said.get(key))
-
-
-def _shown(
-    cloud: Cloud,
-    row: Device,
-    last: DeviceState,
-    schedule: schedules.Schedule | None,
-    now: datetime,
-    open_since: dict[str, datetime] | None,
-    rules: Rules,
-    pictures: Pictures | None,
-) -> answers.DeviceRow:
-    subscribers = cloud.hub.subscribers(row.device_key)
-    health = as_json.health(row, last, subscribers, schedule, now, open_since, rules, pictures)
-    return as_json.device(row, last, subscribers, schedule, health)
-
-
-@router.patch("/v1/devices/{device_id}", tags=["operator"])
-async def change(request: Request, caller: Operator, device_id: str, wanted: DeviceChange) -> answers.DeviceRow:
-    """Bars or admits a device, or says where it stands. Whom it bars, its open streams end; who may comes back."""
-    cloud = cloud_of(request)
-    values = wanted.model_dump(exclude_none=True)
-    if values:
-        by_access = values.keys() - {"site"}
-        if "site" in values:
-            values["site"] = values["site"].strip() or None
-        async with cloud.database.writing() as connection:
-            await devices.change(connection, caller.key(device_id), **values)
+        kept = await labels.of_device(connection, key)
+        now: dict[str, Any] = {
+            "name": row.name,
+            "site": row.site,
+            "notes": kept.notes,
+            "groups": kept.groups,
+            "tags": kept.tags,
+        }
+        now |= {"active": row.active, "access": as_json.access(row)}
+        etags.check(if_match, etags.of(now), needed=not _BY_HAND.isdisjoint(given))
+        by_access = {name: given[name] for name in given.keys() & {"active", "old_client", "token_revoked"}}
         if by_access:
-            cloud.hub.disconnect(caller.key(device_id))
-    return await one(request, caller, device_id)
+            await devices.change(connection, key, **by_access)
+        texts = {name: given[name] or None for name in given.keys() & {"name", "site", "notes"}}
+        if texts:
+            await devices.name(connection, row, **texts)
+        if "groups" in given:
+            wanted_ids = await group_ids_of(connection, caller.organisation_id, given["groups"])
+            await labels.leave(connection, [key])
+            await labels.join(connection, wanted_ids, [key])
+        if "tags" in given:
+            await labels.remove_tags(connection, [key])
+            await labels.add_tags(connection, [key], set(given["tags"]))
+    if by_access:
+        cloud.hub.disconnect(key)
+    return await one(request, response, caller, device_id)
 
 
 @router.post("/v1/devices/{device_id}/token", tags=["operator"])
@@ -185,19 +179,16 @@ async def new_token(request: Request, caller: Operator, device_id: str) -> answe
 @router.put("/v1/devices/{device_id}/schedule", tags=["operator"])
 async def schedule(request: Request, caller: Operator, device_id: str, wanted: Schedule) -> answers.Scheduled:
     """A picture every so many seconds; the first comes within one interval, spread over the fleet."""
-    cloud = cloud_of(request)
-    key, interval = caller.key(device_id), wanted.interval_seconds
-    first = None
+    cloud, key = cloud_of(request), caller.key(device_id)
     async with cloud.database.writing() as connection:
         if await devices.find(connection, key) is None:
             raise unknown_device(device_id)
-        if interval is None:
-            await schedules.remove(connection, key)
-        else:
-            now = cloud.now()
-            first = first_firing(key, interval, now)
-            await schedules.put(connection, key, interval, first, now)
-    return {"device_id": device_id, "interval_seconds": interval, "next_scheduled_at": time_or_none(first)}
+        first = await actions.schedule(connection, key, wanted.interval_seconds, cloud.now())
+    return {
+        "device_id": device_id,
+        "interval_seconds": wanted.interval_seconds,
+        "next_scheduled_at": time_or_none(first),
+    }
 
 
 @router.get("/v1/devices/{device_id}/missed", tags=["operator"])
@@ -228,27 +219,11 @@ async def configure(request: Request, caller: Operator, device_id: str, config: 
         raise Refusal(413, f"The settings have more than {MAX_CONFIG_BYTES} bytes", "too_large")
     key = caller.key(device_id)
     connected_now = cloud.hub.subscribers(key) > 0
-    trigger_id = None
     async with cloud.database.writing() as connection:
-        if not await devices.change(connection, key, config=config):
+        found, trigger_id = await actions.configure(connection, cloud, key, config, connected=connected_now)
+        if not found:
             raise unknown_device(device_id)
-        await triggers.end_settings(connection, key, cloud.now())
-        if connected_now:  # an absent device gets them with `connected`; there is nothing to time out
-            row, _ = await trigger_creation.create(
-                connection,
-                key,
-                cloud.now(),
-                cloud.settings.manual_ttl,
-                kind="update_config",
-                type="config",
-                config=config,
-            )
-            trigger_id = row.trigger_id
-        await events.note(connection, types.device_settings(key, cloud.now(), config, trigger_id))
-    if connected_now:
-        cloud.hub.nudge(key)
-    else:
-        cloud.hub.disconnect(key)  # a stream that began meanwhile may have told the old settings
+    actions.told(cloud, key, connected=connected_now)
     return {"device_id": device_id, "config": config, "connected": connected_now, "trigger_id": trigger_id}
 
 

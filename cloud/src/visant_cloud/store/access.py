@@ -40,6 +40,10 @@ class EnrolCode:
     replace: bool
     expires_at: datetime
     used_at: datetime | None
+    batch_id: int | None
+    name: str | None
+    """What the device will be called."""
+    revoked_at: datetime | None
 
 
 async def set_operator(
@@ -141,6 +145,9 @@ async def add_enrol_code(
     replace: bool,
     now: datetime,
     expires_at: datetime,
+    batch_id: int | None = None,
+    number: int | None = None,
+    name: str | None = None,
 ) -> None:
     """Remembers a code's hash."""
     await insert_new(
@@ -153,6 +160,9 @@ async def add_enrol_code(
             "replace": replace,
             "created_at": now,
             "expires_at": expires_at,
+            "batch_id": batch_id,
+            "number": number,
+            "name": name,
         },
     )
 
@@ -176,6 +186,7 @@ async def may_enrol(database: Database, code_hash: str, now: datetime) -> bool:
 _GOOD_CODE = select(enrol_codes.c.code_hash).where(
     enrol_codes.c.code_hash == bindparam("hash"),
     enrol_codes.c.used_at.is_(None),
+    enrol_codes.c.revoked_at.is_(None),
     enrol_codes.c.expires_at > bindparam("now", type_=UtcTime),
 )
 
@@ -184,13 +195,21 @@ async def spend_enrol_code(connection: AsyncConnection, code_hash: str, device_i
     """Spends the code; False where somebody was faster."""
     result = await connection.execute(
         update(enrol_codes)
-        .where(enrol_codes.c.code_hash == code_hash, enrol_codes.c.used_at.is_(None))
+        .where(
+            enrol_codes.c.code_hash == code_hash,
+            enrol_codes.c.used_at.is_(None),
+            enrol_codes.c.revoked_at.is_(None),
+        )
         .values(used_at=now, used_by=device_id)
     )
     return result.rowcount == 1
 
 
 async def forget_expired(connection: AsyncConnection, now: datetime) -> None:
-    """Removes sign-ins that are over and codes that expired. `now`: by a clock that may delete (deletion_clock.py)."""
+    """Removes sign-ins that are over, and codes that expired but for those of batches (enrol_batches.py).
+
+    `now`: by a clock that may delete (deletion_clock.py).
+    """
     await connection.execute(delete(sessions).where(sessions.c.expires_at < now))
-    await connection.execute(delete(enrol_codes).where(enrol_codes.c.expires_at < now))
+    alone = enrol_codes.c.batch_id.is_(None)
+    await connection.execute(delete(enrol_codes).where(alone, enrol_codes.c.expires_at < now))

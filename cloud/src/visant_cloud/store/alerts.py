@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.alerts.engine import Cleared, Key, Opened
@@ -179,13 +179,15 @@ async def page(
 
 
 async def open_since(
-    connection: AsyncConnection, organisation_id: str, device_key: str | None = None
+    connection: AsyncConnection, organisation_id: str, device_keys: Collection[str] | None = None
 ) -> dict[str, dict[str, datetime]]:
-    """device_key -> kind -> since when, of all open alerts of an organisation or of one device."""
+    """device_key -> kind -> since when, of all open alerts of an organisation or of some devices."""
     query = select(alerts.c.device_key, alerts.c.kind, alerts.c.since, alerts.c.opened_at).where(
         alerts.c.organisation_id == organisation_id, alerts.c.done_at.is_(None), alerts.c.cleared_at.is_(None)
     )
-    chosen = alerts.c.device_key.is_not(None) if device_key is None else alerts.c.device_key == device_key
+    chosen: ColumnElement[bool] = alerts.c.device_key.is_not(None)
+    if device_keys is not None:
+        chosen = among(connection, alerts.c.device_key, device_keys)
     found: dict[str, dict[str, datetime]] = {}
     for key, kind, since, opened_at in await connection.execute(query.where(chosen)):
         found.setdefault(key, {})[kind] = since or opened_at

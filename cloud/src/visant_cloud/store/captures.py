@@ -13,7 +13,7 @@ from visant_cloud.database.engine import Database
 from visant_cloud.database.statements import among
 from visant_cloud.events import types
 from visant_cloud.store import counters, device_states
-from visant_cloud.store.device_states import Locked, Newest
+from visant_cloud.store.device_states import DeviceGone, Locked, Newest
 from visant_cloud.store.events import NotedChange
 from visant_cloud.store.keys import device_id_of, organisation_of
 from visant_cloud.store.tables import captures, device_quality
@@ -72,7 +72,7 @@ _ADD = NotedChange(
 
 async def add(connection: AsyncConnection, values: dict[str, Any]) -> tuple[Capture, dict[str, Locked] | None]:
     """One stored picture, and the state of its device, which is locked; None for that where this trigger of this device
-    has a picture: that one, then.
+    has a picture: that one, then. Raises DeviceGone.
     """
     key = values["device_key"]
     given = {**values, "organisation_id": organisation_of(key)}
@@ -83,6 +83,8 @@ async def add(connection: AsyncConnection, values: dict[str, Any]) -> tuple[Capt
         return before, None
     made = from_row(row)
     held = await device_states.note_newest(connection, key, Newest(made.seq, made.record_id, made.captured_at))
+    if not held:
+        raise DeviceGone(key)
     await counters.count_capture(connection, key, made.received_at, made.bytes)
     return made, held
 

@@ -55,6 +55,10 @@ class DeviceState:
         return [(status, reason) for _, status, reason in self.ended]
 
 
+class DeviceGone(Exception):
+    """What came is of a device that was deleted as it came."""
+
+
 NEVER_SEEN = DeviceState("", None, None, None, False, None, None, [])
 """Of a device whose row is not there."""
 

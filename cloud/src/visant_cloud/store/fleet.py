@@ -109,7 +109,7 @@ def _judged(connection: AsyncConnection, organisation_id: str, day: date, stream
         .subquery("days")
     )
     # joined: as a list to look through, ten thousand streams took a hundred million comparisons
-    connected = _table_of(connection, streams)
+    connected = streams_table(connection, streams)
     known = (
         select(
             devices.c.device_key,
@@ -125,7 +125,7 @@ def _judged(connection: AsyncConnection, organisation_id: str, day: date, stream
         .outerjoin(device_states, device_states.c.device_key == devices.c.device_key)
         .outerjoin(days, days.c.device_key == devices.c.device_key)
         .outerjoin(connected, connected.c.key == devices.c.device_key)
-        .where(devices.c.organisation_id == organisation_id)
+        .where(devices.c.organisation_id == organisation_id, devices.c.deleted_at.is_(None))
         .cte("known")
     )
     one = known.c
@@ -148,7 +148,7 @@ def _judged(connection: AsyncConnection, organisation_id: str, day: date, stream
     )
 
 
-def _table_of(connection: AsyncConnection, streams: dict[str, int]) -> Any:
+def streams_table(connection: AsyncConnection, streams: dict[str, int]) -> Any:
     """A table of `key` and `value`."""
     if connection.dialect.name == "sqlite":
         return func.json_each(bindparam(None, to_json(streams), type_=Text)).table_valued(
@@ -178,7 +178,7 @@ async def devices_with_states(
         select(*known.COLUMNS, *kept.COLUMNS)
         .select_from(devices)
         .outerjoin(device_states, device_states.c.device_key == devices.c.device_key)
-        .where(devices.c.organisation_id == organisation_id)
+        .where(devices.c.organisation_id == organisation_id, known.THERE)
         .order_by(devices.c.device_id)
     )
     count = len(known.COLUMNS)

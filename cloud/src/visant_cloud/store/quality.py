@@ -39,12 +39,12 @@ def pictures_of(state: str | None, since: datetime | None, reason: str | None) -
 
 
 async def verdicts(
-    connection: AsyncConnection, organisation_id: str, device_key: str | None = None
+    connection: AsyncConnection, organisation_id: str, device_keys: Collection[str] | None = None
 ) -> dict[str, Pictures]:
     """device_key -> what is said against its pictures, of those of which something is."""
     mine = device_quality.c.organisation_id == organisation_id
-    if device_key is not None:
-        mine = device_quality.c.device_key == device_key
+    if device_keys is not None:
+        mine = among(connection, device_quality.c.device_key, device_keys)
     query = select(device_quality.c.device_key, *VERDICT).where(mine, device_quality.c.state != "useful")
     found = {key: pictures_of(*said) for key, *said in await connection.execute(query)}
     return {key: said for key, said in found.items() if said is not None}

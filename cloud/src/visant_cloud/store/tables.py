@@ -135,9 +135,14 @@ devices = Table(
     Column("site", Clean(100)),
     Column("name", Clean(300)),
     Column("notes", Clean),
+    Column("search", Clean),
+    Column("deleted_at", UtcTime),
+    Column("deletion_job_id", _BIG),
     UniqueConstraint("organisation_id", "device_id"),
 )
-"""`name`: as people call it, in any script; null: by its id."""
+"""`name`: as people call it, in any script; null: by its id. `search`: what is looked for in (devices.searched).
+`deleted_at`: only its pictures are left, or the fact alone; `deletion_job_id`: the job that still removes the rest.
+"""
 
 device_groups = Table(
     "device_groups",
@@ -232,7 +237,27 @@ enrol_codes = Table(
     Column("expires_at", UtcTime, nullable=False),
     Column("used_at", UtcTime),
     Column("used_by", String(64)),
+    Column("batch_id", _BIG),
+    Column("number", Integer),
+    Column("name", Clean(300)),
+    Column("revoked_at", UtcTime),
 )
+"""`batch_id`, `number`: of a batch (enrol_batches.py); `name`: what the device will be called."""
+
+enrol_batches = Table(
+    "enrol_batches",
+    metadata,
+    _organisation(),
+    Column("batch_id", _BIG, primary_key=True, autoincrement=True),
+    Column("title", Clean(300), nullable=False),
+    Column("group_id", _BIG, ForeignKey("device_groups.group_id", ondelete="SET NULL")),
+    Column("created_by", Clean(200), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    _index("enrol_batches", "organisation_id", "batch_id"),
+    sqlite_autoincrement=True,
+)
+"""Enrolment codes that were made together, and the group that their devices join."""
 
 schedules = Table(
     "schedules",
@@ -536,3 +561,47 @@ telemetry_hours = Table(
     _index("telemetry_hours", "hour"),  # what is old
 )
 """The same in steps of five minutes, a row for each device and hour; `hour`: its begin."""
+jobs = Table(
+    "jobs",
+    metadata,
+    _organisation(),
+    Column("job_id", _BIG, primary_key=True, autoincrement=True),
+    Column("kind", String(30), nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("given", JSON, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("position", Integer, nullable=False, server_default="0"),
+    Column("failed", Integer, nullable=False, server_default="0"),
+    Column("rate", Float),
+    Column("detail", Clean),
+    Column("result", JSON(none_as_null=True)),
+    Column("created_by", Clean(200), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("started_at", UtcTime),
+    Column("ended_at", UtcTime),
+    Column("idempotency_key", Clean(512)),
+    Column("request_hash", String(64)),
+    # a request is sent again
+    _index("jobs", "organisation_id", "idempotency_key", where=_KEYED, unique=True),
+    # every round of the runner
+    _index("jobs", "job_id", where=_OPEN, name="ix_jobs_open"),
+    # the list of an organisation
+    _index("jobs", "organisation_id", "job_id"),
+    # what is forgotten
+    _index("jobs", "ended_at"),
+    sqlite_autoincrement=True,
+)
+"""Work that goes on behind an answer (jobs/). `given`: what it is to do; `position`: pieces of `total` that are done,
+`failed` of them without success; `result`: what it made."""
+
+job_items = Table(
+    "job_items",
+    metadata,
+    _organisation(),
+    Column("job_id", _BIG, ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("subject", Clean(128), nullable=False),
+    Column("outcome", String(20)),
+    Column("detail", Clean),
+)
+"""A device of a job, by its key: it may be gone. `outcome` is null until it was its turn."""

@@ -13,7 +13,7 @@ from visant_cloud.events import types
 from visant_cloud.store import counters, device_states, events, slot_days
 from visant_cloud.store.captures import Capture
 from visant_cloud.store.counters import Outcome
-from visant_cloud.store.device_states import Locked
+from visant_cloud.store.device_states import DeviceGone, Locked
 from visant_cloud.store.events import NotedChange
 from visant_cloud.store.keys import organisation_of
 from visant_cloud.store.slot_gaps import Gap, gap_of
@@ -48,8 +48,13 @@ async def _locked(
     unknown: Callable[[], None] | None = None,
 ) -> tuple[dict[str, Locked], Trigger]:
     """The device's state (`held`, where it is locked already) and the trigger's row, both locked; the latter is made
-    where the trigger is unknown here (another database, a plain cloud's), unless `unknown` raises."""
+    where the trigger is unknown here (another database, a plain cloud's), unless `unknown` raises.
+
+    Raises DeviceGone.
+    """
     states = await device_states.locked(connection, [device_key]) if held is None else held
+    if device_key not in states:
+        raise DeviceGone(device_key)
     mine = one(device_key, trigger_id).with_for_update(key_share=True)
     found = await first(connection, mine)
     if found is None:

@@ -135,9 +135,13 @@ class DeviceRow(TypedDict):
     """One device; `subscribers` are its open streams, over all processes."""
 
     device_id: str
+    name: Annotated[str | None, Field(description="as people call it; null: by its id")]
     state: State
     health: DeviceHealth
     site: str | None
+    groups: list[str]
+    tags: list[str]
+    notes: str | None
     subscribers: int
     active: bool
     access: Literal["token", "revoked", "id_alone", "none"]
@@ -152,10 +156,17 @@ class DeviceRow(TypedDict):
 
 
 class DeviceList(TypedDict):
-    """Devices by id."""
+    """Some devices, `count` of the `total` that fit; `states` and `alerting`: of all that fit, how many are so.
+
+    `next_cursor` continues, null at the end.
+    """
 
     devices: list[DeviceRow]
     count: int
+    total: int
+    states: dict[State, int]
+    alerting: Annotated[int, Field(description="devices with an open alert")]
+    next_cursor: str | None
 
 
 class Streams(TypedDict):

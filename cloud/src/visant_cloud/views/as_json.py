@@ -10,6 +10,8 @@ from visant_cloud.alerts.states import Ended, Facts, Health, Pictures
 from visant_cloud.store.captures import Capture
 from visant_cloud.store.device_states import DeviceState
 from visant_cloud.store.devices import Device
+from visant_cloud.store.labels import NONE as NO_LABELS
+from visant_cloud.store.labels import Labels
 from visant_cloud.store.schedules import MissedRun, Schedule
 from visant_cloud.store.triggers import Trigger
 from visant_cloud.times import time, time_or_none
@@ -88,10 +90,18 @@ def capture(row: Capture) -> CaptureRow:
     }
 
 
-def device(row: Device, last: DeviceState, subscribers: int, schedule: Schedule | None, health: Health) -> DeviceRow:
+def device(
+    row: Device,
+    last: DeviceState,
+    subscribers: int,
+    schedule: Schedule | None,
+    health: Health,
+    labels: Labels = NO_LABELS,
+) -> DeviceRow:
     """One device, how many streams it holds, over all processes, and when it takes pictures by itself."""
     return {
         "device_id": row.device_id,
+        "name": row.name,
         "state": state(row.active, subscribers, degraded=last.degraded, seen=last.last_seen_at is not None),
         "health": {
             "state": health.state,
@@ -102,6 +112,9 @@ def device(row: Device, last: DeviceState, subscribers: int, schedule: Schedule 
             ],
         },
         "site": row.site,
+        "groups": labels.groups,
+        "tags": labels.tags,
+        "notes": labels.notes,
         "subscribers": subscribers,
         "active": row.active,
         "access": access(row),

@@ -1,0 +1,305 @@
+"""Devices that a filter (fleet/filter.py) chooses: a page of them with figures over all, or the keys of all.
+
+The state of each is judged as by views/as_json.py, here by the database: ten thousand rows would cost this process more
+than it. Each condition has its values as parameters, and the organisation stands in every query.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, get_args
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    Text,
+    and_,
+    case,
+    cast,
+    exists,
+    false,
+    func,
+    literal,
+    not_,
+    null,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from visant_cloud.database.statements import among
+from visant_cloud.fleet.filter import ANY, FilterError, Term, version_fits
+from visant_cloud.store import labels
+from visant_cloud.store.devices import THERE, folded
+from visant_cloud.store.fleet import ORDER, streams_table
+from visant_cloud.store.tables import alerts, device_states, device_tags, devices, group_members
+
+Sort = Literal["trouble", "id", "-id", "name", "-name", "seen", "-seen", "created", "-created"]
+SORTS: tuple[Sort, ...] = get_args(Sort)
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+_ESCAPE = "/"
+_ROW, _ALERTING = "row", "alerting"
+
+
+@dataclass(frozen=True)
+class Found:
+    """`total` devices fit, by `states` and `alerting` (with an open alert); the keys of a page of them, in order."""
+
+    total: int = 0
+    alerting: int = 0
+    states: dict[str, int] = field(default_factory=dict)
+    device_keys: list[str] = field(default_factory=list)
+    cursor: str | None = None
+    """Where the next page begins; None at the end."""
+
+
+class WrongCursor(ValueError):
+    """It is none, or belongs to another filter or sort."""
+
+
+async def page(
+    connection: AsyncConnection,
+    organisation_id: str,
+    terms: Sequence[Term],
+    streams: dict[str, int],
+    *,
+    sort: Sort = "trouble",
+    cursor: str | None = None,
+    limit: int = 100,
+) -> Found:
+    """One statement. `streams`: device_key -> open streams, of this organisation. Raises FilterError, WrongCursor."""
+    fitting = await _fitting(connection, organisation_id, terms, streams)
+    all_of = fitting.cte("fitting")
+    by, descending = _BY[sort.removeprefix("-")](all_of.c), sort.startswith("-")
+    place = by, all_of.c.device_id
+    rows = select(all_of.c.device_key, cast(by, Text).label("value"), all_of.c.device_id, by.label("by"))
+    mark = _mark(sort, terms)
+    if cursor is not None:
+        after = tuple_(*_after(cursor, mark, sort, by))
+        rows = rows.where(tuple_(*place) < after if descending else tuple_(*place) > after)
+    part = rows.order_by(*_ordered(place, descending)).limit(limit + 1).subquery("part")
+    number = func.row_number().over(order_by=_ordered((part.c.by, part.c.device_id), descending))
+    empty = cast(null(), Text)
+    counts = select(all_of.c.state, empty, empty, empty, func.count()).group_by(all_of.c.state)
+    alerting = select(literal(_ALERTING), empty, empty, empty, func.count()).where(all_of.c.alerting)
+    one_each = select(literal(_ROW), part.c.device_key, part.c.value, part.c.device_id, number)
+    found = (await connection.execute(union_all(counts, alerting, one_each))).all()
+    shown = sorted((row for row in found if row[0] == _ROW), key=lambda row: int(row[4]))
+    states = {row[0]: int(row[4]) for row in found if row[0] not in (_ROW, _ALERTING)}
+    numbers = {row[0]: int(row[4]) for row in found if row[0] == _ALERTING}
+    more = len(shown) > limit
+    last = shown[limit - 1] if more else None
+    return Found(
+        sum(states.values()),
+        numbers.get(_ALERTING, 0),
+        states,
+        [row[1] for row in shown[:limit]],
+        None if last is None else _cursor(mark, last[2], last[3]),
+    )
+
+
+async def keys(
+    connection: AsyncConnection, organisation_id: str, terms: Sequence[Term], streams: dict[str, int], limit: int
+) -> list[str]:
+    """The keys of those that fit, in order, `limit` at most. Raises FilterError."""
+    fitting = (await _fitting(connection, organisation_id, terms, streams)).subquery("fitting")
+    query = select(fitting.c.device_key).order_by(fitting.c.device_key).limit(limit)
+    return list((await connection.execute(query)).scalars())
+
+
+async def states_of(
+    connection: AsyncConnection, organisation_id: str, device_keys: Sequence[str], streams: dict[str, int]
+) -> dict[str, str]:
+    """device_key -> its state, for those that there are."""
+    fitting = await _fitting(connection, organisation_id, [], streams)
+    query = fitting.where(among(connection, devices.c.device_key, device_keys)).subquery("fitting")
+    return {key: state for key, state in await connection.execute(select(query.c.device_key, query.c.state))}
+
+
+async def _fitting(
+    connection: AsyncConnection, organisation_id: str, terms: Sequence[Term], streams: dict[str, int]
+) -> Select[Any]:
+    connected = streams_table(connection, streams)
+    # as the index of open alerts has it
+    is_open = (
+        alerts.c.organisation_id == organisation_id,
+        alerts.c.done_at.is_(None),
+        alerts.c.cleared_at.is_(None),
+        alerts.c.device_key.is_not(None),
+    )
+    warned = select(alerts.c.device_key).where(*is_open).distinct().subquery("warned")
+    there = connected.c.key.is_not(None)
+    state: ColumnElement[str] = case(
+        (not_(devices.c.active), "inactive"),
+        (there & func.coalesce(device_states.c.degraded, false()), "degraded"),
+        (there, "connected"),
+        (device_states.c.last_seen_at.is_not(None), "offline"),
+        else_="never_seen",
+    )
+    alerting = warned.c.device_key.is_not(None)
+    facts = _Facts(connection, organisation_id, state, alerting, is_open)
+    if any(term.field == "group" for term in terms):
+        facts.groups = await labels.group_ids(connection, organisation_id)
+    if any(term.field == "version" for term in terms):
+        mine = select(devices.c.device_version).where(devices.c.organisation_id == organisation_id).distinct()
+        facts.versions = list((await connection.execute(mine)).scalars())
+    return (
+        select(
+            devices.c.device_key,
+            devices.c.device_id,
+            func.coalesce(devices.c.name, devices.c.device_id).label("name"),
+            devices.c.created_at,
+            device_states.c.last_seen_at,
+            state.label("state"),
+            alerting.label("alerting"),
+        )
+        .select_from(devices)
+        .outerjoin(device_states, device_states.c.device_key == devices.c.device_key)
+        .outerjoin(connected, connected.c.key == devices.c.device_key)
+        .outerjoin(warned, warned.c.device_key == devices.c.device_key)
+        .where(devices.c.organisation_id == organisation_id, THERE, *(facts.condition(term) for term in terms))
+    )
+
+
+class _Facts:
+    """What terms become conditions by."""
+
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        organisation_id: str,
+        state: ColumnElement[str],
+        alerting: ColumnElement[bool],
+        is_open: tuple[ColumnElement[bool], ...],
+    ) -> None:
+        self._connection = connection
+        self._organisation_id = organisation_id
+        self._state = state
+        self._alerting = alerting
+        self._is_open = is_open
+        self.groups: dict[str, int] = {}
+        self.versions: list[str | None] = []
+
+    def condition(self, term: Term) -> ColumnElement[bool]:
+        fits = or_(false(), *(self._fits(term, value) for value in term.values))
+        return not_(fits) if term.negated else fits
+
+    def _fits(self, term: Term, value: str) -> ColumnElement[bool]:
+        if term.field == "state":
+            return self._state == value
+        if term.field == "alert":
+            return self._alert(value)
+        if term.field == "group":
+            return self._group(term, value)
+        if term.field == "tag":
+            return self._tag(term, value)
+        if term.field == "version":
+            return self._version(term, value)
+        return _words(term.field, term.operator, value)
+
+    def _alert(self, value: str) -> ColumnElement[bool]:
+        if value == ANY:
+            return self._alerting
+        if not value:
+            return not_(self._alerting)
+        such = select(alerts.c.device_key).where(*self._is_open, alerts.c.kind == value)
+        return devices.c.device_key.in_(such)
+
+    def _group(self, term: Term, value: str) -> ColumnElement[bool]:
+        mine = group_members.c.organisation_id == self._organisation_id
+        if not value:
+            return not_(exists().where(mine, group_members.c.device_key == devices.c.device_key))
+        wanted = folded(value)
+        inside = term.operator == "~"
+        ids = [
+            number
+            for name, number in self.groups.items()
+            if (wanted in folded(name) if inside else wanted == folded(name))
+        ]
+        if not ids and not inside:  # negated, a slip of the pen would choose the whole fleet
+            raise FilterError(
+                f"filter, character {term.position}: there is no group {value[:100]!r}: GET /v1/groups lists them"
+            )
+        members = select(group_members.c.device_key).where(mine, among(self._connection, group_members.c.group_id, ids))
+        return devices.c.device_key.in_(members)
+
+    def _tag(self, term: Term, value: str) -> ColumnElement[bool]:
+        mine = device_tags.c.organisation_id == self._organisation_id
+        if not value:
+            return not_(exists().where(mine, device_tags.c.device_key == devices.c.device_key))
+        has = device_tags.c.tag == folded(value)
+        if term.operator == "~":
+            has = device_tags.c.tag.contains(folded(value), autoescape=True)
+        return devices.c.device_key.in_(select(device_tags.c.device_key).where(mine, has))
+
+    def _version(self, term: Term, value: str) -> ColumnElement[bool]:
+        """A fleet has few versions: they are compared here, and the database is told which fit."""
+        fitting = [one for one in self.versions if version_fits(one, term.operator, value)]
+        chosen = among(self._connection, devices.c.device_version, [one for one in fitting if one is not None])
+        return or_(
+            and_(devices.c.device_version.is_not(None), chosen), devices.c.device_version.is_(None) & (None in fitting)
+        )
+
+
+def _words(name: str, operator: str, value: str) -> ColumnElement[bool]:
+    """A line of `search`: id, name, site. What an earlier release wrote has none yet."""
+    plain = func.lower(devices.c.device_id) + "\n\n" + func.lower(func.coalesce(devices.c.site, ""))
+    lines = func.coalesce(devices.c.search, plain, type_=String)
+    wanted = "".join(f"{_ESCAPE}{one}" if one in "%_/" else one for one in folded(value))
+    inside = wanted if operator == ":" else f"%{wanted}%"
+    if not name:
+        return lines.like(f"%{wanted}%", escape=_ESCAPE)
+    pattern = {"id": f"{inside}\n%\n%", "name": f"%\n{inside}\n%", "site": f"%\n%\n{inside}"}[name]
+    return lines.like(pattern, escape=_ESCAPE)
+
+
+# Order and cursors
+
+_RANKS = {state: place for place, state in enumerate(ORDER, start=1)}
+_BY: dict[str, Any] = {
+    # who has an open alert, then by state
+    "trouble": lambda c: case((c.alerting, 0), else_=case(_RANKS, value=c.state, else_=len(_RANKS))),
+    "id": lambda c: c.device_id,
+    "name": lambda c: c.name,
+    "seen": lambda c: func.coalesce(c.last_seen_at, _NEVER, type_=c.last_seen_at.type),
+    "created": lambda c: c.created_at,
+}
+
+
+def _ordered(place: Sequence[Any], descending: bool) -> list[Any]:
+    return [one.desc() if descending else one for one in place]
+
+
+def _mark(sort: Sort, terms: Sequence[Term]) -> str:
+    said = json.dumps([sort, [[one.field, one.operator, one.values, one.negated] for one in terms]])
+    return hashlib.sha256(said.encode()).hexdigest()[:12]
+
+
+def _cursor(mark: str, value: str, device_id: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps([mark, value, device_id]).encode()).decode()
+
+
+def _after(cursor: str, mark: str, sort: Sort, by: Any) -> tuple[Any, Any]:
+    try:
+        made, value, device_id = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
+        if made != mark:
+            raise WrongCursor("cursor: it belongs to another filter or sort: begin without one")
+        return literal(_READ.get(sort.removeprefix("-"), str)(value), by.type), literal(str(device_id))
+    except WrongCursor:
+        raise
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        raise WrongCursor("cursor: it is none of this cloud's: begin without one") from None
+
+
+def _time(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+_READ: dict[str, Any] = {"trouble": int, "seen": _time, "created": _time}
