@@ -7,8 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.context import Cloud
-from visant_cloud.fleet import filter
-from visant_cloud.fleet.filter import FilterError
+from visant_cloud.fleet.filter import LONGEST, FilterError, parse
 from visant_cloud.problems import Refusal
 from visant_cloud.store import device_search, devices
 from visant_cloud.store.keys import device_key, organisation_of
@@ -22,7 +21,7 @@ class Selection(BaseModel):
     """Either a filter, whatever it chooses at that moment, or the ids of devices."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
-    filter: Annotated[str, Field(max_length=filter.LONGEST)] | None = None
+    filter: Annotated[str, Field(max_length=LONGEST)] | None = None
     """As of `GET /v1/devices`; empty: every device."""
     devices: Annotated[list[DeviceId], Field(min_length=1, max_length=MOST)] | None = None
 
@@ -53,7 +52,7 @@ async def resolve(connection: AsyncConnection, cloud: Cloud, organisation_id: st
         there = (await devices.of_keys(connection, wanted)).keys()
         return Chosen(sorted(there), [one for key, one in wanted.items() if key not in there])
     try:
-        terms = filter.parse(selection.filter or "")
+        terms = parse(selection.filter or "")
         streams = streams_of(cloud, organisation_id)
         keys = await device_search.keys(connection, organisation_id, terms, streams, MOST + 1)
     except FilterError as error:

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from visant_cloud.context import Cloud
 from visant_cloud.store import jobs
 from visant_cloud.store.jobs import Job, Outcome
+from visant_runtime.kill_point import kill_point
 
 After = Callable[[], None]
 """What is done once the change is in the database."""
@@ -50,5 +51,7 @@ class EachDevice:
             items = await jobs.items(connection, held.job_id, held.position, most)
             outcomes, after = await self.apply(connection, cloud, held, [item.subject for item in items])
             await jobs.record(connection, held, [(item, outcomes[item.subject]) for item in items], cloud.now())
+            kill_point("job_batch")
+        kill_point("job_batch_committed")
         after()
         return len(items)
