@@ -40,10 +40,12 @@ def test_what_is_written_is_read_the_same_again(terms: list[Term]) -> None:
 
 @given(st.text(max_size=60) | st.text(st.sampled_from('ab:~<>=,"\\- ()OR.state'), max_size=30))
 def test_any_text_is_a_filter_or_one_line_that_names_the_place(text: str) -> None:
+    said = "filter"
     try:
         parse(text)
     except FilterError as error:
-        assert str(error).startswith("filter") and "\n" not in str(error).replace(text, "")
+        said = str(error)
+    assert said.startswith("filter") and "\n" not in said
 
 
 def test_a_filter_is_terms_that_all_hold() -> None:

@@ -106,5 +106,5 @@ class JobRunner:
                 await jobs.end(connection, job.job_id, "failed", said, self._cloud.now())
             return 0
         if job.rate is not None:
-            self._next[job.job_id] = max(self._next[job.job_id], self._monotonic() - TICK) + done / job.rate
+            self._next[job.job_id] = max(self._next[job.job_id], self._monotonic()) + done / job.rate
         return done

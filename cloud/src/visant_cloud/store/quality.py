@@ -5,6 +5,7 @@ the one that was read writes nothing, and of two pictures at once the device lea
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.alerts.states import Pictures
 from visant_cloud.database.engine import Database
-from visant_cloud.database.statements import insert_new
+from visant_cloud.database.statements import among, insert_new
 from visant_cloud.quality.judge import STATES, Memory, State
 from visant_cloud.quality.normal import from_json
 from visant_cloud.quality.views import View, view_from_json

@@ -3,7 +3,7 @@
 from visant_cloud.migrations.indexes import build_index
 
 revision = "0017"
-down_revision = "0011"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 

@@ -3,7 +3,7 @@
 from visant_cloud.migrations.indexes import build_index
 
 revision = "0018"
-down_revision = "0010"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 
