@@ -1,9 +1,8 @@
-"""TriggerScheduler: fires the devices' schedules. "Due" is counted from the last scheduled time, so nothing drifts.
+"""TriggerScheduler: fires the devices' own schedules. "Due" is counted from the last scheduled time: nothing drifts.
 
 Several processes may run it on one database: each takes what no other holds, and moves it on before it lets go.
 """
 
-import hashlib
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -13,7 +12,9 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.commands.hub import CommandHub
+from visant_cloud.commands.shared_rounds import SharedRounds
 from visant_cloud.database.engine import DATABASE_ERRORS, Database
+from visant_cloud.schedules.spread import share
 from visant_cloud.store import schedules, trigger_creation
 from visant_cloud.store.schedules import Due, MissedRun
 from visant_cloud.store.trigger_creation import Slot
@@ -58,8 +59,7 @@ class Round(NamedTuple):
 
 def first_firing(device_key: str, interval: float, now: datetime) -> datetime:
     """The first time of a new schedule: within one interval, at a place that the key's hash chooses."""
-    share = int.from_bytes(hashlib.sha256(device_key.encode()).digest()[:8], "big") / 2**64
-    return now + timedelta(seconds=share * interval)
+    return now + timedelta(seconds=share(device_key) * interval)
 
 
 def catch_up(scheduled: datetime, interval: float, now: datetime) -> Overdue:
@@ -96,13 +96,14 @@ class TriggerScheduler:
         self._hub = hub
         self._now = now
         self._ttl_max = ttl_max
+        self._shared = SharedRounds(database, hub, now, ttl_max)
         self._next_look = 0.0
         self._overdue = 0.0
         self._looked_at = time.monotonic()
 
     def lag(self) -> float:
         """Seconds by which the longest overdue schedule of the last round was late, or since when no round came."""
-        return max(self._overdue, time.monotonic() - self._looked_at - 2 * TICK, 0.0)
+        return max(self._overdue, self._shared.overdue, time.monotonic() - self._looked_at - 2 * TICK, 0.0)
 
     async def run(self, stop: Stop, heartbeat: Heartbeat) -> None:
         """Until the end."""
@@ -116,6 +117,7 @@ class TriggerScheduler:
                 await self.begin_anew()
                 self._next_look = time.monotonic() + CLOCK_PLAY
             await self.fire_due(go_on)
+            await self._shared.run_due(go_on)
 
         await every(
             TICK,
@@ -174,6 +176,7 @@ class TriggerScheduler:
             begun += len(found)
             if len(found) < BATCH:
                 break
+        begun += await self._shared.begin_anew(CLOCK_PLAY)
         if begun:
             log.warning("schedules of a clock that was ahead begin anew: was the clock put back?", count=begun)
         return begun

@@ -27,7 +27,9 @@ from visant_cloud.store import (
     device_states,
     devices,
     quality,
+    schedule_targets,
     schedules,
+    shared_schedules,
     slot_days,
     trigger_history,
 )
@@ -35,7 +37,7 @@ from visant_cloud.store import fleet as fleet_rows
 from visant_cloud.store.counters import Figures
 from visant_cloud.store.device_states import NEVER_SEEN
 from visant_cloud.store.fleet import Wish
-from visant_cloud.views import as_json, pages
+from visant_cloud.views import as_json, pages, schedules_json
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 _templates = Jinja2Templates(directory=Path(__file__).parent.parent / "templates")
@@ -160,6 +162,8 @@ async def _device(cloud: Cloud, caller: Caller, device_id: str, before: int | No
         rules, is_open = await alert_rules.find(connection, mine), await alerts.open_since(connection, mine, [key])
         said = await quality.verdicts(connection, mine, [key])
         slots = await slot_days.rate(connection, mine, counters.yesterday(cloud.now()), key)
+        shared = await schedule_targets.of_device(connection, key)
+        waiting_slots = await shared_schedules.waiting_of(connection, key)
     subscribers, open_ones = cloud.hub.subscribers(key), sum(waiting.values())
     health = as_json.health(row, last, subscribers, scheduled, cloud.now(), is_open.get(key), rules, said.get(key))
     return {
@@ -169,6 +173,7 @@ async def _device(cloud: Cloud, caller: Caller, device_id: str, before: int | No
         "older": rows[-1].seq if len(rows) == _HISTORY else None,
         "before": before,
         "gallery": gallery,
+        "shared": [schedules_json.applied(one, key, waiting_slots) for one in shared],
     }
 
 

@@ -37,6 +37,7 @@ metadata = MetaData(
 _OPEN = text("ended_at IS NULL")
 _KEYED = text("idempotency_key IS NOT NULL")
 _SLOTTED = text("schedule_id IS NOT NULL")
+_WAITING = text("next_at IS NOT NULL")
 _NOT_CLEARED = text("cleared_at IS NULL")
 _NOT_DONE = text("done_at IS NULL")
 _NOT_USEFUL = text("state <> 'useful'")
@@ -272,6 +273,62 @@ schedules = Table(
     Index("ix_schedules_next_at_schedule_id", "next_at", "schedule_id"),  # schedules.due: every round
     sqlite_autoincrement=True,
 )
+
+shared_schedules = Table(
+    "shared_schedules",
+    metadata,
+    _organisation(),
+    Column("schedule_id", _BIG, primary_key=True, autoincrement=True),
+    Column("name", Clean(100), nullable=False),
+    Column("rule", JSON, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    Column("next_at", UtcTime),
+    Column("previous_at", UtcTime),
+    Column("late_until", UtcTime),
+    Column("shift", Integer, nullable=False),
+    UniqueConstraint("organisation_id", "name"),
+    _index("shared_schedules", "next_at", where=_WAITING),  # every round
+    sqlite_autoincrement=True,
+)
+"""Schedules of /v1/schedules. `next_at`: the next slot; null: never. `previous_at`: the slot before it, if any.
+`late_until`: the last slot that was missed just before. `shift`: microseconds that slots lie after their rule's: a
+clock that was put back has used the others up. In `triggers` and `missed_slots` their id is negative.
+"""
+
+schedule_targets = Table(
+    "schedule_targets",
+    metadata,
+    _organisation(),
+    Column("target_id", _BIG, primary_key=True, autoincrement=True),
+    Column("schedule_id", _BIG, ForeignKey("shared_schedules.schedule_id", ondelete="CASCADE"), nullable=False),
+    Column("device_key", Clean(128), ForeignKey("devices.device_key", ondelete="CASCADE")),
+    Column("group_id", _BIG, ForeignKey("device_groups.group_id", ondelete="CASCADE")),
+    Column("tag", Clean(50)),
+    _index("schedule_targets", "schedule_id", "device_key", where=text("device_key IS NOT NULL"), unique=True),
+    _index("schedule_targets", "schedule_id", "group_id", where=text("group_id IS NOT NULL"), unique=True),
+    _index("schedule_targets", "schedule_id", "tag", where=text("tag IS NOT NULL"), unique=True),
+    _index("schedule_targets", "device_key"),  # the schedules of a device
+    sqlite_autoincrement=True,
+)
+"""What a shared schedule is attached to: one of device, group and tag."""
+
+slots_due = Table(
+    "slots_due",
+    metadata,
+    _organisation(),
+    Column("schedule_id", _BIG, ForeignKey("shared_schedules.schedule_id", ondelete="CASCADE"), primary_key=True),
+    Column("device_key", Clean(128), ForeignKey("devices.device_key", ondelete="CASCADE"), primary_key=True),
+    Column("slot", UtcTime, primary_key=True),
+    Column("due_at", UtcTime, nullable=False),
+    Column("lifetime", Float, nullable=False),
+    Column("make_up", Boolean, nullable=False),
+    _index("slots_due", "due_at"),  # every round
+    _index("slots_due", "device_key"),  # a device is deleted
+)
+"""Slots of shared schedules that have come, a row for each device, until each has its trigger."""
 
 missed_slots = Table(
     "missed_slots",
