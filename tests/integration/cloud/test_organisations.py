@@ -44,7 +44,7 @@ async def everything(cloud: Any, api: dict[str, str]) -> list[Any]:
     """All that an organisation has of device D1, times of the moment apart."""
     found = []
     paths = ("/v1/devices/D1", "/v1/devices/D1/triggers", "/v1/captures", "/v1/devices")
-    more = ("/v1/groups", "/v1/tags", "/v1/jobs", "/v1/enrol-batches")
+    more = ("/v1/groups", "/v1/tags", "/v1/jobs", "/v1/enrol-batches", "/v1/schedules")
     for path in (*paths, *more, "/v1/alerts", "/v1/alerts/rules", "/v1/channels", "/v1/silences"):
         answer = await cloud.client.get(path, headers=api)
         assert answer.status_code == 200, path
@@ -53,13 +53,18 @@ async def everything(cloud: Any, api: dict[str, str]) -> list[Any]:
 
 
 async def alerting(cloud: Any, api: dict[str, str]) -> dict[str, int]:
-    """An alert of D1, a silence, and a channel with a delivery, all with a note or name `mine`; their numbers."""
+    """An alert of D1, a silence, a schedule, and a channel with a delivery, all with a note or name `mine`; their
+    numbers."""
     opened = Opened(Key("default", "D1", "camera"), "mine", Cause("camera", None, "mine", "mine"))
     async with cloud.cloud.database.writing() as connection:
         await alerts.open_alerts(connection, [opened], cloud.time())
     until = (cloud.time() + timedelta(hours=1)).isoformat()
     made = {
         "silence_id": ("/v1/silences", {"device_id": "D1", "until": until, "note": "mine"}),
+        "schedule_id": (
+            "/v1/schedules",
+            {"name": "mine", "rule": {"interval_seconds": 3600}, "attached": {"devices": ["D1"]}},
+        ),
         "channel_id": ("/v1/channels", {"type": "webhook", "name": "mine", "target": "https://mine.example/"}),
     }
     found = {"alert_id": (await cloud.client.get("/v1/alerts", headers=api)).json()["alerts"][0]["alert_id"]}
@@ -113,6 +118,9 @@ async def test_no_endpoint_shows_or_changes_what_another_organisation_has(two: A
         "/v1/enrol-batches": {"title": "x", "count": 1},
         "/v1/bulk": {"selection": {"devices": ["D1", "OWN"]}, "action": {"do": "suspend"}},
         "/v1/bulk/preview": {"selection": {"devices": ["OWN"]}},
+        "/v1/schedules": {"name": "x", "rule": {"interval_seconds": 60}},
+        "/v1/schedules/preview": {"rule": {"interval_seconds": 60}},
+        "/v1/schedules/{schedule_id}": {"name": "x", "rule": {"interval_seconds": 60}},
     }
     queries: dict[str, dict[str, Any]] = {"/v1/captures/moment": {"at": "2026-06-01T12:00:00Z"}}
     described = (await cloud.client.get("/openapi.json", headers=mine)).json()["paths"]

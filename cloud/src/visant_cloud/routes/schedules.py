@@ -151,10 +151,10 @@ async def change(
 ) -> answers.SharedScheduleDetail:
     """Name, rule and whether it is active, all of it anew. It counts from now on."""
     cloud = cloud_of(request)
-    if if_match is None:
-        raise Refusal(428, "Send If-Match with the ETag that GET answers, or * for whatever is there", "if_match")
     async with cloud.database.writing() as connection:
         found = await _known(connection, caller, schedule_id, to_change=True)
+        if if_match is None:
+            raise Refusal(428, "Send If-Match with the ETag that GET answers, or * for whatever is there", "if_match")
         _match(found, if_match)
         if await shared_schedules.name_taken(connection, caller.organisation_id, wanted.name, but_by=schedule_id):
             raise _taken(wanted.name)
