@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, ViewportSize, async_playwright
+from playwright.async_api import Page, Route, ViewportSize, async_playwright
 
+from tests.integration.cloud.test_alert_rounds import DEAD, Fleet, numbered
 from visant_cloud.access import credentials
-from visant_cloud.store import access
+from visant_cloud.store import access, channels
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
@@ -22,6 +23,7 @@ pytestmark = [
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]
 PHONE: ViewportSize = {"width": 390, "height": 844}
+WIDE: ViewportSize = {"width": 1280, "height": 800}
 
 Browse = Callable[[], Awaitable[Page]]
 
@@ -133,3 +135,90 @@ async def test_a_person_signs_in_and_triggers_and_a_stranger_cannot(start: Any, 
     await page.click("[data-trigger=FLOOR1]")
     await page.wait_for_selector(".toast:has-text('FLOOR1 is offline: the trigger waits for it')")
     assert await page.locator(".banner.alarm").count() == 0
+
+
+async def test_the_fleet_page_begins_with_what_needs_a_person_who_acknowledges_it(start: Any, page: Page) -> None:
+    cloud = await start(auth="required")
+    async with cloud.cloud.database.writing() as connection:
+        await access.set_operator(
+            connection, "default", "Ada", credentials.hash_password("correct horse battery"), cloud.time()
+        )
+    fleet = Fleet(cloud)
+    await fleet.devices("LOBBY")
+    await fleet.devices(*numbered(3), site="Hall 3")
+    bad = await fleet.channel("ops")
+    async with cloud.cloud.database.writing() as connection:
+        for _ in range(channels.DEAD):
+            await channels.note_answer(connection, bad, False, "HTTP 500", cloud.time())
+    await fleet.say("LOBBY", DEAD)
+    await fleet.pass_(60)
+    fleet.cut(*numbered(3))
+    await fleet.pass_(300)
+    assert len(await fleet.open()) == 5
+
+    await page.set_viewport_size(WIDE)
+    await page.goto(cloud.url)
+    await page.fill("[name=name]", "Ada")
+    await page.fill("[name=password]", "correct horse battery")
+    await page.click("button")
+    lines = page.locator(".need")
+    await lines.first.wait_for()
+    said = await lines.all_inner_texts()
+    assert len(said) == 3, said
+    for words in ("3 devices at Hall 3: silent", "LOBBY: the camera gives no pictures", "messages cannot be delivered"):
+        [one] = [text for text in said if words in text]
+        assert "since" in one and "Acknowledge" in one
+    assert "ops: HTTP 500" in " ".join(said) and "Plug the camera in" in " ".join(said)
+    top = (
+        "document.querySelector('.needs').getBoundingClientRect().bottom <= document.querySelector('.cards').offsetTop"
+    )
+    assert await page.evaluate(top)
+    red = "getComputedStyle(document.querySelector('.card.dead')).backgroundColor"
+    assert await page.evaluate(red) != await page.evaluate(red.replace(".card.dead", ".card.offline"))
+
+    await lines.filter(has_text="Hall 3").locator("button").click()
+    await page.wait_for_selector(".need.seen:has-text('seen by Ada')")
+    listed = (await page.evaluate("fetch('/v1/alerts').then(a => a.json())"))["alerts"]
+    seen = {one["device_id"]: one["acknowledged_by"] for one in listed}
+    assert seen == {None: None, "LOBBY": None, **dict.fromkeys(numbered(3), "Ada")}
+    assert len([one for one in listed if one["cleared_at"] is None]) == 5, "seen is not over"
+
+    await page.set_viewport_size(PHONE)
+    assert await fits(page)
+    await page.goto(f"{cloud.url}/devices/LOBBY")
+    await page.click("[data-acknowledge]")
+    await page.wait_for_selector(".need.seen")
+    assert await fits(page) and await page.locator("text=Plug the camera in").count() == 1
+
+
+async def test_a_picture_says_how_old_it_is_and_live_says_when_it_is_not(start: Any, page: Page) -> None:
+    cloud = await start()
+    await cloud.register("D1")
+    assert (await cloud.capture("D1", await cloud.trigger("D1"))).status_code == 201
+    await page.clock.install()
+    await page.goto(cloud.url)
+    await page.wait_for_function("() => /^\\d+ \\w+ old$/.test(document.querySelector('.shot .age')?.textContent)")
+    assert await page.inner_text("#live") == "live"
+    await page.evaluate("getSelection().selectAllChildren(document.querySelector('.card h2'))")
+    await page.wait_for_function("() => document.getElementById('live').className.includes('paused')")
+    await page.evaluate("getSelection().removeAllRanges()")
+    await page.wait_for_function("() => document.getElementById('live').textContent === 'live'")
+    answers = {"status": 503}
+
+    async def broken(route: Route) -> None:
+        if "status" in answers:
+            await route.fulfill(status=answers["status"], body="{}")
+        else:
+            await route.abort()
+
+    await page.route("**/parts/**", broken)
+    for words, change in (("the cloud answers 503", {"status": 503}), ("no connection to the cloud", {})):
+        answers.clear()
+        answers.update(change)
+        await page.clock.run_for(2500)
+        await page.wait_for_selector(f"#live.lost:has-text('{words}')")
+    await page.unroute("**/parts/**")
+    await page.clock.run_for(2500)
+    await page.wait_for_function("() => document.getElementById('live').textContent === 'live'")
+    await page.clock.fast_forward(3 * 3600 * 1000)
+    await page.wait_for_selector(".shot .age:has-text('3 h old')")

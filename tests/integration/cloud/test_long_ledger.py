@@ -94,6 +94,8 @@ QUERIES: dict[str, Query] = {
     "alerts of a round": lambda connection: alerts.not_done_locked(connection),
     "alerts that are over": lambda connection: alerts.clear_alerts(connection, [CAMERA_WELL], NOW),
     "open alerts": lambda connection: alerts.page(connection, "default", which="open"),
+    "what needs a person": lambda connection: alerts.open_first(connection, "default", 200),
+    "what is open of a device": lambda connection: alerts.open_first(connection, "default", 200, "D1"),
     "the newest alerts": lambda connection: alerts.page(connection, "default", limit=20),
     "since when alerts are open": lambda connection: alerts.open_since(connection, "default"),
     "messages to be sent": lambda connection: deliveries.claim(connection, NOW, DAY, DAY, 20),

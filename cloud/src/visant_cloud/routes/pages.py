@@ -112,6 +112,7 @@ async def _fleet(cloud: Cloud, caller: Caller, wish: Wish) -> dict[str, Any]:
         rules, is_open = await alert_rules.find(connection, mine), await alerts.open_since(connection, mine)
         said = await quality.verdicts(connection, mine)
         slots = await slot_days.rate(connection, mine, day)
+        needs = pages.needs(*await alerts.open_first(connection, mine, pages.NEEDS))
 
     def view_of(key: str, figures: Figures) -> pages.DeviceView:
         row, known, there, schedule = rows[key], last.get(key, NEVER_SEEN), streams.get(key, 0), scheduled.get(key)
@@ -123,6 +124,7 @@ async def _fleet(cloud: Cloud, caller: Caller, wish: Wish) -> dict[str, Any]:
     return {
         "fleet": view,
         "slots": slots,
+        "needs": needs,
         "waiting": sum(waiting.values()),
         "history": [pages.line(one, pictures.get((one.device_key, one.trigger_id))) for one in made],
     }
@@ -164,10 +166,12 @@ async def _device(cloud: Cloud, caller: Caller, device_id: str, before: int | No
         slots = await slot_days.rate(connection, mine, counters.yesterday(cloud.now()), key)
         shared = await schedule_targets.of_device(connection, key)
         waiting_slots = await shared_schedules.waiting_of(connection, key)
+        needs = pages.needs(*await alerts.open_first(connection, mine, pages.NEEDS, key))
     subscribers, open_ones = cloud.hub.subscribers(key), sum(waiting.values())
     health = as_json.health(row, last, subscribers, scheduled, cloud.now(), is_open.get(key), rules, said.get(key))
     return {
         "device": pages.DeviceView(row, last, subscribers, figures, open_ones, scheduled, health.causes),
+        "needs": needs,
         "history": [pages.line(one, pictures.get(one.trigger_id)) for one in rows],
         "slots": slots,
         "older": rows[-1].seq if len(rows) == _HISTORY else None,

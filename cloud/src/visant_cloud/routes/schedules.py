@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,17 +16,18 @@ from visant_cloud.access.guarded import GuardedRoute
 from visant_cloud.alerts.rules import only_text
 from visant_cloud.commands.shared_rounds import LATE
 from visant_cloud.context import cloud_of
+from visant_cloud.fleet.names import Name, Tag
 from visant_cloud.openapi import refuses
 from visant_cloud.problems import Refusal, unknown_device
 from visant_cloud.routes.alerts import Number
-from visant_cloud.routes.devices import ONE_LINE
 from visant_cloud.schedules.cadence import next_after, slots
 from visant_cloud.schedules.rule import FIRST_YEAR, LAST_YEAR, Rule
 from visant_cloud.store import devices, schedule_targets, shared_schedules
 from visant_cloud.store.keys import device_id_of
 from visant_cloud.store.shared_schedules import SharedSchedule
+from visant_cloud.views import etags, schedules_json
 from visant_cloud.views import schedule_answers as answers
-from visant_cloud.views import schedules_json
+from visant_cloud.views.etags import IfMatch
 from visant_contract.ids import DeviceId
 
 router = APIRouter(route_class=GuardedRoute, dependencies=[Depends(clean_json)], tags=["operator"])
@@ -44,11 +45,8 @@ def _near(value: datetime) -> datetime:
     return value
 
 
-Name = Annotated[str, Field(min_length=1, max_length=100, pattern=ONE_LINE)]
-Tag = Annotated[str, Field(min_length=1, max_length=50, pattern=ONE_LINE)]
 After = Annotated[AwareDatetime, BeforeValidator(only_text), Field(strict=False), AfterValidator(_near)]
 Count = Annotated[int, Field(ge=1, le=100)]
-IfMatch = Annotated[str | None, Header(description="the ETag of what was read; * for whatever is there")]
 
 
 class Targets(BaseModel):
@@ -153,9 +151,7 @@ async def change(
     cloud = cloud_of(request)
     async with cloud.database.writing() as connection:
         found = await _known(connection, caller, schedule_id, to_change=True)
-        if if_match is None:
-            raise Refusal(428, "Send If-Match with the ETag that GET answers, or * for whatever is there", "if_match")
-        _match(found, if_match)
+        etags.check(if_match, _etag(found), needed=True)
         if await shared_schedules.name_taken(connection, caller.organisation_id, wanted.name, but_by=schedule_id):
             raise _taken(wanted.name)
         now = cloud.now()
@@ -179,8 +175,7 @@ async def remove(request: Request, caller: Operator, schedule_id: Number, if_mat
     """It fires no more. What it has asked for already goes on, and stays in the ledger."""
     async with cloud_of(request).database.writing() as connection:
         found = await _known(connection, caller, schedule_id, to_change=True)
-        if if_match is not None:
-            _match(found, if_match)
+        etags.check(if_match, _etag(found), needed=False)
         await shared_schedules.remove(connection, caller.organisation_id, schedule_id)
 
 
@@ -284,14 +279,6 @@ def _all_known(wanted: list[str], found: Collection[str]) -> None:
 
 def _etag(found: SharedSchedule) -> str:
     return f'"{found.version}"'
-
-
-def _match(found: SharedSchedule, if_match: str) -> None:
-    named = [one.strip() for one in if_match.split(",")]
-    if "*" not in named and _etag(found) not in named:
-        raise Refusal(
-            412, f"Schedule {found.schedule_id} has been changed meanwhile: read it again, then change it", "changed"
-        )
 
 
 def _taken(name: str) -> Refusal:

@@ -12,8 +12,21 @@ function localTimes(root) {
   const today = new Date().toDateString();
   for (const element of root.querySelectorAll("time[datetime]")) {
     const moment = new Date(element.dateTime);
+    if ("age" in element.dataset) {
+      element.title = `${whole.format(moment)} here, ${element.title}`;
+      continue;
+    }
     element.textContent = (moment.toDateString() === today ? hour : day).format(moment);
     element.title = `${whole.format(moment)} here, ${element.title}`;
+  }
+}
+
+// How old each picture is; it grows while nothing else changes.
+function ages() {
+  for (const element of document.querySelectorAll("time[data-age]")) {
+    const seconds = Math.max(0, (Date.now() - new Date(element.dateTime)) / 1000);
+    const [size, name] = [[86400, "days"], [3600, "h"], [60, "min"], [1, "s"]].find(([least]) => seconds >= 2 * least) ?? [1, "s"];
+    element.textContent = `${Math.floor(seconds / size)} ${name} old`;
   }
 }
 
@@ -64,6 +77,20 @@ document.addEventListener("click", (event) => {
   });
 });
 
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-acknowledge]");
+  if (!button || button.disabled) return;
+  button.disabled = true;
+  act(async () => {
+    try {
+      for (const number of button.dataset.acknowledge.split(",")) await call("POST", `/v1/alerts/${number}/acknowledge`);
+      toast("Acknowledged: it stays until its cause is gone");
+    } finally {
+      button.disabled = false;
+    }
+  });
+});
+
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (!form.dataset.api) return;
@@ -92,21 +119,47 @@ function bodyOf(form) {
   return Object.keys(body).length ? body : undefined;
 }
 
+// What the word beside the name says: `live` only where the page was current a moment ago.
+const PATIENCE = 10000; // ms
+let heard = new Date();
+let trouble = "";
+function sayLive() {
+  if (!live) return;
+  const paused = getSelection().toString() !== "";
+  const old = Date.now() - heard > PATIENCE;
+  const since = `, as of ${hour.format(heard)}`;
+  live.className = `live ${trouble || (old && !paused) ? "lost" : paused ? "paused" : ""}`;
+  live.textContent = trouble ? trouble + since : paused ? `paused while text is selected${since}` : old ? `not live${since}` : "live";
+}
+
 let tag = null;
 async function refresh() {
   const part = document.querySelector("[data-part]");
   if (!part) return;
-  const answer = await fetch(part.dataset.part, { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store" });
+  let answer, text;
+  try {
+    const signal = AbortSignal.timeout(PATIENCE); // a connection that says nothing is none
+    answer = await fetch(part.dataset.part, { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store", signal });
+    text = await answer.text();
+  } catch {
+    trouble = "no connection to the cloud";
+    return sayLive();
+  }
   if (answer.status === 401) { location.reload(); return; }
-  live.classList.toggle("lost", !answer.ok && answer.status !== 304);
+  const fresh = answer.ok || answer.status === 304;
+  trouble = fresh ? "" : `the cloud answers ${answer.status}`;
+  if (fresh) heard = new Date();
+  sayLive();
   if (!answer.ok) return;
   tag = answer.headers.get("ETag");
   const scrolled = part.querySelector(".scroll")?.scrollLeft;
-  const pressed = document.activeElement?.dataset?.trigger;
-  part.innerHTML = await answer.text();
+  const { trigger: pressed, acknowledge: seen } = document.activeElement?.dataset ?? {};
+  part.innerHTML = text;
   if (scrolled) part.querySelector(".scroll").scrollLeft = scrolled;
   if (pressed) part.querySelector(`[data-trigger="${CSS.escape(pressed)}"]`)?.focus({ preventScroll: true });
+  if (seen) (part.querySelector(`[data-acknowledge="${seen}"]`) ?? part.querySelector("[data-acknowledge]"))?.focus({ preventScroll: true });
   localTimes(part);
+  ages();
   sift();
 }
 
@@ -131,19 +184,16 @@ find?.addEventListener("change", (event) => { if (event.target.name === "kind" &
 find?.addEventListener("submit", (event) => { if (!everywhere()) event.preventDefault(); });
 
 async function keepCurrent() {
-  if (!document.hidden && !getSelection().toString()) {
-    try {
-      await refresh();
-      live.textContent = "live";
-    } catch {
-      live.classList.add("lost");
-      live.textContent = "no connection to the cloud";
-    }
-  }
+  if (!document.hidden && !getSelection().toString()) await refresh();
   setTimeout(keepCurrent, 2000);
 }
 
 localTimes(document);
+ages();
 sift();
-if (document.querySelector("[data-part]")) setTimeout(keepCurrent, 2000);
-else if (live) live.remove();
+if (document.querySelector("[data-part]")) {
+  setTimeout(keepCurrent, 2000);
+  setInterval(() => { sayLive(); ages(); }, 1000);
+  document.addEventListener("selectionchange", sayLive);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
+} else if (live) live.remove();

@@ -178,6 +178,20 @@ async def page(
     return [Alert(*row) for row in rows]
 
 
+async def open_first(
+    connection: AsyncConnection, organisation_id: str, limit: int, device_key: str | None = None
+) -> tuple[list[Alert], int]:
+    """Open alerts, those that nobody has seen first, then the newest; and how many of them there are in all."""
+    query = select(func.count().over(), *_COLUMNS).where(
+        alerts.c.organisation_id == organisation_id, alerts.c.done_at.is_(None), alerts.c.cleared_at.is_(None)
+    )
+    if device_key is not None:
+        query = query.where(alerts.c.device_key == device_key)
+    seen = alerts.c.acknowledged_at.is_not(None)
+    rows = (await connection.execute(query.order_by(seen, alerts.c.alert_id.desc()).limit(limit))).all()
+    return [Alert(*row[1:]) for row in rows], rows[0][0] if rows else 0
+
+
 async def open_since(
     connection: AsyncConnection, organisation_id: str, device_keys: Collection[str] | None = None
 ) -> dict[str, dict[str, datetime]]:

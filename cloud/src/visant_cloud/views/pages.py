@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from visant_cloud.alerts import kinds, words
 from visant_cloud.alerts.states import Cause
+from visant_cloud.store.alerts import Alert
 from visant_cloud.store.captures import Capture
 from visant_cloud.store.counters import Figures
 from visant_cloud.store.device_states import DeviceState
@@ -108,6 +109,52 @@ class DeviceView:
         return any(cause.kind == kinds.CAMERA for cause in self.causes)
 
 
+NEEDS = 200
+"""Open alerts that a page reads."""
+_NEEDS_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Need:
+    """What needs a person, in one line: an alert, or those of a site that have one cause."""
+
+    alerts: list[Alert]
+
+    @property
+    def first(self) -> Alert:
+        """The one that tells since when and what to do."""
+        return min(self.alerts, key=lambda one: one.since or one.opened_at)
+
+    @property
+    def numbers(self) -> str:
+        """Of those that nobody has acknowledged, as the button carries them."""
+        return ",".join(str(one.alert_id) for one in self.alerts if one.acknowledged_at is None)
+
+    @property
+    def seen_by(self) -> str | None:
+        """Who acknowledged it."""
+        return None if self.numbers else self.first.acknowledged_by
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a page begins with. `more`: open alerts that are not among those shown."""
+
+    shown: list[Need]
+    more: int
+
+
+def needs(found: list[Alert], count: int) -> Needs:
+    """Of `count` open alerts the `found` ones, in their order: what a site has at once is one. Pure."""
+    groups: dict[object, list[Alert]] = {}
+    for one in found:
+        by_site = one.site is not None and one.kind in kinds.KINDS and kinds.KINDS[one.kind].by_site
+        seen = one.acknowledged_at is not None
+        groups.setdefault((one.kind, one.site, seen) if by_site else one.alert_id, []).append(one)
+    shown = [Need(group) for group in groups.values()][:_NEEDS_SHOWN]
+    return Needs(shown, count - sum(len(one.alerts) for one in shown))
+
+
 @dataclass(frozen=True)
 class FleetView:
     """All devices in figures, and those of one page."""
@@ -163,6 +210,13 @@ def local_time(value: datetime | str | None, missing: str = "-") -> Markup:
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     return Markup('<time datetime="{}" title="{} UTC">{} UTC</time>').format(
         moment.isoformat(timespec="milliseconds"), f"{moment:%Y-%m-%d %H:%M:%S}", f"{moment:%d %b %H:%M:%S}"
+    )
+
+
+def picture_age(value: datetime) -> Markup:
+    """The same, which the page's script turns into an age that grows: `5 min old`."""
+    return Markup('<time class="age" data-age datetime="{}" title="{} UTC">{} UTC</time>').format(
+        value.isoformat(timespec="milliseconds"), f"{value:%Y-%m-%d %H:%M:%S}", f"{value:%d %b %H:%M:%S}"
     )
 
 
@@ -255,6 +309,6 @@ def with_code(text: str) -> Markup:
 def install(environment: Environment) -> None:
     """Makes the formats above known to the templates."""
     filters: dict[str, Any] = {"local_time": local_time, "span": span, "size": size, "with_code": with_code}
-    filters["in_words"] = words.title
+    filters |= {"in_words": words.title, "who": words.who, "picture_age": picture_age}
     filters["useful_percent"] = lambda slots: percent(slots.useful, slots.due)
     environment.filters.update(filters)
