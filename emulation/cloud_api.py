@@ -111,6 +111,17 @@ class CloudApi:
         answer.raise_for_status()
         return {device["device_id"]: int(device["subscribers"]) for device in answer.json()["devices"]}
 
+    async def mail_alerts_to(self, address: str) -> None:
+        """A channel of that name, where there is none yet. Raises httpx.HTTPError."""
+        new = {"type": "email", "name": address, "target": address}
+        answer = await self._client.post("/v1/channels", json=new)
+        if answer.status_code != 409:
+            answer.raise_for_status()
+
+    async def choose_alert_rules(self, **rules: Any) -> None:
+        """What counts as an alert; what is not named is the default. Raises httpx.HTTPError."""
+        (await self._client.put("/v1/alerts/rules", json=rules)).raise_for_status()
+
     async def change_device(self, device_id: str, **fields: bool) -> None:
         """Changes what `fields` name, e.g. `token_revoked=True`. Raises httpx.HTTPError."""
         (await self._client.patch(f"/v1/devices/{device_id}", json=fields)).raise_for_status()

@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 from typing import Protocol, TextIO
 
-_COLOURS = {"redis": "35", "camera": "36", "connector": "32", "uploader": "33", "cloud": "34", "emulation": "1"}
+_COLOURS = {"redis": "35", "camera": "36", "connector": "32", "uploader": "33", "cloud": "34"}
+_COLOURS |= {"mail": "1", "emulation": "1"}
 _ALARM = "31"
 
 

@@ -11,8 +11,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
+
+from emulation import mail
+from emulation.cloud_api import CloudApi
 from emulation.console import Console
-from emulation.ports import NoFreePort
+from emulation.ports import NoFreePort, hold_port
 from emulation.processes import Child
 from emulation.redis_server import NoRedisServer
 from emulation.stack import Cloud, Device
@@ -77,7 +81,14 @@ async def _run(arguments: argparse.Namespace, folder: Path) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, asked_to_stop)
 
-    cloud = Cloud(folder / "cloud", console)
+    mail_port, page_port = hold_port(), hold_port(8000)
+    sending = {
+        "SMTP_URL": f"smtp://127.0.0.1:{mail_port}?tls=none",
+        "MAIL_FROM": mail.SENDER,
+        "PUBLIC_URL": f"http://127.0.0.1:{page_port}",
+    }
+    mailbox = mail.Mailbox(folder / "mail", console)
+    cloud = Cloud(folder / "cloud", console, sending, port=page_port)
     devices = [
         Device(
             name,
@@ -94,6 +105,8 @@ async def _run(arguments: argparse.Namespace, folder: Path) -> int:
 
     async def bring_up() -> None:
         await cloud.start()
+        async with CloudApi(cloud.url) as api:
+            await api.mail_alerts_to(mail.READER)
         for device in devices:
             await device.start()
         await asyncio.gather(*(device.healthy() for device in devices))
@@ -101,35 +114,44 @@ async def _run(arguments: argparse.Namespace, folder: Path) -> int:
     starting = asyncio.create_task(bring_up())
     stopping = asyncio.create_task(stop.wait())
     status = 0
-    try:
-        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if starting.done():
-            try:
-                starting.result()
-            except TookTooLong as error:
-                console.plain(f"\n  {error}. The lines above say why; everything keeps trying. Ctrl-C ends it.\n")
-            _announce(console, cloud.url, devices[0].camera_url, names, folder)
-            await stopping
-    finally:
-        starting.cancel()
-        stopping.cancel()
-        await asyncio.gather(starting, stopping, return_exceptions=True)
-        console.plain("\n  ending every process ...")
-        await asyncio.gather(*(device.stop() for device in devices))
-        await cloud.stop()
-        console.plain("  all ended.")
+    async with mail.serving(mailbox, mail_port):
+        try:
+            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                try:
+                    starting.result()
+                except (TookTooLong, httpx.HTTPError) as error:
+                    console.plain(f"\n  {error}. The lines above say why; everything keeps trying. Ctrl-C ends it.\n")
+                _announce(console, cloud.url, devices, folder, fake=arguments.camera == "fake")
+                await stopping
+        finally:
+            starting.cancel()
+            stopping.cancel()
+            await asyncio.gather(starting, stopping, return_exceptions=True)
+            console.plain("\n  ending every process ...")
+            await asyncio.gather(*(device.stop() for device in devices))
+            await cloud.stop()
+            console.plain("  all ended.")
     return status
 
 
-def _announce(console: Console, url: str, camera_url: str, names: list[str], folder: Path) -> None:
+def _announce(console: Console, url: str, devices: list[Device], folder: Path, *, fake: bool) -> None:
+    names = [device.device_id for device in devices]
     which = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+    victim = devices[min(1, len(devices) - 1)]
+    pulling = [
+        f'pull      curl -d \'{{"fault":"absent"}}\' {victim.camera_url}/fake/faults',
+        f'          unplugs {victim.device_id}\'s camera, and "none" plugs it in: within two minutes each is a mail',
+    ]
     lines = [
         "Visant Edge is running",
         "",
         f"page      {url}/",
         f"device    {which}: press Trigger on the page, or",
         f"          curl -X POST {url}/v1/devices/{names[0]}/trigger",
-        f"aiming    {camera_url}/ (what {names[0]}'s camera sees)",
+        f"aiming    {devices[0].camera_url}/ (what {names[0]}'s camera sees)",
+        *(pulling if fake else []),
+        f"mail      each alert is a file in {_short(folder / 'mail')}, and a line here",
         f"API       {url}/docs",
         f"state     {_short(folder)}, begun anew at each start (KEEP=1 goes on with it)",
         "end       Ctrl-C",

@@ -90,6 +90,15 @@ async def test_the_page_answers_and_ctrl_c_leaves_no_process(emulation: Running)
             return (await api.triggers("EMULATED-1"))[trigger].status == "executed"
 
         await until("the picture is stored", captured, within=60)
+        # that it must last a minute is tried by the cloud's own tests
+        await api.choose_alert_rules(hold={"camera": 0})
+    pull = (await emulation.read_until(r"pull +curl -d '(.+)' (http://\S+)")).groups()
+    async with httpx.AsyncClient(trust_env=False) as client:
+        assert (await client.post(pull[1], content=pull[0])).json()["fault"] == "absent"
+    mail = await emulation.read_until(
+        r'mail +\| "Alert: EMULATED-1: the camera gives no pictures" to you@\S+: (\S+\.eml), (http\S+)\n'
+    )
+    assert "Plug the camera in" in Path(mail[1]).read_text() and mail[2] == f"{url}/devices/EMULATED-1"
     emulation.process.send_signal(signal.SIGINT)
     await emulation.read_until("all ended")
     assert await asyncio.wait_for(emulation.process.wait(), 20) == 0
