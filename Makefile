@@ -14,7 +14,7 @@ export ONLY SHORT PLATFORM
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup emulate smoke check test lock lock-check lab up down smoke-containers test-containers test-cloud-compose \
-	images release-archive release release-key camera-rig bench-camera bench bench-cloud fuzz faults faults-workers test-updates pi-host mutants full
+	images release-archive release release-key camera-rig bench-camera bench bench-alerts bench-cloud fuzz faults faults-workers test-updates pi-host mutants full
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, t, ":"); printf "  make %-18s %s\n", t[1], $$2}'
@@ -72,6 +72,8 @@ bench: setup ## what a device costs card, uplink, a metered month and processor,
 	@.venv/bin/python -m tests.bench
 bench-cloud: setup ## a fleet of 10,000 on the cloud, beside a bare application that does the same (SHORT=1, BENCH_CELLS=captures)
 	@.venv/bin/python -m tests.bench.cloud
+bench-alerts: setup ## from fault to message: a month of 300 cameras on its own clock, and ten over HTTP (SHORT=1, SEED=2)
+	@.venv/bin/python -m tests.bench.alerts
 
 fuzz: setup ## every route of the cloud's API against its description, and broken HTTP at its door (SHORT=1, ONLY=tests/fuzz/test_api.py)
 	@.venv/bin/pytest --timeout 1800 $(or $(ONLY),tests/fuzz)

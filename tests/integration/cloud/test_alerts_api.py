@@ -1,11 +1,13 @@
 """Alerts over the API: a device's health, sites, acknowledging, silences, rules, pages."""
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tests.integration.cloud.test_alert_rounds import DEAD, Fleet, numbered
+from visant_cloud.alerts import rounds
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)  # the queries: test_alert_rounds, on both
 
@@ -132,3 +134,31 @@ async def test_rules_are_read_and_written_whole_and_bad_ones_are_one_line(start:
         answer = await cloud.client.put("/v1/alerts/rules", json=body)
         assert answer.status_code == 422 and said in answer.json()["detail"], answer.text
     assert await got(cloud, "/v1/alerts/rules") == found
+
+
+async def test_metrics_count_devices_by_their_health_and_say_nothing_where_nobody_looks(start: Any) -> None:
+    cloud = await start()
+    fleet = Fleet(cloud)
+    assert "visant_devices" not in (await cloud.client.get("/metrics")).text
+    await fleet.devices(*numbered(3))
+    for name in ("NEW", "BARRED"):
+        await cloud.client.post("/v1/devices", json={"device_id": name})
+    await cloud.client.patch("/v1/devices/BARRED", json={"active": False})
+    await fleet.say("D01", DEAD)
+    await fleet.pass_(rounds.COUNT_EVERY, 5)
+
+    async def counted() -> dict[str, float]:
+        lines = (await cloud.client.get("/metrics")).text.splitlines()
+        return {line.split('"')[1]: float(line.split()[-1]) for line in lines if line.startswith("visant_devices{")}
+
+    here = {"ok": 2, "degraded": 1, "silent": 0, "never_connected": 1, "suspended": 1}
+    assert await counted() == here
+    fleet.cut("D02")
+    await fleet.pass_(120, 5)
+    assert await counted() == {**here, "ok": 1, "silent": 1}
+    listed = (await got(cloud, "/v1/devices"))["devices"]
+    assert Counter(one["health"]["state"] for one in listed) == +Counter(await counted())
+    await fleet.pass_(600, 60)
+    assert await counted() == {**here, "ok": 1, "silent": 1}, "what stays so is told again"
+    cloud.time.pass_(200)
+    assert await counted() == {}, "a count of minutes ago is no count"

@@ -66,7 +66,6 @@ QUERIES: dict[str, Query] = {
     "silent triggers": lambda connection: trigger_outcomes.expire_silent(connection, NOW, NOW),
     "too old pictures": lambda connection: captures.delete_older(connection, NOW - 400 * DAY),
     "the fleet": lambda connection: fleet.page(connection, "default", TODAY, {"D1": 1}, fleet.Wish(words="d")),
-    "the fleet's states": lambda connection: fleet.states(connection, "default", {"D1": 1}),
     "the fleet's open triggers": lambda connection: trigger_history.under_way(connection, "default"),
     "the fleet's newest triggers": lambda connection: trigger_history.page(
         connection, "default", None, before=None, limit=20
@@ -193,9 +192,7 @@ async def test_the_ledger_is_read_in_the_index_of_what_is_asked(long_ledger: Dat
     assert not [step for step in steps if "TEMP B-TREE" in step and "ORDER BY" not in step], steps
 
 
-@pytest.mark.parametrize(
-    "name", ["the fleet", "the fleet's states", "totals", "a device", "a device's days", "who was seen"]
-)
+@pytest.mark.parametrize("name", ["the fleet", "totals", "a device", "a device's days", "who was seen"])
 async def test_figures_are_read_where_they_are_kept(long_ledger: Database, name: str) -> None:
     steps = await plan(long_ledger, QUERIES[name])
     assert not [step for step in steps if " triggers" in step or " captures" in step], steps

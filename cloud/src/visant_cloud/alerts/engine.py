@@ -14,7 +14,7 @@ from visant_cloud.alerts import kinds, states
 from visant_cloud.alerts.heard import Heard
 from visant_cloud.alerts.kinds import KINDS, OF_A_DEVICE
 from visant_cloud.alerts.rules import DEFAULT, Rules
-from visant_cloud.alerts.states import Cause, Ended, Facts, Health, Pictures, Slot
+from visant_cloud.alerts.states import Cause, Ended, Facts, Health, Pictures, Slot, State
 
 _AWAY = 30.0
 """Seconds: whoever is back sooner was never away."""
@@ -117,6 +117,8 @@ class _Device:
     """When time alone may make a difference."""
     stated: Stated = NOTHING
     """What was told."""
+    state: State = "never_connected"
+    """As of the last look."""
 
 
 @dataclass
@@ -184,14 +186,23 @@ class AlertEngine:
                 opened.setdefault(key.subject, set()).add(key.kind)
             else:
                 rest.add(key)
-        look |= opened.keys() | {key.subject for key in self._since if key.subject in self._devices}
+        waiting = {key.subject for key in self._since if key.subject in self._devices}
+        look |= opened.keys() | waiting
         look |= {name for name, device in self._devices.items() if device.look_at <= at}
         changes: list[Change] = []
         for name in sorted(look):
             device = self._devices[name]
             mine = chosen.get(device.told.head.organisation_id, DEFAULT)
-            changes += self._device(device, now, at, opened.get(name, set()), mine)
+            changes += self._device(device, now, at, opened.get(name, set()), mine, waiting=name in waiting)
         return changes + self._others(at, rest, others or {}, chosen)
+
+    def counts(self) -> dict[str, dict[State, int]]:
+        """organisation_id -> state -> devices in it, as of the last step."""
+        found: dict[str, dict[State, int]] = {}
+        for device in self._devices.values():
+            mine = found.setdefault(device.told.head.organisation_id, dict.fromkeys(states.STATES, 0))
+            mine[device.state] += 1
+        return found
 
     def _hear(self, told: Iterable[Told], at: float) -> set[str]:
         heard = set()
@@ -223,7 +234,9 @@ class AlertEngine:
         self._connected = connected
         return moved
 
-    def _device(self, device: _Device, now: datetime, at: float, open_: set[str], rules: Rules) -> list[Change]:
+    def _device(
+        self, device: _Device, now: datetime, at: float, open_: set[str], rules: Rules, *, waiting: bool
+    ) -> list[Change]:
         told, head = device.told, device.told.head
         absent = 0.0 if device.absent_at is None else at - device.absent_at
         if (absent >= _AWAY or at < device.grace_until) and told.outcomes:
@@ -249,8 +262,12 @@ class AlertEngine:
         )
         found = states.causes(facts, now, rules)
         device.look_at = _next_look(device, facts)
-        self._note_state(device, facts, states.of_causes(facts, found, now, {}))
+        health = states.of_causes(facts, found, now, {})
+        device.state = health.state
+        self._note_state(device, facts, health)
         changes: list[Change] = []
+        if not (found or open_ or waiting):
+            return changes  # most devices, most of the time
         for kind in OF_A_DEVICE:
             key = Key(head.organisation_id, head.device_key, kind)
             cause, is_open = found.get(kind), kind in open_

@@ -14,13 +14,22 @@ from visant_cloud.alerts import kinds, telling, words
 from visant_cloud.alerts.engine import AlertEngine, Change, Cleared, Key, News, Opened
 from visant_cloud.alerts.kinds import KINDS
 from visant_cloud.alerts.rules import DEFAULT, Rules
-from visant_cloud.alerts.states import Cause
+from visant_cloud.alerts.states import Cause, State
 from visant_cloud.alerts.words import Words
 from visant_cloud.context import Cloud
 from visant_cloud.database.engine import DATABASE_ERRORS
 from visant_cloud.events import types
 from visant_cloud.events.types import Note
-from visant_cloud.store import alert_facts, alert_rules, channels, deliveries, device_states, events, leases
+from visant_cloud.store import (
+    alert_facts,
+    alert_rules,
+    channels,
+    deliveries,
+    device_counts,
+    device_states,
+    events,
+    leases,
+)
 from visant_cloud.store import alerts as kept
 from visant_cloud.store.alerts import Alert, Silence
 from visant_cloud.store.channels import Channel
@@ -40,6 +49,8 @@ LONGEST_REST = 30.0
 LEASE = timedelta(seconds=20)
 SLOWLY = 30.0
 """Seconds between looks at what seldom changes: rules, dead channels, the disk."""
+COUNT_EVERY = 15.0
+"""Seconds between two counts of devices by state, for /metrics."""
 LOOP = "alerts"
 _LEASE = "alerts"
 _TOGETHER = 200
@@ -57,7 +68,8 @@ class AlertRounds:
         self._rules: dict[str, Rules] = {}
         self._dead: list[Channel] = []
         self._summarised: dict[str, str] = {}
-        self._next_slow = self._next_round = float("-inf")
+        self._next_slow = self._next_round = self._next_count = float("-inf")
+        self._counted: tuple[float, dict[str, dict[State, int]]] = float("-inf"), {}
 
     async def run(self, stop: Stop, heartbeat: Heartbeat) -> None:
         """Until the end."""
@@ -100,7 +112,8 @@ class AlertRounds:
             return []
         if self._engine is None:
             self._engine = AlertEngine()
-            self._next_slow = float("-inf")
+            self._next_slow = self._next_count = float("-inf")
+            self._counted = float("-inf"), {}
         at, now = self._monotonic(), cloud.now()
         if at >= self._next_slow:
             self._rules = await alert_rules.everyone(cloud.database)
@@ -114,6 +127,9 @@ class AlertRounds:
         changes = self._engine.step(now, at, told, connected, open_, self._rules, self._others())
         await self._store(changes, alerts, now)
         await self._tell_states(self._engine, now)
+        if at >= self._next_count:
+            self._next_count = at + COUNT_EVERY
+            await self._count(self._engine, at, now)
         return changes
 
     async def _tell_states(self, engine: AlertEngine, now: datetime) -> None:
@@ -124,6 +140,15 @@ class AlertRounds:
                 await device_states.put_stated(connection, stated)
                 await events.note(connection, *(note for one in news for note in _notes(one, now)))
             engine.stated(news)
+
+    async def _count(self, engine: AlertEngine, at: float, now: datetime) -> None:
+        counts = engine.counts()
+        told_at, told = self._counted
+        if counts == told and at - told_at < device_counts.FRESH.total_seconds() / 3:
+            return
+        async with self._cloud.database.writing() as connection:
+            await device_counts.put(connection, counts, now)
+        self._counted = at, counts
 
     def _others(self) -> dict[Key, Cause]:
         """What is wrong with the cloud itself."""

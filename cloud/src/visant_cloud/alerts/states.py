@@ -124,15 +124,23 @@ def health(facts: Facts, now: datetime, rules: Rules = DEFAULT, since: Mapping[s
 
 def of_causes(facts: Facts, found: Mapping[str, Cause], now: datetime, known: Mapping[str, datetime]) -> Health:
     """The same, of causes that were found before."""
-    if not facts.active:
-        return Health("suspended")
-    if not facts.seen:
-        return Health("never_connected", facts.created_at)
+    state = state_of(facts, found)
+    if state == "never_connected":
+        return Health(state, facts.created_at)
     told = [_older(one, known.get(one.kind), now) for one in found.values()]
-    if not told:
-        return Health("ok")
     began = [one.since for one in told if one.since is not None]
-    return Health("silent" if kinds.SILENT in found else "degraded", min(began, default=None), told)
+    return Health(state, min(began, default=None), told)
+
+
+def state_of(facts: Facts, found: Collection[str]) -> State:
+    """The state alone. `found`: kinds of the causes."""
+    if not facts.active:
+        return "suspended"
+    if not facts.seen:
+        return "never_connected"
+    if kinds.SILENT in found:
+        return "silent"
+    return "degraded" if found else "ok"
 
 
 def _older(cause: Cause, known: datetime | None, now: datetime) -> Cause:

@@ -9,9 +9,8 @@ from visant_cloud.alerts.kinds import ALERTING
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.metrics import Gathered
 from visant_cloud.problems import Refusal
-from visant_cloud.store import alerts, counters, fleet, trigger_history
+from visant_cloud.store import alerts, counters, device_counts, trigger_history
 from visant_cloud.store.keys import DEFAULT_ORGANISATION
-from visant_cloud.views import as_json
 
 router = APIRouter(tags=["operations"])
 _RETRY = 5
@@ -50,14 +49,15 @@ async def metrics(request: Request, caller: Operator) -> Response:
 
 async def _of_organisation(cloud: Cloud, organisation_id: str) -> CollectorRegistry:
     async with cloud.database.reading() as connection:
-        states = await fleet.states(connection, organisation_id, cloud.hub.connected())
+        states = await device_counts.find(connection, organisation_id, cloud.now())
         totals = await counters.totals(connection, organisation_id)
         waiting = await trigger_history.under_way(connection, organisation_id)
         is_open = await alerts.open_by_kind(connection, organisation_id)
     registry = CollectorRegistry()
-    by_state = Gauge("visant_devices", "Devices by state", ["state"], registry=registry)
-    for name in as_json.STATES:
-        by_state.labels(name).set(states.get(name, 0))
+    if states is not None:
+        by_state = Gauge("visant_devices", "Devices by state of their health", ["state"], registry=registry)
+        for name, count in states.items():
+            by_state.labels(name).set(count)
     by_kind = Gauge("visant_alerts", "Open alerts by kind", ["kind"], registry=registry)
     for kind in ALERTING:
         by_kind.labels(kind).set(is_open.get(kind, 0))

@@ -90,13 +90,6 @@ async def page(
     return Sums(*(int(value) for value in rows[0][:5])), found
 
 
-async def states(connection: AsyncConnection, organisation_id: str, streams: dict[str, int]) -> dict[str, int]:
-    """state -> devices in it."""
-    all_of = _judged(connection, organisation_id, date.max, streams).cte("judged")
-    query = select(all_of.c.state, func.count()).group_by(all_of.c.state)
-    return {state: count for state, count in await connection.execute(query)}
-
-
 _FIGURES = ("executed", "failed", "expired", "captures")
 
 
