@@ -13,6 +13,7 @@ from visant_cloud.access.lookups import DeviceLookups
 from visant_cloud.access.password_checks import PasswordChecks
 from visant_cloud.access.rate_limits import RateLimits
 from visant_cloud.access.shares import Shares
+from visant_cloud.alerts.certificate import Validity
 from visant_cloud.captures.decoding.pool import DecoderPool
 from visant_cloud.captures.storage import PictureStorage
 from visant_cloud.commands.arrivals import Arrivals
@@ -64,6 +65,8 @@ class Cloud:
     scheduler: TriggerScheduler | None = None
     exchange: Exchange = field(default_factory=lambda: Exchange({1: Path("none")}, 1))
     """Between the workers of one supervisor, for /metrics."""
+    certificate: Validity | None = None
+    """Of what this cloud is reached by, as far as it was seen."""
     readiness: Readiness = field(init=False)
     decoders: DecoderPool = field(init=False)
     loader: TriggerLoader = field(init=False)

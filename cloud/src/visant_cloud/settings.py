@@ -8,6 +8,7 @@ from pydantic_settings import NoDecode
 
 from visant_cloud.access.forwarded import trusted
 from visant_cloud.access.same_origin import origin
+from visant_cloud.alerts import certificate
 from visant_cloud.captures.s3_url import S3Url, s3_url
 from visant_cloud.channels.email import Server, address, server
 from visant_cloud.database import connection_url
@@ -30,6 +31,12 @@ def database_url(value: str) -> str:
 
 def _checked(value: SecretStr | None) -> SecretStr | None:
     return None if value is None else SecretStr(database_url(value.get_secret_value()))
+
+
+def _where(value: str | None) -> str | None:
+    if value is not None:
+        certificate.where(value)
+    return value
 
 
 def _proxies(value: str) -> str:
@@ -98,6 +105,11 @@ class CloudSettings(Settings):
     public_url: Annotated[str | None, AfterValidator(_origin), Field(description="e.g. https://cams.example")] = None
     """What browsers show in their address bar, where a reverse proxy does not hand on the header Host."""
 
+    certificate_at: Annotated[
+        str | None, AfterValidator(_where), Field(description="e.g. cams.example, or cams.example@front:443")
+    ] = None
+    """Where the certificate of this cloud is looked at, where that is not PUBLIC_URL itself."""
+
     manual_ttl: Annotated[float, Field(gt=0, le=86400, description="seconds, at most 86400")] = 120.0
     """How long a manual trigger waits for its device."""
     scheduled_ttl_max: Annotated[float, Field(gt=0, le=86400, description="seconds, at most 86400")] = 3600.0
@@ -161,6 +173,12 @@ class CloudSettings(Settings):
     def smtp_server(self) -> Server | None:
         """Where mail goes through."""
         return None if self.smtp_url is None else server(self.smtp_url.get_secret_value())
+
+    def certificate_where(self) -> certificate.Where | None:
+        """Where the certificate is looked at; None where nobody said so."""
+        if self.certificate_at is None:
+            return certificate.of_url(self.public_url)
+        return certificate.where(self.certificate_at)
 
     def engine_url(self) -> str:
         """What the database engine connects to."""

@@ -12,6 +12,7 @@ import uvloop
 from visant_cloud import server, workers
 from visant_cloud.access.rate_limits import RateLimits
 from visant_cloud.access.revocation import Revocation
+from visant_cloud.alerts.certificate_watch import CertificateWatch
 from visant_cloud.alerts.rounds import AlertRounds
 from visant_cloud.app import create_app
 from visant_cloud.captures import at_start
@@ -159,6 +160,7 @@ async def _main(
             tasks.create_task(Expiry(database, now, chosen.silence_grace).run(stop, heartbeat))
             tasks.create_task(Housekeeping(cloud).run(stop, heartbeat))
             tasks.create_task(AlertRounds(cloud, peers.process_id).run(stop, heartbeat))
+            tasks.create_task(CertificateWatch(cloud).run(stop, heartbeat))
             tasks.create_task(Outbox(cloud).run(stop, heartbeat))
             tasks.create_task(RollUp(cloud, peers.process_id).run(stop, heartbeat))
             tasks.create_task(JobRunner(cloud, peers.process_id).run(stop, heartbeat))

@@ -1,14 +1,19 @@
 """Rounds of alerts on a real database: what they open, clear and put into the outbox, and who of several does it."""
 
 import asyncio
+import ssl
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, func, insert, select, update
+from sqlalchemy import Table, delete, func, insert, select, update
 
+from tests.support.hard_network import Authority
 from visant_cloud import housekeeping
 from visant_cloud.alerts import kinds, rounds
+from visant_cloud.alerts.certificate import Validity
+from visant_cloud.alerts.certificate_watch import CertificateWatch
 from visant_cloud.alerts.rounds import AlertRounds
 from visant_cloud.alerts.rules import Rules
 from visant_cloud.alerts.telling import BACK_WINDOW, SITE_WINDOW, TOGETHER
@@ -27,7 +32,7 @@ from visant_cloud.store import (
 from visant_cloud.store import alerts as kept
 from visant_cloud.store.alerts import Alert
 from visant_cloud.store.keys import device_id_of, organisation_of
-from visant_cloud.store.tables import alerts, deliveries, notices, silences
+from visant_cloud.store.tables import alerts, api_tokens, deliveries, notices, silences
 from visant_cloud.store.tables import device_states as states
 from visant_cloud.store.tables import devices as devices_table
 from visant_cloud.store.trigger_creation import Slot
@@ -280,6 +285,60 @@ async def test_a_full_disk_of_the_cloud_is_an_alert(start: Any, monkeypatch: pyt
     monkeypatch.setattr(fleet.cloud.pictures, "free_bytes", gone)
     await fleet.pass_(3600, 600)
     assert await fleet.open() == [("/cloud", "cloud_disk")]
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+async def test_a_certificate_that_is_served_and_about_to_expire_is_an_alert_until_a_new_one_is_served(
+    start: Any, tmp_path: Path
+) -> None:
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(Authority(tmp_path).certificate("front", host="cams.example"))
+    async with await asyncio.start_server(served, "127.0.0.1", 0, ssl=context) as front:
+        port = front.sockets[0].getsockname()[1]
+        fleet = Fleet(await start(certificate_at=f"cams.example@127.0.0.1:{port}"))
+        watch = CertificateWatch(fleet.cloud)
+        await watch.look()
+    found = fleet.cloud.certificate
+    assert found is not None and found.end > fleet.cloud.now()
+    left = (found.end - fleet.cloud.now()).total_seconds()
+    fleet.cloud.certificate = Validity(found.begin - timedelta(days=60), found.end)
+    fleet.time.pass_(left - 60)
+    await fleet.pass_(90)
+    assert await fleet.open() == [("/cloud", "certificate")]
+    [one] = await fleet.all()
+    assert one.detail == f"expire{'d' if fleet.cloud.now() > found.end else 's'} at {found.end:%Y-%m-%d %H:%M UTC}"
+    before = fleet.cloud.certificate
+    with pytest.raises(OSError):
+        await watch.look()
+    assert fleet.cloud.certificate == before, "what cannot be reached stays as it was seen"
+    fleet.cloud.certificate = Validity(fleet.cloud.now(), fleet.cloud.now() + timedelta(days=90))
+    await fleet.pass_(700)
+    assert await fleet.open() == []
+
+
+@pytest.mark.skipif("expires_at" not in api_tokens.c, reason="tokens have no end in this schema")
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+async def test_a_token_that_is_about_to_expire_is_an_alert_until_it_is_removed(start: Any) -> None:
+    fleet = Fleet(await start())
+    now = fleet.cloud.now()
+    row = {"organisation_id": "default", "created_at": now - timedelta(days=300)}
+    rows = [
+        {**row, "token_hash": "a" * 64, "name": "old", "expires_at": now + timedelta(days=3)},
+        {**row, "token_hash": "b" * 64, "name": "new", "expires_at": now + timedelta(days=300)},
+        {**row, "token_hash": "c" * 64, "name": "endless", "expires_at": None},
+    ]
+    async with fleet.cloud.database.writing() as connection:
+        await connection.execute(insert(api_tokens), rows)
+    await fleet.pass_(120)
+    [one] = await fleet.all()
+    assert (one.subject, one.kind) == ("/token/aaaaaaaaaaaa", "token") and one.detail.startswith("old: expires at ")
+    async with fleet.cloud.database.writing() as connection:
+        await connection.execute(delete(api_tokens).where(api_tokens.c.name == "old"))
+    await fleet.pass_(120)
+    assert await fleet.open() == []
 
 
 async def test_a_summary_is_told_once_a_day(start: Any) -> None:

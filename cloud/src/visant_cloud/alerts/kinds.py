@@ -42,6 +42,8 @@ NO_TELEMETRY = "no_telemetry"
 OTHER = "other"
 CLOUD_DISK = "cloud_disk"
 CHANNEL_DEAD = "channel_dead"
+CERTIFICATE = "certificate"
+TOKEN = "token"  # noqa: S105 - a kind of alert
 
 KINDS: dict[str, Kind] = {
     SILENT: Kind(
@@ -129,8 +131,20 @@ KINDS: dict[str, Kind] = {
         "messages cannot be delivered",
         "Look at its last answer, mend its address, and press test.",
     ),
+    CERTIFICATE: Kind(
+        "the certificate is about to expire",
+        "Look why the reverse proxy does not renew it: its log, port 80 from outside, the name's DNS record.",
+        hold=MINUTE,
+        clear=10 * MINUTE,  # after a start it is not known yet
+    ),
+    TOKEN: Kind(
+        "an API token is about to expire",
+        "Make a new one and give it to the program that uses it; then remove the old one.",
+        hold=MINUTE,
+    ),
 }
 
 
 ALERTING = tuple(name for name, kind in KINDS.items() if kind.alerts)
-OF_A_DEVICE = tuple(name for name in ALERTING if name not in (CLOUD_DISK, CHANNEL_DEAD))
+_OF_THE_CLOUD = (CLOUD_DISK, CHANNEL_DEAD, CERTIFICATE, TOKEN)
+OF_A_DEVICE = tuple(name for name in ALERTING if name not in _OF_THE_CLOUD)

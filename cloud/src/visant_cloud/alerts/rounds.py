@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from visant_cloud.alerts import kinds, telling, words
+from visant_cloud.alerts import certificate, kinds, telling, words
 from visant_cloud.alerts.engine import AlertEngine, Change, Cleared, Key, News, Opened
 from visant_cloud.alerts.kinds import KINDS
 from visant_cloud.alerts.rules import DEFAULT, Rules
@@ -28,11 +28,13 @@ from visant_cloud.store import (
     device_counts,
     device_states,
     events,
+    expiring_tokens,
     leases,
 )
 from visant_cloud.store import alerts as kept
 from visant_cloud.store.alerts import Alert, Silence
 from visant_cloud.store.channels import Channel
+from visant_cloud.store.expiring_tokens import ExpiringToken
 from visant_cloud.store.keys import DEFAULT_ORGANISATION
 from visant_runtime.heartbeat import Heartbeat
 from visant_runtime.lifecycle import Stop
@@ -67,6 +69,7 @@ class AlertRounds:
         self._engine: AlertEngine | None = None
         self._rules: dict[str, Rules] = {}
         self._dead: list[Channel] = []
+        self._tokens: list[ExpiringToken] = []
         self._summarised: dict[str, str] = {}
         self._next_slow = self._next_round = self._next_count = float("-inf")
         self._counted: tuple[float, dict[str, dict[State, int]]] = float("-inf"), {}
@@ -118,13 +121,14 @@ class AlertRounds:
         if at >= self._next_slow:
             self._rules = await alert_rules.everyone(cloud.database)
             self._dead = await channels.dead(cloud.database)
+            self._tokens = await expiring_tokens.everyone(cloud.database)
             self._next_slow = at + SLOWLY
         connected = frozenset(cloud.hub.connected())
         unknown = self._engine.unknown(await alert_facts.heads(cloud.database))
         told = await alert_facts.told(cloud.database, unknown) if unknown else []
         alerts = await kept.not_done(cloud.database)
         open_ = {one.key for one in alerts if one.cleared_at is None}
-        changes = self._engine.step(now, at, told, connected, open_, self._rules, self._others())
+        changes = self._engine.step(now, at, told, connected, open_, self._rules, self._others(now))
         await self._store(changes, alerts, now)
         await self._tell_states(self._engine, now)
         if at >= self._next_count:
@@ -150,7 +154,7 @@ class AlertRounds:
             await device_counts.put(connection, counts, now)
         self._counted = at, counts
 
-    def _others(self) -> dict[Key, Cause]:
+    def _others(self, now: datetime) -> dict[Key, Cause]:
         """What is wrong with the cloud itself."""
         found = {
             Key(one.organisation_id, one.subject, kinds.CHANNEL_DEAD): Cause(
@@ -172,6 +176,14 @@ class AlertRounds:
         if what is not None:
             key = Key(DEFAULT_ORGANISATION, "/cloud", kinds.CLOUD_DISK)
             found[key] = Cause(kinds.CLOUD_DISK, None, what, KINDS[kinds.CLOUD_DISK].remedy)
+        served = self._cloud.certificate
+        if served is not None and (what := certificate.soon_over(served.begin, served.end, now)):
+            key = Key(DEFAULT_ORGANISATION, "/cloud", kinds.CERTIFICATE)
+            found[key] = Cause(kinds.CERTIFICATE, None, what, KINDS[kinds.CERTIFICATE].remedy)
+        for one in self._tokens:
+            if what := certificate.soon_over(one.created_at, one.expires_at, now):
+                key = Key(one.organisation_id, one.subject, kinds.TOKEN)
+                found[key] = Cause(kinds.TOKEN, None, f"{one.name}: {what}", KINDS[kinds.TOKEN].remedy)
         return found
 
     async def _store(self, changes: list[Change], alerts: list[Alert], now: datetime) -> None:

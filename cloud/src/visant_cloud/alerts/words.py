@@ -16,6 +16,8 @@ from visant_cloud.times import Time, time, time_or_none
 _LISTED = 50
 """Alerts that a text names one by one."""
 _IN_DATA = 200
+_SUBJECTS = {"cloud": "the cloud", "channel": "a channel", "token": "a token"}
+"""`/channel/7` -> words."""
 _PREFIX = {"opened": "Alert", "cleared": "Recovered"}
 
 
@@ -105,7 +107,7 @@ def who(alert: Alert) -> str:
     """Whom an alert is about, for people."""
     if alert.device_id is not None:
         return alert.device_id
-    return "the cloud" if alert.subject == "/cloud" else "a channel"
+    return _SUBJECTS.get(alert.subject.split("/")[1], alert.subject)
 
 
 def title(kind: str) -> str:
