@@ -109,7 +109,7 @@ def scalars(figures: Figures, counted: list[int] | None = None) -> Scalars:
         dark=sum(figures.dark[tile] for tile in tiles) / count / 255,
         bright=sum(figures.bright[tile] for tile in tiles) / count / 255,
         # of a few tiles, or of detail hardly above the noise, it would be a guess
-        sharpness=sum(fine) / there if len(seen) >= TILES // 8 and there > 4 * figures.noise * len(seen) else None,
+        sharpness=sum(fine) / there if len(seen) >= TILES // 8 and there > 2 * figures.noise * len(seen) else None,
         detail=sum(coarse) / count,
         noise=figures.noise,
     )

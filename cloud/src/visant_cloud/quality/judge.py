@@ -59,6 +59,8 @@ _SAME_LEAST = 12
 """Tiles that are not clipped."""
 _CHANGED_FOR = 20 * HOUR
 _CHANGED_PICTURES = 6
+_LIT = 0.7
+"""Of the brightest hour's light: a hall that is dark for a weekend has not changed."""
 _COMPARABLE = TILES // 3
 """Tiles that a view shows, from which part of a picture can be said to have changed."""
 
@@ -335,7 +337,8 @@ def _remembered(known: Memory, look: _Look, at: float, suspected: bool) -> Memor
     normal = replace(known.normal, last_at=max(at, known.normal.last_at), sums=look.figures.sums.hex())
     if look.same is not None and look.same < 1.0:
         normal = normals.same_again(normal, look.same)
-    if look.best is not None and look.best[1].shown >= _COMPARABLE and look.textured >= views.ENOUGH:
+    lit = look.seen.luminance >= _LIT * max((hour.light for hour in normal.hours.values()), default=0.0)
+    if look.best is not None and look.best[1].shown >= _COMPARABLE and look.textured >= views.ENOUGH and lit:
         normal = normals.agreed(normal, look.best[1].agreement, at, _LESS)
     if suspected or known.state != "useful":
         return replace(known, normal=normal)
