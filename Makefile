@@ -14,7 +14,7 @@ export ONLY SHORT PLATFORM
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup emulate smoke check test lock lock-check lab up down smoke-containers test-containers test-cloud-compose \
-	images release-archive release release-key camera-rig bench-camera bench bench-alerts bench-cloud fuzz faults faults-workers test-updates pi-host mutants full
+	images release-archive release release-key camera-rig bench-camera bench bench-alerts bench-cloud bench-quality fuzz faults faults-workers test-updates pi-host mutants full
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{split($$1, t, ":"); printf "  make %-18s %s\n", t[1], $$2}'
@@ -74,6 +74,9 @@ bench-cloud: setup ## a fleet of 10,000 on the cloud, beside a bare application 
 	@.venv/bin/python -m tests.bench.cloud
 bench-alerts: setup ## from fault to message: a month of 300 cameras on its own clock, and ten over HTTP (SHORT=1, SEED=2)
 	@.venv/bin/python -m tests.bench.alerts
+
+bench-quality: setup ## what verdicts on pictures find, how soon and how often they are wrong, on synthetic cameras (SHORT=1, SEED=1)
+	@.venv/bin/python -m tests.bench.quality
 
 fuzz: setup ## every route of the cloud's API against its description, and broken HTTP at its door (SHORT=1, ONLY=tests/fuzz/test_api.py)
 	@.venv/bin/pytest --timeout 1800 $(or $(ONLY),tests/fuzz)

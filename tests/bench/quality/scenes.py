@@ -70,7 +70,7 @@ class Camera:
         if self.outdoor:
             direct = sun * (1 - 0.9 * self._cloud)
             # shadows move with the hour
-            shift = int(round((hour - 12) * 4))
+            shift = round((hour - 12) * 4)
             shade = np.roll(height, shift, axis=1) > height + 0.15
             light += 0.25 * sun * (0.6 + 0.4 * self._cloud) + direct * np.where(shade, np.float32(0), np.float32(0.75))
         else:
@@ -94,7 +94,8 @@ class Camera:
         value = 255 * np.sqrt(np.clip(seen * by, 0, 1.4))
         sigma = noise * self._noise * (1 + 0.25 * math.sqrt(by))
         value += sigma * self._rng.standard_normal(value.shape, dtype=np.float32)
-        return np.clip(np.rint(value), 0, 255).astype(np.uint8)
+        shown: NDArray[np.uint8] = np.clip(np.rint(value), 0, 255).astype(np.uint8)
+        return shown
 
     def picture(self, at: float) -> NDArray[np.uint8]:
         """A sound one."""
@@ -186,16 +187,13 @@ def _surfaces(rng: np.random.Generator, outdoor: bool) -> tuple[Plane, Plane, Pl
         draw.polygon(points, fill=int(rng.integers(30, 220)))
     surface = np.asarray(shade.filter(ImageFilter.GaussianBlur(0.6)), dtype=np.float32) / 255
     grain = rng.standard_normal((high, wide), dtype=np.float32)
-    coarse = np.asarray(
-        Image.fromarray(rng.standard_normal((high // 6, wide // 6), dtype=np.float32)).resize(
-            _CANVAS, Image.Resampling.BICUBIC
-        )
-    )
-    surface = np.clip(surface * (1 + 0.05 * grain + 0.10 * coarse), 0.02, 1).astype(np.float32)
-    height = np.asarray(stands, dtype=np.float32) / 255
+    blots = Image.fromarray(rng.standard_normal((high // 6, wide // 6), dtype=np.float32))
+    coarse = np.asarray(blots.resize(_CANVAS, Image.Resampling.BICUBIC))
+    uneven = np.clip(surface * (1 + 0.05 * grain + 0.10 * coarse), 0.02, 1).astype(np.float32)
+    height = (np.asarray(stands, dtype=np.float32) / 255).astype(np.float32)
     rows = np.linspace(1.0, 0.0, high, dtype=np.float32)[:, None]
     depth = np.broadcast_to(np.where(rows > 1 - horizon / high, 1.0, rows), (high, wide)).astype(np.float32)
-    return surface, height, depth
+    return uneven, height, depth
 
 
 def _spots(rng: np.random.Generator) -> Plane:

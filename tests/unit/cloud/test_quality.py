@@ -16,7 +16,7 @@ from PIL import Image, ImageFilter
 from tests.bench.quality.scenes import DAY, HOUR, MONDAY, Camera
 from visant_cloud.quality import judge as judging
 from visant_cloud.quality import mask, normal, views
-from visant_cloud.quality.block import SIZE, STRUCTURE, TILES, Figures, scalars, unpack
+from visant_cloud.quality.block import SIZE, TILES, Figures, scalars, unpack
 from visant_cloud.quality.judge import STATES, Memory, Verdict, judge
 from visant_cloud.quality.measure import measure
 from visant_cloud.quality.remedies import REMEDIES
@@ -195,8 +195,8 @@ def test_a_dismissed_verdict_is_over_and_does_not_come_again(watched: Watched) -
     assert [watched.see(noise(watched.camera, level)).state for level in (92, 93, 94)] == ["useful"] * 3
     watched.camera.pose = (-40.0, 10.0, 3.0)
     for _ in range(2):
-        watched.see(watched.camera.picture(watched.at))
-    assert watched.memory.state == "moved"
+        verdict = watched.see(watched.camera.picture(watched.at))
+    assert verdict.state == "moved"
     shown = watched.camera.picture(watched.at)
     watched.memory = judging.taught(watched.memory, figures(shown), watched.at, "moved")
     assert [watched.see(watched.camera.picture(watched.at)).state for _ in range(2)] == ["useful"] * 2
@@ -252,6 +252,7 @@ def test_each_verdict_has_its_remedy() -> None:
     assert set(REMEDIES) == set(STATES) - {"useful"}
 
 
+NOTHING = unpack(measure(Image.new("L", (320, 180), 128)).pack())
 BLOCKS = st.binary(min_size=SIZE - 8, max_size=SIZE - 8).map(lambda block: unpack(b"\x3f\xf0\0\0\0\0\0\0" + block))
 MOVES = st.lists(st.tuples(BLOCKS, st.floats(-3 * DAY, 10 * DAY)), min_size=1, max_size=6)
 
@@ -290,7 +291,7 @@ def test_what_another_version_kept_is_learned_anew(kept: Any) -> None:
 @settings(deadline=None, max_examples=60)
 def test_what_was_useful_is_inside_of_what_is_expected(values: list[float]) -> None:
     known, at = normal.Normal(), MONDAY
-    seen = scalars(Figures(1.0, 0, *([bytes(TILES)] * 5), bytes(2 * TILES), bytes(STRUCTURE)))
+    seen = scalars(NOTHING)
     for value in values:
         at += DAY
         known = normal.learned(known, replace(seen, luminance=value, detail=value / 2, bright=value / 255), at)
@@ -303,7 +304,7 @@ def test_what_was_useful_is_inside_of_what_is_expected(values: list[float]) -> N
 def test_a_day_of_pictures_is_known_by_its_hours() -> None:
     learn: Callable[..., normal.Normal] = normal.learned
     known = normal.Normal()
-    seen = scalars(Figures(1.0, 0, *([bytes(TILES)] * 5), bytes(2 * TILES), bytes(STRUCTURE)))
+    seen = scalars(NOTHING)
     for hour in range(24):
         known = learn(known, replace(seen, luminance=float(hour)), MONDAY + hour * HOUR)
     noon, night = normal.expected(known, MONDAY + 12.5 * HOUR), normal.expected(known, MONDAY + DAY)
