@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select, union_all
+from sqlalchemy import ARRAY, Column, ColumnElement, Select, Text, and_, bindparam, column, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from visant_cloud.database.json_values import to_json
 from visant_cloud.database.statements import among
 from visant_cloud.store.captures import Capture
 from visant_cloud.store.tables import captures, device_groups, device_tags, devices, group_members, triggers
@@ -26,7 +27,7 @@ from visant_cloud.store.triggers import COLUMNS, Trigger
 
 _LOOK = 10_000
 """Rows of the index that a page looks through at most."""
-_FEW = 50
+_FEW = 200
 """Devices of which each is read in its own part of the index."""
 _WRONG = ("failed", "expired")
 IS_GAP = or_(triggers.c.reason.is_not(None), triggers.c.gap.is_not(None))
@@ -111,24 +112,24 @@ async def page(
 ) -> Page:
     """The newest of those that are wanted, or what comes after a place."""
     which = chosen(connection, organisation_id, wanted.devices)
-    parts = [triggers.c.organisation_id == organisation_id]
-    only: list[ColumnElement[bool]] = _only(wanted)
+    keys: list[str] | None = None
+    only = _only(wanted)
     if which is not None:
         keys = list((await connection.execute(which.limit(_FEW + 1))).scalars())
         if not keys:
             return Page([], None)
-        if len(keys) <= _FEW:
-            parts = [triggers.c.device_key == key for key in keys]  # the key names the organisation as well
-        else:
+        if len(keys) > _FEW:
+            keys = None
             only.append(triggers.c.device_key.in_(which))
-    if wanted.gaps or wanted.reason is not None or wanted.status in _WRONG:
-        parts = [and_(part, IS_GAP) for part in parts]
     span = _span(wanted, after)
-    edge = await _edge(connection, [and_(part, *span) for part in parts], _LOOK // len(parts)) if only else None
+    if keys is None:
+        span.append(triggers.c.organisation_id == organisation_id)
+    if wanted.gaps or wanted.reason is not None or wanted.status in _WRONG:
+        span.append(IS_GAP)
+    edge = await _edge(connection, keys, span) if only else None
     if edge is not None:
-        span = [*span, _from(edge)]
-    found = [_newest(select(*COLUMNS).where(part, *span, *only)).limit(limit) for part in parts]
-    picked = (found[0] if len(found) == 1 else union_all(*(select(one.subquery()) for one in found))).subquery("picked")
+        span.append(_from(edge))
+    picked = _newest_of(connection, keys, COLUMNS, [*span, *only], limit).subquery("picked")
     its = and_(captures.c.device_key == picked.c.device_key, captures.c.trigger_id == picked.c.trigger_id)
     query = select(*picked.c, *_PICTURE).select_from(picked).outerjoin(captures, its)
     query = query.order_by(picked.c.created_at.desc(), picked.c.seq.desc()).limit(limit)
@@ -140,6 +141,42 @@ async def page(
     if len(rows) == limit:
         return Page(rows, Place(rows[-1][0].created_at, rows[-1][0].seq))
     return Page(rows, edge)
+
+
+async def _edge(connection: AsyncConnection, keys: list[str] | None, span: list[ColumnElement[bool]]) -> Place | None:
+    """The last place that may be looked at; None: all may."""
+    columns = [triggers.c.created_at, triggers.c.seq]
+    look = _LOOK // (1 if keys is None else len(keys))
+    query = _newest_of(connection, keys, columns, span, 1, after=look - 1)
+    return max((Place(*row) for row in await connection.execute(query)), default=None)
+
+
+def _newest_of(
+    connection: AsyncConnection,
+    keys: list[str] | None,
+    columns: list[Column[Any]],
+    where: list[ColumnElement[bool]],
+    limit: int,
+    after: int = 0,
+) -> Select[Any]:
+    """The newest of all, or so many of each of these devices, whose part of the index is read alone."""
+
+    def newest(query: Select[Any]) -> Select[Any]:
+        found = query.where(*where).order_by(triggers.c.created_at.desc(), triggers.c.seq.desc()).limit(limit)
+        return found.offset(after) if after else found
+
+    if keys is None:
+        return newest(select(*columns))
+    if connection.dialect.name == "sqlite":
+        listed = func.json_each(bindparam(None, to_json(keys), type_=Text)).table_valued("value", name="listed")
+        row = triggers.alias("part")
+        mine = select(triggers.c.seq).where(triggers.c.device_key == listed.c.value)
+        its = row.c.seq.in_(newest(mine).correlate(listed).scalar_subquery())
+        return select(*(row.c[one.name] for one in columns)).select_from(listed.join(row, its))
+    given = func.unnest(bindparam(None, keys, type_=ARRAY(Text))).table_valued(column("key", Text), name="listed")
+    listed = given.render_derived()
+    part = newest(select(*columns).where(triggers.c.device_key == listed.c.key)).lateral("part")
+    return select(*part.c).select_from(listed.join(part, true()))
 
 
 def _only(wanted: Wanted) -> list[ColumnElement[bool]]:
@@ -169,19 +206,6 @@ def _span(wanted: Wanted, after: Place | None) -> list[ColumnElement[bool]]:
 def _from(edge: Place) -> ColumnElement[bool]:
     made = triggers.c.created_at
     return and_(made >= edge.created_at, or_(made > edge.created_at, triggers.c.seq >= edge.seq))
-
-
-async def _edge(connection: AsyncConnection, parts: list[ColumnElement[bool]], look: int) -> Place | None:
-    """The last place that may be looked at; None: all may."""
-    columns = triggers.c.created_at, triggers.c.seq
-    ends = [_newest(select(*columns).where(part)).offset(look - 1).limit(1) for part in parts]
-    query = ends[0] if len(ends) == 1 else union_all(*(select(one.subquery()) for one in ends))
-    places = [Place(*row) for row in await connection.execute(query)]
-    return max(places, default=None)
-
-
-def _newest(query: Select[Any]) -> Select[Any]:
-    return query.order_by(triggers.c.created_at.desc(), triggers.c.seq.desc())
 
 
 async def has_group(connection: AsyncConnection, organisation_id: str, name: str) -> bool:
