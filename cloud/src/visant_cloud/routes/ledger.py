@@ -1,5 +1,6 @@
 """The ledger over the fleet: triggers filtered and exported, scheduled slots and what became of them."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
@@ -8,7 +9,7 @@ from typing import Annotated, Literal
 import structlog
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import AfterValidator, AwareDatetime
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.types import Send
 
@@ -46,7 +47,28 @@ def _stored(moment: datetime) -> datetime:
     return moment
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_stored)]
+def _written_out(value: object) -> object:
+    """What is a number, or a day with a time where a day is meant, is none: pydantic would read it as one."""
+    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d\d-\d\d([T ]\d\d.*)?", value, re.ASCII):
+        raise ValueError("write it as 2026-11-22T12:00:00Z")
+    return value
+
+
+def _day(value: object) -> object:
+    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
+        raise ValueError("write it as 2026-11-22")
+    return value
+
+
+def _yes_or_no(value: object) -> object:
+    if isinstance(value, str) and value not in ("true", "false"):
+        raise ValueError("write true or false")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_stored)]
+Day = Annotated[date, BeforeValidator(_day)]
+Gaps = Annotated[bool, BeforeValidator(_yes_or_no), Query(description="only those without a picture that counts")]
 From = Annotated[Moment | None, Query(alias="from", description="made then or later; with its zone: ...Z or +02:00")]
 To = Annotated[Moment | None, Query(alias="to", description="made before")]
 Cursor = Annotated[str | None, Query(pattern=_CURSOR, description="`next` of the page before")]
@@ -169,7 +191,7 @@ async def of_device(
     request: Request,
     caller: Viewer,
     device_id: str,
-    gaps: Annotated[bool, Query(description="only those without a picture that counts")] = False,
+    gaps: Gaps = False,
     since: From = None,
     until: To = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
@@ -188,7 +210,7 @@ async def slots(
     request: Request,
     caller: Viewer,
     which: OfDevices,
-    gaps: Annotated[bool, Query(description="only those without a picture that counts")] = False,
+    gaps: Gaps = False,
     since: From = None,
     until: To = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
@@ -228,8 +250,8 @@ async def summary(
     request: Request,
     caller: Viewer,
     which: OfDevices,
-    first: Annotated[date | None, Query(alias="from", description="a day, UTC; default: six days ago")] = None,
-    until: Annotated[date | None, Query(alias="to", description="the day after the last; default: tomorrow")] = None,
+    first: Annotated[Day | None, Query(alias="from", description="a day, UTC; default: six days ago")] = None,
+    until: Annotated[Day | None, Query(alias="to", description="the day after the last; default: tomorrow")] = None,
     by: Annotated[slot_days.By | None, Query(description="also the worst of these")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 20,
 ) -> ledger_answers.SlotSummary:
