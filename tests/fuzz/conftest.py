@@ -75,7 +75,7 @@ def _with_credentials(process: Process) -> Fuzzed:
     device = said("create-device", "D1")
     program = said("create-token", "fuzz")
     said("create-operator", "anna", text="a password of anna's\n")
-    with httpx.Client(base_url=process.url, follow_redirects=True) as browser:
+    with httpx.Client(base_url=process.url, follow_redirects=True, timeout=60) as browser:
         page = browser.post("/sign-in", data={"name": "anna", "password": "a password of anna's"})
         csrf = re.search(r'name="csrf"[^>]*value="([^"]+)"', page.text)
         assert csrf is not None, page.text
