@@ -128,6 +128,8 @@ async def test_no_endpoint_shows_or_changes_what_another_organisation_has(two: A
     for path, methods in described.items():
         if path in ("/v1/enrol", "/v1/captures"):
             continue  # a code and a body say whose device it is: below
+        if path == "/v1/events":
+            continue  # it has no end: test_events.py
         for name in ("D1", "default~D1", "acme~D1"):
             url = path.replace("{device_id}", name).replace("{record_id}", record_id).replace("{trigger_id}", "t")
             for key, number in numbers.items():
