@@ -59,12 +59,9 @@ async def preview(request: Request, caller: Operator, wanted: Previewed) -> Prev
         chosen = await selection.resolve(connection, cloud, mine, wanted.selection)
         streams = selection.streams_of(cloud, mine)
         states = await device_search.states_of(connection, mine, chosen.device_keys, streams)
-    counts: dict[str, int] = {}
-    for state in states.values():
-        counts[state] = counts.get(state, 0) + 1
     return {
         "total": len(chosen.device_keys),
-        "states": counts,
+        "states": states,
         "devices": [device_id_of(key) for key in chosen.device_keys[:_SAMPLE]],
         "unknown": chosen.unknown[:_SAMPLE],
         "unknown_count": len(chosen.unknown),

@@ -7,7 +7,7 @@ than it. Each condition has its values as parameters, and the organisation stand
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
@@ -33,6 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from visant_cloud.database.column_types import UtcTime
 from visant_cloud.database.statements import among
 from visant_cloud.fleet.filter import ANY, FilterError, Term, version_fits
 from visant_cloud.store import labels
@@ -44,7 +45,7 @@ Sort = Literal["trouble", "id", "-id", "name", "-name", "seen", "-seen", "create
 SORTS: tuple[Sort, ...] = get_args(Sort)
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _ESCAPE = "/"
-_ROW, _ALERTING = "row", "alerting"
+_RANKS = {state: place for place, state in enumerate(ORDER, start=1)}
 
 
 @dataclass(frozen=True)
@@ -74,33 +75,33 @@ async def page(
     limit: int = 100,
 ) -> Found:
     """One statement. `streams`: device_key -> open streams, of this organisation. Raises FilterError, WrongCursor."""
-    fitting = await _fitting(connection, organisation_id, terms, streams)
-    all_of = fitting.cte("fitting")
-    by, descending = _BY[sort.removeprefix("-")](all_of.c), sort.startswith("-")
-    place = by, all_of.c.device_id
-    rows = select(all_of.c.device_key, cast(by, Text).label("value"), all_of.c.device_id, by.label("by"))
+    by, descending = _BY[sort.removeprefix("-")], sort.startswith("-")
+    fitting = await _fitting(connection, organisation_id, terms, streams, by)
+    all_of = fitting.cte("fitting").c
+    place = all_of.by, all_of.device_id
+    rows = select(all_of.device_key, cast(all_of.by, Text).label("value"), all_of.device_id, all_of.by)
     mark = _mark(sort, terms)
     if cursor is not None:
-        after = tuple_(*_after(cursor, mark, sort, by))
+        after = tuple_(*_after(cursor, mark, sort, all_of.by))
         rows = rows.where(tuple_(*place) < after if descending else tuple_(*place) > after)
-    part = rows.order_by(*_ordered(place, descending)).limit(limit + 1).subquery("part")
-    number = func.row_number().over(order_by=_ordered((part.c.by, part.c.device_id), descending))
-    empty = cast(null(), Text)
-    counts = select(all_of.c.state, empty, empty, empty, func.count()).group_by(all_of.c.state)
-    alerting = select(literal(_ALERTING), empty, empty, empty, func.count()).where(all_of.c.alerting)
-    one_each = select(literal(_ROW), part.c.device_key, part.c.value, part.c.device_id, number)
-    found = (await connection.execute(union_all(counts, alerting, one_each))).all()
-    shown = sorted((row for row in found if row[0] == _ROW), key=lambda row: int(row[4]))
-    states = {row[0]: int(row[4]) for row in found if row[0] not in (_ROW, _ALERTING)}
-    numbers = {row[0]: int(row[4]) for row in found if row[0] == _ALERTING}
-    more = len(shown) > limit
-    last = shown[limit - 1] if more else None
+    part = rows.order_by(*_ordered(place, descending)).limit(limit + 1).subquery("part").c
+    number = func.row_number().over(order_by=_ordered((part.by, part.device_id), descending))
+    nothing = cast(null(), Text)
+    conditions = [all_of.place == rank for rank in _RANKS.values()]
+    sums = (func.coalesce(func.sum(case((one, 1), else_=0)), 0) for one in (all_of.alerting, *conditions))
+    counts = select(nothing, nothing, nothing, *sums)  # one look at all that fit, and no sorting of states
+    one_each = select(part.device_key, part.value, part.device_id, number, *(literal(0) for _ in conditions))
+    found = (await connection.execute(union_all(counts, one_each))).all()
+    (figures,) = [row[3:] for row in found if row[0] is None]
+    alerting, *by_state = (int(figure) for figure in figures)
+    shown = sorted((row for row in found if row[0] is not None), key=lambda row: int(row[3]))
+    last = shown[limit - 1] if len(shown) > limit else None
     return Found(
-        sum(states.values()),
-        numbers.get(_ALERTING, 0),
-        states,
-        [row[1] for row in shown[:limit]],
-        None if last is None else _cursor(mark, last[2], last[3]),
+        sum(by_state),
+        alerting,
+        {state: count for state, count in zip(_RANKS, by_state, strict=True) if count},
+        [row[0] for row in shown[:limit]],
+        None if last is None else _cursor(mark, last[1], last[2]),
     )
 
 
@@ -115,54 +116,52 @@ async def keys(
 
 async def states_of(
     connection: AsyncConnection, organisation_id: str, device_keys: Sequence[str], streams: dict[str, int]
-) -> dict[str, str]:
-    """device_key -> its state, for those that there are."""
+) -> dict[str, int]:
+    """state -> how many of these are so."""
     fitting = await _fitting(connection, organisation_id, [], streams)
-    query = fitting.where(among(connection, devices.c.device_key, device_keys)).subquery("fitting")
-    return {key: state for key, state in await connection.execute(select(query.c.device_key, query.c.state))}
+    mine = fitting.where(among(connection, devices.c.device_key, device_keys)).subquery("fitting").c
+    ranks = (await connection.execute(select(mine.place, func.count()).group_by(mine.place))).all()
+    words = {rank: state for state, rank in _RANKS.items()}
+    return {words[rank]: count for rank, count in ranks}
 
 
 async def _fitting(
-    connection: AsyncConnection, organisation_id: str, terms: Sequence[Term], streams: dict[str, int]
+    connection: AsyncConnection,
+    organisation_id: str,
+    terms: Sequence[Term],
+    streams: dict[str, int],
+    by: Callable[[Any, Any], Any] = lambda place, alerting: literal(0),
 ) -> Select[Any]:
+    """Those that fit: `device_key`, `device_id`, `place` (of _RANKS), `alerting`, and what they are sorted `by`."""
     connected = streams_table(connection, streams)
-    # as the index of open alerts has it
+    # as their index has them: by a range of subjects, or SQLite reads every alert that the organisation ever had
     is_open = (
         alerts.c.organisation_id == organisation_id,
-        alerts.c.done_at.is_(None),
         alerts.c.cleared_at.is_(None),
+        alerts.c.subject > "",
         alerts.c.device_key.is_not(None),
     )
-    warned = select(alerts.c.device_key).where(*is_open).distinct().subquery("warned")
     there = connected.c.key.is_not(None)
-    state: ColumnElement[str] = case(
-        (not_(devices.c.active), "inactive"),
-        (there & func.coalesce(device_states.c.degraded, false()), "degraded"),
-        (there, "connected"),
-        (device_states.c.last_seen_at.is_not(None), "offline"),
-        else_="never_seen",
+    place: ColumnElement[int] = case(
+        (not_(devices.c.active), _RANKS["inactive"]),
+        (there & func.coalesce(device_states.c.degraded, false()), _RANKS["degraded"]),
+        (there, _RANKS["connected"]),
+        (device_states.c.last_seen_at.is_not(None), _RANKS["offline"]),
+        else_=_RANKS["never_seen"],
     )
-    alerting = warned.c.device_key.is_not(None)
-    facts = _Facts(connection, organisation_id, state, alerting, is_open)
+    alerting = devices.c.device_key.in_(select(alerts.c.device_key).where(*is_open))
+    facts = _Facts(connection, organisation_id, place, alerting, is_open)
     if any(term.field == "group" for term in terms):
         facts.groups = await labels.group_ids(connection, organisation_id)
     if any(term.field == "version" for term in terms):
         mine = select(devices.c.device_version).where(devices.c.organisation_id == organisation_id).distinct()
         facts.versions = list((await connection.execute(mine)).scalars())
+    columns = devices.c.device_key, devices.c.device_id, place.label("place"), alerting.label("alerting")
     return (
-        select(
-            devices.c.device_key,
-            devices.c.device_id,
-            func.coalesce(devices.c.name, devices.c.device_id).label("name"),
-            devices.c.created_at,
-            device_states.c.last_seen_at,
-            state.label("state"),
-            alerting.label("alerting"),
-        )
+        select(*columns, by(place, alerting).label("by"))
         .select_from(devices)
         .outerjoin(device_states, device_states.c.device_key == devices.c.device_key)
         .outerjoin(connected, connected.c.key == devices.c.device_key)
-        .outerjoin(warned, warned.c.device_key == devices.c.device_key)
         .where(devices.c.organisation_id == organisation_id, THERE, *(facts.condition(term) for term in terms))
     )
 
@@ -174,13 +173,13 @@ class _Facts:
         self,
         connection: AsyncConnection,
         organisation_id: str,
-        state: ColumnElement[str],
+        place: ColumnElement[int],
         alerting: ColumnElement[bool],
         is_open: tuple[ColumnElement[bool], ...],
     ) -> None:
         self._connection = connection
         self._organisation_id = organisation_id
-        self._state = state
+        self._place = place
         self._alerting = alerting
         self._is_open = is_open
         self.groups: dict[str, int] = {}
@@ -192,7 +191,7 @@ class _Facts:
 
     def _fits(self, term: Term, value: str) -> ColumnElement[bool]:
         if term.field == "state":
-            return self._state == value
+            return self._place == _RANKS[value]
         if term.field == "alert":
             return self._alert(value)
         if term.field == "group":
@@ -261,14 +260,13 @@ def _words(name: str, operator: str, value: str) -> ColumnElement[bool]:
 
 # Order and cursors
 
-_RANKS = {state: place for place, state in enumerate(ORDER, start=1)}
-_BY: dict[str, Any] = {
+_BY: dict[str, Callable[[Any, Any], Any]] = {
     # who has an open alert, then by state
-    "trouble": lambda c: case((c.alerting, 0), else_=case(_RANKS, value=c.state, else_=len(_RANKS))),
-    "id": lambda c: c.device_id,
-    "name": lambda c: c.name,
-    "seen": lambda c: func.coalesce(c.last_seen_at, _NEVER, type_=c.last_seen_at.type),
-    "created": lambda c: c.created_at,
+    "trouble": lambda place, alerting: case((alerting, 0), else_=place),
+    "id": lambda place, alerting: devices.c.device_id,
+    "name": lambda place, alerting: func.coalesce(devices.c.name, devices.c.device_id),
+    "seen": lambda place, alerting: func.coalesce(device_states.c.last_seen_at, _NEVER, type_=UtcTime),
+    "created": lambda place, alerting: devices.c.created_at,
 }
 
 

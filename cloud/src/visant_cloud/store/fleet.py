@@ -142,11 +142,10 @@ def _judged(connection: AsyncConnection, organisation_id: str, day: date, stream
 
 
 def streams_table(connection: AsyncConnection, streams: dict[str, int]) -> Any:
-    """A table of `key` and `value`."""
+    """A table of `key` and `value`, made once: SQLite would read the list anew for each row that it is joined to."""
     if connection.dialect.name == "sqlite":
-        return func.json_each(bindparam(None, to_json(streams), type_=Text)).table_valued(
-            "key", "value", name="streams"
-        )
+        given = func.json_each(bindparam(None, to_json(streams), type_=Text)).table_valued("key", "value", name="given")
+        return select(given.c.key, given.c.value).cte("streams").prefix_with("MATERIALIZED")
     columns = column("key", Text), column("value", Integer)
     keys = bindparam(None, list(streams), type_=ARRAY(Text))
     counts = bindparam(None, list(streams.values()), type_=ARRAY(Integer))
