@@ -7,7 +7,7 @@ than it. Each condition has its values as parameters, and the organisation stand
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
@@ -75,14 +75,16 @@ async def page(
     limit: int = 100,
 ) -> Found:
     """One statement. `streams`: device_key -> open streams, of this organisation. Raises FilterError, WrongCursor."""
-    by, descending = _BY[sort.removeprefix("-")], sort.startswith("-")
-    fitting = await _fitting(connection, organisation_id, terms, streams, by)
+    given, descending = _BY[sort.removeprefix("-")], sort.startswith("-")
+    fitting = await _fitting(connection, organisation_id, terms, streams, given)
     all_of = fitting.cte("fitting").c
-    place = all_of.by, all_of.device_id
-    rows = select(all_of.device_key, cast(all_of.by, Text).label("value"), all_of.device_id, all_of.by)
+    # trouble first: who has an open alert, then by state
+    by: Any = case((all_of.alerting, 0), else_=all_of.place) if given is None else all_of.by
+    place = by, all_of.device_id
+    rows = select(all_of.device_key, cast(by, Text).label("value"), all_of.device_id, by.label("by"))
     mark = _mark(sort, terms)
     if cursor is not None:
-        after = tuple_(*_after(cursor, mark, sort, all_of.by))
+        after = tuple_(*_after(cursor, mark, sort, by))
         rows = rows.where(tuple_(*place) < after if descending else tuple_(*place) > after)
     part = rows.order_by(*_ordered(place, descending)).limit(limit + 1).subquery("part").c
     number = func.row_number().over(order_by=_ordered((part.by, part.device_id), descending))
@@ -130,9 +132,9 @@ async def _fitting(
     organisation_id: str,
     terms: Sequence[Term],
     streams: dict[str, int],
-    by: Callable[[Any, Any], Any] = lambda place, alerting: literal(0),
+    by: Any = None,
 ) -> Select[Any]:
-    """Those that fit: `device_key`, `device_id`, `place` (of _RANKS), `alerting`, and what they are sorted `by`."""
+    """Those that fit: `device_key`, `device_id`, `place` (of _RANKS), `alerting`, and `by` where it is given."""
     connected = streams_table(connection, streams)
     # as their index has them: by a range of subjects, or SQLite reads every alert that the organisation ever had
     is_open = (
@@ -158,7 +160,7 @@ async def _fitting(
         facts.versions = list((await connection.execute(mine)).scalars())
     columns = devices.c.device_key, devices.c.device_id, place.label("place"), alerting.label("alerting")
     return (
-        select(*columns, by(place, alerting).label("by"))
+        select(*columns, *([] if by is None else [by.label("by")]))
         .select_from(devices)
         .outerjoin(device_states, device_states.c.device_key == devices.c.device_key)
         .outerjoin(connected, connected.c.key == devices.c.device_key)
@@ -260,14 +262,14 @@ def _words(name: str, operator: str, value: str) -> ColumnElement[bool]:
 
 # Order and cursors
 
-_BY: dict[str, Callable[[Any, Any], Any]] = {
-    # who has an open alert, then by state
-    "trouble": lambda place, alerting: case((alerting, 0), else_=place),
-    "id": lambda place, alerting: devices.c.device_id,
-    "name": lambda place, alerting: func.coalesce(devices.c.name, devices.c.device_id),
-    "seen": lambda place, alerting: func.coalesce(device_states.c.last_seen_at, _NEVER, type_=UtcTime),
-    "created": lambda place, alerting: devices.c.created_at,
+_BY: dict[str, Any] = {
+    "trouble": None,
+    "id": devices.c.device_id,
+    "name": func.coalesce(devices.c.name, devices.c.device_id),
+    "seen": func.coalesce(device_states.c.last_seen_at, _NEVER, type_=UtcTime),
+    "created": devices.c.created_at,
 }
+"""What a sort goes by, beside the id."""
 
 
 def _ordered(place: Sequence[Any], descending: bool) -> list[Any]:
