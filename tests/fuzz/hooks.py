@@ -20,10 +20,14 @@ def _picture() -> bytes:
 
 _PICTURE = _picture()
 _HOOK = {"type": "webhook", "target": "https://nobody.invalid/"}
+_RULE = {"cron": "30 2 * * *", "zone": "Europe/Berlin", "windows": [{"begin": "22:00:00", "end": "06:00:00"}]}
 _MEANT: dict[str, dict[str, Any]] = {
     "POST /v1/silences": {"until": (datetime.now(UTC) + timedelta(days=1)).isoformat(), "device_id": "D1"},
     "POST /v1/channels": _HOOK,
     "PATCH /v1/channels/{channel_id}": {"target": _HOOK["target"]},
+    "POST /v1/schedules": {"rule": _RULE},
+    "POST /v1/schedules/preview": {"rule": _RULE},
+    "PUT /v1/schedules/{schedule_id}": {"rule": _RULE},
     "PUT /v1/alerts/rules": {"daily_summary": None, "quiet_hours": None},
 }
 """What is taken of fields of which no schema can say it."""

@@ -50,9 +50,15 @@ def refused(**given: Any) -> str:
         ({"interval_seconds": 60, "weekdays": ["monday"]}, ["weekdays.0", "'mon'"]),
         ({"interval_seconds": 60, "windows": [{"begin": "08:00", "end": "08:00"}]}, ["08:00", "leave the window out"]),
         ({"interval_seconds": 60, "windows": [{"begin": "25:00", "end": "08:00"}]}, ["windows.0.begin"]),
-        ({"interval_seconds": 60, "windows": [{"begin": 8, "end": "09:00"}]}, ["windows.0.begin", "as text"]),
-        ({"interval_seconds": 60, "windows": [{"begin": "8000", "end": "09:00"}]}, ["a number is no time"]),
-        ({"interval_seconds": 60, "windows": [{"begin": "08:00Z", "end": "09:00"}]}, ["without an offset"]),
+        (
+            {"interval_seconds": 60, "windows": [{"begin": 8, "end": "09:00"}]},
+            ["windows.0.begin", "as text, e.g. 08:30"],
+        ),
+        ({"interval_seconds": 60, "windows": [{"begin": "8000", "end": "09:00"}]}, ["windows.0.begin", "08:30"]),
+        (
+            {"interval_seconds": 60, "windows": [{"begin": "08:00Z", "end": "09:00"}]},
+            ["time of day of the rule's zone"],
+        ),
         ({"interval_seconds": 60, "windows": [{"begin": "08:00"}]}, ["windows.0.end", "required"]),
         ({"interval_seconds": 60, "windows": [{"begin": "08:00", "end": "09:00"}] * 11}, ["windows", "10"]),
         (

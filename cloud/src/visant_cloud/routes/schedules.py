@@ -129,7 +129,7 @@ async def preview(request: Request, caller: Viewer, wanted: Preview) -> answers.
     return await _next(wanted.rule, wanted.after or cloud_of(request).now(), wanted.count)
 
 
-@router.get("/v1/schedules/{schedule_id}")
+@router.get("/v1/schedules/{schedule_id:int}")
 async def one(
     request: Request, caller: Viewer, schedule_id: Number, response: Response
 ) -> answers.SharedScheduleDetail:
@@ -138,7 +138,7 @@ async def one(
         return await _shown(connection, await _known(connection, caller, schedule_id), response)
 
 
-@router.put("/v1/schedules/{schedule_id}", responses=refuses(409, 412, 428))
+@router.put("/v1/schedules/{schedule_id:int}", responses=refuses(409, 412, 428))
 async def change(
     request: Request,
     caller: Operator,
@@ -170,7 +170,7 @@ async def change(
         return await _shown(connection, await _known(connection, caller, schedule_id), response)
 
 
-@router.delete("/v1/schedules/{schedule_id}", status_code=204, responses=refuses(412))
+@router.delete("/v1/schedules/{schedule_id:int}", status_code=204, responses=refuses(412))
 async def remove(request: Request, caller: Operator, schedule_id: Number, if_match: IfMatch = None) -> None:
     """It fires no more. What it has asked for already goes on, and stays in the ledger."""
     async with cloud_of(request).database.writing() as connection:
@@ -179,7 +179,7 @@ async def remove(request: Request, caller: Operator, schedule_id: Number, if_mat
         await shared_schedules.remove(connection, caller.organisation_id, schedule_id)
 
 
-@router.post("/v1/schedules/{schedule_id}/attach")
+@router.post("/v1/schedules/{schedule_id:int}/attach")
 async def attach(
     request: Request, caller: Operator, schedule_id: Number, wanted: Targets, response: Response
 ) -> answers.SharedScheduleDetail:
@@ -190,7 +190,7 @@ async def attach(
         return await _shown(connection, found, response)
 
 
-@router.post("/v1/schedules/{schedule_id}/detach")
+@router.post("/v1/schedules/{schedule_id:int}/detach")
 async def detach(
     request: Request, caller: Operator, schedule_id: Number, wanted: Targets, response: Response
 ) -> answers.SharedScheduleDetail:
@@ -203,7 +203,7 @@ async def detach(
         return await _shown(connection, found, response)
 
 
-@router.get("/v1/schedules/{schedule_id}/next")
+@router.get("/v1/schedules/{schedule_id:int}/next")
 async def next_firings(
     request: Request,
     caller: Viewer,

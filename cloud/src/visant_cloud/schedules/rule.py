@@ -7,9 +7,18 @@ from typing import Annotated, Any, Literal, Self
 
 import structlog
 from cronsim import CronSim, CronSimError
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
-from visant_cloud.alerts.rules import Zone, only_text
+from visant_cloud.alerts.rules import Zone
 
 log = structlog.get_logger()
 
@@ -31,6 +40,7 @@ _FIELDS = {
     "month": f"1 to 12 or JAN to DEC{_LISTED}",
     "day of week": f"0 to 7 or SUN to SAT, 1#2 for the second Monday, 5L for the last Friday{_LISTED}",
 }
+_TIME = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?"
 _ANY_TIME = datetime(2026, 1, 1)
 
 
@@ -47,9 +57,9 @@ def _cron(value: str) -> str:
     return " ".join(given)
 
 
-def _without_offset(value: time) -> time:
-    if value.tzinfo is not None:
-        raise ValueError("a time of day of the rule's zone: write it without an offset, e.g. 08:30")
+def _a_time(value: Any) -> Any:
+    if not isinstance(value, time) and not (isinstance(value, str) and re.fullmatch(_TIME, value)):
+        raise ValueError("write a time of day of the rule's zone as text, e.g. 08:30")
     return value
 
 
@@ -69,7 +79,9 @@ def _sorted(value: list[Any]) -> list[Any]:
     return sorted(set(value), key=WEEKDAYS.index)
 
 
-TimeOfDay = Annotated[time, BeforeValidator(only_text), Field(strict=False), AfterValidator(_without_offset)]
+TimeOfDay = Annotated[
+    time, BeforeValidator(_a_time), Field(strict=False), WithJsonSchema({"type": "string", "pattern": f"^{_TIME}$"})
+]
 Day = Annotated[date, BeforeValidator(_a_day), Field(strict=False), AfterValidator(_near)]
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 

@@ -325,7 +325,7 @@ slots_due = Table(
     Column("due_at", UtcTime, nullable=False),
     Column("lifetime", Float, nullable=False),
     Column("make_up", Boolean, nullable=False),
-    _index("slots_due", "due_at"),  # every round
+    _index("slots_due", "due_at", "schedule_id", "device_key"),  # every round
     _index("slots_due", "device_key"),  # a device is deleted
 )
 """Slots of shared schedules that have come, a row for each device, until each has its trigger."""

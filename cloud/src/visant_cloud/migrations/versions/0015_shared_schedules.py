@@ -84,5 +84,5 @@ def upgrade() -> None:
         _refers("slots_due", "device_key", "devices", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("schedule_id", "device_key", "slot", name=op.f("pk_slots_due")),
     )
-    _index("slots_due", "due_at")
+    _index("slots_due", "due_at", "schedule_id", "device_key")
     _index("slots_due", "device_key")
