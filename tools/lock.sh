@@ -25,7 +25,7 @@ compile() { # compile NAME SOURCE...
     --no-emit-package visant-contract --no-emit-package visant-runtime --no-header --no-annotate \
     "${upgrade[@]}" "$@" -o "$out/$name.txt"
 }
-members=(contract runtime services/camera services/connector services/uploader cloud)
+members=(contract runtime services/camera services/connector services/uploader cloud cli)
 compile uv requirements/uv.in
 compile node requirements/node.in # an npm for machines that have none
 compile dev requirements/dev.in "${members[@]/%//pyproject.toml}" -c "$out/uv.txt"
@@ -33,6 +33,7 @@ for name in camera connector uploader; do
   compile "$name" "services/$name/pyproject.toml" -c "$out/dev.txt"
 done
 compile cloud cloud/pyproject.toml -c "$out/dev.txt"
+compile cli cli/pyproject.toml --extra keyring -c "$out/dev.txt"
 
 if [ "$mode" = --check ]; then
   for file in requirements/*.txt; do

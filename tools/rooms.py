@@ -18,6 +18,7 @@ PACKAGES = (
     "services/uploader/src/visant_uploader",
     "services/camera/src/visant_camera",
     "cloud/src/visant_cloud",
+    "cli/src/visant_cli",
     "deployment/visantctl",
     "emulation",
 )

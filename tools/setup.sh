@@ -37,7 +37,7 @@ retry() { # package downloads fail now and then; a wrong hash fails each time
   retry .venv/bin/uv pip install -q --compile-bytecode --python .venv/bin/python --require-hashes -r requirements/dev.txt
   # uv_build is part of uv: building the workspace's own packages downloads nothing
   .venv/bin/uv pip install -q --python .venv/bin/python --no-deps \
-    -e contract -e runtime -e services/camera -e services/connector -e services/uploader -e cloud
+    -e contract -e runtime -e services/camera -e services/connector -e services/uploader -e cloud -e cli
   retry tools/image/web.sh .venv/bin/uv cloud/src/visant_cloud/static/vendor
   echo "$wanted" >"$stamp"
 ) 9>.setup.lock

@@ -2,7 +2,7 @@
 # What `make check` and `make test` share: steps that are silent where they pass and print their time; sourced.
 # Without compiled modules each start of a Python takes twice the CPU.
 unset PYTHONDONTWRITEBYTECODE
-typed=(contract/src runtime/src services/camera/src services/connector/src services/uploader/src cloud/src
+typed=(contract/src runtime/src services/camera/src services/connector/src services/uploader/src cloud/src cli/src
   emulation deployment/visantctl tests)
 
 step() { # step NAME COMMAND...

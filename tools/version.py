@@ -23,6 +23,7 @@ _PACKAGES = (
     "services/connector",
     "services/uploader",
     "cloud",
+    "cli",
 )
 PLACES: dict[str, str] = {
     **{one if one.endswith(".toml") else f"{one}/pyproject.toml": rf'^version = "({FORM})"$' for one in _PACKAGES},

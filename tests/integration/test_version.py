@@ -11,7 +11,7 @@ import pytest
 from tests.support.product import TREE, VERSION
 from visant_runtime.version import release_version
 
-PACKAGES = ("contract", "runtime", "camera", "connector", "uploader", "cloud")
+PACKAGES = ("contract", "runtime", "camera", "connector", "uploader", "cloud", "cli")
 
 
 def tool(tree: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -14,6 +14,7 @@ SOURCES = {
     "visant_connector": ROOT / "services/connector/src",
     "visant_uploader": ROOT / "services/uploader/src",
     "visant_cloud": ROOT / "cloud/src",
+    "visant_cli": ROOT / "cli/src",
     "visantctl": ROOT / "deployment",
     "emulation": ROOT,
 }
