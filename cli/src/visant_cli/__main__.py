@@ -24,9 +24,10 @@ def main(words: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _say("stopped", ExitStatus.INTERRUPTED)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever reads has enough, as `| head`
-        return ExitStatus.DONE
+        _print_no_more()
+        return ExitStatus.DONE  # whoever reads has enough, as `| head`
     except OSError as error:
+        _print_no_more()
         return _say(f"{error.filename or 'standard output'}: {error.strerror or error}", ExitStatus.LOCAL)
     except (KeyError, TypeError, AttributeError, ValueError, AssertionError) as error:
         if os.environ.get("VISANT_DEBUG"):
@@ -54,6 +55,12 @@ def _run(words: list[str]) -> int:
         help_of = f" (see {where.command_path} --help)" if where is not None else ""
         return _say(f"{error.format_message()}{help_of}", ExitStatus.USAGE)
     return status if isinstance(status, int) else ExitStatus.DONE
+
+
+def _print_no_more() -> None:
+    """What waits to be printed goes nowhere: else the interpreter tries once more at its end, and complains."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(line: str, status: ExitStatus) -> int:

@@ -122,7 +122,7 @@ def normal_url(text: str) -> str:
 
     Raises ValueError with a line that says what is wrong.
     """
-    url = text.strip().rstrip("/")
+    url = text.strip()
     if "://" not in url:
         url = f"{'http' if urlsplit(f'//{url}').hostname in _LOOPBACK else 'https'}://{url}"
     try:
@@ -136,7 +136,7 @@ def normal_url(text: str) -> str:
         raise ValueError(f"{_without_secrets(url)!r}: write the address without user, query and fragment")
     if re.search(r"[\x00-\x20\x7f]", url):
         raise ValueError(f"{text!r} has a space or a control character in it")
-    return url
+    return url.rstrip("/")
 
 
 def in_the_clear(url: str) -> bool:

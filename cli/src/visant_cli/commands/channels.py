@@ -125,6 +125,6 @@ def _ended(session: Session, channel_id: int, delivery: Row, until: float) -> Ro
     while True:
         page = session.cloud.get(path("channels", channel_id, "deliveries"), limit=100)["deliveries"]
         row: Row = next((one for one in page if one["delivery_id"] == delivery["delivery_id"]), delivery)
-        if row["ended_at"] or row["attempts"] or time.monotonic() > until:
+        if row["ended_at"] or row["answer"] or time.monotonic() > until:
             return row
         time.sleep(_AGAIN)
