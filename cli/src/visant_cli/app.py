@@ -11,6 +11,8 @@ COMMANDS = {
     "logout": ("login", "logout"),
     "status": ("login", "status"),
     "trigger": ("trigger", "trigger"),
+    "tail": ("tail", "tail"),
+    "audit": ("audit", "audit"),
     "completion": ("completion", "completion"),
 }
 """Name -> module of commands/ and function."""
@@ -23,6 +25,10 @@ NOUNS = (
     "update",
     "alerts",
     "channels",
+    "jobs",
+    "groups",
+    "users",
+    "tokens",
     "profiles",
 )
 """Each is a module of commands/ with an `app`."""

@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from visant_cli.failure import CloudRefused, ExitStatus, Failure
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 ATTEMPTS = 5
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0
 _REPEATABLE = ("GET", "PUT", "DELETE")
+_FOLLOWING = {"next_before": "before", "next_after": "after", "next_cursor": "cursor", "next": "cursor"}
+"""Field of a page -> the parameter that asks for what follows it."""
 _COME_BACK = (429, 503)
+_NO_ROUTE = ((404, "Not Found"), (405, "Method Not Allowed"))
+"""What a cloud says where it has no such route at all."""
 _ON_THE_WAY = (502, 504)
 """Said by what stands before the cloud: nobody knows whether the request was done."""
 _STATUS = {
@@ -42,6 +46,13 @@ def path(*parts: str | int) -> str:
     """`/v1/...` of its parts, each quoted; only the last may hold a slash, which stays one (a trigger's id)."""
     *first, last = [str(one) for one in parts]
     return "/v1/" + "/".join([*(quote(one, safe="") for one in first), quote(last, safe="/" if first else "")])
+
+
+class Event(NamedTuple):
+    """One server-sent event; `id` is empty where it has none."""
+
+    id: str
+    data: str
 
 
 class Cloud:
@@ -111,8 +122,10 @@ class Cloud:
         query: dict[str, Any] | None = None,
         key: str | None = None,
         etag: str | None = None,
+        repeatable: bool = False,
     ) -> tuple[Any, str | None]:
-        """The answer, parsed (None where it is empty), and its ETag. `key`: an Idempotency-Key; `etag`: for If-Match.
+        """The answer, parsed (None where it is empty), and its ETag. `key`: an Idempotency-Key; `etag`: for If-Match;
+        `repeatable`: a POST that does the same however often it comes.
 
         Raises Failure.
         """
@@ -120,7 +133,7 @@ class Cloud:
 
         headers = {name: value for name, value in (("Idempotency-Key", key), ("If-Match", etag)) if value is not None}
         parameters = {name: value for name, value in (query or {}).items() if value is not None}
-        repeatable = method in _REPEATABLE or key is not None
+        repeatable = repeatable or method in _REPEATABLE or key is not None
         until = time.monotonic() + self._timeout
         for attempt in range(1, ATTEMPTS + 1):
             sent_before = attempt > 1
@@ -149,7 +162,7 @@ class Cloud:
         raise AssertionError("the last attempt raises or returns")
 
     def pages(self, where: str, items: str, *, most: int | None = None, **query: Any) -> Iterator[dict[str, Any]]:
-        """What a list holds, page after page, by whichever of `before`, `after` and `cursor` the list goes on with."""
+        """What a list holds, page after page, however the list says that it goes on."""
         given = 0
         while True:
             page = self.get(where, **query)
@@ -158,10 +171,9 @@ class Cloud:
                 given += 1
                 if given == most:
                     return
-            for name in ("before", "after", "cursor"):
-                following = page.get(f"next_{name}")
-                if following is not None:
-                    query[name] = following
+            for field, name in _FOLLOWING.items():
+                if page.get(field) is not None:
+                    query[name] = page[field]
                     break
             else:
                 return
@@ -193,6 +205,18 @@ class Cloud:
                 yield response
         except httpx.HTTPError as error:
             raise self._no_answer(error) from None
+
+    def events(self, where: str, *, query: dict[str, Any], headers: dict[str, str], silence: float) -> Iterator[Event]:
+        """A stream of server-sent events until it ends. Raises Failure."""
+        import httpx_sse
+
+        wanted = {"Accept": "text/event-stream", **headers}
+        with self.stream(where, query=query, headers=wanted, silence=silence) as response:
+            try:
+                for one in httpx_sse.EventSource(response).iter_sse():
+                    yield Event(one.id, one.data)
+            except httpx_sse.SSEError:
+                raise self._stranger(response) from None
 
     def _wait(self, attempt: int) -> float:
         return float(random.uniform(0.5, 1.0) * min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt))
@@ -244,6 +268,9 @@ class Cloud:
             return self._stranger(response)
         if not isinstance(detail, str):
             return self._stranger(response)
+        if (status, detail) in _NO_ROUTE and reason is None:
+            what = response.request.url.path
+            detail = f"{self.url} has no {response.request.method} {what}: it is of an older release than this visant"
         if status == 401:
             ours = "this token is not valid there" if self._token else "a token is needed"
             detail = f"{self.url}: {ours}: visant login, or set VISANT_TOKEN ({detail})"

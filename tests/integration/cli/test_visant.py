@@ -129,7 +129,7 @@ def test_a_full_disk_is_said_once_and_the_rest_is_kept(
 def test_a_schedule_is_set_read_and_ended(visant: Visant) -> None:
     visant("devices", "add", "TIMED")
     assert "every 2 h" in visant("schedule", "set", "2h", "TIMED").out
-    assert [row["interval_seconds"] for row in visant("schedule", "ls", "--json").json] == [7200]
+    assert [row["interval_seconds"] for row in visant("schedule", "own", "--json").json] == [7200]
     assert visant("schedule", "next", "TIMED", "--json").json["interval_seconds"] == 7200
     assert visant("schedule", "set", "off", "TIMED").status == ExitStatus.DONE
     assert visant("schedule", "next", "TIMED").status == ExitStatus.NOT_FOUND

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from visant_cli import watch, when
+from visant_cli.chosen import Device
 from visant_cli.cloud import path
-from visant_cli.commands.devices import Device
 from visant_cli.failure import ExitStatus, Failure, interrupted
 from visant_cli.output import Column, Row
 from visant_cli.safe_text import json_text

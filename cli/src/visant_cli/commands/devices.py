@@ -1,38 +1,18 @@
 """`visant devices`: who is there, how they are, and letting them in and out."""
 
+import uuid
 from typing import Annotated, Any
 
 import typer
 
-from visant_cli import when
+from visant_cli import chosen, when
+from visant_cli.chosen import Device, DryRun, Everyone, Filter, Groups, SomeDevices, Tags, Yes, filter_of
 from visant_cli.cloud import path
-from visant_cli.completion import device_ids
 from visant_cli.failure import ExitStatus, Failure
 from visant_cli.output import Column, Row, size
 from visant_cli.session import Session, connected
 
 app = typer.Typer(help="Devices: list, show, add, name, tag, suspend.", no_args_is_help=True)
-Device = Annotated[str, typer.Argument(metavar="DEVICE", help="A device's id.", autocompletion=device_ids)]
-Devices = Annotated[list[str], typer.Argument(metavar="DEVICE...", help="Ids of devices.", autocompletion=device_ids)]
-Filter = Annotated[
-    str | None,
-    typer.Option("--filter", "-f", metavar="FILTER", help="As `state:offline group:north -tag:door name~lobby`."),
-]
-A_PAGE = 500
-
-
-def found(session: Session, chosen: str | None) -> Any:
-    """The devices that a filter chooses, or all, page by page. Raises Failure where the cloud knows no filters."""
-    query = {"filter": chosen or None, "limit": A_PAGE, "sort": "trouble" if chosen is None else None}
-    where, cursor = path("devices"), None
-    while True:
-        page = session.cloud.get(where, cursor=cursor, **query)
-        if chosen and "total" not in page:
-            raise Failure("this cloud knows no filters: update it, or name the devices", ExitStatus.USAGE)
-        yield from page["devices"]
-        cursor = page.get("next_cursor")
-        if cursor is None:
-            return
 
 
 def trouble(row: Row) -> str:
@@ -44,14 +24,17 @@ def trouble(row: Row) -> str:
 @connected
 def ls(
     session: Session,
-    chosen: Filter = None,
+    where: Filter = None,
+    groups: Groups = None,
+    tags: Tags = None,
     state: Annotated[
         str | None,
         typer.Option("--state", metavar="STATE", help="connected, degraded, offline, never_seen or inactive."),
     ] = None,
 ) -> None:
     """List devices, those in trouble first."""
-    rows = found(session, f"state:{state} {chosen}" if state and chosen else chosen)
+    fitting = filter_of(where, groups, tags)
+    rows = chosen.found(session, fitting, sort="trouble")
     if state:
         rows = (row for row in rows if row["state"] == state)
     session.out.table(
@@ -69,7 +52,7 @@ def ls(
             Column("SITE", lambda row: row["site"], spare=True),
             Column("VERSION", lambda row: row["device_version"], spare=True),
         ],
-        empty="no device fits" if chosen or state else "there is no device yet: visant devices add DEVICE",
+        empty="no device fits" if fitting or state else "there is no device yet: visant devices add DEVICE",
     )
 
 
@@ -138,32 +121,171 @@ def token(
     session.out.secret(made, f"The new token of {device_id} (DEVICE_TOKEN there) is shown this once:", made["token"])
 
 
-@app.command()
+@app.command("set")
 @connected
-def suspend(session: Session, device_ids: Devices) -> None:
-    """Bar devices until they are resumed: no stream, no pictures."""
-    _each(session, device_ids, {"active": False}, "is suspended")
-
-
-@app.command()
-@connected
-def resume(session: Session, device_ids: Devices) -> None:
-    """Let suspended devices in again."""
-    _each(session, device_ids, {"active": True}, "is let in again")
-
-
-@app.command()
-@connected
-def site(
+def put(
     session: Session,
-    where: Annotated[str, typer.Argument(metavar="SITE", help="Alerts of one site are told together; '' for none.")],
-    device_ids: Devices,
+    device_id: Device,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="TEXT", help="As people call it; '' for its id.")
+    ] = None,
+    site: Annotated[
+        str | None, typer.Option("--site", metavar="TEXT", help="Where it stands; alerts of one site come together.")
+    ] = None,
+    notes: Annotated[str | None, typer.Option("--notes", metavar="TEXT", help="For the others; '' for none.")] = None,
 ) -> None:
-    """Say where devices stand."""
-    _each(session, device_ids, {"site": where}, f"stands at {where}" if where else "stands nowhere in particular")
+    """Say how a device is called, where it stands, and what others should know."""
+    given = (("name", name), ("site", site), ("notes", notes))
+    change = {key: value for key, value in given if value is not None}
+    if not change:
+        raise Failure("say what: --name, --site or --notes", ExitStatus.USAGE)
+    where = path("devices", device_id)
+    _, etag = session.cloud.ask("GET", where)
+    row, _ = session.cloud.ask("PATCH", where, change, etag=etag)
+    session.out.done(row, f"{device_id}: " + ", ".join(f"{key} is {value or 'empty'}" for key, value in change.items()))
 
 
-def _each(session: Session, device_ids: list[str], change: dict[str, Any], done: str) -> None:
-    for device_id in dict.fromkeys(device_ids):
-        row, _ = session.cloud.ask("PATCH", path("devices", device_id), change)
-        session.out.record(row, f"{device_id} {done}")
+Add = Annotated[list[str] | None, typer.Option("--add", "-a", metavar="NAME", help="To all of them; again for others.")]
+Remove = Annotated[list[str] | None, typer.Option("--remove", "-r", metavar="NAME", help="From all of them.")]
+
+
+@app.command()
+@connected
+def tag(
+    session: Session,
+    device_ids: SomeDevices = None,
+    add: Add = None,
+    remove: Remove = None,
+    where: Filter = None,
+    groups: Groups = None,
+    tags: Tags = None,
+    everyone: Everyone = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Give devices tags, and take tags away."""
+    _label(session, "tags", add, remove, device_ids, filter_of(where, groups, tags, everyone=everyone), dry_run, yes)
+
+
+@app.command()
+@connected
+def group(
+    session: Session,
+    device_ids: SomeDevices = None,
+    add: Add = None,
+    remove: Remove = None,
+    where: Filter = None,
+    groups: Groups = None,
+    tags: Tags = None,
+    everyone: Everyone = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Put devices into groups, and take them out."""
+    _label(session, "groups", add, remove, device_ids, filter_of(where, groups, tags, everyone=everyone), dry_run, yes)
+
+
+def _label(
+    session: Session,
+    what: str,
+    add: list[str] | None,
+    remove: list[str] | None,
+    ids: list[str] | None,
+    where: str | None,
+    dry_run: bool,
+    yes: bool,
+) -> None:
+    if not add and not remove:
+        raise Failure("say what: --add NAME, --remove NAME", ExitStatus.USAGE)
+    action = {"do": what, "add": add or [], "remove": remove or []}
+    said = " and ".join(f"{word} {', '.join(names)}" for word, names in (("add", add), ("remove", remove)) if names)
+    wanted, question = chosen.selection(ids, where), f"{what} of {{}}: {said}?"
+    job = chosen.bulk(session, wanted, action, question=question, yes=yes or bool(ids), dry_run=dry_run)
+    if job is not None:
+        chosen.told(session, job, "are so now")
+
+
+@app.command()
+@connected
+def tags(session: Session) -> None:
+    """List the tags that some device has."""
+    session.out.table(
+        session.cloud.get(path("tags"))["tags"],
+        [Column("TAG", lambda row: row["tag"]), Column("DEVICES", lambda row: row["devices"])],
+        empty="no device has a tag",
+    )
+
+
+@app.command()
+@connected
+def suspend(
+    session: Session,
+    device_ids: SomeDevices = None,
+    where: Filter = None,
+    groups: Groups = None,
+    tags: Tags = None,
+    everyone: Everyone = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Bar devices until they are resumed: no stream, no pictures."""
+    _admit(session, device_ids, filter_of(where, groups, tags, everyone=everyone), False, dry_run, yes)
+
+
+@app.command()
+@connected
+def resume(
+    session: Session,
+    device_ids: SomeDevices = None,
+    where: Filter = None,
+    groups: Groups = None,
+    tags: Tags = None,
+    everyone: Everyone = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Let suspended devices in again."""
+    _admit(session, device_ids, filter_of(where, groups, tags, everyone=everyone), True, dry_run, yes)
+
+
+def _admit(session: Session, ids: list[str] | None, where: str | None, active: bool, dry_run: bool, yes: bool) -> None:
+    wanted = chosen.selection(ids, where)
+    if ids and not dry_run:
+        for device_id in wanted["devices"]:
+            row, _ = session.cloud.ask("PATCH", path("devices", device_id), {"active": active}, repeatable=True)
+            session.out.record(row, f"{device_id} is {'let in again' if active else 'suspended'}")
+        return
+    word = "resume" if active else "suspend"
+    job = chosen.bulk(session, wanted, {"do": word}, question=word.capitalize() + " {}?", yes=yes, dry_run=dry_run)
+    if job is not None:
+        chosen.told(session, job, "are let in again" if active else "are suspended")
+
+
+@app.command()
+@connected
+def rm(
+    session: Session,
+    device_id: Device,
+    pictures: Annotated[
+        bool | None,
+        typer.Option("--pictures/--keep-pictures", help="Whether its pictures and its ledger go as well, for good."),
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """Delete a device: its token is worth nothing at once, a job removes the rest."""
+    if pictures is None:
+        raise Failure("say --pictures (they go as well, for good) or --keep-pictures", ExitStatus.USAGE)
+    what = "and all its pictures, for good" if pictures else "; its pictures stay"
+    session.sure(f"Delete {device_id} {what}?".replace(" ;", ";"), yes=yes)
+    query = {"pictures": str(pictures).lower()}
+    job, _ = session.cloud.ask("DELETE", path("devices", device_id), query=query, key=f"visant-cli-{uuid.uuid4()}")
+    chosen.told(session, chosen.ended(session, job), f"pieces of {device_id} are gone")
+
+
+@app.command()
+@connected
+def replace(session: Session, device_id: Device) -> None:
+    """Print a one-time code with which another computer becomes this device; name, settings, pictures stay."""
+    made, _ = session.cloud.ask("POST", path("devices", device_id, "replacement"))
+    until = when.local(made["expires_at"])
+    session.out.secret(made, f"With this code another computer becomes {device_id}, once, until {until}:", made["code"])

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from visant_cli import download, when
+from visant_cli.chosen import Filter, Groups, Tags, filter_of, found
 from visant_cli.cloud import path
-from visant_cli.commands.devices import Filter, found
 from visant_cli.completion import device_ids
 from visant_cli.download import Fetched, NotWhole
 from visant_cli.failure import ExitStatus, Failure, interrupted
@@ -71,13 +71,15 @@ def ls(
     session: Session,
     devices: OfDevices = None,
     chosen: Filter = None,
+    groups: Groups = None,
+    tags: Tags = None,
     since: Since = None,
     until: Until = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 50,
 ) -> None:
     """List pictures, newest first."""
     session.out.table(
-        islice(records(session, devices, chosen, since, until), limit),
+        islice(records(session, devices, filter_of(chosen, groups, tags), since, until), limit),
         [
             Column("RECORD", lambda row: row["record_id"]),
             Column("DEVICE", lambda row: row["device_id"]),
@@ -107,6 +109,8 @@ def get(
     session: Session,
     devices: OfDevices = None,
     chosen: Filter = None,
+    groups: Groups = None,
+    tags: Tags = None,
     since: Since = None,
     until: Until = None,
     into: Annotated[
@@ -127,7 +131,7 @@ def get(
     try:
         with out.progress("pictures", None) as bar:
             for record, result in _fetch_all(
-                session, islice(records(session, devices, chosen, since, until), limit), into
+                session, islice(records(session, devices, filter_of(chosen, groups, tags), since, until), limit), into
             ):
                 if isinstance(result, NotWhole):
                     bad.append(result.line)

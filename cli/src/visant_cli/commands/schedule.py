@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from visant_cli import when
+from visant_cli import chosen, when
+from visant_cli.chosen import Device, DryRun, Everyone, Filter, Groups, SomeDevices, Tags, Yes, filter_of
 from visant_cli.cloud import path
-from visant_cli.commands.devices import Device, Devices, Filter, found
 from visant_cli.failure import ExitStatus, Failure
 from visant_cli.output import Column
 from visant_cli.session import Session, connected, usable
@@ -16,9 +16,9 @@ app = typer.Typer(help="Schedules: who takes pictures when.", no_args_is_help=Tr
 
 @app.command()
 @connected
-def ls(session: Session, chosen: Filter = None) -> None:
+def own(session: Session, where: Filter = None, groups: Groups = None, tags: Tags = None) -> None:
     """List the devices that have an interval of their own, and when each is due next."""
-    rows = (row for row in found(session, chosen) if row["interval_seconds"])
+    rows = (row for row in chosen.found(session, filter_of(where, groups, tags)) if row["interval_seconds"])
     session.out.table(
         rows,
         [
@@ -42,18 +42,35 @@ def ls(session: Session, chosen: Filter = None) -> None:
 def put(
     session: Session,
     every: Annotated[str, typer.Argument(metavar="EVERY", help="As 90s, 15m, 2h; or off.")],
-    device_ids: Devices,
+    device_ids: SomeDevices = None,
+    where: Filter = None,
+    groups: Groups = None,
+    tags: Tags = None,
+    everyone: Everyone = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
 ) -> None:
-    """Take a picture every so often; `off` ends it."""
+    """Give devices an interval of their own: a picture every so often; `off` ends it."""
     interval = None if every.lower() == "off" else usable(when.seconds, every, "EVERY")
-    for device_id in dict.fromkeys(device_ids):
-        row, _ = session.cloud.ask("PUT", path("devices", device_id, "schedule"), {"interval_seconds": interval})
-        said = (
-            "takes no pictures by itself"
-            if interval is None
-            else f"every {when.length(interval)}, first {when.local(row['next_scheduled_at'])}"
-        )
-        session.out.record(row, f"{device_id}: {said}")
+    wanted = chosen.selection(device_ids, filter_of(where, groups, tags, everyone=everyone))
+    if device_ids and not dry_run:
+        for device_id in wanted["devices"]:
+            row, _ = session.cloud.ask("PUT", path("devices", device_id, "schedule"), {"interval_seconds": interval})
+            session.out.record(row, f"{device_id}: {_in_words(interval, row['next_scheduled_at'])}")
+        return
+    action = {"do": "schedule", "interval_seconds": interval}
+    question = "{}: " + (
+        "no pictures by themselves?" if interval is None else f"a picture every {when.length(interval)}?"
+    )
+    job = chosen.bulk(session, wanted, action, question=question, yes=yes, dry_run=dry_run)
+    if job is not None:
+        chosen.told(session, job, "have it so now")
+
+
+def _in_words(interval: float | None, first: str | None) -> str:
+    if interval is None:
+        return "takes no pictures by itself"
+    return f"every {when.length(interval)}, first {when.local(first)}"
 
 
 @app.command("next")

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from visant_cli import download, watch, when
+from visant_cli import chosen, download, watch, when
+from visant_cli.chosen import DryRun, Everyone, Filter, Groups, Rate, SomeDevices, Tags, filter_of
 from visant_cli.cloud import path
-from visant_cli.commands.devices import Devices
 from visant_cli.failure import ExitStatus, Failure, interrupted
 from visant_cli.output import Bar
 from visant_cli.session import Session, connected, usable
@@ -18,7 +18,11 @@ from visant_cli.watch import Watched
 @connected
 def trigger(
     session: Session,
-    device_ids: Devices,
+    device_ids: SomeDevices = None,
+    where: Filter = None,
+    groups: Groups = None,
+    tags: Tags = None,
+    everyone: Everyone = False,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Until each has ended; the exit status says how.")] = False,
     most: Annotated[
         str | None, typer.Option("--wait-for", metavar="TIME", help="Wait no longer than this, e.g. 2m.")
@@ -29,30 +33,59 @@ def trigger(
     into: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="Wait, and put the pictures there.")
     ] = None,
+    rate: Rate = None,
+    dry_run: DryRun = False,
     key: Annotated[
         str | None,
-        typer.Option("--idempotency-key", metavar="KEY", help="The same key gives the same trigger, however often."),
+        typer.Option("--idempotency-key", metavar="KEY", help="The same key gives the same triggers, however often."),
     ] = None,
 ) -> None:
     """Take a picture now.
 
     With --wait: exit status 0 where each trigger has its picture, 7 where one failed or expired.
     """
-    body = {"expires_in": usable(when.seconds, expires_in, "--expires-in")} if expires_in else None
+    lifetime = usable(when.seconds, expires_in, "--expires-in") if expires_in else None
     limit = usable(when.seconds, most, "--wait-for") if most else None
     waits = wait or limit is not None or into is not None
     key = key or f"visant-cli-{uuid.uuid4()}"
-    watched: list[Watched] = []
-    for device_id in dict.fromkeys(device_ids):
+    wanted = chosen.selection(device_ids, filter_of(where, groups, tags, everyone=everyone))
+    if device_ids and rate is None and not dry_run and len(wanted["devices"]) <= _ONE_BY_ONE:
+        watched = _one_by_one(session, wanted["devices"], lifetime, key, tell=not waits)
+        began = None
+    else:
+        action = {"do": "trigger", "expires_in": lifetime}
+        job = chosen.bulk(session, wanted, action, question=None, rate=rate, key=key, dry_run=dry_run)
+        if job is None:
+            return
+        if not waits or job["status"] != "done":
+            chosen.told(session, job, "devices have a trigger")
+            return
+        began = job["created_at"]
+        given = list(chosen.items(session, job["job_id"]))
+        watched = [Watched(one["device_id"], one["detail"]) for one in given if one["outcome"] == "done"]
+        for one in given:
+            if one["outcome"] != "done":
+                session.out.note(f"{one['device_id']}: no trigger: {one['detail']}")
+    if waits:
+        follow(session, watched, limit, into, began=began)
+
+
+_ONE_BY_ONE = 20
+"""Devices that are asked one by one, which any cloud of ours knows; more are a job."""
+
+
+def _one_by_one(session: Session, ids: list[str], lifetime: float | None, key: str, *, tell: bool) -> list[Watched]:
+    watched = []
+    for device_id in ids:
+        body = None if lifetime is None else {"expires_in": lifetime}
         fired, _ = session.cloud.ask("POST", path("devices", device_id, "trigger"), body, key=f"{key}-{device_id}")
         watched.append(Watched(device_id, fired["trigger_id"]))
-        if not waits:
+        if tell:
             session.out.record(fired, _accepted(fired, words=session.out.terminal))
         elif not fired["connected"]:
             until = when.local(fired["expires_at"])
             session.out.note(f"{device_id} is not connected: it gets the trigger when it is back, until {until}")
-    if waits:
-        follow(session, watched, limit, into)
+    return watched
 
 
 def _accepted(fired: dict[str, Any], *, words: bool) -> "str | list[object]":
@@ -62,8 +95,13 @@ def _accepted(fired: dict[str, Any], *, words: bool) -> "str | list[object]":
     return f"{fired['device_id']}: {fired['status']} as {fired['trigger_id']}{until}"
 
 
-def follow(session: Session, watched: list[Watched], limit: float | None, into: Path | None) -> None:
-    """Waits for triggers, shows how far they are, and raises Failure where one has no picture."""
+def follow(
+    session: Session, watched: list[Watched], limit: float | None, into: Path | None, *, began: str | None = None
+) -> None:
+    """Waits for triggers, shows how far they are, and raises Failure where one has no picture.
+
+    `began`: none of them is older.
+    """
     out, alone = session.out, len(watched) == 1
     ended: list[Watched] = []
 
@@ -81,7 +119,7 @@ def follow(session: Session, watched: list[Watched], limit: float | None, into: 
 
     try:
         with out.progress("pictures", len(watched)) as bar:
-            watch.until_ended(session.cloud, watched, seconds=limit, told=lambda one: told(one, bar))
+            watch.until_ended(session.cloud, watched, seconds=limit, told=lambda one: told(one, bar), began=began)
     except KeyboardInterrupt:
         left = [one for one in watched if not one.ended]
         raise interrupted(

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from visant_cli import watch, when
+from visant_cli.chosen import Device
 from visant_cli.cloud import path
-from visant_cli.commands.devices import Device
 from visant_cli.output import Column
 from visant_cli.session import Session, connected
 

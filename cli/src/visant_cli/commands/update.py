@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from visant_cli import when
+from visant_cli.chosen import Device, Filter, Groups, Tags, filter_of, found
 from visant_cli.cloud import path
 from visant_cli.commands import config
-from visant_cli.commands.devices import Device, Filter, found
 from visant_cli.failure import ExitStatus, Failure
 from visant_cli.output import Column, Row
 from visant_cli.session import Session, connected
@@ -23,7 +23,7 @@ Wait = Annotated[bool, typer.Option("--wait", "-w", help="Until the device says 
 
 @app.command()
 @connected
-def ls(session: Session, chosen: Filter = None) -> None:
+def ls(session: Session, where: Filter = None, groups: Groups = None, tags: Tags = None) -> None:
     """List devices with the release they run, how their last update ended, and what is asked of them."""
 
     def of(row: Row, *names: str) -> object:
@@ -33,7 +33,7 @@ def ls(session: Session, chosen: Filter = None) -> None:
         return value
 
     session.out.table(
-        found(session, chosen),
+        found(session, filter_of(where, groups, tags)),
         [
             Column("DEVICE", lambda row: row["device_id"]),
             Column("RUNS", lambda row: row["device_version"]),
