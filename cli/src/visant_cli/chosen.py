@@ -54,7 +54,7 @@ def filter_of(
     for field, values in (("group", groups), ("tag", tags)):
         if values:
             terms.append(f"{field}:{','.join(quoted(value) for value in values)}")
-    return " ".join(terms) if terms or not everyone else ""
+    return " ".join(terms) if terms else "" if everyone else None
 
 
 def found(session: Session, chosen: str | None, *, sort: str = "id") -> Iterator[Row]:
