@@ -21,6 +21,7 @@ NOUNS = (
     "triggers",
     "pictures",
     "schedule",
+    "slots",
     "config",
     "update",
     "alerts",

@@ -3,21 +3,22 @@
 So a file with a picture's name is that picture, whole, whatever ended the program; and the same command again goes on.
 """
 
-import errno
 import hashlib
-import os
 import re
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from visant_cli import when
+from visant_cli import files, when
 from visant_cli.cloud import Cloud, path
 from visant_cli.failure import CloudRefused, ExitStatus, Failure
 from visant_cli.safe_text import file_name
+
+if TYPE_CHECKING:
+    import httpx
 
 _CHUNK = 1 << 18
 _ATTEMPTS = 4
@@ -53,20 +54,20 @@ def fetch(cloud: Cloud, record: dict[str, Any], file: Path, *, stopped: Callable
     Raises NotWhole for a picture that is lost or not as its record says, other Failures where no picture can be had or
     stored: a full disk, a cloud that is away. `stopped`: whether to give up now, as KeyboardInterrupt.
     """
-    try:
-        if _is_whole(file, record):
-            return Fetched(file, new=False)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(f"{file.name}.part")
+    if _is_whole(file, record):
+        return Fetched(file, new=False)
+    for attempt in range(1, _ATTEMPTS + 1):
         try:
-            _try_again(cloud, record, part, stopped)
-            part.replace(file)
-        except BaseException:
-            with suppress(OSError):
-                part.unlink()
-            raise
-    except OSError as error:
-        raise _not_stored(error, file) from None
+            with _picture(cloud, record) as response:
+                files.whole(file, _checked(response.iter_bytes(_CHUNK), record, stopped))
+            break
+        except Failure as error:
+            if error.status is not ExitStatus.CLOUD_AWAY or attempt == _ATTEMPTS:
+                raise
+        for _ in range(attempt * 10):
+            if stopped():
+                raise KeyboardInterrupt
+            time.sleep(0.1)
     return Fetched(file, new=True)
 
 
@@ -78,49 +79,36 @@ def _is_whole(file: Path, record: dict[str, Any]) -> bool:
             return bool(hashlib.file_digest(opened, "sha256").hexdigest() == record["sha256"])
     except FileNotFoundError:
         return False
+    except OSError as error:
+        raise files.not_stored(error, file) from None
 
 
-def _try_again(cloud: Cloud, record: dict[str, Any], part: Path, stopped: Callable[[], bool]) -> None:
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            return _into(cloud, record, part, stopped)
-        except Failure as error:
-            if error.status is not ExitStatus.CLOUD_AWAY or attempt == _ATTEMPTS:
-                raise
-        for _ in range(attempt * 10):
-            if stopped():
-                raise KeyboardInterrupt
-            time.sleep(0.1)
-    return None
-
-
-def _into(cloud: Cloud, record: dict[str, Any], part: Path, stopped: Callable[[], bool]) -> None:
-    name, digest, length = record["record_id"], hashlib.sha256(), 0
+@contextmanager
+def _picture(cloud: Cloud, record: dict[str, Any]) -> "Iterator[httpx.Response]":
+    name = record["record_id"]
     try:
-        with cloud.stream(path("captures", name, "picture")) as response, open(part, "wb") as opened:
-            for piece in response.iter_bytes(_CHUNK):
-                if stopped():
-                    raise KeyboardInterrupt
-                digest.update(piece)
-                length += len(piece)
-                if length > record["bytes"] + _SLACK:
-                    break
-                opened.write(piece)
-            opened.flush()
-            os.fsync(opened.fileno())
+        with cloud.stream(path("captures", name, "picture")) as response:
+            yield response
     except CloudRefused as error:
         if error.http_status == 404:
             raise NotWhole(f"record {name}: {error.line}", ExitStatus.ENDED_BADLY) from None
         raise
+
+
+def _checked(pieces: Iterable[bytes], record: dict[str, Any], stopped: Callable[[], bool]) -> Iterator[bytes]:
+    """The pieces of a picture. Raises NotWhole after the last one where they are not what the record says."""
+    digest, length = hashlib.sha256(), 0
+    for piece in pieces:
+        if stopped():
+            raise KeyboardInterrupt
+        digest.update(piece)
+        length += len(piece)
+        if length > record["bytes"] + _SLACK:
+            break
+        yield piece
     if digest.hexdigest() != record["sha256"]:
         raise NotWhole(
-            f"record {name}: what came ({length} bytes) is not what its record says ({record['bytes']} bytes, "
-            f"sha256 {record['sha256'][:12]}...): fetch it again",
+            f"record {record['record_id']}: what came ({length} bytes) is not what its record says ({record['bytes']} "
+            f"bytes, sha256 {record['sha256'][:12]}...): fetch it again",
             ExitStatus.ENDED_BADLY,
         )
-
-
-def _not_stored(error: OSError, file: Path) -> Failure:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Failure(f"{file.parent}: the disk is full: make room, then the same command goes on", ExitStatus.LOCAL)
-    return Failure(f"{file}: {error.strerror or error}: the picture was not stored", ExitStatus.LOCAL)

@@ -130,9 +130,10 @@ def test_a_schedule_is_set_read_and_ended(visant: Visant) -> None:
     visant("devices", "add", "TIMED")
     assert "every 2 h" in visant("schedule", "set", "2h", "TIMED").out
     assert [row["interval_seconds"] for row in visant("schedule", "own", "--json").json] == [7200]
-    assert visant("schedule", "next", "TIMED", "--json").json["interval_seconds"] == 7200
+    assert visant("schedule", "next", "--device", "TIMED", "--json").json[0]["text"] == "every 2 h"
     assert visant("schedule", "set", "off", "TIMED").status == ExitStatus.DONE
-    assert visant("schedule", "next", "TIMED").status == ExitStatus.NOT_FOUND
+    assert visant("schedule", "next", "--device", "TIMED").status == ExitStatus.NOT_FOUND
+    assert visant("schedule", "next").status == ExitStatus.USAGE
     wrong = visant("schedule", "set", "often", "TIMED")
     assert wrong.status == ExitStatus.USAGE
     assert "'often' is no length of time: write e.g. 90s" in wrong.err
