@@ -28,6 +28,7 @@ NOUNS = (
     "channels",
     "jobs",
     "groups",
+    "enrol",
     "users",
     "tokens",
     "profiles",

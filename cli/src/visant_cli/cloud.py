@@ -161,6 +161,18 @@ class Cloud:
             self._sleep(wait)
         raise AssertionError("the last attempt raises or returns")
 
+    def text(self, method: str, where: str) -> str:
+        """An answer that is no JSON: a page. Raises Failure; nothing is sent twice."""
+        import httpx
+
+        try:
+            response = self._client.request(method, self.url + where)
+        except httpx.HTTPError as error:
+            raise self._no_answer(error) from None
+        if not response.is_success:
+            raise self._refusal(response)
+        return response.text
+
     def pages(self, where: str, items: str, *, most: int | None = None, **query: Any) -> Iterator[dict[str, Any]]:
         """What a list holds, page after page, however the list says that it goes on."""
         given = 0

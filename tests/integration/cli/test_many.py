@@ -102,6 +102,23 @@ def test_a_group_is_renamed_and_removed_and_its_devices_stay(visant: Visant, nee
     assert visant("groups", "rename", "loft", "x").status == ExitStatus.NOT_FOUND
 
 
+def test_a_batch_of_codes_is_made_followed_printed_and_revoked(visant: Visant, needs: Needs, tmp_path: Path) -> None:
+    needs("/v1/enrol-batches")
+    made = visant("enrol", "add", "north wing", "--device", "N1=North 1", "--device", "N2")
+    assert made.status == ExitStatus.DONE, made.err
+    codes = [line.split("\t") for line in made.out.splitlines()]
+    assert [code[1:] for code in codes] == [["N1", "North 1"], ["N2", ""]]
+    [batch] = visant("enrol", "ls", "--json").json
+    assert {row["state"] for row in visant("enrol", "show", batch["batch_id"], "--json").json} == {"unused"}
+    sheet = tmp_path / "labels.html"
+    assert visant("enrol", "labels", batch["batch_id"], "-o", sheet).status == ExitStatus.DONE
+    assert "north wing" in sheet.read_text()
+    assert visant("enrol", "rm", batch["batch_id"], "--yes").status == ExitStatus.DONE
+    assert {row["state"] for row in visant("enrol", "show", batch["batch_id"], "--json").json} == {"revoked"}
+    assert visant("enrol", "labels", batch["batch_id"], "-o", sheet).status == ExitStatus.CONFLICT
+    assert visant("enrol", "add", "none").status == ExitStatus.USAGE
+
+
 def test_a_filter_holds_whatever_a_name_holds() -> None:
     assert filter_of("state:offline ", ['hall "A"', "b,c"], ["x\\y"]) == (
         'state:offline group:"hall \\"A\\"","b,c" tag:"x\\\\y"'

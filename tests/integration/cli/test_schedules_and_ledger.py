@@ -73,7 +73,7 @@ def test_the_ledger_over_all_devices_is_filtered_and_exported(visant: Visant, ne
     assert {row["device_id"] for row in both} == {"CAM1", "CAM2"}
     file = tmp_path / "ledger.csv"
     assert visant("triggers", "export", "-o", file, "--since", "1h").status == ExitStatus.DONE
-    with open(file, newline="") as opened:
+    with open(file, newline="", encoding="utf-8-sig") as opened:
         assert {row["device_id"] for row in csv.DictReader(opened)} >= {"CAM1", "CAM2"}
     assert {row["status"] for row in visant("triggers", "export", "--json", "--device", "CAM2").lines} == {"failed"}
     assert visant("triggers", "ls", "--device", "NOBODY", "--since", "1h").status == ExitStatus.NOT_FOUND
