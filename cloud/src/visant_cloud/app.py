@@ -14,6 +14,7 @@ from visant_cloud.context import Cloud
 from visant_cloud.metrics import CountRequests
 from visant_cloud.routes import (
     alerts,
+    audit,
     captures,
     channels,
     device_deletion,
@@ -26,12 +27,15 @@ from visant_cloud.routes import (
     groups,
     jobs,
     ledger,
+    me,
     operations,
     pages,
+    people,
     quality,
     schedules,
     stream,
     telemetry,
+    tokens,
     triggers,
 )
 from visant_cloud.static_files import STATIC
@@ -59,6 +63,10 @@ _ROUTES = (
     jobs,
     alerts,
     channels,
+    people,
+    me,
+    tokens,
+    audit,
     enrolment,
     enrol_batches,
     operations,

@@ -9,6 +9,7 @@ from pathlib import Path
 from fastapi import Request
 
 from visant_cloud import metrics
+from visant_cloud.access.later import Later
 from visant_cloud.access.lookups import DeviceLookups
 from visant_cloud.access.password_checks import PasswordChecks
 from visant_cloud.access.rate_limits import RateLimits
@@ -74,6 +75,7 @@ class Cloud:
     arrivals: Arrivals = field(default_factory=Arrivals)
     lookups: DeviceLookups = field(init=False)
     events: EventLog = field(init=False)
+    later: Later = field(init=False)
     _cloud_ids: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -82,6 +84,7 @@ class Cloud:
         self.pings = PingClock(self.now)
         self.lookups = DeviceLookups(self.database)
         self.events = EventLog(self.database)
+        self.later = Later(self.database, self.now)
         self.shares = Shares(self.settings.max_capture_bytes * 4 // 3 + (256 << 10))
         self.readiness = Readiness(self.database, self.pictures, self.loader, self.heartbeat)
 

@@ -17,6 +17,7 @@ from visant_cloud.deletion_clock import LOOK_EVERY, DeletionClock
 from visant_cloud.store import (
     access,
     alerts,
+    audit,
     captures,
     counters,
     deliveries,
@@ -179,7 +180,7 @@ _FORGOTTEN = (
 
 async def forget_old(cloud: Cloud, now: datetime) -> None:
     """Deletes what is _FORGOTTEN, some at a time, sign-ins that are over and enrolment codes that expired."""
-    for what, days, forget in _FORGOTTEN:
+    for what, days, forget in (*_FORGOTTEN, ("audit records", cloud.settings.audit_days, audit.forget)):
         border, forgotten = now - timedelta(days=days), 0
         while True:
             async with cloud.database.writing() as connection:

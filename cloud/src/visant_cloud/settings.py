@@ -123,6 +123,8 @@ class CloudSettings(Settings):
     max_capture_bytes: Annotated[int, Field(ge=1024, le=1 << 30, description="bytes of one JPEG")] = 16 << 20
     min_free_bytes: Annotated[int, Field(ge=0, description="bytes that DATA_DIR's file system keeps free")] = 256 << 20
     retention_days: Annotated[float | None, Field(gt=0, description="days, or unset to keep everything")] = None
+    audit_days: Annotated[float, Field(gt=0, le=36600, description="days, more than 0")] = 400.0
+    """How long it is kept who changed what and who looked at which picture."""
     delivery_rate: Annotated[
         float | None, Field(gt=0, description="captures a second that one device may catch up with, or unset")
     ] = None

@@ -166,6 +166,7 @@ async def _main(
             tasks.create_task(JobRunner(cloud, peers.process_id).run(stop, heartbeat))
             tasks.create_task(peers.run(stop, heartbeat))
             tasks.create_task(Revocation(cloud).run(stop, heartbeat))
+            tasks.create_task(cloud.later.run(stop, heartbeat))
             if supervisor is not None:
                 tasks.create_task(_tell_metrics(cloud, stop, heartbeat))
             await server.serve(create_app(cloud), cloud, listener, stop)
@@ -174,6 +175,7 @@ async def _main(
             for task in endless:
                 task.cancel()
         await journal.flush()
+        await cloud.later.flush_last()
         await peers.leave()
         if bell is not None:
             await bell.leave()

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import event
 
 from visant_cloud.access import credentials, revocation
-from visant_cloud.store import access, devices
+from visant_cloud.store import access, devices, people
 
 PASSWORD = "correct horse battery"
 
@@ -402,7 +402,7 @@ class Browser:
 async def browser(start: Any) -> Any:
     cloud, api = await closed(start)
     async with cloud.cloud.database.writing() as connection:
-        await access.set_operator(connection, "default", "Ada", credentials.hash_password(PASSWORD), cloud.time())
+        await people.set_operator(connection, "default", "Ada", credentials.hash_password(PASSWORD), cloud.time())
     await device(cloud, api, "D1")
     one = Browser(cloud)
     yield one
@@ -477,7 +477,7 @@ async def test_a_session_ends_with_its_time_and_with_a_new_password(browser: Any
     await browser.sign_in("Ada", PASSWORD)
     assert (await browser.client.get("/")).status_code == 200
     async with cloud.cloud.database.writing() as connection:
-        await access.set_operator(
+        await people.set_operator(
             connection, "default", "Ada", credentials.hash_password("another long one"), cloud.time()
         )
     assert (await browser.client.get("/")).status_code == 303

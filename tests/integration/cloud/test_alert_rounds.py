@@ -32,6 +32,7 @@ from visant_cloud.store import (
 from visant_cloud.store import alerts as kept
 from visant_cloud.store.alerts import Alert
 from visant_cloud.store.keys import device_id_of, organisation_of
+from visant_cloud.store.scope import Scope
 from visant_cloud.store.tables import alerts, api_tokens, deliveries, notices, silences
 from visant_cloud.store.tables import device_states as states
 from visant_cloud.store.tables import devices as devices_table
@@ -104,7 +105,9 @@ class Fleet:
 
     async def acknowledge(self, alert: Alert) -> None:
         async with self.cloud.database.writing() as connection:
-            await kept.acknowledge(connection, alert.organisation_id, alert.alert_id, "Ada", None, self.cloud.now())
+            await kept.acknowledge(
+                connection, Scope(alert.organisation_id), alert.alert_id, "Ada", None, self.cloud.now()
+            )
 
     async def silence(self, seconds: float, **which: str) -> None:
         now = self.cloud.now()

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.redis import free_port
 from visant_cloud.access import credentials
-from visant_cloud.store import access
+from visant_cloud.store import people
 
 PASSWORD = "correct horse battery"
 _CONFIG = """
@@ -70,7 +70,7 @@ async def answers(url: str) -> None:
 async def with_operator(start: Any, **chosen: Any) -> Any:
     cloud = await start(auth="required", **chosen)
     async with cloud.cloud.database.writing() as connection:
-        await access.set_operator(connection, "default", "Ada", credentials.hash_password(PASSWORD), cloud.time())
+        await people.set_operator(connection, "default", "Ada", credentials.hash_password(PASSWORD), cloud.time())
     return cloud
 
 

@@ -13,7 +13,7 @@ from playwright.async_api import Page, Route, ViewportSize, async_playwright
 
 from tests.integration.cloud.test_alert_rounds import DEAD, Fleet, numbered
 from visant_cloud.access import credentials
-from visant_cloud.store import access, channels
+from visant_cloud.store import access, channels, people
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
@@ -117,7 +117,7 @@ async def test_one_device_is_found_among_many_and_stays_found_when_the_page_upda
 async def test_a_person_signs_in_and_triggers_and_a_stranger_cannot(start: Any, page: Page) -> None:
     cloud = await start(auth="required")
     async with cloud.cloud.database.writing() as connection:
-        await access.set_operator(
+        await people.set_operator(
             connection, "default", "Ada", credentials.hash_password("correct horse battery"), cloud.time()
         )
     await page.goto(f"{cloud.url}/")

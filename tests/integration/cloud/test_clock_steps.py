@@ -7,7 +7,7 @@ from visant_cloud import housekeeping
 from visant_cloud.access import credentials
 from visant_cloud.commands.expiry import Expiry
 from visant_cloud.deletion_clock import LOOK_EVERY, DeletionClock
-from visant_cloud.store import access, schedules
+from visant_cloud.store import access, people, schedules
 from visant_cloud.store.schedules import MissedRun
 
 HOUR, DAY, YEAR = 3600.0, 86400.0, 365 * 86400.0
@@ -89,7 +89,7 @@ async def test_sign_ins_and_codes_outlive_a_clock_that_was_ahead(start: Any) -> 
 
     async def sign_in(name: str) -> None:
         async with cloud.cloud.database.writing() as connection:
-            found = await access.operator(connection, "ada")
+            found = await people.operator(connection, "ada")
             assert found is not None
             expires_at = cloud.time() + timedelta(days=7)
             await access.open_session(connection, credentials.digest(name), found[0], "csrf", cloud.time(), expires_at)
@@ -111,7 +111,7 @@ async def test_sign_ins_and_codes_outlive_a_clock_that_was_ahead(start: Any) -> 
             )
 
     async with cloud.cloud.database.writing() as connection:
-        await access.set_operator(connection, "default", "ada", "hash", cloud.time())
+        await people.set_operator(connection, "default", "ada", "hash", cloud.time())
     await sign_in("before")
     await add_code("before")
     cloud.time.pass_(YEAR)

@@ -23,6 +23,7 @@ from visant_cloud.store import (
     triggers,
 )
 from visant_cloud.store.counters import Figures
+from visant_cloud.store.scope import Scope
 from visant_cloud.store.trigger_creation import Slot
 from visant_contract.outcome import OutcomeReport, Reason
 
@@ -123,7 +124,7 @@ async def test_whatever_happens_in_whatever_order_the_figures_are_what_a_recount
                 await nothing_is_wrong(database, ledger.now)
     async with database.reading() as connection:
         totals = await counters.totals(connection, "default")
-        rows = await trigger_history.page(connection, "default", None, before=None, limit=10_000)
+        rows = await trigger_history.page(connection, Scope(), None, before=None, limit=10_000)
     ended = [(row.status, row.reason or "") for row in rows if row.kind == "capture" and row.ended_at is not None]
     assert totals == {one: ended.count(one) for one in set(ended)} and len(totals) > 3
     everything = date(2000, 1, 1), date(2100, 1, 1)
@@ -294,7 +295,7 @@ async def test_retention_removes_in_small_batches_and_counts_stay(start: Any, mo
     async with cloud.cloud.database.reading() as connection:
         week = (cloud.time() - timedelta(days=7)).date()
         assert (await counters.since(connection, "D1", week)).captures == 7, "removed, but it was received"
-        assert await captures.page(connection, "default") == []
+        assert await captures.page(connection, Scope()) == []
 
 
 async def test_days_of_long_ago_are_added_up_by_month_and_late_outcomes_still_count(start: Any) -> None:

@@ -35,6 +35,7 @@ from visant_cloud.store import (
 from visant_cloud.store.device_states import DeviceState
 from visant_cloud.store.ledger import Devices, Place, Wanted
 from visant_cloud.store.schema import MIGRATIONS, migrate
+from visant_cloud.store.scope import Scope
 from visant_contract.outcome import OutcomeReport, Reason
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -65,17 +66,17 @@ QUERIES: dict[str, Query] = {
     "an outcome comes": lambda connection: trigger_outcomes.reported(connection, "D1", "sent", FAILED, NOW),
     "silent triggers": lambda connection: trigger_outcomes.expire_silent(connection, NOW, NOW),
     "too old pictures": lambda connection: captures.delete_older(connection, NOW - 400 * DAY),
-    "the fleet": lambda connection: fleet.page(connection, "default", TODAY, {"D1": 1}, fleet.Wish(words="d")),
-    "the fleet's open triggers": lambda connection: trigger_history.under_way(connection, "default"),
+    "the fleet": lambda connection: fleet.page(connection, Scope(), TODAY, {"D1": 1}, fleet.Wish(words="d")),
+    "the fleet's open triggers": lambda connection: trigger_history.under_way(connection, Scope()),
     "the fleet's newest triggers": lambda connection: trigger_history.page(
-        connection, "default", None, before=None, limit=20
+        connection, Scope(), None, before=None, limit=20
     ),
     "totals": lambda connection: counters.totals(connection, "default"),
     "a device": lambda connection: device_states.find(connection, "D1"),
     "a device's days": lambda connection: counters.since(connection, "D1", TODAY),
-    "a device's open triggers": lambda connection: trigger_history.under_way(connection, "default", "D1"),
+    "a device's open triggers": lambda connection: trigger_history.under_way(connection, Scope(), "D1"),
     "a device's newest triggers": lambda connection: trigger_history.page(
-        connection, "default", "D1", before=10**6, limit=50
+        connection, Scope(), "D1", before=10**6, limit=50
     ),
     "the ledger of all devices": lambda connection: ledger.page(
         connection, "default", Wanted(since=NOW - DAY, until=NOW, type="manual"), Place(NOW, 99), 50
@@ -89,13 +90,13 @@ QUERIES: dict[str, Query] = {
     "the worst devices of a week": lambda connection: slot_days.shares(
         connection, "default", TODAY - 7 * DAY, TODAY, None, "device", 20
     ),
-    "a device's newest pictures": lambda connection: captures.page(connection, "default", device_key="D1"),
+    "a device's newest pictures": lambda connection: captures.page(connection, Scope(), device_key="D1"),
     "alerts of a round": lambda connection: alerts.not_done_locked(connection),
     "alerts that are over": lambda connection: alerts.clear_alerts(connection, [CAMERA_WELL], NOW),
-    "open alerts": lambda connection: alerts.page(connection, "default", which="open"),
+    "open alerts": lambda connection: alerts.page(connection, Scope(), which="open"),
     "what needs a person": lambda connection: alerts.open_first(connection, "default", 200),
     "what is open of a device": lambda connection: alerts.open_first(connection, "default", 200, "D1"),
-    "the newest alerts": lambda connection: alerts.page(connection, "default", limit=20),
+    "the newest alerts": lambda connection: alerts.page(connection, Scope(), limit=20),
     "since when alerts are open": lambda connection: alerts.open_since(connection, "default"),
     "messages to be sent": lambda connection: deliveries.claim(connection, NOW, DAY, DAY, 20),
     "a channel's log": lambda connection: deliveries.log_of(connection, 1, None, 20),
@@ -236,7 +237,7 @@ async def test_a_ledger_of_an_earlier_version_moves_on_with_its_rows(tmp_path: P
     assert [row.trigger_id for row in not_none(rows)] == ["waits"]
     async with database.reading() as connection:
         assert await counters.totals(connection, "default") == {("executed", ""): 1}
-        assert await trigger_history.under_way(connection, "default") == {"pending": 1}
+        assert await trigger_history.under_way(connection, Scope()) == {"pending": 1}
         assert (await counters.since(connection, "D1", TODAY)).executed == 1
         known: DeviceState = await device_states.find(connection, "D1")
         assert known.last_outcomes == [("executed", None)]

@@ -10,6 +10,7 @@ from sqlalchemy import insert, update
 
 from tests.support.many_devices import create_many
 from visant_cloud.store import counters, device_states, devices, fleet, tables
+from visant_cloud.store.scope import Scope
 from visant_cloud.views import as_json, pages
 
 
@@ -204,9 +205,9 @@ async def test_the_database_judges_and_sorts_devices_as_the_pages_do(start: Any)
     shown: dict[str, counters.Figures] = {}
     async with cloud.cloud.database.reading() as connection:
         for page in (1, 2):
-            sums, found = await fleet.page(connection, mine, day, streams, fleet.Wish(page))
+            sums, found = await fleet.page(connection, Scope(mine), day, streams, fleet.Wish(page))
             shown |= found
-        all_of = [one async for one in fleet.devices_with_states(connection, mine)]
+        all_of = [one async for one in fleet.devices_with_states(connection, Scope(mine))]
         views = {
             row.device_key: pages.DeviceView(row, last, streams.get(row.device_key, 0), shown[row.device_key], 0)
             for row, last in all_of
@@ -221,9 +222,9 @@ async def test_the_database_judges_and_sorts_devices_as_the_pages_do(start: Any)
         assert sums == fleet.Sums(len(views), len(streams), troubled, received, len(views))
         kinds_of = {"troubled": troubled, "there": len(streams), **states}
         for kind, count in kinds_of.items():
-            some, found = await fleet.page(connection, mine, day, streams, fleet.Wish(kind=kind))
+            some, found = await fleet.page(connection, Scope(mine), day, streams, fleet.Wish(kind=kind))
             assert some == replace(sums, matching=count) and len(found) == min(count, fleet.PAGE), kind
-        some, found = await fleet.page(connection, mine, day, streams, fleet.Wish(words="d 01"))
+        some, found = await fleet.page(connection, Scope(mine), day, streams, fleet.Wish(words="d 01"))
         assert some.matching == len(found) == len([key for key in views if "01" in key])
 
 

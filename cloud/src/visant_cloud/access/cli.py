@@ -11,12 +11,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.access import credentials
+from visant_cloud.access.roles import ROLES
 from visant_cloud.database import connection_url, pooler
 from visant_cloud.database.engine import Database, first_line
 from visant_cloud.settings import CloudSettings
-from visant_cloud.store import access, counters, devices, fleet, organisations
+from visant_cloud.store import access, counters, devices, fleet, organisations, people
 from visant_cloud.store.keys import DEFAULT_ORGANISATION, device_id_of, device_key, valid_organisation_id
 from visant_cloud.store.schema import migrate
+from visant_cloud.store.scope import Scope
 from visant_contract.ids import valid_device_id
 from visant_runtime import settings
 
@@ -70,6 +72,10 @@ def _parser(command: str) -> argparse.ArgumentParser:
             )
     elif command in ("create-token", "revoke-token"):
         parser.add_argument("name", nargs="?" if command == "create-token" else None, default="api")
+        if command == "create-token":
+            parser.add_argument("--days", type=float, help="how long it is good for (default: until revoke-token)")
+    elif command in ("remove-operator", "set-role"):
+        parser.add_argument("name", help="the operator")
     elif command == "create-organisation":
         parser.add_argument("organisation_id", metavar="ID", help="lower-case letters, digits, dashes; it stays")
         parser.add_argument("--name", help="what people read (default: the id)")
@@ -79,6 +85,10 @@ def _parser(command: str) -> argparse.ArgumentParser:
         parser.add_argument("--device-id", metavar="ID", help="the code is for this device only")
         parser.add_argument("--replace", action="store_true", help="it may take over an id that is enrolled already")
         parser.add_argument("--hours", type=float, default=24.0, help="how long it is good for (default 24)")
+    if command in ("create-operator", "create-token", "add-member", "set-role"):
+        parser.add_argument(
+            "--role", choices=ROLES, default="admin", help="what it may do there (default: %(default)s)"
+        )
     if command not in ("migrate", "create-organisation", "organisations"):
         parser.add_argument(
             "--organisation", metavar="ID", default=DEFAULT_ORGANISATION, help="whose it is (default: %(default)s)"
@@ -127,23 +137,25 @@ async def _organisations(database: Database, given: argparse.Namespace) -> None:
 
 async def _add_member(database: Database, given: argparse.Namespace) -> None:
     async with database.writing() as connection:
-        new = await organisations.add_member(connection, given.organisation, await _operator(connection, given.name))
+        new = await people.add_member(
+            connection, given.organisation, await _operator(connection, given.name), given.role
+        )
     print(f"operator {given.name} {'may act' if new else 'could act already'} for {given.organisation}")
 
 
 async def _remove_member(database: Database, given: argparse.Namespace) -> None:
     async with database.writing() as connection:
         operator_id = await _operator(connection, given.name)
-        if not await organisations.remove_member(connection, given.organisation, operator_id):
+        if not await people.remove_member(connection, given.organisation, operator_id):
             raise _Wrong(
                 f"operator {given.name} was not added to {given.organisation}; whom an organisation owns, "
-                "it cannot lose"
+                "it loses by `visant-cloud remove-operator`"
             )
     print(f"operator {given.name} may not act for {given.organisation} any more")
 
 
 async def _operator(connection: AsyncConnection, name: str) -> str:
-    found = await access.operator(connection, name)
+    found = await people.operator(connection, name)
     if found is None:
         raise _Wrong(f"there is no operator {name!r}; `visant-cloud create-operator` makes one")
     return found[0]
@@ -163,10 +175,64 @@ async def _create_operator(database: Database, given: argparse.Namespace) -> Non
     if len(password) < credentials.MIN_PASSWORD:
         raise _Wrong(f"the password needs at least {credentials.MIN_PASSWORD} characters")
     async with database.writing() as connection:
-        new = await access.set_operator(
-            connection, given.organisation, given.name, credentials.hash_password(password), _now()
+        new = await people.set_operator(
+            connection, given.organisation, given.name, credentials.hash_password(password), _now(), role=given.role
         )
     print(f"operator {given.name} {'created' if new else 'has a new password'}")
+
+
+async def _list_operators(database: Database, given: argparse.Namespace) -> None:
+    async with database.reading() as connection:
+        for row in await people.everyone(connection, given.organisation):
+            limits = "" if row.group_ids is None else "\tlimited to groups"
+            print(f"{row.name}\t{row.role}\t{'own' if row.own else 'guest'}{limits}")
+
+
+async def _remove_operator(database: Database, given: argparse.Namespace) -> None:
+    async with database.writing() as connection:
+        found = await people.person(connection, given.organisation, await _operator(connection, given.name))
+        if found is None or not found.own:
+            raise _Wrong(
+                f"operator {given.name} is not one of {given.organisation}; "
+                "a guest goes by `visant-cloud remove-member`"
+            )
+        try:
+            await people.remove(connection, found, given.organisation)
+        except people.LastAdmin:
+            raise _last_admin(given) from None
+    print(f"operator {given.name} is gone, and signed out everywhere")
+
+
+async def _set_role(database: Database, given: argparse.Namespace) -> None:
+    async with database.writing() as connection:
+        found = await people.person(connection, given.organisation, await _operator(connection, given.name))
+        if found is None:
+            raise _Wrong(f"operator {given.name} may not act for {given.organisation}: `visant-cloud add-member`")
+        try:
+            await people.set_role(connection, given.organisation, found, given.role, None)
+        except people.LastAdmin:
+            raise _last_admin(given) from None
+    print(f"operator {given.name} is {given.role} of {given.organisation}, for all its devices")
+
+
+def _last_admin(given: argparse.Namespace) -> _Wrong:
+    return _Wrong(
+        f"operator {given.name} is the last admin of {given.organisation}: make another first "
+        "(visant-cloud create-operator)"
+    )
+
+
+async def _list_tokens(database: Database, given: argparse.Namespace) -> None:
+    async with database.reading() as connection:
+        for row in await access.api_tokens_of(connection, given.organisation):
+            print(
+                f"{row.name}\t{row.role}\tlast used {_when(row.last_used_at, 'never')}"
+                f"\texpires {_when(row.expires_at, 'never')}"
+            )
+
+
+def _when(moment: datetime | None, missing: str) -> str:
+    return missing if moment is None else f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 async def _create_device(database: Database, given: argparse.Namespace) -> None:
@@ -190,10 +256,19 @@ async def _create_device(database: Database, given: argparse.Namespace) -> None:
 
 
 async def _create_token(database: Database, given: argparse.Namespace) -> None:
+    if given.days is not None and not 0 < given.days <= 3660:
+        raise _Wrong("--days: more than 0, at most 3660")
+    expires_at = None if given.days is None else _now() + timedelta(days=given.days)
     token = credentials.api_token()
     async with database.writing() as connection:
         if not await access.add_api_token(
-            connection, given.organisation, given.name, credentials.digest(token), _now()
+            connection,
+            given.organisation,
+            given.name,
+            credentials.digest(token),
+            _now(),
+            role=given.role,
+            expires_at=expires_at,
         ):
             raise _Wrong(f"a token named {given.name!r} exists; `visant-cloud revoke-token {given.name}` ends it")
     print(f"API token {given.name!r} created; it is shown only now", file=sys.stderr)
@@ -248,7 +323,7 @@ async def _enrol_code(database: Database, given: argparse.Namespace) -> None:
 
 async def _devices(database: Database, given: argparse.Namespace) -> None:
     async with database.reading() as connection:
-        async for row, last in fleet.devices_with_states(connection, given.organisation):
+        async for row, last in fleet.devices_with_states(connection, Scope(given.organisation)):
             seen = f"{last.last_seen_at:%Y-%m-%d %H:%M:%S} UTC" if last.last_seen_at else "never"
             print(f"{row.device_id}\tseen {seen}\tversion {row.device_version or '-'}")
 
@@ -273,8 +348,12 @@ _COMMANDS: dict[str, Callable[[Database, argparse.Namespace], Awaitable[None]]] 
     "add-member": _add_member,
     "remove-member": _remove_member,
     "create-operator": _create_operator,
+    "list-operators": _list_operators,
+    "remove-operator": _remove_operator,
+    "set-role": _set_role,
     "create-device": _create_device,
     "create-token": _create_token,
+    "list-tokens": _list_tokens,
     "revoke-token": _revoke_token,
     "revoke-device": _revoke_device,
     "restore-device": _restore_device,

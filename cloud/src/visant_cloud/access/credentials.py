@@ -11,6 +11,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 DEVICE_PREFIX = "vd_"
 API_PREFIX = "va_"
+INVITE_PREFIX = "vi_"
 MIN_PASSWORD = 10
 
 _passwords = PasswordHasher()  # RFC 9106, low-memory profile: 64 MiB, 3 passes
@@ -26,6 +27,11 @@ def device_token() -> str:
 def api_token() -> str:
     """A new API token."""
     return API_PREFIX + secrets.token_urlsafe(32)
+
+
+def invite_code() -> str:
+    """What the link of an invite holds."""
+    return INVITE_PREFIX + secrets.token_urlsafe(32)
 
 
 def session_token() -> str:
@@ -47,6 +53,13 @@ def tidy_code(typed: str) -> str:
 def digest(secret: str) -> str:
     """The hash under which a random secret is kept: SHA-256, 64 hex digits."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def unfit(password: str, again: str) -> str | None:
+    """What is wrong with a new password that was typed twice, for the person; or None."""
+    if password != again:
+        return "The two passwords differ"
+    return f"The password needs at least {MIN_PASSWORD} characters" if len(password) < MIN_PASSWORD else None
 
 
 def hash_password(password: str) -> str:

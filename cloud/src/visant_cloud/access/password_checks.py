@@ -66,6 +66,10 @@ class PasswordChecks:
                 self._proven.popitem(last=False)
         return right
 
+    async def hash(self, password: str) -> str:
+        """Of a new password, for whoever has shown that he may have one."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, credentials.hash_password, password)
+
     def _count(self, name: str, address: str) -> None:
         limits = [(self._here, _pair(name, address)), (self._address, address)]
         if (name, address) not in self._proven:

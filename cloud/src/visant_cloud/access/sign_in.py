@@ -5,17 +5,17 @@ from datetime import timedelta
 from visant_cloud.access import credentials
 from visant_cloud.context import Cloud
 from visant_cloud.problems import Refusal
-from visant_cloud.store import access
+from visant_cloud.store import access, people
 
 
-async def sign_in(cloud: Cloud, name: str, password: str, address: str) -> str:
+async def sign_in(cloud: Cloud, name: str, password: str, address: str, agent: str | None = None) -> str:
     """The new session's secret. Raises Refusal: 401 wrong, 429 too often, 503 too many at once (password_checks.py)."""
-    found: tuple[str, str] | None = None
+    found: tuple[str, str, str] | None = None
 
     async def kept() -> str | None:
         nonlocal found
         async with cloud.database.reading() as connection:
-            found = await access.operator(connection, name)
+            found = await people.operator(connection, name)
         return found and found[1]
 
     right = await cloud.password_checks.check(name, address, kept, password)
@@ -31,7 +31,24 @@ async def sign_in(cloud: Cloud, name: str, password: str, address: str) -> str:
             credentials.session_token(),
             now,
             now + timedelta(hours=cloud.settings.session_hours),
+            organisation_id=found[2],
+            address=address,
+            agent=agent,
         )
+    cloud.later.record(
+        {
+            "organisation_id": found[2],
+            "at": now,
+            "who": name,
+            "way": "session",
+            "address": address,
+            "action": "POST /sign-in",
+            "object": "",
+            "status": 303,
+            "before": None,
+            "after": None,
+        }
+    )
     return secret
 
 

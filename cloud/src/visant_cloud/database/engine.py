@@ -5,9 +5,10 @@ import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import asyncpg
 from sqlalchemy import Connection, Executable, Row, event, func, select
@@ -46,6 +47,20 @@ _SINGLE: dict[str, Any] = {
     "pool_timeout": 10,
 }
 """An engine for single statements: without the round trips of BEGIN, ROLLBACK and the ping before."""
+
+
+class Rider(Protocol):
+    """Rows that belong to whatever the present task writes: in the same transaction, or not at all."""
+
+    async def ride(self, connection: AsyncConnection) -> None:
+        """Writes them, as the last of the transaction."""
+
+    def arrived(self) -> None:
+        """The transaction is committed."""
+
+
+RIDER: ContextVar[Rider | None] = ContextVar("rider", default=None)
+"""Of the request that this task answers (access/audit.py)."""
 
 
 class Database:
@@ -145,8 +160,13 @@ class Database:
         """A transaction that commits at the end of the block and rolls back when the block raises."""
         async with self._writer, self.engine.connect() as plain:
             connection = await plain.execution_options(**{_WRITE: True})
+            rider = RIDER.get()
             async with connection.begin():
                 yield connection
+                if rider is not None:
+                    await rider.ride(connection)
+            if rider is not None:
+                rider.arrived()
         self.written.set()
 
     async def now(self) -> datetime | None:

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from visant_cloud.access import audit, callers
 from visant_cloud.access.body_limits import clean_json
-from visant_cloud.access.callers import Operator
+from visant_cloud.access.callers import Admin, Operator, Viewer
 from visant_cloud.access.guarded import GuardedRoute
 from visant_cloud.alerts.kinds import KINDS
 from visant_cloud.alerts.rules import KindName, Rules, only_text
@@ -16,6 +17,7 @@ from visant_cloud.events import types
 from visant_cloud.openapi import refuses
 from visant_cloud.problems import Refusal, unknown_device
 from visant_cloud.store import alert_rules, alerts, devices, events
+from visant_cloud.store.scope import Scope
 from visant_cloud.views import alerts_json, answers
 from visant_contract.ids import DeviceId
 
@@ -47,7 +49,7 @@ class NewSilence(BaseModel):
 @router.get("/v1/alerts", responses=refuses(404))
 async def listing(
     request: Request,
-    caller: Operator,
+    caller: Viewer,
     state: Literal["open", "cleared", "all"] = "open",
     device_id: str | None = None,
     site: str | None = None,
@@ -59,7 +61,7 @@ async def listing(
     async with cloud_of(request).database.reading() as connection:
         rows = await alerts.page(
             connection,
-            caller.organisation_id,
+            caller.scope,
             which=state,
             device_key=None if device_id is None else caller.key(device_id),
             site=site,
@@ -74,7 +76,7 @@ async def listing(
 
 
 @router.get("/v1/alerts/kinds")
-async def kinds(caller: Operator) -> answers.AlertKinds:
+async def kinds(caller: Viewer) -> answers.AlertKinds:
     """Every kind: its words, its remedy, and for how many seconds it must last before an alert opens."""
     return {
         "kinds": [
@@ -86,25 +88,27 @@ async def kinds(caller: Operator) -> answers.AlertKinds:
 
 
 @router.get("/v1/alerts/rules")
-async def rules(request: Request, caller: Operator) -> Rules:
+async def rules(request: Request, caller: Viewer) -> Rules:
     """What the organisation chose: kinds that are off, limits, quiet hours, the daily summary."""
     async with cloud_of(request).database.reading() as connection:
-        return await alert_rules.find(connection, caller.organisation_id)
+        return await alert_rules.find(connection, caller.scope.organisation_id)
 
 
 @router.put("/v1/alerts/rules")
-async def set_rules(request: Request, caller: Operator, chosen: Rules) -> Rules:
+async def set_rules(request: Request, caller: Admin, chosen: Rules) -> Rules:
     """All of it anew; what is left out is the default. It counts within half a minute."""
     async with cloud_of(request).database.writing() as connection:
+        before = await alert_rules.find(connection, caller.organisation_id)
         await alert_rules.put(connection, caller.organisation_id, chosen)
+        audit.changed(request, before=before.model_dump(mode="json"), after=chosen.model_dump(mode="json"))
     return chosen
 
 
 @router.get("/v1/alerts/{alert_id}")
-async def one(request: Request, caller: Operator, alert_id: Number) -> answers.AlertRow:
+async def one(request: Request, caller: Viewer, alert_id: Number) -> answers.AlertRow:
     """One alert."""
     async with cloud_of(request).database.reading() as connection:
-        row = await alerts.find(connection, caller.organisation_id, alert_id)
+        row = await alerts.find(connection, caller.scope, alert_id)
     if row is None:
         raise _unknown("alert", alert_id)
     return alerts_json.alert(row)
@@ -118,7 +122,7 @@ async def acknowledge(
     cloud = cloud_of(request)
     note = None if body is None else body.note
     async with cloud.database.writing() as connection:
-        row = await alerts.acknowledge(connection, caller.organisation_id, alert_id, caller.name, note, cloud.now())
+        row = await alerts.acknowledge(connection, caller.scope, alert_id, caller.name, note, cloud.now())
         if row is not None:
             await events.note(connection, types.alert(types.ALERT_ACKNOWLEDGED, row, cloud.now()))
     if row is None:
@@ -127,11 +131,11 @@ async def acknowledge(
 
 
 @router.get("/v1/silences")
-async def silences(request: Request, caller: Operator) -> answers.Silences:
+async def silences(request: Request, caller: Viewer) -> answers.Silences:
     """Those that last."""
     cloud = cloud_of(request)
     async with cloud.database.reading() as connection:
-        rows = await alerts.silences_of(connection, cloud.now(), caller.organisation_id)
+        rows = await alerts.silences_of(connection, cloud.now(), caller.scope)
     return {"silences": [alerts_json.silence(row) for row in rows]}
 
 
@@ -139,7 +143,11 @@ async def silences(request: Request, caller: Operator) -> answers.Silences:
 async def silence(request: Request, caller: Operator, new: NewSilence) -> answers.SilenceRow:
     """Nobody is told of what matches, until then; alerts open and clear all the same. What is open then is told."""
     cloud = cloud_of(request)
-    now, key = cloud.now(), None if new.device_id is None else caller.key(new.device_id)
+    if new.device_id is None:
+        now, key, mine = cloud.now(), None, caller.organisation_id
+    else:
+        caller = await callers.reaching(request, caller, new.device_id)
+        now, key, mine = cloud.now(), caller.key(new.device_id), caller.scope.organisation_id
     if not now < new.until <= now + _LONGEST:
         raise Refusal(
             422, f"until: a time after now and within {_LONGEST.days} days, not {_said(new.until)}", "invalid"
@@ -147,12 +155,12 @@ async def silence(request: Request, caller: Operator, new: NewSilence) -> answer
     async with cloud.database.writing() as connection:
         if key is not None and await devices.find(connection, key) is None:
             raise unknown_device(str(new.device_id))
-        if len(await alerts.silences_of(connection, now, caller.organisation_id)) >= _MAX_SILENCES:
+        if len(await alerts.silences_of(connection, now, Scope(mine))) >= _MAX_SILENCES:
             raise Refusal(409, f"There are {_MAX_SILENCES} silences already: end one first", "too_many")
         row = await alerts.add_silence(
             connection,
             {
-                "organisation_id": caller.organisation_id,
+                "organisation_id": mine,
                 "device_key": key,
                 "site": new.site,
                 "kind": new.kind,
@@ -162,6 +170,7 @@ async def silence(request: Request, caller: Operator, new: NewSilence) -> answer
                 "created_at": now,
             },
         )
+        audit.changed(request, what=f"silence {row.silence_id}", after=alerts_json.silence(row))
     return alerts_json.silence(row)
 
 
@@ -169,7 +178,7 @@ async def silence(request: Request, caller: Operator, new: NewSilence) -> answer
 async def end_silence(request: Request, caller: Operator, silence_id: Number) -> None:
     """It is over now."""
     async with cloud_of(request).database.writing() as connection:
-        if not await alerts.end_silence(connection, caller.organisation_id, silence_id):
+        if not await alerts.end_silence(connection, caller.scope, silence_id):
             raise _unknown("silence", silence_id)
 
 

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.types import Send
 
-from visant_cloud.access import authenticate
-from visant_cloud.access.callers import Caller, Viewer
+from visant_cloud.access import audit, authenticate
+from visant_cloud.access.callers import Anyone, Caller, Viewer
 from visant_cloud.access.guarded import GuardedRoute
 from visant_cloud.captures import intake, thumbnails
 from visant_cloud.captures.storage import Download, PictureName, StorageAway
@@ -29,7 +29,12 @@ log = structlog.get_logger()
 router = APIRouter(route_class=GuardedRoute)
 _RAW = f"The JPEG; everything else as JSON in the header {CAPTURE_HEADER}, at most {CAPTURE_HEADER_MAX} bytes of ASCII"
 _FOR_EVER = "private, max-age=31536000, immutable"
-_SHOWN: dict[int | str, dict[str, Any]] = {200: {"content": {JPEG: {}}}}
+_PICTURE: dict[str, Any] = {
+    "tags": ["operator"],
+    "response_class": Response,
+    "responses": {200: {"content": {JPEG: {}}}},
+    "dependencies": [Depends(audit.looked_at)],
+}
 
 
 @router.post(
@@ -91,7 +96,7 @@ async def listing(
     if wish.plain and cursor is None:
         key = wish.device_keys[0] if wish.device_keys else None
         async with cloud.database.reading() as connection:
-            rows = await captures.page(connection, caller.organisation_id, device_key=key, before=before, limit=limit)
+            rows = await captures.page(connection, caller.scope, device_key=key, before=before, limit=limit)
         more = rows[-1].seq if len(rows) == limit else None
         return {"captures": [as_json.capture(row) for row in rows], "next_before": more, "next_cursor": None}
     if before is not None:
@@ -106,20 +111,20 @@ async def listing(
 
 async def _found(request: Request, caller: Caller, record_id: str) -> Capture:
     async with cloud_of(request).database.reading() as connection:
-        row = await captures.find(connection, caller.organisation_id, record_id)
+        row = await captures.find(connection, caller.scope, record_id)
     if row is None:
         raise Refusal(404, f"There is no record {record_id[:100]!r}", "unknown_record")
     return row
 
 
 @router.get("/v1/captures/{record_id}", tags=["operator"])
-async def one(request: Request, caller: Viewer, record_id: str) -> answers.CaptureRow:
+async def one(request: Request, caller: Anyone, record_id: str) -> answers.CaptureRow:
     """One stored picture's record."""
     return as_json.capture(await _found(request, caller, record_id))
 
 
-@router.get("/v1/captures/{record_id}/picture", tags=["operator"], response_class=Response, responses=_SHOWN)
-async def picture(request: Request, caller: Viewer, record_id: str) -> Response:
+@router.get("/v1/captures/{record_id}/picture", **_PICTURE)
+async def picture(request: Request, caller: Anyone, record_id: str) -> Response:
     """The JPEG as the device sent it, byte for byte."""
     return await _picture(request, await _found(request, caller, record_id))
 
@@ -132,9 +137,9 @@ async def _picture(request: Request, row: Capture) -> Response:
     return _Jpeg(file, {"Content-Disposition": f'inline; filename="{name}"'})
 
 
-@router.get("/v1/captures/{record_id}/thumbnail", tags=["operator"], response_class=Response, responses=_SHOWN)
+@router.get("/v1/captures/{record_id}/thumbnail", **_PICTURE)
 async def thumbnail(
-    request: Request, caller: Viewer, record_id: str, size: Literal["large", "small"] = "large"
+    request: Request, caller: Anyone, record_id: str, size: Literal["large", "small"] = "large"
 ) -> Response:
     """A small JPEG, at most 320 pixels a side (`size=small`: 120); the picture itself where it is missing."""
     row = await _found(request, caller, record_id)

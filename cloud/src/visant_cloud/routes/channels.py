@@ -1,12 +1,13 @@
 """Channels: where messages about alerts go, whether they arrive, and sending them once more."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from visant_cloud.access import audit
 from visant_cloud.access.body_limits import clean_json
-from visant_cloud.access.callers import Caller, Operator
+from visant_cloud.access.callers import Admin, Caller, Operator
 from visant_cloud.access.guarded import GuardedRoute
 from visant_cloud.alerts import words
 from visant_cloud.alerts.rules import KindName
@@ -61,7 +62,7 @@ async def listing(request: Request, caller: Operator) -> answers.Channels:
 
 
 @router.post("/v1/channels", status_code=201, responses=refuses(409))
-async def create(request: Request, caller: Operator, new: NewChannel) -> answers.NewChannelRow:
+async def create(request: Request, caller: Admin, new: NewChannel) -> answers.NewChannelRow:
     """A new channel. The secret with which a webhook is signed is shown in this answer and never again."""
     cloud = cloud_of(request)
     target = _checked(cloud, new.type, new.target)
@@ -80,6 +81,8 @@ async def create(request: Request, caller: Operator, new: NewChannel) -> answers
         if len(await channels.of_organisation(connection, caller.organisation_id)) >= _MAX_CHANNELS:
             raise Refusal(409, f"There are {_MAX_CHANNELS} channels already: remove one first", "too_many")
         made = await channels.create(connection, values)
+        if made is not None:
+            audit.changed(request, what=f"channel {made.channel_id}", after=_told(made))
     if made is None:
         raise _taken(new.name)
     return {**alerts_json.channel(made), "secret": secret}
@@ -92,7 +95,7 @@ async def one(request: Request, caller: Operator, channel_id: Number) -> answers
 
 
 @router.patch("/v1/channels/{channel_id}", responses=refuses(409))
-async def change(request: Request, caller: Operator, channel_id: Number, wanted: ChannelChange) -> answers.ChannelRow:
+async def change(request: Request, caller: Admin, channel_id: Number, wanted: ChannelChange) -> answers.ChannelRow:
     """Another name, target or choice of kinds, or off and on again."""
     cloud, found = cloud_of(request), await _find(request, caller, channel_id)
     values = wanted.model_dump(exclude_none=True, exclude={"all_kinds"})
@@ -108,19 +111,22 @@ async def change(request: Request, caller: Operator, channel_id: Number, wanted:
             raise _taken(str(wanted.name))
         if values:
             await channels.change(connection, caller.organisation_id, channel_id, values)
+            now = await channels.find(connection, caller.organisation_id, channel_id)
+            audit.changed(request, before=_told(found), after=now and _told(now))
     return await one(request, caller, channel_id)
 
 
 @router.delete("/v1/channels/{channel_id}", status_code=204)
-async def remove(request: Request, caller: Operator, channel_id: Number) -> None:
+async def remove(request: Request, caller: Admin, channel_id: Number) -> None:
     """It is gone, with its log and with what was on its way to it."""
     found = await _find(request, caller, channel_id)
     async with cloud_of(request).database.writing() as connection:
         await channels.remove(connection, caller.organisation_id, found.channel_id)
+        audit.changed(request, before=_told(found))
 
 
 @router.post("/v1/channels/{channel_id}/secret", responses=refuses(409))
-async def new_secret(request: Request, caller: Operator, channel_id: Number) -> answers.ChannelSecret:
+async def new_secret(request: Request, caller: Admin, channel_id: Number) -> answers.ChannelSecret:
     """A new secret in place of the old one, which signs nothing from now on."""
     found = await _find(request, caller, channel_id)
     if found.type != "webhook":
@@ -187,6 +193,11 @@ async def _find(request: Request, caller: Caller, channel_id: int) -> Channel:
     if found is None:
         raise Refusal(404, f"There is no channel {channel_id}", "unknown_channel")
     return found
+
+
+def _told(row: Channel) -> dict[str, Any]:
+    """For the audit log. The target of a webhook is left out: its address often holds a secret."""
+    return {"name": row.name, "type": row.type, "kinds": row.kinds, "active": row.active}
 
 
 def _checked(cloud: Cloud, type_: str, target: str) -> str:

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from visant_cloud.access import credentials
+from visant_cloud.access import audit, credentials
 from visant_cloud.access.authenticate import TelemetryDevice
 from visant_cloud.access.body_limits import clean_json
-from visant_cloud.access.callers import Operator, Viewer
+from visant_cloud.access.callers import Anyone, Operator, Technician, Viewer
 from visant_cloud.access.guarded import GuardedRoute
 from visant_cloud.context import cloud_of
 from visant_cloud.fleet import actions, device_rows
@@ -17,6 +17,7 @@ from visant_cloud.fleet.names import Name, NameOrNothing, Notes, Tag
 from visant_cloud.openapi import refuses
 from visant_cloud.problems import Refusal, unknown_device
 from visant_cloud.store import device_states, devices, labels, schedules, telemetry_history
+from visant_cloud.store import scope as scopes
 from visant_cloud.store.keys import device_id_of, organisation_of
 from visant_cloud.times import time_or_none
 from visant_cloud.views import answers, as_json, etags
@@ -66,42 +67,47 @@ class Schedule(BaseModel):
 
 
 @router.get("/v1/devices/connected", tags=["operator"])
-async def connected(request: Request, caller: Operator) -> answers.ConnectedDevices:
+async def connected(request: Request, caller: Viewer) -> answers.ConnectedDevices:
     """The devices whose stream is open."""
-    streams = cloud_of(request).hub.connected()
-    mine = {device_id_of(key): n for key, n in streams.items() if organisation_of(key) == caller.organisation_id}
+    cloud, scope = cloud_of(request), caller.scope
+    streams = {k: n for k, n in cloud.hub.connected().items() if organisation_of(k) == scope.organisation_id}
+    shown = streams.keys() if scope.group_ids is None else await scopes.within(cloud.database, scope, streams)
+    mine = {device_id_of(key): n for key, n in streams.items() if key in shown}
     return {"devices": [{"device_id": i, "subscribers": n} for i, n in mine.items()], "count": len(mine)}
 
 
 @router.post("/v1/devices", tags=["operator"], status_code=201, responses=refuses(409))
-async def create(request: Request, caller: Operator, new: NewDevice) -> answers.DeviceToken:
+async def create(request: Request, caller: Technician, new: NewDevice) -> answers.DeviceToken:
     """A new device. Its token is shown in this answer and never again."""
     cloud = cloud_of(request)
-    token = credentials.device_token()
+    token, key = credentials.device_token(), caller.new_key(new.device_id)
     async with cloud.database.writing() as connection:
         made = await devices.create(
             connection,
-            caller.key(new.device_id),
+            key,
             cloud.now(),
             token_hash=credentials.digest(token),
             old_client=new.old_client,
         )
-        dying = not made and await devices.being_deleted(connection, caller.key(new.device_id))
+        dying = not made and await devices.being_deleted(connection, key)
+        if made:
+            await scopes.put_into(connection, caller.scope, key)
+        audit.changed(request, what=new.device_id, after=new.model_dump())
     if dying:
         raise Refusal(409, f"Device {new.device_id} is being deleted: its job in GET /v1/jobs says how far", "deleting")
     if not made:
         raise Refusal(409, f"Device {new.device_id} exists already", "exists")
     if new.old_client:
-        cloud.hub.disconnect(caller.key(new.device_id))  # who may come without a token is known at once
+        cloud.hub.disconnect(key)  # who may come without a token is known at once
     return {"device_id": new.device_id, "token": token}
 
 
 @router.get("/v1/devices/{device_id}", tags=["operator"])
-async def one(request: Request, response: Response, caller: Viewer, device_id: str) -> answers.DeviceRow:
+async def one(request: Request, response: Response, caller: Anyone, device_id: str) -> answers.DeviceRow:
     """One device. The ETag is of what PATCH changes."""
     async with cloud_of(request).database.reading() as connection:
         found = await device_rows.of_keys(
-            connection, cloud_of(request), caller.organisation_id, [caller.key(device_id)]
+            connection, cloud_of(request), caller.scope.organisation_id, [caller.key(device_id)]
         )
     if not found:
         raise unknown_device(device_id)
@@ -159,13 +165,14 @@ async def change(
         if "tags" in given:
             await labels.remove_tags(connection, [key])
             await labels.add_tags(connection, [key], set(given["tags"]))
+        audit.changed(request, before={name: now.get(name, getattr(row, name, None)) for name in given}, after=given)
     if by_access:
         cloud.hub.disconnect(key)
     return await one(request, response, caller, device_id)
 
 
 @router.post("/v1/devices/{device_id}/token", tags=["operator"])
-async def new_token(request: Request, caller: Operator, device_id: str) -> answers.DeviceToken:
+async def new_token(request: Request, caller: Technician, device_id: str) -> answers.DeviceToken:
     """A new token in place of the old one, which is worth nothing from now on."""
     cloud = cloud_of(request)
     token = credentials.device_token()
@@ -183,6 +190,8 @@ async def schedule(request: Request, caller: Operator, device_id: str, wanted: S
     async with cloud.database.writing() as connection:
         if await devices.find(connection, key) is None:
             raise unknown_device(device_id)
+        before = await schedules.find(connection, key)
+        audit.changed(request, before=before and before.interval_seconds, after=wanted.interval_seconds)
         first = await actions.schedule(connection, key, wanted.interval_seconds, cloud.now())
     return {
         "device_id": device_id,
@@ -193,7 +202,7 @@ async def schedule(request: Request, caller: Operator, device_id: str, wanted: S
 
 @router.get("/v1/devices/{device_id}/missed", tags=["operator"])
 async def missed(
-    request: Request, caller: Operator, device_id: str, limit: Annotated[int, Query(ge=1, le=5000)] = 100
+    request: Request, caller: Viewer, device_id: str, limit: Annotated[int, Query(ge=1, le=5000)] = 100
 ) -> answers.MissedRuns:
     """Scheduled times that passed without a trigger, as runs, the newest first.
 
@@ -220,6 +229,8 @@ async def configure(request: Request, caller: Operator, device_id: str, config: 
     key = caller.key(device_id)
     connected_now = cloud.hub.subscribers(key) > 0
     async with cloud.database.writing() as connection:
+        before = await devices.find(connection, key)
+        audit.changed(request, before=before and before.config, after=config)
         found, trigger_id = await actions.configure(connection, cloud, key, config, connected=connected_now)
         if not found:
             raise unknown_device(device_id)

@@ -4,15 +4,17 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from visant_cloud.access.callers import Operator
+from visant_cloud.access.callers import Viewer
+from visant_cloud.access.guarded import GuardedRoute
 from visant_cloud.alerts.kinds import ALERTING
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.metrics import Gathered
 from visant_cloud.problems import Refusal
 from visant_cloud.store import alerts, counters, device_counts, trigger_history
 from visant_cloud.store.keys import DEFAULT_ORGANISATION
+from visant_cloud.store.scope import Scope
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(route_class=GuardedRoute, tags=["operations"])
 _RETRY = 5
 
 
@@ -33,7 +35,7 @@ async def readyz(request: Request) -> dict[str, str]:
 
 
 @router.get("/metrics", tags=["operator"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-async def metrics(request: Request, caller: Operator) -> Response:
+async def metrics(request: Request, caller: Viewer) -> Response:
     """Prometheus text format; needs an API token like other endpoints.
 
     Devices and triggers are those of the caller's organisation. What the processes count is told to callers of
@@ -51,7 +53,7 @@ async def _of_organisation(cloud: Cloud, organisation_id: str) -> CollectorRegis
     async with cloud.database.reading() as connection:
         states = await device_counts.find(connection, organisation_id, cloud.now())
         totals = await counters.totals(connection, organisation_id)
-        waiting = await trigger_history.under_way(connection, organisation_id)
+        waiting = await trigger_history.under_way(connection, Scope(organisation_id))
         is_open = await alerts.open_by_kind(connection, organisation_id)
     registry = CollectorRegistry()
     if states is not None:

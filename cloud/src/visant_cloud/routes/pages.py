@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,21 +12,21 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from fastapi.templating import Jinja2Templates
 
-from visant_cloud.access import authenticate, callers, sign_in
-from visant_cloud.access.callers import COOKIE, Caller, Operator
+from visant_cloud.access import authenticate, callers, credentials, invitations, sign_in
+from visant_cloud.access.callers import COOKIE, Anyone, Caller, Viewer
 from visant_cloud.access.guarded import GuardedRoute
 from visant_cloud.compression import compress
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.problems import Refusal, unknown_device
 from visant_cloud.static_files import STATIC
 from visant_cloud.store import (
-    access,
     alert_rules,
     alerts,
     captures,
     counters,
     device_states,
     devices,
+    people,
     quality,
     schedule_targets,
     schedules,
@@ -39,7 +40,31 @@ from visant_cloud.store.device_states import NEVER_SEEN
 from visant_cloud.store.fleet import Wish
 from visant_cloud.views import as_json, pages, schedules_json
 
-router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
+
+class PageRoute(GuardedRoute):
+    """A page says a refusal as a page: who has not signed in is led to the form. What scripts ask for is refused as the
+    API does.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The guarded one, and its refusals."""
+        handle = super().get_route_handler()
+        if self.methods != {"GET"} or self.path.startswith("/parts/") or self.path.endswith(".json"):
+            return handle
+
+        async def page(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except Refusal as refusal:
+                if refusal.status_code == 401 and refusal.reason == "no_credentials":
+                    return _to_sign_in(request)
+                caller = request.scope.get(callers.CALLER)
+                return _page(request, "refused.html", caller, refusal.status_code, detail=refusal.detail)
+
+        return page
+
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
 _templates = Jinja2Templates(directory=Path(__file__).parent.parent / "templates")
 _templates.env.trim_blocks = _templates.env.lstrip_blocks = True
 pages.install(_templates.env)
@@ -97,17 +122,18 @@ Wished = Annotated[Wish, Depends(_wished)]
 
 
 async def _fleet(cloud: Cloud, caller: Caller, wish: Wish) -> dict[str, Any]:
-    mine, day, streams = caller.organisation_id, counters.yesterday(cloud.now()), cloud.hub.connected()
+    scope, mine = caller.scope, caller.scope.organisation_id
+    day, streams = counters.yesterday(cloud.now()), cloud.hub.connected()
     async with cloud.database.reading() as connection:
-        sums, shown = await fleet_rows.page(connection, mine, day, streams, wish)
+        sums, shown = await fleet_rows.page(connection, scope, day, streams, wish)
         if not shown and wish.page > 1:  # fewer than there were
             wish = replace(wish, page=1)
-            sums, shown = await fleet_rows.page(connection, mine, day, streams, wish)
+            sums, shown = await fleet_rows.page(connection, scope, day, streams, wish)
         rows = await devices.of_keys(connection, shown)
         last = await device_states.of_devices(connection, shown)
         scheduled = await schedules.of_devices(connection, shown)
-        waiting = await trigger_history.under_way(connection, mine)
-        made = await trigger_history.page(connection, mine, None, before=None, limit=_FLEET_HISTORY)
+        waiting = await trigger_history.under_way(connection, scope)
+        made = await trigger_history.page(connection, scope, None, before=None, limit=_FLEET_HISTORY)
         pictures = await captures.of_triggers_anywhere(connection, [(one.device_key, one.trigger_id) for one in made])
         rules, is_open = await alert_rules.find(connection, mine), await alerts.open_since(connection, mine)
         said = await quality.verdicts(connection, mine)
@@ -131,35 +157,31 @@ async def _fleet(cloud: Cloud, caller: Caller, wish: Wish) -> dict[str, Any]:
 
 
 @router.get("/", response_class=HTMLResponse)
-async def fleet(request: Request, wish: Wished) -> Response:
+async def fleet(request: Request, caller: Viewer, wish: Wished) -> Response:
     """The devices, trouble first."""
-    caller = await callers.find_caller(request)
-    if caller is None:
-        return _to_sign_in(request)
     values = await _fleet(cloud_of(request), caller, wish)
     return await asyncio.to_thread(_page, request, "fleet.html", caller, **values)
 
 
 @router.get("/parts/fleet", response_class=HTMLResponse)
-async def fleet_part(request: Request, wish: Wished) -> Response:
+async def fleet_part(request: Request, caller: Viewer, wish: Wished) -> Response:
     """The changing part of `/`."""
-    caller = await callers.operator(request)
     values = await _fleet(cloud_of(request), caller, wish)
     return await asyncio.to_thread(_part, request, "_fleet.html", caller, **values)
 
 
 async def _device(cloud: Cloud, caller: Caller, device_id: str, before: int | None) -> dict[str, Any]:
-    mine, key = caller.organisation_id, caller.key(device_id)
+    scope, key, mine = caller.scope, caller.key(device_id), caller.scope.organisation_id
     async with cloud.database.reading() as connection:
         row = await devices.find(connection, key)
         if row is None:
             raise unknown_device(device_id)
-        rows = await trigger_history.page(connection, mine, key, before=before, limit=_HISTORY)
+        rows = await trigger_history.page(connection, scope, key, before=before, limit=_HISTORY)
         pictures = await captures.of_triggers(connection, key, [one.trigger_id for one in rows])
-        gallery = await captures.page(connection, mine, device_key=key, limit=_GALLERY)
+        gallery = await captures.page(connection, scope, device_key=key, limit=_GALLERY)
         last = await device_states.find(connection, key)
         figures = await counters.since(connection, key, counters.yesterday(cloud.now()))
-        waiting = await trigger_history.under_way(connection, mine, key)
+        waiting = await trigger_history.under_way(connection, scope, key)
         scheduled = await schedules.find(connection, key)
         rules, is_open = await alert_rules.find(connection, mine), await alerts.open_since(connection, mine, [key])
         said = await quality.verdicts(connection, mine, [key])
@@ -183,25 +205,18 @@ async def _device(cloud: Cloud, caller: Caller, device_id: str, before: int | No
 
 @router.get("/devices/{device_id}", response_class=HTMLResponse)
 async def device(
-    request: Request, device_id: str, before: Annotated[int | None, Query(ge=1, lt=2**63)] = None
+    request: Request, caller: Viewer, device_id: str, before: Annotated[int | None, Query(ge=1, lt=2**63)] = None
 ) -> Response:
     """One device: its pictures, its health, its ledger."""
-    caller = await callers.find_caller(request)
-    if caller is None:
-        return _to_sign_in(request)
-    try:
-        values = await _device(cloud_of(request), caller, device_id, before)
-    except Refusal as refusal:
-        return _page(request, "refused.html", caller, refusal.status_code, detail=refusal.detail)
+    values = await _device(cloud_of(request), caller, device_id, before)
     return await asyncio.to_thread(_page, request, "device.html", caller, **values)
 
 
 @router.get("/parts/devices/{device_id}", response_class=HTMLResponse)
 async def device_part(
-    request: Request, device_id: str, before: Annotated[int | None, Query(ge=1, lt=2**63)] = None
+    request: Request, caller: Viewer, device_id: str, before: Annotated[int | None, Query(ge=1, lt=2**63)] = None
 ) -> Response:
     """The changing part of a device's page."""
-    caller = await callers.operator(request)
     values = await _device(cloud_of(request), caller, device_id, before)
     return await asyncio.to_thread(_part, request, "_device.html", caller, **values)
 
@@ -212,7 +227,7 @@ async def sign_in_form(request: Request, next: str = "/") -> Response:
     if await callers.find_caller(request) is not None:
         return RedirectResponse(sign_in.safe_target(next), 303)
     async with cloud_of(request).database.reading() as connection:
-        anybody = await access.any_operator(connection)
+        anybody = await people.any_operator(connection)
     return _page(request, "sign_in.html", None, next=sign_in.safe_target(next), anybody=anybody)
 
 
@@ -228,7 +243,7 @@ async def signing_in(
     cloud = cloud_of(request)
     target = sign_in.safe_target(next)
     try:
-        token = await sign_in.sign_in(cloud, name, password, authenticate.address_of(request))
+        token = await sign_in.sign_in(cloud, name, password, authenticate.address_of(request), _agent(request))
     except Refusal as refusal:
         response = _page(
             request,
@@ -254,8 +269,48 @@ async def signing_in(
     return answer
 
 
+@router.get("/invite", response_class=HTMLResponse)
+async def invited(request: Request, code: Annotated[str, Query(max_length=200)] = "") -> Response:
+    """The form in which who was invited chooses a password."""
+    try:
+        name = await invitations.look(cloud_of(request), code)
+    except Refusal as refusal:
+        return _page(request, "refused.html", None, refusal.status_code, detail=refusal.detail)
+    return _invite_page(request, name, code)
+
+
+@router.post("/invite", response_class=HTMLResponse, dependencies=[Depends(authenticate.stranger)])
+async def accepting(
+    request: Request,
+    code: Annotated[str, Form(max_length=200)],
+    password: Annotated[str, Form(max_length=1000)],
+    again: Annotated[str, Form(max_length=1000)],
+) -> Response:
+    """A new person, who signs in next; or the form again with what was wrong."""
+    callers.same_origin(request)
+    try:
+        name = await invitations.look(cloud_of(request), code)
+        wrong = credentials.unfit(password, again)
+        if wrong is not None:
+            return _invite_page(request, name, code, 422, wrong)
+        await invitations.accept(cloud_of(request), code, password, authenticate.address_of(request))
+    except Refusal as refusal:
+        return _page(request, "refused.html", None, refusal.status_code, detail=refusal.detail)
+    return RedirectResponse("/sign-in", 303)
+
+
+def _invite_page(request: Request, name: str, code: str, status: int = 200, wrong: str | None = None) -> Response:
+    response = _page(request, "invite.html", None, status, name=name, code=code, wrong=wrong)
+    response.headers["Referrer-Policy"] = "no-referrer"  # the address holds the code
+    return response
+
+
+def _agent(request: Request) -> str | None:
+    return request.headers.get("user-agent")
+
+
 @router.post("/sign-out")
-async def signing_out(request: Request, caller: Operator) -> Response:
+async def signing_out(request: Request, caller: Anyone) -> Response:
     """Ends the session."""
     cookie = request.cookies.get(COOKIE)
     if caller.way == "session" and cookie is not None:
@@ -266,16 +321,13 @@ async def signing_out(request: Request, caller: Operator) -> Response:
 
 
 @router.get("/docs", response_class=HTMLResponse)
-async def documentation(request: Request) -> Response:
+async def documentation(request: Request, caller: Anyone) -> Response:
     """The API, read from its OpenAPI description; needs nothing from elsewhere, so it works on a closed network."""
-    caller = await callers.find_caller(request)
-    if caller is None:
-        return _to_sign_in(request)
     description = request.app.openapi()
     return _page(request, "docs.html", caller, description=description, groups=pages.operations(description))
 
 
 @router.get("/openapi.json")
-async def described(request: Request, caller: Operator) -> JSONResponse:
+async def described(request: Request, caller: Anyone) -> JSONResponse:
     """The same for programs."""
     return JSONResponse(request.app.openapi())

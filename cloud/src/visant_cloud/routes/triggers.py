@@ -9,7 +9,7 @@ from structlog.contextvars import bind_contextvars
 
 from visant_cloud.access.authenticate import OutcomeDevice
 from visant_cloud.access.body_limits import clean_json
-from visant_cloud.access.callers import Operator
+from visant_cloud.access.callers import Anyone, Technician, Viewer
 from visant_cloud.access.guarded import GuardedRoute
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.openapi import refuses
@@ -37,7 +37,7 @@ class TriggerRequest(BaseModel):
 @router.post("/v1/devices/{device_id}/trigger", tags=["operator"], responses=refuses(409))
 async def trigger(
     request: Request,
-    caller: Operator,
+    caller: Technician,
     device_id: str,
     body: TriggerRequest | None = None,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=512)] = None,
@@ -75,7 +75,7 @@ async def trigger(
 @router.get("/v1/devices/{device_id}/triggers", tags=["operator"])
 async def history(
     request: Request,
-    caller: Operator,
+    caller: Viewer,
     device_id: str,
     limit: Annotated[int, Query(ge=1, le=5000)] = 100,
     before: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
@@ -86,9 +86,7 @@ async def history(
     async with cloud.database.reading() as connection:
         if await devices.find(connection, key) is None:
             raise unknown_device(device_id)
-        rows = await trigger_history.page(
-            connection, caller.organisation_id, key, before=before, limit=limit, status=status
-        )
+        rows = await trigger_history.page(connection, caller.scope, key, before=before, limit=limit, status=status)
         pictures = await captures.of_triggers(connection, key, [row.trigger_id for row in rows])
     return {
         "triggers": [as_json.trigger(row, pictures.get(row.trigger_id)) for row in rows],
@@ -97,7 +95,7 @@ async def history(
 
 
 @router.get("/v1/triggers/{device_id}/{trigger_id:path}", tags=["operator"])
-async def one(request: Request, caller: Operator, device_id: str, trigger_id: str) -> answers.TriggerRow:
+async def one(request: Request, caller: Anyone, device_id: str, trigger_id: str) -> answers.TriggerRow:
     """One trigger of the ledger."""
     cloud, key = cloud_of(request), caller.key(device_id)
     async with cloud.database.reading() as connection:

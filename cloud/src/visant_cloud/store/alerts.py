@@ -12,6 +12,7 @@ from visant_cloud.alerts.engine import Cleared, Key, Opened
 from visant_cloud.database.engine import Database
 from visant_cloud.database.statements import among, insert_many
 from visant_cloud.store.keys import device_id_of
+from visant_cloud.store.scope import Scope
 from visant_cloud.store.tables import alerts, silences
 
 Which = Literal["open", "cleared", "all"]
@@ -144,16 +145,16 @@ async def note_cleared(
     await connection.execute(query.values(cleared_notice_id=notice_id, done_at=now))
 
 
-async def find(connection: AsyncConnection, organisation_id: str, alert_id: int) -> Alert | None:
-    """The alert, or None where this organisation has none of that number."""
-    query = select(*_COLUMNS).where(alerts.c.alert_id == alert_id, alerts.c.organisation_id == organisation_id)
+async def find(connection: AsyncConnection, scope: Scope, alert_id: int) -> Alert | None:
+    """The alert, or None where there is none of that number in this scope."""
+    query = select(*_COLUMNS).where(alerts.c.alert_id == alert_id, scope.holds(alerts))
     row = (await connection.execute(query)).one_or_none()
     return None if row is None else Alert(*row)
 
 
 async def page(
     connection: AsyncConnection,
-    organisation_id: str,
+    scope: Scope,
     *,
     which: Which = "all",
     device_key: str | None = None,
@@ -163,7 +164,7 @@ async def page(
     limit: int = 100,
 ) -> list[Alert]:
     """The newest first."""
-    query = select(*_COLUMNS).where(alerts.c.organisation_id == organisation_id)
+    query = select(*_COLUMNS).where(scope.holds(alerts))
     if which != "all":
         is_open = alerts.c.cleared_at.is_(None)
         query = query.where(is_open if which == "open" else ~is_open)
@@ -217,13 +218,13 @@ async def open_by_kind(connection: AsyncConnection, organisation_id: str) -> dic
 
 
 async def acknowledge(
-    connection: AsyncConnection, organisation_id: str, alert_id: int, by: str, note: str | None, now: datetime
+    connection: AsyncConnection, scope: Scope, alert_id: int, by: str, note: str | None, now: datetime
 ) -> Alert | None:
     """Somebody has seen it; said again, the note and the name are the newer ones. None: there is no such alert."""
-    mine = (alerts.c.alert_id == alert_id, alerts.c.organisation_id == organisation_id)
+    mine = (alerts.c.alert_id == alert_id, scope.holds(alerts))
     values = {"acknowledged_at": now, "acknowledged_by": by, "note": note}
     await connection.execute(update(alerts).where(*mine).values(**values))
-    return await find(connection, organisation_id, alert_id)
+    return await find(connection, scope, alert_id)
 
 
 async def changed_since(connection: AsyncConnection, organisation_id: str, since: datetime) -> list[Alert]:
@@ -245,11 +246,11 @@ async def forget_silences(connection: AsyncConnection, before: datetime) -> int:
     return (await connection.execute(delete(silences).where(silences.c.until < before))).rowcount
 
 
-async def silences_of(connection: AsyncConnection, now: datetime, organisation_id: str | None = None) -> list[Silence]:
-    """Those that last, of one organisation or of all."""
+async def silences_of(connection: AsyncConnection, now: datetime, scope: Scope | None = None) -> list[Silence]:
+    """Those that last, in one scope or of all organisations."""
     query = select(*_SILENCE).where(silences.c.until > now).order_by(silences.c.silence_id)
-    if organisation_id is not None:
-        query = query.where(silences.c.organisation_id == organisation_id)
+    if scope is not None:
+        query = query.where(scope.holds(silences))
     return [Silence(*row) for row in await connection.execute(query)]
 
 
@@ -258,7 +259,7 @@ async def add_silence(connection: AsyncConnection, values: dict[str, Any]) -> Si
     return Silence(*(await connection.execute(insert(silences).values(**values).returning(*_SILENCE))).one())
 
 
-async def end_silence(connection: AsyncConnection, organisation_id: str, silence_id: int) -> bool:
+async def end_silence(connection: AsyncConnection, scope: Scope, silence_id: int) -> bool:
     """It is over; False where there is none."""
-    mine = (silences.c.silence_id == silence_id, silences.c.organisation_id == organisation_id)
+    mine = (silences.c.silence_id == silence_id, scope.holds(silences))
     return (await connection.execute(delete(silences).where(*mine))).rowcount == 1

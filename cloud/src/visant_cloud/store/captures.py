@@ -16,6 +16,7 @@ from visant_cloud.store import counters, device_states
 from visant_cloud.store.device_states import DeviceGone, Locked, Newest
 from visant_cloud.store.events import NotedChange
 from visant_cloud.store.keys import device_id_of, organisation_of
+from visant_cloud.store.scope import Scope
 from visant_cloud.store.tables import captures, device_quality
 
 
@@ -134,9 +135,9 @@ async def of_triggers_anywhere(
     return {(capture.device_key, str(capture.trigger_id)): capture for capture in found}
 
 
-async def find(connection: AsyncConnection, organisation_id: str, record_id: str) -> Capture | None:
-    """The record, or None where this organisation has none such."""
-    query = select(*COLUMNS).where(captures.c.record_id == record_id, captures.c.organisation_id == organisation_id)
+async def find(connection: AsyncConnection, scope: Scope, record_id: str) -> Capture | None:
+    """The record, or None where there is none such in this scope."""
+    query = select(*COLUMNS).where(captures.c.record_id == record_id, scope.holds(captures))
     row = (await connection.execute(query)).one_or_none()
     return None if row is None else from_row(row)
 
@@ -165,7 +166,7 @@ async def set_verdict(connection: AsyncConnection, record_id: str, state: str, r
 
 async def page(
     connection: AsyncConnection,
-    organisation_id: str,
+    scope: Scope,
     *,
     device_key: str | None = None,
     before: int | None = None,
@@ -173,7 +174,7 @@ async def page(
 ) -> list[Capture]:
     """Newest received first, of one device or (None) of all; `before` is the seq to go on from."""
     # the key names the organisation as well; asked for both, a database may choose the index of all devices
-    mine = captures.c.organisation_id == organisation_id if device_key is None else captures.c.device_key == device_key
+    mine = scope.holds(captures) if device_key is None else captures.c.device_key == device_key
     query = select(*COLUMNS).where(mine)
     if before is not None:
         query = query.where(captures.c.seq < before)

@@ -1,4 +1,4 @@
-"""All devices of an organisation: judged and sorted by the database, or read in pieces, so that no stream waits."""
+"""All devices of a scope: judged and sorted by the database, or read in pieces, so that no stream waits."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -30,6 +30,7 @@ from visant_cloud.store import devices as known
 from visant_cloud.store.counters import Figures
 from visant_cloud.store.device_states import DeviceState
 from visant_cloud.store.devices import Device
+from visant_cloud.store.scope import Scope
 from visant_cloud.store.tables import device_days, device_states, devices
 
 _PIECE = 250
@@ -51,7 +52,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Sums:
-    """Over all devices of an organisation; `matching`: those that a wish means."""
+    """Over all devices of a scope; `matching`: those that a wish means."""
 
     devices: int = 0
     connected: int = 0
@@ -61,14 +62,14 @@ class Sums:
 
 
 async def page(
-    connection: AsyncConnection, organisation_id: str, day: date, streams: dict[str, int], wish: Wish
+    connection: AsyncConnection, scope: Scope, day: date, streams: dict[str, int], wish: Wish
 ) -> tuple[Sums, dict[str, Figures]]:
     """The figures of all devices, and for a page of them device_key -> its figures from that day on: trouble first,
     then by state and id.
 
     `streams`: device_key -> open streams. The database sorts; ten thousand rows would cost this process more than it.
     """
-    all_of = _judged(connection, organisation_id, day, streams).cte("judged")
+    all_of = _judged(connection, scope, day, streams).cte("judged")
     meant = _meant(all_of.c, wish)
     sums = (
         func.count().over(),
@@ -93,11 +94,11 @@ async def page(
 _FIGURES = ("executed", "failed", "expired", "captures")
 
 
-def _judged(connection: AsyncConnection, organisation_id: str, day: date, streams: dict[str, int]) -> Select[Any]:
+def _judged(connection: AsyncConnection, scope: Scope, day: date, streams: dict[str, int]) -> Select[Any]:
     """Each device as views/as_json.py and views/pages.py judge one (a test holds them together)."""
     days = (
         select(device_days.c.device_key, *(func.sum(device_days.c[name]).label(name) for name in _FIGURES))
-        .where(device_days.c.organisation_id == organisation_id, device_days.c.day >= day)
+        .where(device_days.c.organisation_id == scope.organisation_id, device_days.c.day >= day)
         .group_by(device_days.c.device_key)
         .subquery("days")
     )
@@ -118,7 +119,7 @@ def _judged(connection: AsyncConnection, organisation_id: str, day: date, stream
         .outerjoin(device_states, device_states.c.device_key == devices.c.device_key)
         .outerjoin(days, days.c.device_key == devices.c.device_key)
         .outerjoin(connected, connected.c.key == devices.c.device_key)
-        .where(devices.c.organisation_id == organisation_id, devices.c.deleted_at.is_(None))
+        .where(scope.holds(devices), devices.c.deleted_at.is_(None))
         .cte("known")
     )
     one = known.c
@@ -162,15 +163,13 @@ def _one(condition: Any) -> Any:
     return case((condition, 1), else_=0)
 
 
-async def devices_with_states(
-    connection: AsyncConnection, organisation_id: str
-) -> AsyncIterator[tuple[Device, DeviceState]]:
+async def devices_with_states(connection: AsyncConnection, scope: Scope) -> AsyncIterator[tuple[Device, DeviceState]]:
     """Every device, by id, with all that is known of it."""
     query = (
         select(*known.COLUMNS, *kept.COLUMNS)
         .select_from(devices)
         .outerjoin(device_states, device_states.c.device_key == devices.c.device_key)
-        .where(devices.c.organisation_id == organisation_id, known.THERE)
+        .where(scope.holds(devices), known.THERE)
         .order_by(devices.c.device_id)
     )
     count = len(known.COLUMNS)

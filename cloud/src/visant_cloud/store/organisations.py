@@ -2,13 +2,13 @@
 
 import secrets
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.database.engine import Database
 from visant_cloud.database.statements import insert_new
 from visant_cloud.store import meta_values
-from visant_cloud.store.tables import memberships, meta, operators, organisations
+from visant_cloud.store.tables import meta, organisations
 
 CLOUD_ID = "cloud_id"
 
@@ -47,33 +47,3 @@ async def has_cloud_id(connection: AsyncConnection, value: str) -> bool:
     """Whether this is the cloud_id of one of them."""
     query = select(meta.c.key).where(meta.c.key == CLOUD_ID, meta.c.value == value)
     return (await connection.execute(query)).first() is not None
-
-
-async def of_operator(connection: AsyncConnection, operator_id: str) -> list[str]:
-    """The organisations that an operator may act for, the own one first."""
-    own = (
-        await connection.execute(select(operators.c.organisation_id).where(operators.c.operator_id == operator_id))
-    ).scalar_one_or_none()
-    if own is None:
-        return []
-    more = await connection.execute(
-        select(memberships.c.organisation_id)
-        .where(memberships.c.operator_id == operator_id, memberships.c.organisation_id != own)
-        .order_by(memberships.c.organisation_id)
-    )
-    return [own, *more.scalars()]
-
-
-async def add_member(connection: AsyncConnection, organisation_id: str, operator_id: str) -> bool:
-    """The operator may act for this organisation too; False where that is so already."""
-    return await insert_new(connection, memberships, {"organisation_id": organisation_id, "operator_id": operator_id})
-
-
-async def remove_member(connection: AsyncConnection, organisation_id: str, operator_id: str) -> bool:
-    """It may not any more; False where it could not."""
-    result = await connection.execute(
-        delete(memberships).where(
-            memberships.c.organisation_id == organisation_id, memberships.c.operator_id == operator_id
-        )
-    )
-    return result.rowcount == 1

@@ -99,15 +99,23 @@ sessions = Table(
     Column("csrf", String(64), nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("expires_at", UtcTime, nullable=False),
+    Column("address", Clean(64)),
+    Column("agent", Clean(200)),
+    Column("seen_at", UtcTime),
+    _index("sessions", "operator_id"),  # a person's own
 )
+"""`address` and `agent`: of the browser that signed in. `seen_at`: the last request, to a minute."""
 
 memberships = Table(
     "memberships",
     metadata,
     _organisation(primary_key=True),
     Column("operator_id", String(32), ForeignKey("operators.operator_id", ondelete="CASCADE"), primary_key=True),
+    Column("role", String(20), nullable=False, server_default="admin"),
+    Column("group_ids", JSON(none_as_null=True)),
 )
-"""Organisations that an operator may act for beside the own one."""
+"""What an operator may do for an organisation: for the own one, and for others. `group_ids`: only with devices of these
+groups; null: with all."""
 
 api_tokens = Table(
     "api_tokens",
@@ -116,8 +124,51 @@ api_tokens = Table(
     Column("token_hash", String(64), primary_key=True),
     Column("name", Clean(200), nullable=False),
     Column("created_at", UtcTime, nullable=False),
+    Column("role", String(20), nullable=False, server_default="admin"),
+    Column("group_ids", JSON(none_as_null=True)),
+    Column("expires_at", UtcTime),
+    Column("last_used_at", UtcTime),
+    Column("created_by", Clean(200)),
     UniqueConstraint("organisation_id", "name"),
 )
+"""`role`, `group_ids`: as a membership's. `last_used_at`: to a minute."""
+
+invites = Table(
+    "invites",
+    metadata,
+    _organisation(),
+    Column("invite_hash", String(64), primary_key=True),
+    Column("name", Clean(200), nullable=False),
+    Column("role", String(20), nullable=False),
+    Column("group_ids", JSON(none_as_null=True)),
+    Column("created_by", Clean(200), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+)
+"""A person who may choose a password, once, until then. Accepted or taken back, the row is gone."""
+
+audit = Table(
+    "audit",
+    metadata,
+    _organisation(),
+    Column("audit_id", _BIG, primary_key=True, autoincrement=True),
+    Column("at", UtcTime, nullable=False),
+    Column("who", Clean(200), nullable=False),
+    Column("way", String(10), nullable=False),
+    Column("address", Clean(64)),
+    Column("action", Clean(200), nullable=False),
+    Column("object", Clean(600), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("before", JSON(none_as_null=True)),
+    Column("after", JSON(none_as_null=True)),
+    _index("audit", "organisation_id", "audit_id"),
+    # what became of one thing
+    _index("audit", "organisation_id", "object", "audit_id"),
+    # what retention removes
+    _index("audit", "at"),
+    sqlite_autoincrement=True,
+)
+"""Who changed what, and who looked at which picture (access/audit.py). `action`: a method and a route's path."""
 
 devices = Table(
     "devices",
