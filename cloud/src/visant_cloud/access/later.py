@@ -48,6 +48,10 @@ class Later:
         else:
             self._lost += 1
 
+    def waiting(self) -> int:
+        """Records that are not written yet."""
+        return len(self._records)
+
     def correct(self, audit_id: int, status: int) -> None:
         """A request ended otherwise than its record says."""
         if len(self._corrections) < MOST:

@@ -300,9 +300,7 @@ async def accepting(
 
 
 def _invite_page(request: Request, name: str, code: str, status: int = 200, wrong: str | None = None) -> Response:
-    response = _page(request, "invite.html", None, status, name=name, code=code, wrong=wrong)
-    response.headers["Referrer-Policy"] = "no-referrer"  # the address holds the code
-    return response
+    return _page(request, "invite.html", None, status, name=name, code=code, wrong=wrong)
 
 
 def _agent(request: Request) -> str | None:
