@@ -35,18 +35,22 @@ async def test_a_change_says_who_from_where_what_before_and_after(cloud: Any) ->
     await cloud.client.put("/v1/devices/D1/schedule", json={"interval_seconds": 60}, headers=api)
     await cloud.client.post("/v1/devices/D1/trigger", headers=api)
     await cloud.client.post("/v1/devices/NONE/trigger", headers=api)
+    # its transaction changed nothing, and was committed before that was found
+    assert (await cloud.client.patch("/v1/devices/NONE", json={"site": "x"}, headers=api)).status_code == 404
     found = await records(cloud, api)
+    found.sort(key=lambda one: one["at"], reverse=True)
     assert [(one["action"], one["object"], one["status"]) for one in found] == [
+        ("PATCH /v1/devices/{device_id}", "NONE", 404),
         ("POST /v1/devices/{device_id}/trigger", "NONE", 404),
         ("POST /v1/devices/{device_id}/trigger", "D1", 200),
         ("PUT /v1/devices/{device_id}/schedule", "D1", 200),
         ("PATCH /v1/devices/{device_id}", "D1", 200),
         ("POST /v1/devices", "D1", 201),
     ]
-    site = found[3]
+    site = found[4]
     assert (site["before"], site["after"]) == ({"site": None}, {"site": "Hall 3"}), "what stays says nothing"
     assert (site["who"], site["way"], site["address"]) == ("test", "token", "127.0.0.1")
-    assert (found[2]["before"], found[2]["after"]) == (None, 60)
+    assert (found[3]["before"], found[3]["after"]) == (None, 60)
 
 
 async def test_a_change_that_cannot_be_recorded_is_not_made(cloud: Any) -> None:

@@ -100,10 +100,10 @@ async def alerting(cloud: Any, api: dict[str, str]) -> dict[str, int]:
     for key, (path, body) in made.items():
         found[key] = (await cloud.client.post(path, json=body, headers=api)).json()[key]
     answer = await cloud.client.post(f"/v1/channels/{found['channel_id']}/test", headers=api)
-    return found | {"delivery_id": answer.json()["delivery_id"]} | await grouped(cloud, api)
+    return found | {"delivery_id": answer.json()["delivery_id"]} | await with_a_job(cloud, api)
 
 
-async def grouped(cloud: Any, api: dict[str, str]) -> dict[str, int]:
+async def with_a_job(cloud: Any, api: dict[str, str]) -> dict[str, int]:
     """A group with D1, a job that waits and a batch of codes, all called `mine`; their numbers."""
     group = await cloud.client.post("/v1/groups", json={"name": "mine"}, headers=api)
     edit = {"groups": ["mine"], "tags": ["mine"], "name": "mine", "notes": "mine"}

@@ -89,6 +89,9 @@ async def test_an_old_database_with_rows_is_brought_to_the_newest_schema(tmp_pat
     async with database.reading() as connection:
         for name in ("devices", "triggers", "captures", "operators", "sessions", "api_tokens", "meta"):
             assert (await connection.execute(text(f"SELECT count(*) FROM {name}"))).scalar() == 1, name
+        for table in ("api_tokens", "memberships"):  # whoever could do everything still can
+            roles = await connection.execute(text(f"SELECT role, group_ids, organisation_id FROM {table}"))
+            assert [tuple(row) for row in roles] == [("admin", None, "default")], table
         keys = await connection.execute(text("SELECT device_key, device_id, organisation_id FROM devices"))
         assert keys.one() == ("D1", "D1", "default")
         schedule = await schedules.find(connection, "D1")

@@ -7,7 +7,6 @@ by itself; requests that were refused; looks) is written by later.py within a se
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
 from fastapi import Request
@@ -37,13 +36,16 @@ class Entry:
 
     def __init__(self, cloud: Cloud, caller: Caller, request: Request, action: str, status: int) -> None:
         self._cloud = cloud
-        self._written_as: int | None = None
-        self._audit_id: int | None = None
+        self._riding: dict[str, Any] | None = None
+        self._written: dict[str, Any] | None = None
+        self._audit_id = 0
+        self._ended = False
         self._before: Any = None
         self._after: Any = None
-        self.expected = status
+        self._expected = status
         named = " ".join(str(value) for value in request.path_params.values())
-        self.row: dict[str, Any] = {
+        self._row: dict[str, Any] = {
+            "at": cloud.now(),
             "organisation_id": caller.scope.organisation_id,
             "who": caller.name,
             "way": caller.way,
@@ -55,32 +57,32 @@ class Entry:
     def note(self, what: str | None, before: Any, after: Any) -> None:
         """What it was about."""
         if what is not None:
-            self.row["object"] = what[:_MAX_OBJECT]
+            self._row["object"] = what[:_MAX_OBJECT]
         if isinstance(before, dict) and isinstance(after, dict):  # what stays as it is says nothing
             same = {key for key in before.keys() & after.keys() if before[key] == after[key]}
             before, after = ({k: v for k, v in one.items() if k not in same} for one in (before, after))
         self._before, self._after = _bounded(before), _bounded(after)
 
-    def _as_of(self, status: int, now: datetime) -> dict[str, Any]:
-        return {**self.row, "at": now, "status": status, "before": self._before, "after": self._after}
+    def _as_of(self, status: int) -> dict[str, Any]:
+        return {**self._row, "status": status, "before": self._before, "after": self._after}
 
     async def ride(self, connection: AsyncConnection) -> None:
-        """In the transaction of the change; for a handler's second one there is nothing to add."""
-        if self._written_as is None:
-            row = self._as_of(self.expected, self._cloud.now())
-            self._audit_id = await audit.add(connection, row)
+        """In the transaction of the change; neither a handler's second one nor a task that outlives it adds another."""
+        if self._written is None and not self._ended:
+            self._riding = self._as_of(self._expected)
+            self._audit_id = await audit.add(connection, self._riding)
 
     def arrived(self) -> None:
         """The change is committed, and this with it."""
-        if self._audit_id is not None:
-            self._written_as = self.expected
+        self._written = self._riding
 
     def end(self, status: int) -> None:
         """The answer is known."""
-        if self._written_as is None:
-            self._cloud.later.record(self._as_of(status, self._cloud.now()))
-        elif self._written_as != status and self._audit_id is not None:
-            self._cloud.later.correct(self._audit_id, status)
+        self._ended, row = True, self._as_of(status)
+        if self._written is None:
+            self._cloud.later.record(row)
+        elif self._written != row:
+            self._cloud.later.correct(self._audit_id, row)
 
 
 def _bounded(value: Any) -> Any:

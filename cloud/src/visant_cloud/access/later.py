@@ -35,7 +35,7 @@ class Later:
         self._database = database
         self._now = now
         self._records: list[dict[str, Any]] = []
-        self._corrections: list[tuple[int, int]] = []
+        self._corrections: list[tuple[int, dict[str, Any]]] = []
         self._lost = 0
         self._used: dict[tuple[str, str], datetime] = {}
         """What was noted in the last minute, and when."""
@@ -52,10 +52,10 @@ class Later:
         """Records that are not written yet."""
         return len(self._records)
 
-    def correct(self, audit_id: int, status: int) -> None:
+    def correct(self, audit_id: int, row: dict[str, Any]) -> None:
         """A request ended otherwise than its record says."""
         if len(self._corrections) < MOST:
-            self._corrections.append((audit_id, status))
+            self._corrections.append((audit_id, row))
 
     def used(self, way: Literal["session", "token"], secret_hash: str) -> None:
         """Somebody came by it."""

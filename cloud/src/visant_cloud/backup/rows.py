@@ -31,6 +31,7 @@ from visant_cloud.store.tables import (
     event_counter,
     event_notes,
     events,
+    invites,
     leases,
     meta,
     metadata,
@@ -39,7 +40,7 @@ from visant_cloud.store.tables import (
 )
 from visant_runtime.kill_point import kill_point
 
-LEFT_OUT = (sessions, processes, leases, enrol_codes, event_notes, events, event_counter)
+LEFT_OUT = (sessions, processes, leases, enrol_codes, invites, event_notes, events, event_counter)
 """Who was signed in, which streams were open, which process did what, codes that may have been used since: none of it
 may come back. Nor events, whose numbers readers know: those of a restored cloud begin anew, further on."""
 KEPT = [table for table in metadata.sorted_tables if table not in LEFT_OUT]

@@ -58,10 +58,10 @@ async def add_many(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) 
         await connection.execute(insert(audit), rows)
 
 
-async def correct(connection: AsyncConnection, found: Iterable[tuple[int, int]]) -> None:
-    """(audit_id, status): how requests ended of which another end was written."""
-    for audit_id, status in found:
-        await connection.execute(update(audit).where(audit.c.audit_id == audit_id).values(status=status))
+async def correct(connection: AsyncConnection, found: Iterable[tuple[int, dict[str, Any]]]) -> None:
+    """audit_id and row of requests that ended otherwise than was written."""
+    for audit_id, row in found:
+        await connection.execute(update(audit).where(audit.c.audit_id == audit_id).values(**row))
 
 
 def _query(organisation_id: str, wanted: Wanted) -> Select[Any]:
