@@ -14,16 +14,16 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, Date, cast, func, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from tests.integration.cloud.conftest import until
 from tests.support.cloud_process import Process
 from visant_cloud.database.engine import Database
 from visant_cloud.settings import database_url as engine_url
-from visant_cloud.store import schedules
+from visant_cloud.store import schedules, slot_days
 from visant_cloud.store.schema import HEAD, MIGRATIONS, migrate, revision
-from visant_cloud.store.tables import metadata
+from visant_cloud.store.tables import metadata, triggers
 from visant_runtime.settings import SettingsError
 
 FIRST_ROWS = {
@@ -72,7 +72,8 @@ async def upgrade_to(database: Database, wanted: str) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, wanted)
 
-    async with database.writing() as connection:
+    # each step commits by itself on PostgreSQL, as in store/schema.py: an index is built outside of a transaction
+    async with database.writing() if database.sqlite else database.engine.connect() as connection:
         await connection.run_sync(upgrade)
 
 
@@ -103,6 +104,53 @@ async def test_an_old_database_with_rows_is_brought_to_the_newest_schema(tmp_pat
             await connection.execute(text("UPDATE triggers SET device_key = 'nobody'"))
     async with database.writing() as connection:
         assert [one.schedule_id for one in await schedules.due(connection, datetime.now(UTC), 10)] == [1]
+    await database.close()
+
+
+async def test_the_slots_of_an_earlier_ledger_are_counted_by_the_upgrade(tmp_path: Path, database_url: Any) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'c.db'}" if database_url is None else engine_url(database_url)
+    database = Database(url)
+    await upgrade_to(database, "0009")
+    made = "'D1', 'capture', 'scheduled', false, '2026-11-22 12:00', '2026-11-22 12:01', '[]', 1"
+    columns = "device_key, kind, type, provisional, created_at, expires_at, history, schedule_id, scheduled_for"
+    rows = {
+        "t1": "'executed', NULL, '2026-11-22 12:00:09'",
+        "t2": "'executed', NULL, '2026-11-25 12:00'",
+        "t3": "'failed', 'camera_absent', '2026-11-22 12:00:09'",
+        "t4": "'sent', NULL, NULL",
+    }
+    async with database.writing() as connection:
+        await connection.execute(
+            text(
+                "INSERT INTO devices (device_key, device_id, created_at, active, old_client, token_revoked) "
+                "VALUES ('D1', 'D1', '2026-11-22 12:00', true, false, false)"
+            )
+        )
+        for number, (name, ended) in enumerate(rows.items()):
+            statement = f"INSERT INTO triggers ({columns}, trigger_id, status, reason, ended_at) VALUES ({made}, "
+            statement += f"'2026-11-22 12:00:0{number}', '{name}', {ended})"
+            await connection.execute(text(statement))
+        for name, at in (("t1", "2026-11-22 12:00:09"), ("t2", "2026-11-25 12:00")):
+            captured = "record_id, device_key, trigger_id, captured_at, received_at, bytes, width, height, sha256, "
+            captured += "thumbnail, metadata) VALUES ("
+            values = f"'{name}', 'D1', '{name}', '2026-11-22 12:00', '{at}', 1, 1, 1, 'x', false, '{{}}')"
+            await connection.execute(text(f"INSERT INTO captures ({captured}{values}"))
+        run = "'D1', '2026-11-22 23:00', '2026-11-23 02:00', 4, 'late', 1"
+        missed = "device_key, first_at, last_at, count, reason, schedule_id"
+        await connection.execute(text(f"INSERT INTO missed_slots ({missed}) VALUES ({run})"))
+    await migrate(database)
+    async with database.writing() as connection:
+        rows_now = await connection.execute(text("SELECT day, cause, count FROM slot_days ORDER BY day, cause"))
+        assert [(str(day), cause, count) for day, cause, count in rows_now] == [
+            ("2026-11-22", "failed: camera_absent", 1),
+            ("2026-11-22", "late", 1),
+            ("2026-11-22", "missed: late", 1),
+            ("2026-11-22", "useful", 1),
+            ("2026-11-23", "missed: late", 3),
+        ]
+        now = datetime(2026, 12, 1, tzinfo=UTC)
+        day = func.date(triggers.c.created_at, type_=Date) if database.sqlite else cast(triggers.c.created_at, Date)
+        assert not await slot_days.recount(connection, "D1", now, day)
     await database.close()
 
 

@@ -188,7 +188,7 @@ def _only(wanted: Wanted) -> list[ColumnElement[bool]]:
     if wanted.schedule_id is not None:
         only.append(triggers.c.schedule_id == wanted.schedule_id)
     if wanted.slots:
-        only.append(triggers.c.schedule_id.is_not(None))
+        only.append(triggers.c.scheduled_for.is_not(None))
     return only
 
 

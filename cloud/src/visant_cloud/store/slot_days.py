@@ -120,7 +120,7 @@ async def recount(connection: AsyncConnection, device_key: str, now: datetime, d
     before = {(on, of): number for on, of, number in await connection.execute(kept)}
     ended = select(day, triggers.c.status, triggers.c.reason, triggers.c.gap, func.count()).where(
         triggers.c.device_key == device_key,
-        triggers.c.schedule_id.is_not(None),
+        triggers.c.scheduled_for.is_not(None),
         triggers.c.kind == "capture",
         triggers.c.ended_at.is_not(None),
     )

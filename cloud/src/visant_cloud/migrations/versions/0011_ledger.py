@@ -12,7 +12,7 @@ down_revision = "0010"
 branch_labels = None
 depends_on = None
 
-_ENDED = "schedule_id IS NOT NULL AND kind = 'capture' AND ended_at IS NOT NULL"
+_ENDED = "scheduled_for IS NOT NULL AND kind = 'capture' AND ended_at IS NOT NULL"
 
 
 def upgrade() -> None:
