@@ -2,9 +2,9 @@
 
     python -m tests.bench.cloud.ledger [DEVICES TRIGGERS]
 
-Each is asked 20 times, through the functions that the routes call. Printed in ms: the median as the clock on the wall has
-it, and the CPU of this process and of PostgreSQL, which a machine that is busy with others does not change much. One
-device in ten is of a group, one in a hundred has a tag, one trigger in fifty has failed, one in a hundred came late.
+Each is asked 20 times, through the functions that the routes call. Printed in ms: the median as the clock on the wall
+has it, and the CPU of this process and of PostgreSQL, which a machine that is busy with others changes less. One device
+in ten is of a group, one in a hundred has a tag, one trigger in fifty has failed, one in a hundred came late.
 """
 
 import asyncio
