@@ -17,6 +17,7 @@ from visant_cloud.access.shares import Shares
 from visant_cloud.alerts.certificate import Validity
 from visant_cloud.captures.decoding.pool import DecoderPool
 from visant_cloud.captures.storage import PictureStorage
+from visant_cloud.channels.apprise import AppriseSender
 from visant_cloud.commands.arrivals import Arrivals
 from visant_cloud.commands.hub import CommandHub
 from visant_cloud.commands.loader import TriggerLoader
@@ -66,6 +67,7 @@ class Cloud:
     scheduler: TriggerScheduler | None = None
     exchange: Exchange = field(default_factory=lambda: Exchange({1: Path("none")}, 1))
     """Between the workers of one supervisor, for /metrics."""
+    apprise: AppriseSender = field(default_factory=AppriseSender)
     certificate: Validity | None = None
     """Of what this cloud is reached by, as far as it was seen."""
     readiness: Readiness = field(init=False)

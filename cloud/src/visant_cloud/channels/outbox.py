@@ -98,6 +98,9 @@ class Outbox:
                 to_json(payload).encode(),
                 allow_private=cloud.settings.alert_allow_private,
             )
+        if channel.type == "apprise":
+            allowed = cloud.settings.alert_allow_private
+            return await cloud.apprise.send(channel.secret or "", notice.title, notice.text, allow_private=allowed)
         server = cloud.settings.smtp_server()
         if server is None or cloud.settings.mail_from is None:
             return Answer(False, "not sent: this cloud has no SMTP_URL and MAIL_FROM")

@@ -11,7 +11,7 @@ from visant_cloud.access.callers import Admin, Caller, Operator
 from visant_cloud.access.guarded import GuardedRoute
 from visant_cloud.alerts import words
 from visant_cloud.alerts.rules import KindName
-from visant_cloud.channels import email, webhook
+from visant_cloud.channels import apprise, email, webhook
 from visant_cloud.context import Cloud, cloud_of
 from visant_cloud.openapi import refuses
 from visant_cloud.problems import Refusal
@@ -33,10 +33,10 @@ class NewChannel(BaseModel):
     """Body of `POST /v1/channels`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
-    type: Literal["webhook", "email"]
+    type: Literal["webhook", "email", "apprise"]
     name: Name
     target: Target
-    """A URL, or addresses with commas between."""
+    """A URL, or addresses with commas between. An Apprise URL is kept as a secret and never shown again."""
     kinds: Kinds | None = None
     """Only alerts of these; null: of all."""
 
@@ -65,14 +65,14 @@ async def listing(request: Request, caller: Operator) -> answers.Channels:
 async def create(request: Request, caller: Admin, new: NewChannel) -> answers.NewChannelRow:
     """A new channel. The secret with which a webhook is signed is shown in this answer and never again."""
     cloud = cloud_of(request)
-    target = _checked(cloud, new.type, new.target)
+    target = await _checked(cloud, new.type, new.target)
     secret = webhook.new_secret() if new.type == "webhook" else None
     values = {
         "organisation_id": caller.organisation_id,
         "type": new.type,
         "name": new.name,
         "target": target,
-        "secret": secret,
+        "secret": new.target if new.type == "apprise" else secret,
         "kinds": new.kinds,
         "active": True,
         "created_at": cloud.now(),
@@ -100,7 +100,9 @@ async def change(request: Request, caller: Admin, channel_id: Number, wanted: Ch
     cloud, found = cloud_of(request), await _find(request, caller, channel_id)
     values = wanted.model_dump(exclude_none=True, exclude={"all_kinds"})
     if wanted.target is not None:
-        values["target"] = _checked(cloud, found.type, wanted.target)
+        values["target"] = await _checked(cloud, found.type, wanted.target)
+        if found.type == "apprise":
+            values["secret"] = wanted.target
     if wanted.all_kinds:
         values["kinds"] = None
     if wanted.target is not None or wanted.active is not None:
@@ -200,8 +202,10 @@ def _told(row: Channel) -> dict[str, Any]:
     return {"name": row.name, "type": row.type, "kinds": row.kinds, "active": row.active}
 
 
-def _checked(cloud: Cloud, type_: str, target: str) -> str:
+async def _checked(cloud: Cloud, type_: str, target: str) -> str:
     try:
+        if type_ == "apprise":
+            return await _apprise(cloud, target)
         if type_ == "webhook":
             webhook.parsed(target)
             return target
@@ -211,6 +215,19 @@ def _checked(cloud: Cloud, type_: str, target: str) -> str:
     if cloud.settings.smtp_url is None:
         raise Refusal(409, "This cloud sends no mail: set SMTP_URL and MAIL_FROM first", "no_smtp")
     return found
+
+
+async def _apprise(cloud: Cloud, url: str) -> str:
+    text = apprise.shown(url)
+    if not apprise.available():
+        raise Refusal(409, "This cloud has no Apprise: install visant-cloud[apprise] first", "no_apprise")
+    try:
+        readable = await cloud.apprise.readable(url)
+    except TimeoutError:
+        raise Refusal(503, "Apprise did not answer in time: try again", "busy", retry_after=5) from None
+    if not readable:
+        raise ValueError(f"Apprise cannot read it: see how it writes {text}")
+    return text
 
 
 def _taken(name: str) -> Refusal:

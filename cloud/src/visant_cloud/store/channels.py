@@ -22,7 +22,7 @@ class Channel:
 
     channel_id: int
     organisation_id: str
-    type: Literal["webhook", "email"]
+    type: Literal["webhook", "email", "apprise"]
     name: str
     target: str
     secret: str | None

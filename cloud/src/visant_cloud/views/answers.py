@@ -276,7 +276,7 @@ class ChannelRow(TypedDict):
     """One channel. `failures`: attempts in a row that failed."""
 
     channel_id: int
-    type: Literal["webhook", "email"]
+    type: Literal["webhook", "email", "apprise"]
     name: str
     target: str
     kinds: list[str] | None
