@@ -99,7 +99,7 @@ async def test_what_can_be_asked_of_one_can_be_asked_of_many(three: Any) -> None
 
 
 async def test_a_preview_says_whom_a_selection_means_and_changes_nothing(three: Any) -> None:
-    body = {"selection": {"filter": "-id:b"}, "action": {"do": "suspend"}}
+    body: dict[str, Any] = {"selection": {"filter": "-id:b"}, "action": {"do": "suspend"}}
     shown = (await three.client.post("/v1/bulk/preview", json=body)).json()
     assert shown["devices"] == ["A", "C"] and shown["states"] == {"never_seen": 1, "inactive": 1}
     body = {"selection": {"devices": ["B", "NOBODY"]}}
@@ -338,7 +338,7 @@ async def _seeded(folder: Path, now: datetime) -> None:
     await migrate(database)
     async with database.writing() as connection:
         await create_many(connection, [f"D{number}" for number in range(250)], now)
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "organisation_id": "default",
                 "record_id": f"{number:032x}",

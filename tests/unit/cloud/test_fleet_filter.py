@@ -10,7 +10,7 @@ from visant_cloud.fleet import filter
 from visant_cloud.fleet.filter import FIELDS, FilterError, Term, parse, version_fits, version_key, written
 from visant_cloud.views.answers import State
 
-_VALUES = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=8)
+_VALUES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 _ANSWERS = {"state": st.sampled_from(filter.STATES), "alert": st.sampled_from((filter.ANY, "camera", "silent"))}
 _NUMBERS = st.lists(st.integers(0, 99), min_size=1, max_size=4).map(lambda parts: ".".join(map(str, parts)))
 
