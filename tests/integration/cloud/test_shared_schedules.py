@@ -367,26 +367,26 @@ async def test_a_clock_that_was_a_day_ahead_and_is_put_back_silences_no_schedule
 ) -> None:
     cloud = await start()
     await known(cloud, "D1")
-    new = await made(cloud, {"cron": "*/10 * * * *"}, devices=["D1"])
+    new = await made(cloud, {"cron": "*/30 * * * *"}, devices=["D1"])
     one = rounds(cloud)
     until(cloud, new["next_at"])
     assert await one.run_due() == 1
     cloud.time.pass_(86400)
     for _ in range(3):
         assert await one.run_due() == 1
-        cloud.time.pass_(600)
-    cloud.time.pass_(-86400 - 1800)
+        cloud.time.pass_(1800)
+    cloud.time.pass_(-86400 - 3 * 1800)
     assert await one.run_due() == 0
     assert await one.begin_anew(CLOCK_PLAY) == 1 and await one.begin_anew(CLOCK_PLAY) == 0
     row = (await cloud.client.get(f"/v1/schedules/{new['schedule_id']}")).json()
-    assert timedelta() < datetime.fromisoformat(row["next_at"]) - cloud.time() <= timedelta(seconds=600, milliseconds=1)
-    for _ in range(150):  # through the day whose slots were used up
-        cloud.time.pass_(600)
+    assert timedelta() < datetime.fromisoformat(row["next_at"]) - cloud.time() <= timedelta(seconds=1800, milliseconds=1)
+    for _ in range(52):  # through the day whose slots were used up
+        cloud.time.pass_(1800)
         assert await one.run_due() == 1
     async with cloud.cloud.database.reading() as connection:
         found = list(await connection.execute(tables.triggers.select()))
     made_of = [row.scheduled_for for row in found]
-    assert len(made_of) == len(set(made_of)) == 1 + 3 + 150
+    assert len(made_of) == len(set(made_of)) == 1 + 3 + 52
 
 
 async def test_clocks_that_differ_by_less_than_a_minute_make_no_schedule_begin_anew(start: Any) -> None:
