@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from tests.integration.cli.conftest import Place, Visant
+from visant_cli import download, watch
 from visant_cli.failure import ExitStatus
 
 pytestmark = pytest.mark.usefixtures("cameras")
@@ -63,17 +65,21 @@ def test_a_wait_that_is_too_short_says_where_to_look(visant: Visant) -> None:
 
 
 def test_ctrl_c_says_what_goes_on(visant: Visant, monkeypatch: pytest.MonkeyPatch) -> None:
-    from visant_cli import watch
-
-    def stop(seconds: float) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     visant("devices", "add", "AWAY")
-    monkeypatch.setattr(watch.time, "sleep", stop)
-    monkeypatch.setattr(watch.until_ended, "__kwdefaults__", {**watch.until_ended.__kwdefaults__, "sleep": stop})  # type: ignore[dict-item]
+    visant("trigger", "CAM1", "--wait")
+    monkeypatch.setattr(watch, "until_ended", stop)
     stopped = visant("trigger", "AWAY", "--wait")
     assert stopped.status == ExitStatus.INTERRUPTED
-    assert "1 of 1 triggers go on without you: visant triggers show AWAY " in stopped.err
+    told = stopped.err.partition("1 of 1 triggers go on without you: visant triggers show ")[2].split()
+    assert told[0] == "AWAY"
+    assert visant("triggers", "show", *told).status == ExitStatus.DONE
+    monkeypatch.setattr(download, "fetch", stop)
+    halted = visant("pictures", "get", "--all", "-o", "nowhere")
+    assert halted.status == ExitStatus.INTERRUPTED
+    assert "0 pictures are whole in nowhere; the same command goes on from there" in halted.err
 
 
 def test_pictures_are_fetched_once_whole_and_the_next_run_goes_on(visant: Visant, tmp_path: Path) -> None:
@@ -188,8 +194,17 @@ def test_channels_tell_whether_a_test_arrived(visant: Visant) -> None:
     assert visant("channels", "rm", good["channel_id"], "--yes").status == ExitStatus.DONE
 
 
-def test_alerts_are_listed_and_silenced(visant: Visant) -> None:
-    assert visant("alerts", "ls", "--json").json == []
+def test_an_alert_is_listed_shown_acknowledged_and_silenced(visant: Visant) -> None:
+    for _ in range(3):
+        visant("trigger", "CAM2", "--wait")
+    until = time.monotonic() + 120
+    while not (rows := visant("alerts", "ls", "--kind", "failures", "--device", "CAM2", "--json").json):
+        assert time.monotonic() < until
+        time.sleep(0.5)
+    number = rows[0]["alert_id"]
+    assert visant("alerts", "ack", number, "--note", "on my way").status == ExitStatus.DONE
+    assert "tests of visant" in visant("alerts", "ls").out
+    assert "on my way" in visant("alerts", "show", number).out
     assert visant("alerts", "ack", 4711).status == ExitStatus.NOT_FOUND
     assert visant("alerts", "silence", "2h").status == ExitStatus.USAGE
     silence = visant("alerts", "silence", "2h", "--device", "CAM2", "--note", "it is known", "--json").json

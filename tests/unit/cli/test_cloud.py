@@ -1,5 +1,6 @@
 """When a request is sent again, and what is said of answers that are none of a cloud's."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -174,7 +175,7 @@ def test_a_picture_that_is_not_as_its_record_says_is_not_kept(tmp_path: Path, co
 
 
 def test_a_picture_that_is_cut_on_the_way_is_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     peer = Peer(httpx.ReadError("cut"), problem(503), WHOLE)
     assert download.fetch(cloud(peer), RECORD, download.place(tmp_path, RECORD)).new
     assert len(peer.asked) == 3

@@ -88,11 +88,11 @@ def test_a_start_loads_what_its_command_needs_and_no_more(tmp_path: Path) -> Non
 
 
 def test_a_rule_says_what_was_said_and_nothing_else() -> None:
-    nothing = dict.fromkeys(
+    nothing: dict[str, Any] = dict.fromkeys(
         ("every", "cron", "zone", "days", "windows", "daylight", "pauses", "jitter", "expires", "missed")
     )
     assert rules.rule(**{**nothing, "every": "15m"}) == {"interval_seconds": 900.0}
-    said = {
+    said: dict[str, Any] = {
         "cron": "0 8 * * *",
         "zone": "Europe/Berlin",
         "days": "fri-mon",

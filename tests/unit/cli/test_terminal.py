@@ -7,6 +7,7 @@ import re
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ COLUMNS = [
     Column("NAME", lambda row: row["name"], spare=True),
     Column("SITE", lambda row: row["site"], spare=True),
 ]
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"id": "CAM1", "state": "connected", "name": "カメラ at the gate \x1b[2J", "site": "north"},
     {"id": "CAM2", "state": "offline", "name": "[red]not markup[/red]", "site": None},
 ]
@@ -166,7 +167,7 @@ def test_a_keyring_keeps_a_token_by_profile(file: Path, monkeypatch: pytest.Monk
     class Locked(KeyringBackend):
         """A real keyring's interface over a dictionary, None while it is locked."""
 
-        priority = 1  # type: ignore[assignment]
+        priority = 1
         kept: "dict[tuple[str, str], str] | None" = {}  # noqa: RUF012
 
         def _open(self) -> dict[tuple[str, str], str]:
@@ -184,7 +185,7 @@ def test_a_keyring_keeps_a_token_by_profile(file: Path, monkeypatch: pytest.Monk
             if self._open().pop((service, username), None) is None:
                 raise PasswordDeleteError("none")
 
-    backend = Locked()
+    backend = Locked()  # type: ignore[no-untyped-call]
     before = keyring.get_keyring()
     keyring.set_keyring(backend)
     try:
