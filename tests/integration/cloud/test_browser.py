@@ -13,7 +13,7 @@ from playwright.async_api import Page, Route, ViewportSize, async_playwright
 
 from tests.integration.cloud.test_alert_rounds import DEAD, Fleet, numbered
 from visant_cloud.access import credentials
-from visant_cloud.store import access, channels, people
+from visant_cloud.store import channels, people
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
@@ -140,7 +140,7 @@ async def test_a_person_signs_in_and_triggers_and_a_stranger_cannot(start: Any, 
 async def test_the_fleet_page_begins_with_what_needs_a_person_who_acknowledges_it(start: Any, page: Page) -> None:
     cloud = await start(auth="required")
     async with cloud.cloud.database.writing() as connection:
-        await access.set_operator(
+        await people.set_operator(
             connection, "default", "Ada", credentials.hash_password("correct horse battery"), cloud.time()
         )
     fleet = Fleet(cloud)

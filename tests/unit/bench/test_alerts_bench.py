@@ -48,7 +48,7 @@ def test_a_month_is_the_same_with_its_seed_and_another_with_another() -> None:
     often = mix.happen(1, sites, 5 * mix.DAY, rate=20.0)
     usual = mix.happen(1, sites, 5 * mix.DAY)
     noise, faults = (
-        [[one.cause.noise for one in run].count(is_noise) for run in (often, usual)] for is_noise in (1, 0)
+        [[one.cause.noise for one in run].count(is_noise) for run in (often, usual)] for is_noise in (True, False)
     )
     assert noise[0] == noise[1] and faults[0] > 5 * faults[1], (noise, faults)
 

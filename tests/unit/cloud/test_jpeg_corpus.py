@@ -65,7 +65,7 @@ def size(decoder: Decoder) -> int:
 def answer(decoder: Decoder, jpeg: bytes) -> tuple[str, bytes]:
     """What is said of it, and its thumbnail. A decoder that is lost raises."""
     try:
-        return "", decoder.decode(jpeg)[2]
+        return "", decoder.decode(jpeg)[3]
     except (NotAPicture, BrokenPicture, CostlyPicture) as error:
         return f"{type(error).__name__}: {error}", b""
 

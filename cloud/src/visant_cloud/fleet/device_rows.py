@@ -13,6 +13,7 @@ from visant_cloud.store.device_states import NEVER_SEEN, DeviceState
 from visant_cloud.store.devices import Device
 from visant_cloud.store.labels import NONE, Labels
 from visant_cloud.store.schedules import Schedule
+from visant_cloud.store.scope import Scope
 from visant_cloud.views import as_json
 from visant_cloud.views.answers import DeviceRow
 
@@ -46,13 +47,14 @@ async def of_keys(
     ]
 
 
-async def everyone(connection: AsyncConnection, cloud: Cloud, organisation_id: str) -> list[DeviceRow]:
+async def everyone(connection: AsyncConnection, cloud: Cloud, scope: Scope) -> list[DeviceRow]:
     """All, by id."""
-    scheduled = await schedules.everyone(connection, organisation_id)
-    rules = await alert_rules.find(connection, organisation_id)
-    is_open = await alerts.open_since(connection, organisation_id)
-    said = await quality.verdicts(connection, organisation_id)
-    found = [one async for one in fleet.devices_with_states(connection, organisation_id)]
+    mine = scope.organisation_id
+    scheduled = await schedules.everyone(connection, mine)
+    rules = await alert_rules.find(connection, mine)
+    is_open = await alerts.open_since(connection, mine)
+    said = await quality.verdicts(connection, mine)
+    found = [one async for one in fleet.devices_with_states(connection, scope)]
     written = await labels.of_devices(connection, [row.device_key for row, _ in found])
     now = cloud.now()
     return [

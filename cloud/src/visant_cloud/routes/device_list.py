@@ -49,7 +49,7 @@ async def listing(
     cloud = cloud_of(request)
     if (chosen, sort, cursor, limit) == (None, None, None, None):
         async with cloud.database.reading() as connection:
-            shown = await device_rows.everyone(connection, cloud, caller.organisation_id)
+            shown = await device_rows.everyone(connection, cloud, caller.scope)
         if state is not None:
             shown = [one for one in shown if one["state"] == state]
         alerting = sum(bool(one["health"]["causes"]) for one in shown)

@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.types import Send
 
+from visant_cloud.access import audit
 from visant_cloud.access.body_limits import clean_json
 from visant_cloud.access.callers import Viewer
 from visant_cloud.access.guarded import GuardedRoute
@@ -46,7 +47,7 @@ def _wish(
 ) -> Wish:
     """Which pictures; what is not named is no bound."""
     return Wish(
-        caller.organisation_id,
+        caller.scope,
         tuple(caller.key(one) for one in device_id or ()),
         site,
         group,
@@ -117,6 +118,7 @@ class Selection(BaseModel):
     "/v1/captures/archive",
     response_class=StreamingResponse,
     responses={200: {"content": {_ZIP: {}}}, **refuses(404)},
+    dependencies=[Depends(audit.looked_at)],
 )
 async def archive_of_all(
     request: Request,
@@ -151,7 +153,7 @@ async def archive_of_some(request: Request, caller: Viewer, selection: Selection
     """The pictures of these records as one ZIP file, in this order; 404 where a record is unknown."""
     cloud = cloud_of(request)
     async with cloud.database.reading() as connection:
-        rows = await gallery.of_records(connection, caller.organisation_id, selection.record_ids)
+        rows = await gallery.of_records(connection, caller.scope, selection.record_ids)
     known = {row.record_id for row in rows}
     unknown = [one for one in selection.record_ids if one not in known]
     if unknown:

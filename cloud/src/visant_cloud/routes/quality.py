@@ -89,7 +89,7 @@ async def dismiss(request: Request, caller: Operator, record_id: str) -> answers
     async with cloud.database.writing() as connection:
         await captures.set_verdict(connection, record_id, "useful", f"it was {state}, and dismissed", cloud.now())
         await _change(connection, row.device_key, taught)
-        again = await captures.find(connection, caller.organisation_id, record_id)
+        again = await captures.find(connection, caller.scope, record_id)
     if again is None:  # retention was faster
         raise _unknown_record(record_id)
     return as_json.capture(again)
@@ -205,7 +205,7 @@ async def _known(cloud: Cloud, caller: Caller, device_id: str) -> Known:
 
 async def _record(cloud: Cloud, caller: Caller, record_id: str) -> Capture:
     async with cloud.database.reading() as connection:
-        row = await captures.find(connection, caller.organisation_id, record_id)
+        row = await captures.find(connection, caller.scope, record_id)
     if row is None:
         raise _unknown_record(record_id)
     return row

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.database.statements import among
 from visant_cloud.store.captures import COLUMNS, Capture, from_row
+from visant_cloud.store.scope import Scope
 from visant_cloud.store.tables import captures, device_groups, device_tags, devices, group_members
 
 FEW = 50
@@ -28,7 +29,7 @@ class BadCursor(ValueError):
 class Wish:
     """Which pictures. Empty or None: no bound. `since` counts, `until` does not."""
 
-    organisation_id: str
+    scope: Scope
     device_keys: tuple[str, ...] = ()
     site: str | None = None
     group: str | None = None
@@ -69,7 +70,7 @@ def _after(cursor: str) -> tuple[datetime, int]:
 
 
 def _device_query(wish: Wish) -> Select[Any]:
-    query = select(devices.c.device_key).where(devices.c.organisation_id == wish.organisation_id)
+    query = select(devices.c.device_key).where(wish.scope.holds(devices))
     if wish.device_keys:
         query = query.where(devices.c.device_key.in_(wish.device_keys))
     if wish.site is not None:
@@ -78,12 +79,12 @@ def _device_query(wish: Wish) -> Select[Any]:
         members = (
             select(group_members.c.device_key)
             .join(device_groups, device_groups.c.group_id == group_members.c.group_id)
-            .where(device_groups.c.organisation_id == wish.organisation_id, device_groups.c.name == wish.group)
+            .where(device_groups.c.organisation_id == wish.scope.organisation_id, device_groups.c.name == wish.group)
         )
         query = query.where(devices.c.device_key.in_(members))
     if wish.tag is not None:
         tagged = select(device_tags.c.device_key).where(
-            device_tags.c.organisation_id == wish.organisation_id, device_tags.c.tag == wish.tag
+            device_tags.c.organisation_id == wish.scope.organisation_id, device_tags.c.tag == wish.tag
         )
         query = query.where(devices.c.device_key.in_(tagged))
     return query
@@ -116,7 +117,7 @@ _NEWEST_FIRST = (captures.c.captured_at.desc(), captures.c.seq.desc())
 async def page(connection: AsyncConnection, wish: Wish, *, cursor: str | None, limit: int) -> list[Capture]:
     """Newest taken first. Raises BadCursor."""
     bounds = _bounds(wish, None if cursor is None else _after(cursor))
-    mine = captures.c.organisation_id == wish.organisation_id
+    mine = wish.scope.holds(captures)
     if not wish.of_some:
         return await _rows(connection, select(*COLUMNS).where(mine, *bounds).order_by(*_NEWEST_FIRST).limit(limit))
     keys = await device_keys(connection, wish, limit=FEW + 1)
@@ -167,11 +168,11 @@ async def moment(
     return found
 
 
-async def of_records(connection: AsyncConnection, organisation_id: str, record_ids: Sequence[str]) -> list[Capture]:
-    """Those of these records that this organisation has, in the order in which they are named."""
+async def of_records(connection: AsyncConnection, scope: Scope, record_ids: Sequence[str]) -> list[Capture]:
+    """Those of these records that the scope has, in the order in which they are named."""
     found: dict[str, Capture] = {}
     for start in range(0, len(record_ids), 500):
         named = captures.c.record_id.in_(record_ids[start : start + 500])
-        query = select(*COLUMNS).where(captures.c.organisation_id == organisation_id, named)
+        query = select(*COLUMNS).where(scope.holds(captures), named)
         found.update((row.record_id, row) for row in await _rows(connection, query))
     return [found[one] for one in dict.fromkeys(record_ids) if one in found]

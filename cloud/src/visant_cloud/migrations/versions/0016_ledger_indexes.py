@@ -2,8 +2,8 @@
 
 from visant_cloud.migrations.indexes import build_index
 
-revision = "0017"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 

@@ -2,8 +2,8 @@
 
 from visant_cloud.migrations.indexes import build_index
 
-revision = "0020"
-down_revision = "0019"
+revision = "0019"
+down_revision = "0018"
 branch_labels = None
 depends_on = None
 
