@@ -248,6 +248,14 @@ def test_pictures_of_another_size_are_learned_anew_and_what_a_person_said_stays(
     assert after.normal.count == 1 and not after.views
 
 
+def test_a_room_whose_first_night_is_over_has_not_changed() -> None:
+    camera, memory = Camera(30015), Memory()  # a hall, from Monday 0 o'clock on
+    for slot in range(54):
+        at = MONDAY + 600 + slot * HOUR
+        verdict, memory = judge(figures(camera.picture(at)), PICTURE, at, memory)
+        assert verdict.state == "useful", verdict
+
+
 def test_each_verdict_has_its_remedy() -> None:
     assert set(REMEDIES) == set(STATES) - {"useful"}
 

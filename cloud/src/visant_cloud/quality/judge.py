@@ -45,6 +45,8 @@ _AGREES_COVERED = 0.15
 _AGREES_AGAIN = 0.5
 _VIEW_NEW = 0.6
 """A useful picture that agrees less is a view of its own."""
+_VIEW_EARLY = 0.8
+"""The same while the scene is learned: its night is not to stand for its day."""
 _LESS = 0.2
 """So much less than usual is a change."""
 _VIEW_RENEWED = 0.75
@@ -338,8 +340,10 @@ def _remembered(known: Memory, look: _Look, at: float, suspected: bool) -> Memor
     if look.same is not None and look.same < 1.0:
         normal = normals.same_again(normal, look.same)
     lit = look.seen.luminance >= _LIT * max((hour.light for hour in normal.hours.values()), default=0.0)
-    if look.best is not None and look.best[1].shown >= _COMPARABLE and look.textured >= views.ENOUGH and lit:
-        normal = normals.agreed(normal, look.best[1].agreement, at, _LESS)
+    comparable = look.best is not None and look.best[1].shown >= _COMPARABLE and look.textured >= views.ENOUGH
+    if look.best is not None and comparable and lit:
+        # while the scene is learned nothing has changed yet
+        normal = normals.agreed(normal, look.best[1].agreement, at, _LESS if _is_known(normal) else 1.0)
     if suspected or known.state != "useful":
         return replace(known, normal=normal)
     normal = normals.learned(normal, look.seen, at)
@@ -359,8 +363,10 @@ def _viewed(known: Memory, normal: Normal, look: _Look, at: float) -> tuple[tupl
     if look.best is None:
         return _with(known.views, picture), None
     place, match = look.best
+    if not _is_known(normal) and match.agreement < _VIEW_EARLY:
+        return _with(known.views, picture), None
     if match.agreement < _VIEW_NEW:
-        return (known.views, picture) if _is_known(normal) else (_with(known.views, picture), None)
+        return known.views, picture
     found = known.views
     if normal.changed:
         return found, known.candidate
