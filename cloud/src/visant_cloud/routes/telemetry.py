@@ -1,12 +1,13 @@
 """`GET /v1/devices/{device_id}/telemetry`: what a device told over time, ready for a plot."""
 
 import asyncio
+import re
 from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BeforeValidator
 
 from visant_cloud.access.callers import Viewer
 from visant_cloud.access.guarded import GuardedRoute
@@ -22,6 +23,17 @@ router = APIRouter(route_class=GuardedRoute, tags=["operator"])
 _MOST = 24
 """Fields of one answer."""
 _DAY = timedelta(days=1)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def _written(value: str) -> str:
+    """Pydantic takes seconds since 1970 for a time as well, and the description does not."""
+    if _DATE.match(value) is None:
+        raise ValueError("a time with its zone, e.g. 2026-11-30T12:00:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written)]
 
 
 @router.get("/v1/devices/{device_id}/telemetry", responses=refuses(404), response_model=TelemetryPlot)
@@ -30,8 +42,8 @@ async def telemetry(
     caller: Viewer,
     device_id: str,
     fields: Annotated[str, Query(max_length=1000)] = "camera,spool_pictures,disk_free_bytes,temperature",
-    begin: Annotated[AwareDatetime | None, Query(alias="from")] = None,
-    end: Annotated[AwareDatetime | None, Query(alias="to")] = None,
+    begin: Annotated[Moment | None, Query(alias="from")] = None,
+    end: Annotated[Moment | None, Query(alias="to")] = None,
 ) -> Response:
     """What a device told from `from` (a day before `to`) to `to` (now): each report of the last 48 h, else steps.
 
