@@ -192,7 +192,7 @@ async def test_what_cannot_be_plotted_is_refused_with_a_line_that_says_what_can(
         "from: a time before": {"from": "2026-11-30T12:00:00Z", "to": "2026-11-30T12:00:00Z"},
         "at most 24": {"fields": ",".join(["temperature"] * 25)},
         "from: Input should have timezone": {"from": "2026-11-30T12:00:00"},
-        "to: Value error, a time with its zone": {"to": "0.5"},
+        "to: Value error, a number is no time": {"to": "0.5"},
     }
     for line, query in refused.items():
         answer = await cloud.client.get(path, params=query)

@@ -1,7 +1,6 @@
 """`GET /v1/devices/{device_id}/telemetry`: what a device told over time, ready for a plot."""
 
 import asyncio
-import re
 from datetime import timedelta
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from pydantic import AwareDatetime, BeforeValidator
 
 from visant_cloud.access.callers import Viewer
 from visant_cloud.access.guarded import GuardedRoute
+from visant_cloud.alerts.rules import only_text
 from visant_cloud.context import cloud_of
 from visant_cloud.history import fields as history
 from visant_cloud.history.plot import LONGEST, plot
@@ -23,17 +23,7 @@ router = APIRouter(route_class=GuardedRoute, tags=["operator"])
 _MOST = 24
 """Fields of one answer."""
 _DAY = timedelta(days=1)
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
-
-
-def _written(value: str) -> str:
-    """Pydantic takes seconds since 1970 for a time as well, and the description does not."""
-    if _DATE.match(value) is None:
-        raise ValueError("a time with its zone, e.g. 2026-11-30T12:00:00Z")
-    return value
-
-
-Moment = Annotated[AwareDatetime, BeforeValidator(_written)]
+Moment = Annotated[AwareDatetime, BeforeValidator(only_text)]
 
 
 @router.get("/v1/devices/{device_id}/telemetry", responses=refuses(404), response_model=TelemetryPlot)
