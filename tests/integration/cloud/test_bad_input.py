@@ -188,7 +188,7 @@ async def test_a_wrong_path_and_a_wrong_method_are_problem_details(start: Any) -
         answer = await cloud.client.request(method, path)
         assert answer.status_code == status
         assert answer.headers["content-type"] == "application/problem+json"
-    for path, methods in (("/v1/devices", "GET, HEAD, POST"), ("/v1/devices/D1", "GET, HEAD, PATCH")):
+    for path, methods in (("/v1/devices", "GET, HEAD, POST"), ("/v1/devices/D1", "DELETE, GET, HEAD, PATCH")):
         assert (await cloud.client.request("TRACE", path)).headers["allow"] == methods
 
 
