@@ -379,9 +379,7 @@ async def test_a_clock_that_was_a_day_ahead_and_is_put_back_silences_no_schedule
     assert await one.run_due() == 0
     assert await one.begin_anew(CLOCK_PLAY) == 1 and await one.begin_anew(CLOCK_PLAY) == 0
     row = (await cloud.client.get(f"/v1/schedules/{new['schedule_id']}")).json()
-    assert (
-        timedelta() < datetime.fromisoformat(row["next_at"]) - cloud.time() <= timedelta(seconds=1800, milliseconds=1)
-    )
+    assert timedelta() < datetime.fromisoformat(row["next_at"]) - cloud.time() <= timedelta(seconds=1801)
     for _ in range(52):  # through the day whose slots were used up
         cloud.time.pass_(1800)
         assert await one.run_due() == 1

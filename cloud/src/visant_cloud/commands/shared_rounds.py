@@ -4,7 +4,8 @@ As for the devices' own schedules any number of processes may do it on one datab
 over, and what is done is done in one transaction with the note that it is.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -103,7 +104,7 @@ class SharedRounds:
         """The same in the caller's transaction."""
         now = self._now()
         for found in await shared_schedules.due(connection, now, 1):
-            done = step(found, now)
+            done = await asyncio.to_thread(step, found, now)  # some rules take long
             runs: list[tuple[MissedRun, datetime]] = []
             rows: list[dict[str, Any]] = []
             lifetime = self._lifetime(found, done)
@@ -133,7 +134,6 @@ class SharedRounds:
                 done.next_at,
                 previous_at=done.all[1],
                 late_until=None if done.late is None else done.late[1],
-                shift=found.shift,
             )
             return True
         return False
@@ -176,25 +176,11 @@ class SharedRounds:
         now = self._now()
         comes, waits = await shared_schedules.earliest(self._database)
         while comes is not None:
-            async with self._database.writing() as connection:
+            async with self._database.reading() as connection:
                 found = await shared_schedules.everyone(connection, after, BATCH)
-                for one in found:
-                    assert one.next_at is not None
-                    shift = one.shift * _TICK
-                    # no clock that goes right, or within `play`, passes over a slot
-                    kept = next_after(one.rule, now - shift + timedelta(seconds=play))
-                    begins = next_after(one.rule, now - shift)
-                    if kept is None or begins is None or one.next_at <= kept + shift:
-                        continue
-                    await shared_schedules.move(
-                        connection,
-                        one,
-                        begins + shift + _TICK,
-                        previous_at=None,
-                        late_until=None,
-                        shift=one.shift + 1,
-                    )
-                    begun += 1
+            for one, begins in await asyncio.to_thread(_astray, found, now, play):
+                async with self._database.writing() as connection:
+                    begun += await shared_schedules.begin_anew(connection, one, begins, one.shift + 1)
             if len(found) < BATCH:
                 break
             after = found[-1].schedule_id
@@ -202,6 +188,21 @@ class SharedRounds:
             async with self._database.writing() as connection:
                 await shared_schedules.forget_from(connection, now + timedelta(seconds=play))
         return begun
+
+
+def _astray(found: Sequence[SharedSchedule], now: datetime, play: float) -> list[tuple[SharedSchedule, datetime]]:
+    """Those whose next slot is beyond the one that comes, and from when on they begin anew."""
+    astray = []
+    for one in found:
+        shift = one.shift * _TICK
+        # no clock that goes right, or within `play`, passes over a slot
+        kept = next_after(one.rule, now - shift + timedelta(seconds=play))
+        if kept is None or one.next_at is None or one.next_at <= kept + shift:
+            continue
+        begins = next_after(one.rule, now - shift)
+        if begins is not None:
+            astray.append((one, begins + shift + _TICK))
+    return astray
 
 
 def _run(

@@ -196,9 +196,7 @@ async def due(connection: AsyncConnection, now: datetime, limit: int) -> list[Sh
 _MOVE = (
     update(shared_schedules)
     .where(shared_schedules.c.schedule_id == bindparam("moved"))
-    .values(
-        next_at=bindparam("to"), previous_at=bindparam("previous"), late_until=bindparam("late"), shift=bindparam("by")
-    )
+    .values(next_at=bindparam("to"), previous_at=bindparam("previous"), late_until=bindparam("late"))
 )
 
 
@@ -207,20 +205,33 @@ async def move(
     found: SharedSchedule,
     next_at: datetime | None,
     *,
-    previous_at: datetime | None,
+    previous_at: datetime,
     late_until: datetime | None,
-    shift: int,
 ) -> None:
     """On to its next slot. The caller holds it (`due`)."""
-    given = {"to": next_at, "previous": previous_at, "late": late_until, "by": shift}
-    await connection.execute(_MOVE, {"moved": found.schedule_id, **given})
+    given = {"moved": found.schedule_id, "to": next_at, "previous": previous_at, "late": late_until}
+    await connection.execute(_MOVE, given)
 
 
 async def everyone(connection: AsyncConnection, after: int, limit: int) -> list[SharedSchedule]:
-    """Those of all organisations that have a next slot, by id from above `after`, locked; what others hold is left
-    out."""
-    query = _DUE.where(shared_schedules.c.schedule_id > after).order_by(None).order_by(shared_schedules.c.schedule_id)
-    return [from_row(row) for row in await connection.execute(query.limit(limit))]
+    """Those of all organisations that have a next slot, by id from above `after`."""
+    query = select(*COLUMNS).where(shared_schedules.c.next_at.is_not(None), shared_schedules.c.schedule_id > after)
+    rows = await connection.execute(query.order_by(shared_schedules.c.schedule_id).limit(limit))
+    return [from_row(row) for row in rows]
+
+
+async def begin_anew(connection: AsyncConnection, found: SharedSchedule, next_at: datetime, shift: int) -> bool:
+    """From another slot on; False where it has been moved or changed since it was read."""
+    result = await connection.execute(
+        update(shared_schedules)
+        .where(
+            shared_schedules.c.schedule_id == found.schedule_id,
+            shared_schedules.c.version == found.version,
+            shared_schedules.c.next_at == found.next_at,
+        )
+        .values(next_at=next_at, previous_at=None, late_until=None, shift=shift)
+    )
+    return result.rowcount == 1
 
 
 async def wait(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
