@@ -27,7 +27,7 @@ class ExitStatus(IntEnum):
     LOCAL = 9
     """This machine: a full disk, a file that may not be read or written, a keyring that is locked."""
     INTERRUPTED = 130
-    """Ctrl-C."""
+    """Ctrl-C, or No to a question."""
 
 
 class Failure(Exception):

@@ -68,6 +68,7 @@ class Output:
         self.terminal = sys.stdout.isatty() and not as_json
         self.live = sys.stderr.isatty()
         """Somebody watches: progress is shown."""
+        self._bar: Progress | None = None
 
     def table(self, rows: Iterable[Row], columns: Sequence[Column], *, empty: str) -> None:
         """Rows of a list: a table, tab-separated lines without a header, or one JSON array. `empty`: said for none."""
@@ -125,12 +126,16 @@ class Output:
     def record(self, value: Row, line: str | Sequence[object]) -> None:
         """One of a stream: a line of words (several: tab-separated in a pipe), or one line of JSON, at once."""
         if self.as_json:
-            print(json_text(value), flush=True)
+            text = json_text(value)
         elif isinstance(line, str):
-            print(shown(line), flush=True)
+            text = shown(line)
         else:
             between = "  " if self.terminal else "\t"
-            print(between.join(shown(one) for one in line if one != "" or not self.terminal), flush=True)
+            text = between.join(shown(one) for one in line if one != "" or not self.terminal)
+        if self._bar is not None and sys.stdout.isatty():
+            self._bar.console.print(text, soft_wrap=True)  # above the bar, which is on the same terminal
+        else:
+            print(text, flush=True)
 
     def done(self, value: Row, line: str) -> None:
         """What a change did: a sentence, or JSON."""
@@ -146,12 +151,15 @@ class Output:
 
     def note(self, line: str) -> None:
         """For the person, beside the result."""
-        print(shown(line), file=sys.stderr, flush=True)
+        if self._bar is not None:
+            self._bar.console.print(shown(line), soft_wrap=True)
+        else:
+            print(shown(line), file=sys.stderr, flush=True)
 
     @contextmanager
     def progress(self, what: str, total: int | None) -> Iterator["Bar"]:
-        """A bar while something goes on; nothing where nobody watches."""
-        if not self.live:
+        """A bar while something goes on; none where nobody watches, and for one piece, whose steps are told."""
+        if not self.live or total == 1:
             yield Bar(None, self)
             return
         from rich.console import Console
@@ -165,9 +173,15 @@ class Output:
             TextColumn("{task.fields[said]}", markup=False),
             console=Console(stderr=True, highlight=False, markup=False),
             transient=True,
+            redirect_stdout=False,  # it would take the results to standard error
+            redirect_stderr=False,
         ) as progress:
             progress.add_task(what, total=total, said="")
-            yield Bar(progress, self)
+            self._bar = progress
+            try:
+                yield Bar(progress, self)
+            finally:
+                self._bar = None
 
     def _console(self) -> "Console":
         from rich.console import Console
@@ -190,10 +204,7 @@ class Bar:
 
     def note(self, line: str) -> None:
         """A line above the bar."""
-        if self._progress is None:
-            self._output.note(line)
-        else:
-            self._progress.console.print(shown(line), soft_wrap=True)
+        self._output.note(line)
 
 
 def _cell(column: Column, row: Row) -> str:

@@ -85,6 +85,20 @@ def test_progress_is_shown_to_nobody_where_nobody_watches(capsys: pytest.Capture
     assert (said.out, said.err) == ("", "one is lost\n")
 
 
+def test_results_stay_on_standard_output_while_a_bar_is_on_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal, pipe = Terminal(), io.StringIO()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(sys, "stdout", pipe)
+    monkeypatch.setenv("TERM", "xterm")
+    output = Output(as_json=True)
+    with output.progress("pictures", 2) as bar:
+        bar.to(1)
+        output.record({"n": 1}, "")
+        output.note("on the way")
+    assert pipe.getvalue() == '{"n": 1}\n'
+    assert "on the way" in terminal.getvalue() and "1/2" in terminal.getvalue()
+
+
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where profiles lie in this test; no setting of the environment."""

@@ -101,7 +101,7 @@ def diff(
         empty=f"{device_id}: nothing differs",
     )
     if rows:
-        raise Failure(f"{len(rows)} settings differ", ExitStatus.ENDED_BADLY)
+        raise Failure(f"settings that differ: {len(rows)}", ExitStatus.ENDED_BADLY)
 
 
 def in_force(wanted: Row, told: dict[str, str]) -> list[Row]:

@@ -202,7 +202,7 @@ def _label(
     wanted, question = chosen.selection(ids, where), f"{what} of {{}}: {said}?"
     job = chosen.bulk(session, wanted, action, question=question, yes=yes or bool(ids), dry_run=dry_run)
     if job is not None:
-        chosen.told(session, job, "are so now")
+        chosen.told(session, job, "devices are changed")
 
 
 @app.command()
@@ -258,7 +258,7 @@ def _admit(session: Session, ids: list[str] | None, where: str | None, active: b
     word = "resume" if active else "suspend"
     job = chosen.bulk(session, wanted, {"do": word}, question=word.capitalize() + " {}?", yes=yes, dry_run=dry_run)
     if job is not None:
-        chosen.told(session, job, "are let in again" if active else "are suspended")
+        chosen.told(session, job, "devices are let in again" if active else "devices are suspended")
 
 
 @app.command()

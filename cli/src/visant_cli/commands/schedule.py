@@ -299,7 +299,7 @@ def put(
     )
     job = chosen.bulk(session, wanted, action, question=question, yes=yes, dry_run=dry_run)
     if job is not None:
-        chosen.told(session, job, "have it so now")
+        chosen.told(session, job, "devices are changed")
 
 
 def _in_words(interval: float | None, first: str | None) -> str:

@@ -113,7 +113,8 @@ def follow(
         one.steps = len(happened)
         if one.ended:
             ended.append(one)
-            _result(session, one, into)
+            if one.row["status"] == "executed" or not (alone and out.terminal):  # else the last line says it
+                _result(session, one, into)
         badly = sum(other.row["status"] != "executed" for other in ended)
         bar.to(len(ended), f"{badly} without a picture" if badly else "")
 
