@@ -57,12 +57,17 @@ def app_for(words: Sequence[str]) -> typer.Typer:
     return app
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(version("visant-cli"))
+        raise typer.Exit
+
+
 def visant(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
+    ] = False,
 ) -> None:
     """A cloud of Visant Edge from a terminal. Begin with: visant login URL"""
-    if version:
-        from importlib.metadata import version as version_of
-
-        print(version_of("visant-cli"))
-        raise typer.Exit

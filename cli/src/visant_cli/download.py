@@ -10,15 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from visant_cli import files, when
 from visant_cli.cloud import Cloud, path
 from visant_cli.failure import CloudRefused, ExitStatus, Failure
 from visant_cli.safe_text import file_name
-
-if TYPE_CHECKING:
-    import httpx
 
 _CHUNK = 1 << 18
 _ATTEMPTS = 4
@@ -58,8 +55,8 @@ def fetch(cloud: Cloud, record: dict[str, Any], file: Path, *, stopped: Callable
         return Fetched(file, new=False)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            with _picture(cloud, record) as response:
-                files.whole(file, _checked(response.iter_bytes(_CHUNK), record, stopped))
+            with _picture(cloud, record) as pieces:
+                files.whole(file, _checked(pieces, record, stopped))
             break
         except Failure as error:
             if error.status is not ExitStatus.CLOUD_AWAY or attempt == _ATTEMPTS:
@@ -84,11 +81,11 @@ def _is_whole(file: Path, record: dict[str, Any]) -> bool:
 
 
 @contextmanager
-def _picture(cloud: Cloud, record: dict[str, Any]) -> "Iterator[httpx.Response]":
+def _picture(cloud: Cloud, record: dict[str, Any]) -> Iterator[Iterator[bytes]]:
     name = record["record_id"]
     try:
         with cloud.stream(path("captures", name, "picture")) as response:
-            yield response
+            yield response.iter_bytes(_CHUNK)
     except CloudRefused as error:
         if error.http_status == 404:
             raise NotWhole(f"record {name}: {error.line}", ExitStatus.ENDED_BADLY) from None

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,14 @@ def test_each_command_has_help_and_every_common_option(name: str) -> None:
         options = {option for one in command.params for option in one.opts}
         assert {"--json", "--profile", "--url", "--token-file", "--organisation", "--timeout"} <= options
         assert "--token" not in options  # every process of a machine reads arguments
+
+
+def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == ExitStatus.DONE
+    assert (
+        capsys.readouterr().out.strip()
+        == tomllib.loads((ROOT / "cli/pyproject.toml").read_text())["project"]["version"]
+    )
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
