@@ -10,7 +10,9 @@ import pytest
 
 from visant_cli import download, watch
 from visant_cli.cloud import ATTEMPTS, Cloud, path
+from visant_cli.commands import tail
 from visant_cli.failure import CloudRefused, ExitStatus, Failure
+from visant_cli.session import Session
 
 BUSY = {"type": "about:blank", "title": "Busy", "status": 503, "detail": "Many devices connect", "reason": "busy"}
 Answer = httpx.Response | Exception
@@ -192,3 +194,25 @@ def test_a_wait_outlives_a_cloud_that_is_away_for_a_while() -> None:
     gone = watch.Watched("CAM1", "t2")
     with pytest.raises(CloudRefused):
         watch.until_ended(cloud(Peer(problem(404))), [gone], seconds=None, told=lambda told: None)
+
+
+def test_a_tail_goes_on_from_where_it_was_after_the_way_was_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+
+    def stream(*messages: tuple[int, str]) -> httpx.Response:
+        body = "".join(f'id: {number}\ndata: {{"type":"{name}"}}\n\n' for number, name in messages)
+        return httpx.Response(200, headers={"Content-Type": "text/event-stream"}, content=body)
+
+    peer = Peer(
+        stream((5, "connected"), (6, "alert.opened")), LOST, problem(503), stream((7, "ping"), (8, "alert.cleared"))
+    )
+    session = Session(url="https://cloud.example")
+    session.__dict__["cloud"] = cloud(peer)
+    following = tail._events(session, {"types": "alert.*", "group": None})
+    assert [next(following)["type"] for _ in range(4)] == ["connected", "alert.opened", "ping", "alert.cleared"]
+    assert [request.headers.get("Last-Event-ID") for request in peer.asked] == [None, "6", "6", "6"]
+    assert {str(request.url.params) for request in peer.asked} == {"types=alert.%2A"}
+    refused = Session(url="https://cloud.example")
+    refused.__dict__["cloud"] = cloud(Peer(problem(403, detail="not you")))
+    with pytest.raises(CloudRefused, match="not you"):
+        next(tail._events(refused, {}))
