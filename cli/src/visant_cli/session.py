@@ -6,8 +6,8 @@ that they stand in each command's help and may be written after it.
 
 import inspect
 import os
+import sys
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from visant_cli.cloud import Cloud
 from visant_cli.failure import ExitStatus, Failure
 from visant_cli.output import Output
 from visant_cli.profiles import Profile
+from visant_cli.safe_text import shown
 
 _PANEL = "Every command"
 P = ParamSpec("P")
@@ -136,8 +137,7 @@ class Session:
     @cached_property
     def cloud(self) -> Cloud:
         """The cloud to ask."""
-        found = self.profile[1]
-        return self.cloud_at(replace(found, organisation=self._organisation or found.organisation), self.token[0])
+        return self.cloud_at(self.profile[1], self.token[0])
 
     def cloud_at(self, found: Profile, token: str | None) -> Cloud:
         """A cloud that is no stored profile's (yet)."""
@@ -171,14 +171,10 @@ class Session:
 
     def sure(self, question: str, *, yes: bool) -> None:
         """Asks a person before what cannot be taken back. Raises Failure where nobody says yes."""
-        import sys
-
         if yes:
             return
         if not sys.stdin.isatty() or not self.out.live:
             raise Failure(f"{question} Nobody is here to ask: say --yes", ExitStatus.USAGE)
-        from visant_cli.safe_text import shown
-
         print(f"{shown(question)} [y/N] ", end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise Failure("nothing was changed", ExitStatus.INTERRUPTED)
