@@ -1,12 +1,13 @@
 """The audit log: who changed what, who looked at which picture. For admins."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BeforeValidator
 
 from visant_cloud.access.audit import looked_at
 from visant_cloud.access.callers import Admin
@@ -21,12 +22,21 @@ NDJSON = "application/x-ndjson"
 _EXPORT: dict[int | str, dict[str, Any]] = {200: {"content": {NDJSON: {"schema": {"type": "string"}}}}}
 
 
+def _written_out(value: object) -> object:
+    if isinstance(value, str) and not re.match(r"\d{4}-", value):  # pydantic takes `0.5` for seconds since 1970
+        raise ValueError("a time as 2026-11-30T07:00:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+
+
 def _wanted(
     who: Annotated[str | None, Query(max_length=200)] = None,
     action: Annotated[str | None, Query(max_length=200)] = None,
     object: Annotated[str | None, Query(max_length=600)] = None,
-    since: AwareDatetime | None = None,
-    until: AwareDatetime | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
     before: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
 ) -> Wanted:
     return Wanted(who, action, object, since, until, before)
