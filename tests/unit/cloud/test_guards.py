@@ -28,6 +28,8 @@ def all_routes() -> Iterator[tuple[str, APIRoute]]:
 
 
 ROUTES = dict(all_routes())
+ASKS_BY_POST = {"POST /v1/captures/archive", "POST /v1/schedules/preview"}
+"""What they ask for is too long for an address; they change nothing."""
 
 
 @pytest.mark.parametrize("name", ROUTES)
@@ -42,7 +44,7 @@ def test_every_route_says_who_may_call_it(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in ROUTES if name.partition(" ")[0] not in SAFE])
 def test_no_route_that_changes_something_is_for_those_who_only_look(name: str) -> None:
     needs = {one.call for one in ROUTES[name].dependant.dependencies}
-    assert callers.viewer not in needs, name
+    assert callers.viewer not in needs or name in ASKS_BY_POST, name
     assert callers.anyone not in needs or name in OF_EVERYBODY, name
 
 

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.types import Send
 
+from visant_cloud.access import audit
 from visant_cloud.access.callers import Caller, Viewer
 from visant_cloud.access.guarded import GuardedRoute
 from visant_cloud.context import Cloud, cloud_of
@@ -140,6 +141,7 @@ async def listing(
         },
         **refuses(404),
     },
+    dependencies=[Depends(audit.looked_at)],
 )
 async def export(
     request: Request, caller: Viewer, wanted: Filter, format: Literal["csv", "ndjson"] = "csv"

@@ -19,7 +19,7 @@ from visant_cloud.problems import Refusal, unknown_device
 from visant_cloud.quality import judge, mask
 from visant_cloud.quality.block import TILES, Figures
 from visant_cloud.quality.judge import Memory
-from visant_cloud.store import captures, device_states, devices, quality
+from visant_cloud.store import captures, device_states, devices, quality, trigger_outcomes
 from visant_cloud.store.captures import Capture
 from visant_cloud.store.quality import Known
 from visant_cloud.times import time
@@ -87,6 +87,8 @@ async def dismiss(request: Request, caller: Operator, record_id: str) -> answers
         return after, quality.NO_VERDICT if after.state == "useful" else {}
 
     async with cloud.database.writing() as connection:
+        if row.trigger_id is not None:  # its slot has a useful picture after all
+            await trigger_outcomes.judged(connection, row.device_key, row.trigger_id, True)
         await captures.set_verdict(connection, record_id, "useful", f"it was {state}, and dismissed", cloud.now())
         await _change(connection, row.device_key, taught)
         again = await captures.find(connection, caller.scope, record_id)

@@ -15,8 +15,8 @@ slot, by more than its clock may be wrong. `not_useful`: by its verdict."""
 
 
 def useful(picture: Capture) -> bool:
-    """Whether a picture shows what it is for. Nobody judges it yet, and what is not judged counts as useful."""
-    return True
+    """Whether a picture shows what it is for, by the cloud's verdict; one without counts as useful."""
+    return picture.state in (None, "useful")
 
 
 def gap_of(trigger: Trigger, picture: Capture) -> Gap | None:
