@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from PIL import Image
 
@@ -108,21 +107,3 @@ def cameras(place: Place, jpeg: bytes) -> Iterator[None]:
         WireDevice(place.url, "CAM2", tokens[1], lambda command: FAILED),
     ):
         yield
-
-
-@pytest.fixture(scope="session")
-def routes(place: Place) -> frozenset[str]:
-    """The paths that this cloud knows."""
-    answer = httpx.get(f"{place.url}/openapi.json", headers={"Authorization": f"Bearer {place.token}"}, timeout=60)
-    return frozenset(answer.json()["paths"])
-
-
-@pytest.fixture
-def needs(routes: frozenset[str]) -> Callable[[str], None]:
-    """Skips the test where this cloud has no such route."""
-
-    def check(path: str) -> None:
-        if path not in routes:
-            pytest.skip(f"this cloud has no {path} yet")
-
-    return check

@@ -1,6 +1,5 @@
 """`visant` for many devices: filters, groups and tags, one command for all of them, and the job that does it."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,13 +9,11 @@ from visant_cli.chosen import filter_of
 from visant_cli.failure import ExitStatus
 
 pytestmark = pytest.mark.usefixtures("cameras")
-Needs = Callable[[str], None]
 
 
 @pytest.fixture
-def hall(visant: Visant, needs: Needs) -> list[str]:
+def hall(visant: Visant) -> list[str]:
     """Three devices in the group `hall "A"`, one of them with the tag door: CAM1, CAM2 and one that never came."""
-    needs("/v1/bulk")
     visant("devices", "add", "HALL3")
     if 'hall "A"' not in {row["name"] for row in visant("groups", "ls", "--json").json}:
         assert visant("groups", "add", 'hall "A"').status == ExitStatus.DONE
@@ -72,8 +69,7 @@ def test_what_changes_many_devices_asks_first_and_is_a_job(visant: Visant, hall:
     assert "there is no device NOBODY" in slow.err
 
 
-def test_a_device_is_named_suspended_replaced_and_deleted(visant: Visant, needs: Needs) -> None:
-    needs("/v1/bulk")
+def test_a_device_is_named_suspended_replaced_and_deleted(visant: Visant) -> None:
     visant("devices", "add", "LOBBY")
     named = visant("devices", "set", "LOBBY", "--name", "カメラ الباب", "--notes", "behind the plant", "--json")
     assert named.status == ExitStatus.DONE, named.err
@@ -91,8 +87,7 @@ def test_a_device_is_named_suspended_replaced_and_deleted(visant: Visant, needs:
     assert visant("devices", "show", "LOBBY").status == ExitStatus.NOT_FOUND
 
 
-def test_a_group_is_renamed_and_removed_and_its_devices_stay(visant: Visant, needs: Needs) -> None:
-    needs("/v1/groups")
+def test_a_group_is_renamed_and_removed_and_its_devices_stay(visant: Visant) -> None:
     visant("groups", "add", "attic")
     visant("devices", "group", "CAM1", "--add", "attic")
     assert visant("groups", "rename", "attic", "loft").status == ExitStatus.DONE
@@ -102,8 +97,7 @@ def test_a_group_is_renamed_and_removed_and_its_devices_stay(visant: Visant, nee
     assert visant("groups", "rename", "loft", "x").status == ExitStatus.NOT_FOUND
 
 
-def test_a_batch_of_codes_is_made_followed_printed_and_revoked(visant: Visant, needs: Needs, tmp_path: Path) -> None:
-    needs("/v1/enrol-batches")
+def test_a_batch_of_codes_is_made_followed_printed_and_revoked(visant: Visant, tmp_path: Path) -> None:
     made = visant("enrol", "add", "north wing", "--device", "N1=North 1", "--device", "N2")
     assert made.status == ExitStatus.DONE, made.err
     codes = [line.split("\t") for line in made.out.splitlines()]

@@ -1,17 +1,12 @@
 """`visant users`, `tokens` and `audit`: who may act, and who did what."""
 
-from collections.abc import Callable
-
 import pytest
 
 from tests.integration.cli.conftest import Visant
 from visant_cli.failure import ExitStatus
 
-Needs = Callable[[str], None]
 
-
-def test_somebody_is_invited_and_the_invite_is_taken_back(visant: Visant, needs: Needs) -> None:
-    needs("/v1/invites")
+def test_somebody_is_invited_and_the_invite_is_taken_back(visant: Visant) -> None:
     made = visant("users", "invite", "anna", "--role", "operator", "--for", "2h")
     assert made.status == ExitStatus.DONE, made.err
     assert "/invite?code=" in made.out
@@ -24,8 +19,7 @@ def test_somebody_is_invited_and_the_invite_is_taken_back(visant: Visant, needs:
     assert visant("users", "invite", "anna", "--role", "king").status == ExitStatus.USAGE
 
 
-def test_a_token_has_a_role_and_an_end(visant: Visant, needs: Needs, monkeypatch: pytest.MonkeyPatch) -> None:
-    needs("/v1/tokens")
+def test_a_token_has_a_role_and_an_end(visant: Visant, monkeypatch: pytest.MonkeyPatch) -> None:
     made = visant("tokens", "add", "screen", "--role", "viewer", "--for", "30d", "--json").json
     assert {row["name"]: row["role"] for row in visant("tokens", "ls", "--json").json}["screen"] == "viewer"
     monkeypatch.setenv("VISANT_TOKEN", made["token"])
@@ -36,8 +30,7 @@ def test_a_token_has_a_role_and_an_end(visant: Visant, needs: Needs, monkeypatch
     monkeypatch.undo()
 
 
-def test_a_token_that_was_revoked_is_worth_nothing_and_all_of_it_is_on_record(visant: Visant, needs: Needs) -> None:
-    needs("/v1/audit")
+def test_a_token_that_was_revoked_is_worth_nothing_and_all_of_it_is_on_record(visant: Visant) -> None:
     visant("tokens", "add", "old", "--role", "operator")
     assert visant("tokens", "rm", "old").status == ExitStatus.USAGE
     assert visant("tokens", "rm", "old", "--yes").status == ExitStatus.DONE

@@ -1,7 +1,6 @@
 """`visant schedule`, `triggers` and `slots`: what is due, what came, and what is written down of it."""
 
 import csv
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,11 +9,9 @@ from tests.integration.cli.conftest import Visant
 from visant_cli.failure import ExitStatus
 
 pytestmark = pytest.mark.usefixtures("cameras")
-Needs = Callable[[str], None]
 
 
-def test_a_schedule_is_previewed_made_attached_and_rests(visant: Visant, needs: Needs) -> None:
-    needs("/v1/schedules")
+def test_a_schedule_is_previewed_made_attached_and_rests(visant: Visant) -> None:
     rule = ("--cron", "30 2 * * *", "--zone", "Europe/Berlin", "--pause", "2026-12-24..2027-01-01")
     seen = visant("schedule", "add", "night", *rule, "--dry-run", "--json")
     assert len(seen.json) == 5, seen.err
@@ -64,8 +61,7 @@ def test_the_ledger_of_a_device_is_listed(visant: Visant) -> None:
     assert "what to do\tPlug the camera in" in shown.out
 
 
-def test_the_ledger_over_all_devices_is_filtered_and_exported(visant: Visant, needs: Needs, tmp_path: Path) -> None:
-    needs("/v1/triggers/export")
+def test_the_ledger_over_all_devices_is_filtered_and_exported(visant: Visant, tmp_path: Path) -> None:
     visant("trigger", "CAM1", "CAM2", "--wait")
     rows = visant("triggers", "ls", "--reason", "camera_absent", "--since", "1h", "--json").json
     assert {row["device_id"] for row in rows} == {"CAM2"}
@@ -79,8 +75,7 @@ def test_the_ledger_over_all_devices_is_filtered_and_exported(visant: Visant, ne
     assert visant("triggers", "ls", "--device", "NOBODY", "--since", "1h").status == ExitStatus.NOT_FOUND
 
 
-def test_slots_are_listed_and_summed_up(visant: Visant, needs: Needs) -> None:
-    needs("/v1/slots/summary")
+def test_slots_are_listed_and_summed_up(visant: Visant) -> None:
     assert visant("slots", "ls", "--json").status == ExitStatus.DONE
     summary = visant("slots", "summary", "--by", "device", "--json")
     assert summary.status == ExitStatus.DONE, summary.err

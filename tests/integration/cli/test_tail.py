@@ -1,18 +1,14 @@
 """`visant tail`: what happens, as it happens."""
 
-from collections.abc import Callable
-
 import pytest
 
 from tests.integration.cli.conftest import Visant
 from visant_cli.failure import ExitStatus
 
 pytestmark = pytest.mark.usefixtures("cameras")
-Needs = Callable[[str], None]
 
 
-def test_what_happened_is_told_from_where_one_was(visant: Visant, needs: Needs) -> None:
-    needs("/v1/events")
+def test_what_happened_is_told_from_where_one_was(visant: Visant) -> None:
     visant("trigger", "CAM2", "--wait")
     told = visant("tail", "--types", "trigger.*", "--device", "CAM2", "--after", 0, "--limit", 2, "--json")
     assert told.status == ExitStatus.DONE, told.err
