@@ -322,7 +322,6 @@ async def test_a_certificate_that_is_served_and_about_to_expire_is_an_alert_unti
     assert await fleet.open() == []
 
 
-@pytest.mark.skipif("expires_at" not in api_tokens.c, reason="tokens have no end in this schema")
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 async def test_a_token_that_is_about_to_expire_is_an_alert_until_it_is_removed(start: Any) -> None:
     fleet = Fleet(await start())
