@@ -27,6 +27,7 @@ from visant_cloud.settings import database_url
 from visant_cloud.store import ledger, slot_days
 from visant_cloud.store.ledger import Devices, Place, Wanted
 from visant_cloud.store.schema import migrate
+from visant_cloud.store.scope import Scope
 
 ROUNDS = 20
 DAYS = 7
@@ -86,7 +87,7 @@ def queries(now: datetime) -> dict[str, Callable[[AsyncConnection], Awaitable[An
         "the worst 20 devices, 7 days": lambda connection: slot_days.shares(
             connection, "default", first, until, None, "device", 20
         ),
-        "the rate on the page, 2 days": lambda connection: slot_days.rate(connection, "default", until - 2 * day),
+        "the rate on the page, 2 days": lambda connection: slot_days.rate(connection, Scope(), until - 2 * day),
     }
 
 

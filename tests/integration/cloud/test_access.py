@@ -58,6 +58,7 @@ async def test_every_operator_endpoint_is_closed_to_strangers_and_to_devices(sta
             if "operator" not in operation["tags"] and path != "/metrics":
                 continue
             url = path.replace("{device_id}", "D1").replace("{record_id}", "r").replace("{trigger_id}", "t")
+            url = url.replace("{schedule_id}", "1")
             for headers in ({}, bearer(token), bearer("nonsense"), {"Authorization": "Basic eDp5"}):
                 answer = await cloud.client.request(method, url, headers=headers, json={})
                 assert answer.status_code == 401, (method, path)

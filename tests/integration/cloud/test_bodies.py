@@ -92,7 +92,7 @@ async def test_every_route_answers_strangers_before_it_has_taken_their_body(begi
     )
     tried = set()
     for method, path in every_route():
-        if path in DOORS and method == "POST":
+        if (path in DOORS and method == "POST") or path == "/invite":  # a code opens that one: test_people.py
             continue
         for number, headers in enumerate(known_by_nobody):
             kind, length = ((JSON, MANY), (FORM, None), ({"Content-Type": "image/jpeg"}, MANY))[number % 3]

@@ -22,6 +22,7 @@ from tests.support.postgres import PostgresServer
 from visant_cloud import metrics, readiness
 from visant_cloud.metrics import Exchange, Gathered
 from visant_cloud.readiness import Readiness
+from visant_cloud.store import device_counts
 from visant_runtime.heartbeat import Heartbeat
 
 DOCUMENT = (Path(__file__).parents[3] / "docs/operate/cloud.md").read_text()
@@ -110,6 +111,8 @@ async def test_the_metrics_count_streams_uploads_and_refusals_and_name_no_device
         assert (await cloud.capture("FLOOR1", trigger_id)).status_code == 201
         assert (await cloud.capture("FLOOR1", trigger_id)).status_code == 200
         assert (await cloud.capture("FLOOR2", "t")).status_code == 404
+        async with cloud.cloud.database.writing() as connection:  # as the rounds of alerts do
+            await device_counts.put(connection, {"default": {"ok": 1}}, cloud.time())
         scraped = (await cloud.client.get("/metrics")).text
     now = samples(scraped)
 

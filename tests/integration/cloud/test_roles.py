@@ -46,8 +46,10 @@ async def test_every_route_is_refused_to_every_role_that_it_is_not_for(cloud: An
             allowed = [may for guard, may in GUARDS.items() if guard in needs]
             for method in route.methods or () if allowed else ():
                 path = route.path.replace("{device_id}", "D1").replace("{trigger_id:path}", "t")
-                path = path.replace("{", "").replace("}", "")
+                path = path.replace("{schedule_id:int}", "1").replace("{", "").replace("}", "")
                 for role in roles.ROLES:
+                    if path == "/v1/events" and role in allowed[0]:
+                        continue  # it has no end: test_events.py
                     if method != "GET" and role in allowed[0]:
                         continue  # it would do it
                     answer = await cloud.client.request(method, path, headers=mine[role], json={})

@@ -62,6 +62,8 @@ async def scheduled(
         await connection.execute(
             insert(tables.devices), [{**who, **flags, "device_key": key, "device_id": key} for key in wanted]
         )
+        states = [{"organisation_id": "default", "device_key": key} for key in wanted]
+        await connection.execute(insert(tables.device_states), states)
         timing = {"interval_seconds": interval, "next_at": next_at}
         await connection.execute(insert(tables.schedules), [{**who, **timing, "device_key": key} for key in wanted])
     return next_at

@@ -80,7 +80,7 @@ async def test_a_schedule_is_made_read_listed_changed_and_removed(start: Any) ->
     assert changed.status_code == 200 and changed.json()["name"] == "by night" and changed.json()["version"] == 2
     assert changed.headers["ETag"] != new["etag"]
     stale = await cloud.client.request("DELETE", where, headers={"If-Match": new["etag"]})
-    assert stale.status_code == 412 and "read it again" in stale.json()["detail"]
+    assert stale.status_code == 412 and "GET it again" in stale.json()["detail"]
     assert (await cloud.client.delete(where)).status_code == 204
     assert (await cloud.client.get(where)).status_code == 404
 

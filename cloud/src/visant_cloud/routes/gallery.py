@@ -8,13 +8,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.types import Send
 
 from visant_cloud.access import audit
 from visant_cloud.access.body_limits import clean_json
 from visant_cloud.access.callers import Viewer
 from visant_cloud.access.guarded import GuardedRoute
+from visant_cloud.alerts.rules import only_text
 from visant_cloud.captures import archive
 from visant_cloud.captures.storage import StorageAway
 from visant_cloud.context import Cloud, cloud_of
@@ -33,6 +34,8 @@ _MOST = 10_000
 """Pictures in one file: some 4 GB."""
 _PAGE = 500
 _ZIP = "application/zip"
+Moment = Annotated[AwareDatetime, BeforeValidator(only_text)]
+"""A time as text: a number would be one as well, of which nobody knows the unit."""
 
 
 def _wish(
@@ -41,8 +44,8 @@ def _wish(
     site: Annotated[str | None, Query(max_length=100)] = None,
     group: Annotated[str | None, Query(max_length=100)] = None,
     tag: Annotated[str | None, Query(max_length=50)] = None,
-    since: Annotated[AwareDatetime | None, Query(alias="from", description="Taken then or later")] = None,
-    until: Annotated[AwareDatetime | None, Query(alias="to", description="Taken before then")] = None,
+    since: Annotated[Moment | None, Query(alias="from", description="Taken then or later")] = None,
+    until: Annotated[Moment | None, Query(alias="to", description="Taken before then")] = None,
     state: Annotated[list[State] | None, Query(max_length=10)] = None,
 ) -> Wish:
     """Which pictures; what is not named is no bound."""
@@ -76,7 +79,7 @@ async def moment(
     request: Request,
     caller: Viewer,
     wish: Wished,
-    at: AwareDatetime,
+    at: Moment,
     within: Annotated[float, Query(gt=0, le=86400, description="Seconds before and after")] = 300,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     after: Annotated[str | None, Query(description="A device id: those behind it")] = None,
@@ -111,7 +114,7 @@ class Selection(BaseModel):
     """Body of `POST /v1/captures/archive`: the pictures by their records."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
-    record_ids: Annotated[list[Annotated[str, Field(max_length=32)]], Field(min_length=1, max_length=_MOST)]
+    record_ids: Annotated[list[Annotated[str, Field(pattern="^[0-9a-f]{32}$")]], Field(min_length=1, max_length=_MOST)]
 
 
 @router.get(

@@ -137,8 +137,8 @@ async def _fleet(cloud: Cloud, caller: Caller, wish: Wish) -> dict[str, Any]:
         pictures = await captures.of_triggers_anywhere(connection, [(one.device_key, one.trigger_id) for one in made])
         rules, is_open = await alert_rules.find(connection, mine), await alerts.open_since(connection, mine)
         said = await quality.verdicts(connection, mine)
-        slots = await slot_days.rate(connection, mine, day)
-        needs = pages.needs(*await alerts.open_first(connection, mine, pages.NEEDS))
+        slots = await slot_days.rate(connection, scope, day)
+        needs = pages.needs(*await alerts.open_first(connection, scope, pages.NEEDS))
 
     def view_of(key: str, figures: Figures) -> pages.DeviceView:
         row, known, there, schedule = rows[key], last.get(key, NEVER_SEEN), streams.get(key, 0), scheduled.get(key)
@@ -185,10 +185,10 @@ async def _device(cloud: Cloud, caller: Caller, device_id: str, before: int | No
         scheduled = await schedules.find(connection, key)
         rules, is_open = await alert_rules.find(connection, mine), await alerts.open_since(connection, mine, [key])
         said = await quality.verdicts(connection, mine, [key])
-        slots = await slot_days.rate(connection, mine, counters.yesterday(cloud.now()), key)
+        slots = await slot_days.rate(connection, scope, counters.yesterday(cloud.now()), key)
         shared = await schedule_targets.of_device(connection, key)
         waiting_slots = await shared_schedules.waiting_of(connection, key)
-        needs = pages.needs(*await alerts.open_first(connection, mine, pages.NEEDS, key))
+        needs = pages.needs(*await alerts.open_first(connection, scope, pages.NEEDS, key))
     subscribers, open_ones = cloud.hub.subscribers(key), sum(waiting.values())
     health = as_json.health(row, last, subscribers, scheduled, cloud.now(), is_open.get(key), rules, said.get(key))
     return {

@@ -40,7 +40,7 @@ class NewInvite(BaseModel):
     role: Role
     groups: Groups | None = None
     """Only devices of these groups; null: all."""
-    hours: Annotated[float, Field(gt=0, le=24 * 30)] = 72
+    hours: Annotated[float, Field(ge=0.1, le=24 * 30)] = 72
     """How long the link is good for."""
 
 

@@ -180,11 +180,11 @@ async def page(
 
 
 async def open_first(
-    connection: AsyncConnection, organisation_id: str, limit: int, device_key: str | None = None
+    connection: AsyncConnection, scope: Scope, limit: int, device_key: str | None = None
 ) -> tuple[list[Alert], int]:
     """Open alerts, those that nobody has seen first, then the newest; and how many of them there are in all."""
     query = select(func.count().over(), *_COLUMNS).where(
-        alerts.c.organisation_id == organisation_id, alerts.c.done_at.is_(None), alerts.c.cleared_at.is_(None)
+        scope.holds(alerts), alerts.c.done_at.is_(None), alerts.c.cleared_at.is_(None)
     )
     if device_key is not None:
         query = query.where(alerts.c.device_key == device_key)

@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.store.keys import organisation_of
+from visant_cloud.store.scope import Scope
 from visant_cloud.store.tables import device_groups, devices, group_members, slot_days, triggers
 
 USEFUL = "useful"
@@ -149,11 +150,11 @@ class Share:
     useful: int
 
 
-async def rate(connection: AsyncConnection, organisation_id: str, first: date, device_key: str | None = None) -> Share:
+async def rate(connection: AsyncConnection, scope: Scope, first: date, device_key: str | None = None) -> Share:
     """Of a device, or (None) of all, from that day on."""
     good = func.sum(case((slot_days.c.cause == USEFUL, slot_days.c["count"]), else_=0))
     query = select(func.sum(slot_days.c["count"]), good).where(
-        slot_days.c.organisation_id == organisation_id, slot_days.c.day >= first, slot_days.c.cause != NOT_ACTIVE
+        scope.holds(slot_days), slot_days.c.day >= first, slot_days.c.cause != NOT_ACTIVE
     )
     if device_key is not None:
         query = query.where(slot_days.c.device_key == device_key)
