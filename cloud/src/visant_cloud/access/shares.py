@@ -15,8 +15,8 @@ _RETRY = 5
 MAX_BODY_BYTES = 256 << 10
 """Nothing that devices, programs or pages send is larger, captures apart: captures/intake.py counts those itself."""
 LARGE_BODY_BYTES = 1 << 20
-"""Where a list of 10,000 device ids may be sent."""
-LARGE_BODIES = ("/v1/bulk", "/v1/bulk/preview")
+"""Where a list of 10,000 devices or pictures may be sent."""
+LARGE_BODIES = ("/v1/bulk", "/v1/bulk/preview", "/v1/captures/archive")
 BODY_SECONDS = 60.0
 """For the whole of such a body: 2.4 kbit/s for a telemetry of the usual size."""
 ALLOWANCE = "visant.allowance"
