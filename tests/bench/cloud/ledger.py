@@ -25,7 +25,8 @@ from tests.support.postgres import PostgresServer
 from visant_cloud.database.engine import Database
 from visant_cloud.settings import database_url
 from visant_cloud.store import ledger, slot_days
-from visant_cloud.store.ledger import Devices, Place, Wanted
+from visant_cloud.store.chosen_devices import ChosenDevices
+from visant_cloud.store.ledger import Place, Wanted
 from visant_cloud.store.schema import migrate
 from visant_cloud.store.scope import Scope
 
@@ -62,27 +63,27 @@ def queries(now: datetime) -> dict[str, Callable[[AsyncConnection], Awaitable[An
     def page(
         wanted: Wanted, after: Place | None = None, limit: int = 100
     ) -> Callable[[AsyncConnection], Awaitable[Any]]:
-        return lambda connection: ledger.page(connection, "default", wanted, after, limit)
+        return lambda connection: ledger.page(connection, wanted, after, limit)
 
-    def figures(which: Devices) -> Callable[[AsyncConnection], Awaitable[Any]]:
+    def figures(which: ChosenDevices) -> Callable[[AsyncConnection], Awaitable[Any]]:
         return lambda connection: slot_days.causes(
-            connection, "default", first, until, ledger.chosen(connection, "default", which)
+            connection, "default", first, until, None if which.everything else which.query()
         )
 
-    group, day = Devices(group="north"), timedelta(days=1)
+    group, day = ChosenDevices(group="north"), timedelta(days=1)
     return {
         "the newest 100": page(Wanted()),
         "100 from the middle": page(Wanted(), old),
         "an hour of three days ago": page(Wanted(since=now - 3 * day, until=now - 3 * day + timedelta(hours=1))),
-        "a device": page(Wanted(Devices(keys=("bench-00007",)))),
+        "a device": page(Wanted(ChosenDevices(keys=("bench-00007",)))),
         "a group of a tenth": page(Wanted(group)),
-        "a tag of a hundredth": page(Wanted(Devices(tag="door"))),
+        "a tag of a hundredth": page(Wanted(ChosenDevices(tag="door"))),
         "failed": page(Wanted(status="failed"), old),
         "failed in the group": page(Wanted(group, reason="camera_absent"), old),
         "what no trigger is (a page looks at 10,000)": page(Wanted(type="nothing"), old),
         "a day's gaps": page(Wanted(since=now - day, until=now, slots=True, gaps=True)),
         "1000 for a page": page(Wanted(), old, 1000),
-        "useful-slot rate of the fleet, 7 days": figures(Devices()),
+        "useful-slot rate of the fleet, 7 days": figures(ChosenDevices()),
         "useful-slot rate of the group, 7 days": figures(group),
         "the worst 20 devices, 7 days": lambda connection: slot_days.shares(
             connection, "default", first, until, None, "device", 20

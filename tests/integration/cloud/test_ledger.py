@@ -19,7 +19,9 @@ from tests.support.many_devices import create_many
 from visant_cloud.commands.scheduler import TriggerScheduler
 from visant_cloud.routes import ledger as routes
 from visant_cloud.store import ledger, schedules, tables, trigger_outcomes
-from visant_cloud.store.ledger import Devices, Place, Wanted
+from visant_cloud.store.chosen_devices import ChosenDevices
+from visant_cloud.store.ledger import Place, Wanted
+from visant_cloud.store.scope import Scope
 from visant_cloud.views.ledger_export import WRITERS, Writer
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -265,11 +267,11 @@ async def test_a_client_that_goes_away_ends_its_export(start: Any, monkeypatch: 
         in_use.append(one.cloud.database.connections_in_use())
         return lines(rows, labels)
 
-    async def page(connection: Any, organisation_id: str, wanted: Wanted, after: Place | None, limit: int) -> Any:
+    async def page(connection: Any, wanted: Wanted, after: Place | None, limit: int) -> Any:
         nonlocal asked
         asked += 1
         await asyncio.sleep(0.02)
-        return await real(connection, organisation_id, wanted, after, limit)
+        return await real(connection, wanted, after, limit)
 
     monkeypatch.setattr(ledger, "page", page)
     monkeypatch.setitem(WRITERS, "ndjson", Writer(b"", write))
@@ -294,10 +296,10 @@ async def test_an_export_whose_database_goes_away_has_no_end(start: Any, monkeyp
     await filled(one)
     real = ledger.page
 
-    async def page(connection: Any, organisation_id: str, wanted: Wanted, after: Place | None, limit: int) -> Any:
+    async def page(connection: Any, wanted: Wanted, after: Place | None, limit: int) -> Any:
         if after is not None:
             raise OperationalError("select", {}, Exception("gone"))
-        return await real(connection, organisation_id, wanted, after, limit)
+        return await real(connection, wanted, after, limit)
 
     monkeypatch.setattr(ledger, "page", page)
     with pytest.raises(httpx.RemoteProtocolError):
@@ -509,6 +511,6 @@ async def test_more_devices_than_a_few_are_read_together(start: Any, monkeypatch
     one = await start()
     rows = await filled(one)
     async with one.cloud.database.reading() as connection:
-        page = await ledger.page(connection, "default", Wanted(Devices(group="north")), None, 1000)
+        page = await ledger.page(connection, Wanted(ChosenDevices(group="north")), None, 1000)
         assert [row.trigger_id for row, _ in page.rows] == [row["trigger_id"] for row in rows if of("D1", "D3")(row)]
-        assert (await ledger.page(connection, "acme", Wanted(), None, 1000)).rows == []
+        assert (await ledger.page(connection, Wanted(ChosenDevices(Scope("acme"))), None, 1000)).rows == []

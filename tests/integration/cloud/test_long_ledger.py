@@ -32,8 +32,9 @@ from visant_cloud.store import (
     trigger_outcomes,
     triggers,
 )
+from visant_cloud.store.chosen_devices import ChosenDevices
 from visant_cloud.store.device_states import DeviceState
-from visant_cloud.store.ledger import Devices, Place, Wanted
+from visant_cloud.store.ledger import Place, Wanted
 from visant_cloud.store.schema import MIGRATIONS, migrate
 from visant_cloud.store.scope import Scope
 from visant_contract.outcome import OutcomeReport, Reason
@@ -79,13 +80,13 @@ QUERIES: dict[str, Query] = {
         connection, Scope(), "D1", before=10**6, limit=50
     ),
     "the ledger of all devices": lambda connection: ledger.page(
-        connection, "default", Wanted(since=NOW - DAY, until=NOW, type="manual"), Place(NOW, 99), 50
+        connection, Wanted(since=NOW - DAY, until=NOW, type="manual"), Place(NOW, 99), 50
     ),
     "the ledger of a device": lambda connection: ledger.page(
-        connection, "default", Wanted(Devices(keys=("D1",)), status="executed"), Place(NOW, 99), 50
+        connection, Wanted(ChosenDevices(keys=("D1",)), status="executed"), Place(NOW, 99), 50
     ),
-    "what went wrong": lambda connection: ledger.page(connection, "default", Wanted(reason="camera_absent"), None, 50),
-    "gaps of slots": lambda connection: ledger.page(connection, "default", Wanted(slots=True, gaps=True), None, 50),
+    "what went wrong": lambda connection: ledger.page(connection, Wanted(reason="camera_absent"), None, 50),
+    "gaps of slots": lambda connection: ledger.page(connection, Wanted(slots=True, gaps=True), None, 50),
     "the slots of a week": lambda connection: slot_days.causes(connection, "default", TODAY - 7 * DAY, TODAY, None),
     "the worst devices of a week": lambda connection: slot_days.shares(
         connection, "default", TODAY - 7 * DAY, TODAY, None, "device", 20

@@ -1,5 +1,6 @@
 """Roles: on every route each role gets what its guard says, and no more; refused attempts are on record."""
 
+import json
 from typing import Any
 
 import httpx
@@ -69,6 +70,21 @@ async def test_every_route_is_refused_to_every_role_that_it_is_not_for(cloud: An
     assert sum(one["status"] == 403 for one in records) == refused
 
 
+async def events_of(cloud: Any, headers: dict[str, str]) -> list[dict[str, Any]]:
+    """All that is kept and told to this caller, up to a trigger of N1 that is made now."""
+    told: list[dict[str, Any]] = []
+    async with cloud.client.stream("GET", "/v1/events?after=0", headers=headers, timeout=60) as response:
+        assert response.status_code == 200
+        fired = (await cloud.client.post("/v1/devices/N1/trigger", headers=headers)).json()["trigger_id"]
+        async for line in response.aiter_lines():
+            event = json.loads(line.removeprefix("data: ")) if line.startswith("data: ") else {}
+            if event.get("device_id"):
+                told.append(event)
+            if fired in line:
+                return told
+    raise AssertionError("the stream ended")
+
+
 async def test_a_person_limited_to_groups_works_in_them_and_in_no_others(cloud: Any) -> None:
     api = await program(cloud, "default")
     north, south = await made(cloud, api, "N1"), await made(cloud, api, "S1")
@@ -87,6 +103,21 @@ async def test_a_person_limited_to_groups_works_in_them_and_in_no_others(cloud: 
     assert record["device_id"] == "N1" and (await get(record["picture"])).status_code == 200
     assert (await get("/v1/captures", device_id="N1")).json()["captures"] == [record]
     assert (await get("/v1/captures", device_id="S1")).status_code == 404
+    for path, params in (("/v1/captures", {"from": "2020-01-01T00:00:00Z"}), ("/v1/triggers", {})):
+        for more, seen in (({}, 1), ({"group": "north"}, 1), ({"group": "south"}, 0)):
+            answer = await get(path, **params, **more)
+            assert answer.text.count('"device_id":"N1"') == seen and "S1" not in answer.text, (path, more, answer.text)
+    for path in (
+        "/v1/triggers/export",
+        "/v1/slots",
+        "/v1/slots/summary?by=device",
+        "/v1/captures/moment?at=2026-01-01T00:00:00Z",
+    ):
+        answer = await cloud.client.get(path, headers=mine)
+        assert answer.status_code == 200 and "S1" not in answer.text, (path, answer.text)
+    assert (await get("/v1/slots/summary", by="group")).status_code == 403
+    told = await events_of(cloud, mine)
+    assert told and {one["device_id"] for one in told} == {"N1"}
     assert (await cloud.client.post("/v1/devices/N1/trigger", headers=mine)).status_code == 200
     assert (await cloud.client.post("/v1/devices/S1/trigger", headers=mine)).status_code == 404
     silence = {"until": cloud.time().replace(year=cloud.time().year + 1, day=1, month=1).isoformat()}

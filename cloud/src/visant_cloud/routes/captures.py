@@ -94,7 +94,7 @@ async def listing(
     """
     cloud = cloud_of(request)
     if wish.plain and cursor is None:
-        key = wish.device_keys[0] if wish.device_keys else None
+        key = wish.devices.keys[0] if wish.devices.keys else None
         async with cloud.database.reading() as connection:
             rows = await captures.page(connection, caller.scope, device_key=key, before=before, limit=limit)
         more = rows[-1].seq if len(rows) == limit else None

@@ -13,6 +13,7 @@ from visant_cloud.context import cloud_of
 from visant_cloud.events.selection import Selection, chosen_types
 from visant_cloud.events.stream import EventAnswer, EventStream
 from visant_cloud.openapi import refuses
+from visant_cloud.store.chosen_devices import ChosenDevices
 
 router = APIRouter(route_class=GuardedRoute, tags=["operator"])
 Number = Annotated[int | None, Query(ge=0, lt=2**63)]
@@ -41,12 +42,12 @@ async def stream(
     """
     cloud = cloud_of(request)
     key = None if device_id is None else caller.key(device_id)
-    wanted = Selection(caller.organisation_id, chosen_types(types), key, site, group, tag)
+    wanted = Selection(ChosenDevices(caller.scope, (), site, group, tag), chosen_types(types), key)
     await wanted.check(cloud.database)
     if cloud.hub.closing:
         raise problems.ending()
     allowance = request.scope[ALLOWANCE]
-    reader = f"{caller.organisation_id}/{caller.way}/{caller.name}"
+    reader = f"{caller.scope.organisation_id}/{caller.way}/{caller.name}"
     cloud.shares.readers.enter(reader)
     known = last_event_id if last_event_id is not None else after
     one = EventStream(cloud, wanted, known, partial(allowance.again, request))

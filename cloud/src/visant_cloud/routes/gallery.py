@@ -24,6 +24,7 @@ from visant_cloud.problems import Refusal
 from visant_cloud.quality.judge import State
 from visant_cloud.store import gallery
 from visant_cloud.store.captures import Capture
+from visant_cloud.store.chosen_devices import ChosenDevices
 from visant_cloud.store.gallery import BadCursor, Wish
 from visant_cloud.store.keys import device_id_of
 from visant_cloud.times import time
@@ -49,12 +50,9 @@ def _wish(
     state: Annotated[list[State] | None, Query(max_length=10)] = None,
 ) -> Wish:
     """Which pictures; what is not named is no bound."""
+    keys = tuple(caller.key(one) for one in device_id or ())
     return Wish(
-        caller.scope,
-        tuple(caller.key(one) for one in device_id or ()),
-        site,
-        group,
-        tag,
+        ChosenDevices(caller.scope, keys, site, group, tag),
         None if since is None else since.astimezone(UTC),
         None if until is None else until.astimezone(UTC),
         tuple(state or ()),

@@ -21,8 +21,9 @@ from visant_cloud.database.engine import DATABASE_ERRORS, first_line
 from visant_cloud.openapi import refuses
 from visant_cloud.problems import Refusal, unknown_device
 from visant_cloud.store import devices, ledger, schedules, slot_days
+from visant_cloud.store.chosen_devices import ChosenDevices
 from visant_cloud.store.keys import device_id_of
-from visant_cloud.store.ledger import Devices, Label, Page, Place, Wanted
+from visant_cloud.store.ledger import Label, Page, Place, Wanted
 from visant_cloud.views import as_json, ledger_answers, ledger_export, ledger_json
 from visant_contract.capture import TriggerStatus
 
@@ -83,7 +84,7 @@ async def _of_devices(
     site: Word | None = None,
     group: Word | None = None,
     tag: Word | None = None,
-) -> Devices:
+) -> ChosenDevices:
     """404 for a device or a group that is not there: a name that is misspelt must not look like a quiet fleet."""
     keys = tuple(dict.fromkeys(caller.key(one) for one in device_id or ()))
     if keys or group is not None:
@@ -92,12 +93,12 @@ async def _of_devices(
             for key in keys:
                 if key not in known:
                     raise unknown_device(device_id_of(key))
-            if group is not None and not await ledger.has_group(connection, caller.organisation_id, group):
+            if group is not None and not await ledger.has_group(connection, caller.scope.organisation_id, group):
                 raise Refusal(404, f"There is no group {group!r}", "unknown_group")
-    return Devices(keys, site, group, tag)
+    return ChosenDevices(caller.scope, keys, site, group, tag)
 
 
-OfDevices = Annotated[Devices, Depends(_of_devices)]
+OfDevices = Annotated[ChosenDevices, Depends(_of_devices)]
 
 
 def _wanted(
@@ -126,7 +127,7 @@ async def listing(
 ) -> ledger_answers.LedgerPage:
     """The ledger of all devices, or of those that fit, the newest first."""
     async with cloud_of(request).database.reading() as connection:
-        page = await ledger.page(connection, caller.organisation_id, wanted, _place(cursor), limit)
+        page = await ledger.page(connection, wanted, _place(cursor), limit)
     return {"triggers": [as_json.trigger(*row) for row in page.rows], "next": _written(page.next)}
 
 
@@ -174,7 +175,7 @@ async def _pieces(
 
 async def _piece(cloud: Cloud, caller: Caller, wanted: Wanted, after: Place | None) -> tuple[Page, dict[str, Label]]:
     async with cloud.database.reading() as connection:
-        page = await ledger.page(connection, caller.organisation_id, wanted, after, _PIECE)
+        page = await ledger.page(connection, wanted, after, _PIECE)
         return page, await ledger.labels(connection, {row.device_key for row, _ in page.rows})
 
 
@@ -200,7 +201,7 @@ async def of_device(
     cursor: Cursor = None,
 ) -> ledger_answers.SlotPage:
     """What was due of a device and what came, over at most 31 days; the last 24 hours where no time is named."""
-    which = Devices(keys=(caller.key(device_id),))
+    which = ChosenDevices(caller.scope, (caller.key(device_id),))
     async with cloud_of(request).database.reading() as connection:
         if await devices.find(connection, which.keys[0]) is None:
             raise unknown_device(device_id)
@@ -227,7 +228,7 @@ async def _slots(
     request: Request,
     connection: AsyncConnection,
     caller: Caller,
-    which: Devices,
+    which: ChosenDevices,
     gaps: bool,
     span: tuple[datetime | None, datetime | None],
     limit: int,
@@ -240,9 +241,9 @@ async def _slots(
     if until - since > _SPAN:
         raise Refusal(422, f"from, to: {(until - since).days} days; name at most {_SPAN.days}", "invalid")
     wanted = Wanted(which, since=since, until=until, slots=True, gaps=gaps)
-    mine = caller.organisation_id
-    page = await ledger.page(connection, mine, wanted, _place(cursor), limit)
-    chosen = ledger.chosen(connection, mine, which)
+    mine = caller.scope.organisation_id
+    page = await ledger.page(connection, wanted, _place(cursor), limit)
+    chosen = None if which.everything else which.query()
     runs = [] if cursor else await schedules.missed_between(connection, mine, chosen, since, until, _MISSED)
     return ledger_json.slots(since, until, page.rows, runs, _written(page.next))
 
@@ -267,9 +268,10 @@ async def summary(
     if (until - first).days > slot_days.DAYS:
         detail = f"from, to: {(until - first).days} days; figures are kept for {slot_days.DAYS}"
         raise Refusal(422, detail, "invalid")
-    mine = caller.organisation_id
+    # a device may be in groups that its viewer has nothing to do with
+    mine = caller.organisation_id if by == "group" else caller.scope.organisation_id
     async with cloud_of(request).database.reading() as connection:
-        chosen = ledger.chosen(connection, mine, which)
+        chosen = None if which.everything else which.query()
         causes = await slot_days.causes(connection, mine, first, until, chosen)
         shares = []
         if by is not None:

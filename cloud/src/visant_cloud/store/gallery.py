@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ARRAY, Select, Text, bindparam, func, select, text, true, tuple_, union_all
+from sqlalchemy import ARRAY, Text, bindparam, func, select, text, true, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visant_cloud.database.statements import among
 from visant_cloud.store.captures import COLUMNS, Capture, from_row
+from visant_cloud.store.chosen_devices import ChosenDevices
 from visant_cloud.store.scope import Scope
-from visant_cloud.store.tables import captures, device_groups, device_tags, devices, group_members
+from visant_cloud.store.tables import captures, devices
 
 FEW = 50
 """Devices of which each one's pictures are asked for by itself. A larger part of a fleet is found by going through the
@@ -29,24 +30,17 @@ class BadCursor(ValueError):
 class Wish:
     """Which pictures. Empty or None: no bound. `since` counts, `until` does not."""
 
-    scope: Scope
-    device_keys: tuple[str, ...] = ()
-    site: str | None = None
-    group: str | None = None
-    tag: str | None = None
+    devices: ChosenDevices
     since: datetime | None = None
     until: datetime | None = None
     states: tuple[str, ...] = ()
 
     @property
-    def of_some(self) -> bool:
-        """Whether it asks for some devices only."""
-        return bool(self.device_keys or self.site or self.group or self.tag)
-
-    @property
     def plain(self) -> bool:
         """Whether it asks for all there is, of one device at most."""
-        return len(self.device_keys) < 2 and not (self.site or self.group or self.tag or self.states or self.bounded)
+        which = self.devices
+        by_name = any(one is not None for one in (which.site, which.group, which.tag))
+        return len(which.keys) < 2 and not (by_name or self.states or self.bounded)
 
     @property
     def bounded(self) -> bool:
@@ -69,30 +63,9 @@ def _after(cursor: str) -> tuple[datetime, int]:
         raise BadCursor(f"cursor: {cursor[:40]!r} is none of this list; leave it out to begin anew") from None
 
 
-def _device_query(wish: Wish) -> Select[Any]:
-    query = select(devices.c.device_key).where(wish.scope.holds(devices))
-    if wish.device_keys:
-        query = query.where(devices.c.device_key.in_(wish.device_keys))
-    if wish.site is not None:
-        query = query.where(devices.c.site == wish.site)
-    if wish.group is not None:
-        members = (
-            select(group_members.c.device_key)
-            .join(device_groups, device_groups.c.group_id == group_members.c.group_id)
-            .where(device_groups.c.organisation_id == wish.scope.organisation_id, device_groups.c.name == wish.group)
-        )
-        query = query.where(devices.c.device_key.in_(members))
-    if wish.tag is not None:
-        tagged = select(device_tags.c.device_key).where(
-            device_tags.c.organisation_id == wish.scope.organisation_id, device_tags.c.tag == wish.tag
-        )
-        query = query.where(devices.c.device_key.in_(tagged))
-    return query
-
-
 async def device_keys(connection: AsyncConnection, wish: Wish, *, after: str = "", limit: int) -> list[str]:
     """The keys of the devices that are wished for, in their order, after that one."""
-    query = _device_query(wish).where(devices.c.device_key > after).order_by(devices.c.device_key).limit(limit)
+    query = wish.devices.query().where(devices.c.device_key > after).order_by(devices.c.device_key).limit(limit)
     return list((await connection.execute(query)).scalars())
 
 
@@ -117,14 +90,14 @@ _NEWEST_FIRST = (captures.c.captured_at.desc(), captures.c.seq.desc())
 async def page(connection: AsyncConnection, wish: Wish, *, cursor: str | None, limit: int) -> list[Capture]:
     """Newest taken first. Raises BadCursor."""
     bounds = _bounds(wish, None if cursor is None else _after(cursor))
-    mine = wish.scope.holds(captures)
-    if not wish.of_some:
+    mine = wish.devices.scope.holds(captures)
+    if wish.devices.everything:
         return await _rows(connection, select(*COLUMNS).where(mine, *bounds).order_by(*_NEWEST_FIRST).limit(limit))
     keys = await device_keys(connection, wish, limit=FEW + 1)
     if not keys:
         return []
     if len(keys) > FEW:
-        some = captures.c.device_key.in_(_device_query(wish))
+        some = captures.c.device_key.in_(wish.devices.query())
         return await _rows(
             connection, select(*COLUMNS).where(mine, some, *bounds).order_by(*_NEWEST_FIRST).limit(limit)
         )

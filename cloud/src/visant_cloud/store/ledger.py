@@ -12,7 +12,7 @@ What serves which query:
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -22,7 +22,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from visant_cloud.database.json_values import to_json
 from visant_cloud.database.statements import among
 from visant_cloud.store.captures import Capture
-from visant_cloud.store.tables import captures, device_groups, device_tags, devices, group_members, triggers
+from visant_cloud.store.chosen_devices import ChosenDevices
+from visant_cloud.store.tables import captures, device_groups, devices, triggers
 from visant_cloud.store.triggers import COLUMNS, Trigger
 
 _LOOK = 10_000
@@ -36,26 +37,10 @@ _PICTURE = [captures.c[name] for name in Capture.__dataclass_fields__]
 
 
 @dataclass(frozen=True)
-class Devices:
-    """Which devices; all that is not None must fit."""
-
-    keys: tuple[str, ...] = ()
-    """Empty: any."""
-    site: str | None = None
-    group: str | None = None
-    tag: str | None = None
-
-    @property
-    def any(self) -> bool:
-        """Whether every device is meant."""
-        return not self.keys and self.site is None and self.group is None and self.tag is None
-
-
-@dataclass(frozen=True)
 class Wanted:
     """Which triggers; all that is not None must fit."""
 
-    devices: Devices = Devices()
+    devices: ChosenDevices = field(default_factory=ChosenDevices)
     status: str | None = None
     reason: str | None = None
     type: str | None = None
@@ -85,33 +70,9 @@ class Page:
     next: Place | None
 
 
-def chosen(connection: AsyncConnection, organisation_id: str, which: Devices) -> Select[Any] | None:
-    """A query for their keys; None: all of the organisation."""
-    if which.any:
-        return None
-    query = select(devices.c.device_key).where(devices.c.organisation_id == organisation_id)
-    if which.keys:
-        query = query.where(among(connection, devices.c.device_key, which.keys))
-    if which.site is not None:
-        query = query.where(devices.c.site == which.site)
-    if which.group is not None:
-        members = select(group_members.c.device_key).join(
-            device_groups, device_groups.c.group_id == group_members.c.group_id
-        )
-        of = members.where(device_groups.c.organisation_id == organisation_id, device_groups.c.name == which.group)
-        query = query.where(devices.c.device_key.in_(of))
-    if which.tag is not None:
-        tagged = select(device_tags.c.device_key)
-        of = tagged.where(device_tags.c.organisation_id == organisation_id, device_tags.c.tag == which.tag)
-        query = query.where(devices.c.device_key.in_(of))
-    return query
-
-
-async def page(
-    connection: AsyncConnection, organisation_id: str, wanted: Wanted, after: Place | None, limit: int
-) -> Page:
+async def page(connection: AsyncConnection, wanted: Wanted, after: Place | None, limit: int) -> Page:
     """The newest of those that are wanted, or what comes after a place."""
-    which = chosen(connection, organisation_id, wanted.devices)
+    which = None if wanted.devices.everything else wanted.devices.query()
     keys: list[str] | None = None
     only = _only(wanted)
     if which is not None:
@@ -123,7 +84,7 @@ async def page(
             only.append(triggers.c.device_key.in_(which))
     span = _span(wanted, after)
     if keys is None:
-        span.append(triggers.c.organisation_id == organisation_id)
+        span.append(triggers.c.organisation_id == wanted.devices.scope.organisation_id)
     if wanted.gaps or wanted.reason is not None or wanted.status in _WRONG:
         span.append(IS_GAP)
     edge = await _edge(connection, keys, span) if only else None
