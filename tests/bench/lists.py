@@ -26,6 +26,7 @@ from visant_cloud.fleet import device_rows, filter
 from visant_cloud.settings import database_url
 from visant_cloud.store import device_search, tables
 from visant_cloud.store.schema import migrate
+from visant_cloud.store.scope import Scope
 
 _AIM = 50.0
 _TIMES = 15
@@ -89,7 +90,7 @@ async def _measure(name: str, database: Database, devices: int) -> list[Row]:
             began = time.perf_counter()
             async with database.reading() as connection:
                 page = await device_search.page(
-                    connection, "default", terms, streams, sort=given.get("sort", "trouble"), limit=100
+                    connection, Scope(), terms, streams, sort=given.get("sort", "trouble"), limit=100
                 )
                 rows = await device_rows.of_keys(connection, cloud, "default", page.device_keys)
             json.dumps(rows)

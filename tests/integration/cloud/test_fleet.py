@@ -10,6 +10,7 @@ from visant_cloud.alerts.engine import Key, Opened
 from visant_cloud.alerts.states import Cause
 from visant_cloud.fleet import filter
 from visant_cloud.store import alerts, device_search, device_states, devices, labels
+from visant_cloud.store.scope import Scope
 
 
 async def edit(cloud: Any, device_id: str, **body: Any) -> dict[str, Any]:
@@ -210,5 +211,5 @@ async def test_no_filter_reaches_another_organisation(start: Any) -> None:
             await labels.add_tags(connection, [key], ["door"])
         for chosen in ("", "group:north", "tag:door", "a", 'alert:""', "state:never_seen", "-state:offline"):
             for mine, key in (("default", "A"), ("acme", "acme~A")):
-                assert await device_search.keys(connection, mine, filter.parse(chosen), {}, 10) == [key], chosen
+                assert await device_search.keys(connection, Scope(mine), filter.parse(chosen), {}, 10) == [key], chosen
         assert {one.devices for one in await labels.groups(connection, "acme")} == {1}

@@ -98,7 +98,8 @@ async def test_a_person_limited_to_groups_works_in_them_and_in_no_others(cloud: 
         answer: httpx.Response = await cloud.client.get(path, params=params, headers=mine)
         return answer
 
-    assert [one["device_id"] for one in (await get("/v1/devices")).json()["devices"]] == ["N1"]
+    for more in ({}, {"filter": "-group:south"}, {"limit": "5"}):
+        assert [one["device_id"] for one in (await get("/v1/devices", **more)).json()["devices"]] == ["N1"]
     [record] = (await get("/v1/captures")).json()["captures"]
     assert record["device_id"] == "N1" and (await get(record["picture"])).status_code == 200
     assert (await get("/v1/captures", device_id="N1")).json()["captures"] == [record]

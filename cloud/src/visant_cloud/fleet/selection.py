@@ -11,6 +11,7 @@ from visant_cloud.fleet.filter import LONGEST, FilterError, parse
 from visant_cloud.problems import Refusal
 from visant_cloud.store import device_search, devices
 from visant_cloud.store.keys import device_key, organisation_of
+from visant_cloud.store.scope import Scope
 from visant_contract.ids import DeviceId
 
 MOST = 10_000
@@ -54,7 +55,7 @@ async def resolve(connection: AsyncConnection, cloud: Cloud, organisation_id: st
     try:
         terms = parse(selection.filter or "")
         streams = streams_of(cloud, organisation_id)
-        keys = await device_search.keys(connection, organisation_id, terms, streams, MOST + 1)
+        keys = await device_search.keys(connection, Scope(organisation_id), terms, streams, MOST + 1)
     except FilterError as error:
         raise Refusal(422, f"selection.{error}", "invalid") from None
     if len(keys) > MOST:

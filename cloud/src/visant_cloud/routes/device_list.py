@@ -57,13 +57,13 @@ async def listing(
     else:
         if state is not None:
             chosen = f"state:{state} {chosen or ''}"
-        mine = caller.organisation_id
+        mine = caller.scope.organisation_id
         try:
             terms = filter.parse(chosen or "")
             async with cloud.database.reading() as connection:
                 found = await device_search.page(
                     connection,
-                    mine,
+                    caller.scope,
                     terms,
                     streams_of(cloud, mine),
                     sort=sort or "trouble",

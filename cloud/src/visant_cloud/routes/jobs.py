@@ -23,6 +23,7 @@ from visant_cloud.routes.devices import MAX_CONFIG_BYTES
 from visant_cloud.store import device_search, jobs
 from visant_cloud.store.jobs import NewJob
 from visant_cloud.store.keys import device_id_of, device_key
+from visant_cloud.store.scope import Scope
 from visant_cloud.views import jobs_json
 from visant_cloud.views.fleet_answers import JobItems, JobPage, JobRow, Preview
 
@@ -58,7 +59,7 @@ async def preview(request: Request, caller: Operator, wanted: Previewed) -> Prev
     async with cloud.database.reading() as connection:
         chosen = await selection.resolve(connection, cloud, mine, wanted.selection)
         streams = selection.streams_of(cloud, mine)
-        states = await device_search.states_of(connection, mine, chosen.device_keys, streams)
+        states = await device_search.states_of(connection, Scope(mine), chosen.device_keys, streams)
     return {
         "total": len(chosen.device_keys),
         "states": states,

@@ -65,7 +65,7 @@ async def evaluate(request: Request, caller: Operator, record_id: str, said: Eva
         raise Refusal(422, "Say at least one of `state` and `score`", "invalid")
     own = {**said.model_dump(), "evaluated_at": time(cloud.now()), "evaluated_by": caller.name}
     async with cloud.database.writing() as connection:
-        row = await captures.evaluate(connection, caller.organisation_id, record_id, own)
+        row = await captures.evaluate(connection, caller.scope, record_id, own)
     if row is None:
         raise _unknown_record(record_id)
     return as_json.capture(row)

@@ -143,10 +143,10 @@ async def find(connection: AsyncConnection, scope: Scope, record_id: str) -> Cap
 
 
 async def evaluate(
-    connection: AsyncConnection, organisation_id: str, record_id: str, own: dict[str, Any] | None
+    connection: AsyncConnection, scope: Scope, record_id: str, own: dict[str, Any] | None
 ) -> Capture | None:
     """Keeps what a program of the customer's says of a picture; None where there is no such."""
-    mine = captures.c.record_id == record_id, captures.c.organisation_id == organisation_id
+    mine = captures.c.record_id == record_id, scope.holds(captures)
     query = update(captures).where(*mine).values(own_evaluation=own).returning(*COLUMNS)
     row = (await connection.execute(query)).one_or_none()
     return None if row is None else from_row(row)

@@ -39,6 +39,7 @@ from visant_cloud.fleet.filter import ANY, FilterError, Term, version_fits
 from visant_cloud.store import labels
 from visant_cloud.store.devices import THERE, folded
 from visant_cloud.store.fleet import ORDER, streams_table
+from visant_cloud.store.scope import Scope
 from visant_cloud.store.tables import alerts, device_states, device_tags, devices, group_members
 
 Sort = Literal["trouble", "id", "-id", "name", "-name", "seen", "-seen", "created", "-created"]
@@ -66,7 +67,7 @@ class WrongCursor(ValueError):
 
 async def page(
     connection: AsyncConnection,
-    organisation_id: str,
+    scope: Scope,
     terms: Sequence[Term],
     streams: dict[str, int],
     *,
@@ -74,9 +75,9 @@ async def page(
     cursor: str | None = None,
     limit: int = 100,
 ) -> Found:
-    """One statement. `streams`: device_key -> open streams, of this organisation. Raises FilterError, WrongCursor."""
+    """One statement. `streams`: device_key -> open streams, of the organisation. Raises FilterError, WrongCursor."""
     given, descending = _BY[sort.removeprefix("-")], sort.startswith("-")
-    fitting = await _fitting(connection, organisation_id, terms, streams, given)
+    fitting = await _fitting(connection, scope, terms, streams, given)
     all_of = fitting.cte("fitting").c
     # trouble first: who has an open alert, then by state
     by: Any = case((all_of.alerting, 0), else_=all_of.place) if given is None else all_of.by
@@ -108,19 +109,19 @@ async def page(
 
 
 async def keys(
-    connection: AsyncConnection, organisation_id: str, terms: Sequence[Term], streams: dict[str, int], limit: int
+    connection: AsyncConnection, scope: Scope, terms: Sequence[Term], streams: dict[str, int], limit: int
 ) -> list[str]:
     """The keys of those that fit, in order, `limit` at most. Raises FilterError."""
-    fitting = (await _fitting(connection, organisation_id, terms, streams)).subquery("fitting")
+    fitting = (await _fitting(connection, scope, terms, streams)).subquery("fitting")
     query = select(fitting.c.device_key).order_by(fitting.c.device_key).limit(limit)
     return list((await connection.execute(query)).scalars())
 
 
 async def states_of(
-    connection: AsyncConnection, organisation_id: str, device_keys: Sequence[str], streams: dict[str, int]
+    connection: AsyncConnection, scope: Scope, device_keys: Sequence[str], streams: dict[str, int]
 ) -> dict[str, int]:
     """state -> how many of these are so."""
-    fitting = await _fitting(connection, organisation_id, [], streams)
+    fitting = await _fitting(connection, scope, [], streams)
     mine = fitting.where(among(connection, devices.c.device_key, device_keys)).subquery("fitting").c
     ranks = (await connection.execute(select(mine.place, func.count()).group_by(mine.place))).all()
     words = {rank: state for state, rank in _RANKS.items()}
@@ -129,7 +130,7 @@ async def states_of(
 
 async def _fitting(
     connection: AsyncConnection,
-    organisation_id: str,
+    scope: Scope,
     terms: Sequence[Term],
     streams: dict[str, int],
     by: Any = None,
@@ -138,7 +139,7 @@ async def _fitting(
     connected = streams_table(connection, streams)
     # as their index has them: by a range of subjects, or SQLite reads every alert that the organisation ever had
     is_open = (
-        alerts.c.organisation_id == organisation_id,
+        alerts.c.organisation_id == scope.organisation_id,
         alerts.c.cleared_at.is_(None),
         alerts.c.subject > "",
         alerts.c.device_key.is_not(None),
@@ -152,11 +153,11 @@ async def _fitting(
         else_=_RANKS["never_seen"],
     )
     alerting = devices.c.device_key.in_(select(alerts.c.device_key).where(*is_open))
-    facts = _Facts(connection, organisation_id, place, alerting, is_open)
+    facts = _Facts(connection, scope.organisation_id, place, alerting, is_open)
     if any(term.field == "group" for term in terms):
-        facts.groups = await labels.group_ids(connection, organisation_id)
+        facts.groups = await labels.group_ids(connection, scope.organisation_id)
     if any(term.field == "version" for term in terms):
-        mine = select(devices.c.device_version).where(devices.c.organisation_id == organisation_id).distinct()
+        mine = select(devices.c.device_version).where(scope.holds(devices)).distinct()
         facts.versions = list((await connection.execute(mine)).scalars())
     columns = devices.c.device_key, devices.c.device_id, place.label("place"), alerting.label("alerting")
     return (
@@ -164,7 +165,7 @@ async def _fitting(
         .select_from(devices)
         .outerjoin(device_states, device_states.c.device_key == devices.c.device_key)
         .outerjoin(connected, connected.c.key == devices.c.device_key)
-        .where(devices.c.organisation_id == organisation_id, THERE, *(facts.condition(term) for term in terms))
+        .where(scope.holds(devices), THERE, *(facts.condition(term) for term in terms))
     )
 
 
