@@ -1,27 +1,19 @@
 """How `.ci/run` judges its suites: chance costs nobody's work, and a broken promise is never repeated away."""
 
 import subprocess
-from functools import partial
 from pathlib import Path
 
 import pytest
-
-from tests.support.uploader_process import until
 
 ROOT = Path(__file__).parents[2]
 
 FLAKY = 'if [ -e was-here ]; then echo fine; else touch was-here; echo "FAILED tests/x.py::test_it - oops"; exit 1; fi'
 
 
-def judged(folder: Path, *suites: tuple[str, str] | None, at: int = 0, chosen: str = "") -> tuple[int, str]:
-    """(exit status, output) of a run of `suites` (name, bash; None: a new lane), or the `chosen`; its clock stands at
-    `at` seconds."""
+def judged(folder: Path, *suites: tuple[str, str], at: int = 0, chosen: str = "") -> tuple[int, str]:
+    """(exit status, output) of a run of `suites` (name, bash), or the `chosen`; its clock stands at `at` seconds."""
     lines = [f"SECONDS={at}", f"chosen=({chosen})", f". {ROOT}/tools/suites.sh"]
-    for suite in suites:
-        if suite is None:
-            lines.append("lane")
-            continue
-        name, body = suite
+    for name, body in suites:
         (folder / f"{name}.sh").write_text(body)
         lines.append(f"suite {name} 1 bash {name}.sh")
     script = "\n".join(["set -uo pipefail", *lines, "judgement"])
@@ -89,51 +81,3 @@ def test_a_chosen_suite_that_does_not_exist_fails_the_run_and_is_named(tmp_path:
     assert status == 1
     assert "there is no suite onne" in output
     assert output.splitlines()[-1] == "failed: onne"
-
-
-def test_lanes_run_beside_each_other_and_each_suite_is_printed_whole(tmp_path: Path) -> None:
-    waits = "echo {0} begins; touch {0}.here; until [ -e {1}.here ]; do sleep 0.05; done; echo {0} ends"
-    first, second = ("one", waits.format("one", "two")), ("two", waits.format("two", "one"))
-    status, output = judged(tmp_path, first, None, second, ("three", "echo three"))
-    assert status == 0
-    assert "one begins\none ends\n" in output
-    assert "two begins\ntwo ends\n" in output
-    assert output.index("two ends") < output.index("\nthree\n"), "of one lane one after the other"
-
-
-def test_each_lane_is_judged_as_one_alone_would_be(tmp_path: Path) -> None:
-    broken = ("bad", "echo the reason; exit 3")
-    status, output = judged(tmp_path, ("one", FLAKY), None, broken, ("two", "touch two"))
-    assert status == 1
-    assert (tmp_path / "two").exists()
-    assert output.splitlines()[-2:] == ["FLAKY: tests/x.py::test_it", "failed: bad"]
-    assert "bad failed; its last lines:\nthe reason" in output
-
-
-def test_suites_of_a_lane_alone_are_chosen(tmp_path: Path) -> None:
-    status, output = judged(tmp_path, ("one", "touch one.ran"), None, ("two", "echo two ran"), chosen="two")
-    assert (status, (tmp_path / "one.ran").exists()) == (0, False)
-    assert "two ran" in output
-
-
-def test_a_lane_that_is_ended_fails_the_run(tmp_path: Path) -> None:
-    status, output = judged(tmp_path, ("one", "kill $(ps -o ppid= $PPID); sleep 600"), None, ("two", "echo fine"))
-    assert status == 1
-    assert output.splitlines()[-1] == "failed: lane 1, which ended early"
-
-
-def test_a_run_that_is_ended_ends_the_suites_of_all_its_lanes(tmp_path: Path) -> None:
-    body = "echo $$ >{0}.pid; exec sleep 600"
-    for name in ("one", "two"):
-        (tmp_path / f"{name}.sh").write_text(body.format(name))
-    script = f". {ROOT}/tools/suites.sh; suite one 20 bash one.sh; lane; suite two 20 bash two.sh; judgement"
-    with subprocess.Popen(["bash", "-c", script], cwd=tmp_path, stdout=subprocess.DEVNULL) as run:
-        until(lambda: all((tmp_path / f"{name}.pid").exists() for name in ("one", "two")))
-        run.terminate()
-        assert run.wait(30) == 130
-    for name in ("one", "two"):
-        until(partial(_ended, tmp_path / f"{name}.pid"))
-
-
-def _ended(pid: Path) -> bool:
-    return not Path(f"/proc/{pid.read_text().strip()}").exists()
