@@ -1,5 +1,6 @@
 """What one request may ask of many devices, and the jobs that do it."""
 
+from abc import abstractmethod
 from collections.abc import Iterable
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -98,11 +99,11 @@ class _ToThoseThere(EachDevice):
         found, after = await self.do(connection, cloud, job, there)
         return outcomes | found, after
 
+    @abstractmethod
     async def do(
         self, connection: AsyncConnection, cloud: Cloud, job: Job, there: dict[str, Device]
     ) -> tuple[dict[str, Outcome], After]:
         """The same, of those that there are."""
-        raise NotImplementedError
 
 
 class TriggerEach(_ToThoseThere):

@@ -1,5 +1,6 @@
 """What a kind of job is. A new kind is a class like these, and its line in registry.py."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Protocol
 
@@ -30,17 +31,17 @@ class JobKind(Protocol):
         """
 
 
-class EachDevice:
+class EachDevice(ABC):
     """A job that does the same to each of its items, which are devices, in one transaction a batch."""
 
     batch = 100
     can_be_cancelled = True
 
+    @abstractmethod
     async def apply(
         self, connection: AsyncConnection, cloud: Cloud, job: Job, device_keys: list[str]
     ) -> tuple[dict[str, Outcome], After]:
         """device_key -> what became of it."""
-        raise NotImplementedError
 
     async def step(self, cloud: Cloud, job: Job, most: int) -> int:
         """The next batch: what it changes and the outcomes of its items are committed together."""
