@@ -9,13 +9,18 @@ from pathlib import Path
 from visant_cli.failure import ExitStatus, Failure
 
 
-def whole(file: Path, pieces: Iterable[bytes]) -> None:
-    """`pieces` as `file`. What ends it early leaves what was there before. Raises Failure where it cannot be stored."""
-    part = file.with_name(f"{file.name}.part")
+def whole(file: Path, pieces: Iterable[bytes], *, private: bool = False) -> None:
+    """`pieces` as `file`. What ends it early leaves what was there before. Raises Failure where it cannot be stored.
+
+    `private`: nobody but its owner may ever read it, and two programs may write it at once.
+    """
+    part = file.with_name(f"{file.name}.{os.getpid()}.part" if private else f"{file.name}.part")
+    how = os.O_WRONLY | os.O_CREAT | (os.O_EXCL if private else os.O_TRUNC)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700 if private else 0o777)
+        descriptor = os.open(part, how, 0o600 if private else 0o666)
         try:
-            with open(part, "wb") as opened:
+            with open(descriptor, "wb") as opened:
                 for piece in pieces:
                     opened.write(piece)
                 opened.flush()

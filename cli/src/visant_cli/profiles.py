@@ -8,12 +8,12 @@ import json
 import os
 import re
 import stat
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from visant_cli import files
 from visant_cli.failure import ExitStatus, Failure
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -99,22 +99,7 @@ def save(file: Path, profiles: Profiles) -> None:
     """Writes the file whole, for its owner alone. Raises Failure where that cannot be done."""
     known = {name: {key: value for key, value in asdict(one).items() if value} for name, one in profiles.known.items()}
     text = json.dumps({"current": profiles.current, "profiles": known}, indent=2) + "\n"
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with open(descriptor, "w", encoding="utf-8") as opened:
-                opened.write(text)
-                opened.flush()
-                os.fsync(opened.fileno())
-            part.replace(file)
-        except BaseException:
-            with suppress(OSError):
-                part.unlink()
-            raise
-    except OSError as error:
-        raise Failure(f"{file}: {error.strerror}: the profile was not stored", ExitStatus.LOCAL) from None
+    files.whole(file, [text.encode()], private=True)
 
 
 def normal_url(text: str) -> str:
